@@ -1,0 +1,1 @@
+//! The radio link's port, its segments, and a local-socket transport.

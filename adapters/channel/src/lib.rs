@@ -1,0 +1,1 @@
+//! The relay protocol's two Noise patterns, its envelope and its items.

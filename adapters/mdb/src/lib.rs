@@ -1,0 +1,1 @@
+//! MDB/ICP: words, blocks, the cashless device and the machine controller.

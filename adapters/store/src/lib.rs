@@ -1,0 +1,1 @@
+//! Where the journal lives: in memory or in a directory of segments.

@@ -1,0 +1,1 @@
+//! An embeddable, actor-based transaction engine for unattended retail.

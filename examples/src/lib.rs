@@ -1,0 +1,1 @@
+//! The simulated street: machine, phone and light.

@@ -1,0 +1,1 @@
+//! The server: accounts, grants, receipts and the operators' HTTP API.
