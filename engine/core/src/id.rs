@@ -91,6 +91,10 @@ bytes_id!(
     VendId(16)
 );
 bytes_id!(
+    /// One transfer of money into a wallet, named once by who asks for it: every retry is harmless.
+    TransferId(16)
+);
+bytes_id!(
     /// What a reader puts into a HELLO so that the answer fits that HELLO alone.
     Nonce(16)
 );

@@ -1,0 +1,44 @@
+use crate::id::{OperatorId, WalletId};
+use core::fmt;
+
+/// An account of the books. A balance is positive where we owe (a liability) or have earned, and
+/// negative where we own or are owed (an asset), so that all balances of one currency sum to 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Account {
+    /// A customer's electronic money, which the issuer safeguards.
+    Emoney(WalletId),
+    /// A customer's closed wallet: money paid to one operator in advance, spendable there only.
+    Closed(OperatorId, WalletId),
+    /// What a customer owes after a receipt came late and the money was gone.
+    LateDebt(WalletId),
+    /// What an operator is owed and the issuer holds.
+    PayableCovered(OperatorId),
+    /// What an operator is owed and a debtor still has to pay.
+    PayableUncovered(OperatorId),
+    /// An operator's sales against its customers' closed wallets.
+    ClosedSales(OperatorId),
+    /// What an operator gave to its customers' closed wallets.
+    Promotions(OperatorId),
+    /// The platform's share of sales.
+    Fees,
+    /// Money that the issuer holds for all of them.
+    Safeguarding,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Emoney(wallet) => write!(f, "customer {wallet} e-money"),
+            Self::Closed(operator, wallet) => {
+                write!(f, "customer {wallet} closed wallet at operator {operator}")
+            }
+            Self::LateDebt(wallet) => write!(f, "customer {wallet} late debt"),
+            Self::PayableCovered(operator) => write!(f, "operator {operator} payable, covered"),
+            Self::PayableUncovered(operator) => write!(f, "operator {operator} payable, uncovered"),
+            Self::ClosedSales(operator) => write!(f, "operator {operator} closed-loop sales"),
+            Self::Promotions(operator) => write!(f, "operator {operator} promotions"),
+            Self::Fees => f.write_str("platform fees"),
+            Self::Safeguarding => f.write_str("issuer safeguarding"),
+        }
+    }
+}
