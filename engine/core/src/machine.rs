@@ -1,5 +1,10 @@
 //! One vending machine: whose it is, which reader serves it, and what it sells.
 
+#![expect(
+    missing_docs,
+    reason = "rkyv derives resolvers for enum fields without docs"
+)]
+
 use crate::entity::Entity;
 use crate::grant::Terms;
 use crate::id::{Item, MachineId, OperatorId, ReaderId};
@@ -107,7 +112,6 @@ pub enum Command {
 
 /// What has happened to a machine.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Event {
     /// It was registered.
     Registered {

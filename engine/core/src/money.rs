@@ -268,7 +268,10 @@ mod tests {
     #[test]
     fn a_number_that_is_no_currency_is_refused() {
         assert_eq!(Currency::from_numeric(0), Err(MoneyFault::UnknownCurrency));
-        assert_eq!(Currency::from_code("EURO"), Err(MoneyFault::UnknownCurrency));
+        assert_eq!(
+            Currency::from_code("EURO"),
+            Err(MoneyFault::UnknownCurrency)
+        );
         assert_eq!(Currency::from_code("EUR"), Ok(Currency::EUR));
     }
 }

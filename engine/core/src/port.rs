@@ -108,6 +108,9 @@ impl Frames {
     }
 }
 
+/// Takes one frame of a replay.
+pub type Each<'a> = dyn FnMut(Seq, &[u8]) -> Result<(), StoreFault> + 'a;
+
 /// Where a journal lives.
 ///
 /// A store belongs to one engine at a time; opening it takes a lock that keeps others out.
@@ -118,10 +121,7 @@ pub trait Store: Send {
     /// # Errors
     /// `StoreFault` when what is stored cannot be read or is damaged anywhere but at its torn end,
     /// or what `each` gives.
-    fn replay(
-        &mut self,
-        each: &mut dyn FnMut(Seq, &[u8]) -> Result<(), StoreFault>,
-    ) -> Result<Seq, StoreFault>;
+    fn replay(&mut self, each: &mut Each<'_>) -> Result<Seq, StoreFault>;
 
     /// Makes `frames` durable, the first of them at `first`. When it returns `Ok` they survive a
     /// power cut; when it fails, nothing may be appended until the store is opened again.

@@ -4,6 +4,11 @@
 //! Work that spans wallets is a chain of idempotent steps: [`Reader::due`] names the next one from
 //! this state alone, so a chain that a crash cut is simply taken up again.
 
+#![expect(
+    missing_docs,
+    reason = "rkyv derives resolvers for enum fields without docs"
+)]
+
 use crate::entity::Entity;
 use crate::grant::Terms;
 use crate::id::{
@@ -120,7 +125,6 @@ pub struct News {
 
 /// What a claim was answered with; kept, so that a repeated relay gets the same.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Answer {
     /// Money is held.
     Granted {
@@ -144,7 +148,6 @@ pub enum Answer {
 
 /// What has happened to a reader.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Event {
     /// It was enrolled.
     Enrolled {
@@ -197,7 +200,6 @@ pub enum Event {
 
 /// What a reader said that cannot be true beside what it said before.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Contradiction {
     /// The same receipt number with other content.
     OtherContent {

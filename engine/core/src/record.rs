@@ -3,6 +3,11 @@
 //! Only records that our own store wrote are read back, and always with checked access. The
 //! layout is fixed by [`FORMAT`]; a golden file keeps it from changing unseen.
 
+#![expect(
+    missing_docs,
+    reason = "rkyv derives resolvers for enum fields without docs"
+)]
+
 use crate::id::{MachineId, ReaderId, VendId, WalletId};
 use crate::time::Timestamp;
 use crate::{machine, reader, session, wallet};
@@ -28,7 +33,6 @@ pub struct Record {
 
 /// What happened, and to whom.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Event {
     /// To a wallet; its session of the same hold moves on with it.
     Wallet {

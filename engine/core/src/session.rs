@@ -1,6 +1,11 @@
 //! One customer before one machine, from the first sign of them to the last: the live side of a
 //! hold. It lives beside its wallet and goes when it is over; the money's own record stays there.
 
+#![expect(
+    missing_docs,
+    reason = "rkyv derives resolvers for enum fields without docs"
+)]
+
 use crate::id::{MachineId, OperatorId, VendId, WalletId};
 use crate::time::Timestamp;
 use crate::wallet;
@@ -65,7 +70,6 @@ impl Phase {
 
 /// What has happened to a session itself; money's events move it on as well.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Event {
     /// It was opened.
     Opened {

@@ -1,5 +1,10 @@
 //! One customer's money in one currency: balances, holds, and what they were spent on.
 
+#![expect(
+    missing_docs,
+    reason = "rkyv derives resolvers for enum fields without docs"
+)]
+
 use crate::entity::Entity;
 use crate::grant::{Doubt, Grant, GrantState, Parts, RECEIPTS_MAX, Terms};
 use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
@@ -161,7 +166,6 @@ pub enum Review {
 
 /// What has happened to a wallet.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-#[rkyv(attr(allow(missing_docs)))]
 pub enum Event {
     /// It was opened.
     Opened {
