@@ -1,0 +1,275 @@
+//! What a board writes, and how it reads its own past at the start (protocol section 7).
+
+use super::outbox::{Outbox, Written};
+use crate::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
+use crate::money::Amount;
+use crate::receipt::{Flags, Receipt, ReceiptKind};
+use crate::time::Timestamp;
+use core::time::Duration;
+
+/// One entry of a board's journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// The machine is about to be approved.
+    Intent {
+        /// The receipt's place, given here.
+        rseq: Rseq,
+        /// The grant it is spent on.
+        grant: VendId,
+        /// The selection.
+        item: Item,
+        /// The machine's own price, in minor units.
+        price: u32,
+    },
+    /// A receipt: an INTENT's result, a CLOSE, or the journal's first entry.
+    Receipt(Written),
+    /// The server has everything up to here.
+    Acked(Rseq),
+}
+
+/// How an INTENT ended, as it is written before the machine hears our ACK.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The machine delivered.
+    Delivered = 1,
+    /// The machine did not deliver, or took the request back.
+    Failed = 2,
+    /// The machine was reset after it had taken the approval.
+    ByReset = 3,
+}
+
+impl Outcome {
+    /// Reads one from its stored number.
+    pub const fn from_stored(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Delivered,
+            2 => Self::Failed,
+            3 => Self::ByReset,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn kind(self) -> ReceiptKind {
+        match self {
+            Self::Delivered | Self::ByReset => ReceiptKind::VendOk,
+            Self::Failed => ReceiptKind::VendFail,
+        }
+    }
+
+    pub(super) fn flags(self, after: Duration) -> Flags {
+        const UNDER_1000_MS: u16 = 8;
+        let by_reset = match self {
+            Self::ByReset => Flags::BY_RESET.to_wire(),
+            Self::Delivered | Self::Failed => 0,
+        };
+        let early = match self {
+            Self::Delivered | Self::ByReset if after < Duration::from_secs(1) => UNDER_1000_MS,
+            Self::Delivered | Self::ByReset | Self::Failed => 0,
+        };
+        Flags::from_wire(by_reset | early)
+    }
+}
+
+/// Milliseconds from approval to result as a receipt holds them: 65,535 stands for more.
+pub(super) fn after_ms(after: Duration) -> u16 {
+    u16::try_from(after.as_millis()).unwrap_or(u16::MAX)
+}
+
+/// The hash of a written receipt; it lives with the wire format, which this floor does not know.
+pub type ChainOf = fn(&Written) -> Chain;
+
+/// Reads records in their order and keeps what still matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    outbox: Outbox,
+    open: Option<Open>,
+    last: Rseq,
+    chain: Chain,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Open {
+    rseq: Rseq,
+    grant: VendId,
+    item: Item,
+    price: u32,
+}
+
+/// What a board knows when it starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Past {
+    /// The kept receipts.
+    pub outbox: Outbox,
+    /// The last receipt's place.
+    pub last: Rseq,
+    /// The chain there.
+    pub chain: Chain,
+}
+
+impl Replay {
+    /// Begins to read the journal `epoch`, whose first chain is `chain`.
+    pub fn new(epoch: JournalEpoch, chain: Chain) -> Self {
+        let outbox = Outbox::new(epoch, Rseq::new(0));
+        Self {
+            outbox,
+            open: None,
+            last: Rseq::new(0),
+            chain,
+        }
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// `OutOfOrder` when it cannot follow what was read: the journal ends before it.
+    pub fn take(&mut self, record: &Record) -> Result<(), ReplayFault> {
+        match record {
+            Record::Intent {
+                rseq,
+                grant,
+                item,
+                price,
+            } => {
+                if self.open.is_some() || *rseq != self.next() {
+                    return Err(ReplayFault);
+                }
+                self.open = Some(Open {
+                    rseq: *rseq,
+                    grant: *grant,
+                    item: *item,
+                    price: *price,
+                });
+            }
+            Record::Receipt(written) => self.take_receipt(written)?,
+            Record::Acked(upto) => {
+                if *upto > self.last {
+                    return Err(ReplayFault);
+                }
+                self.outbox.set_acked(*upto);
+            }
+        }
+        Ok(())
+    }
+
+    /// A rewritten journal begins at a later receipt: its chain so far is taken from that receipt.
+    fn take_receipt(&mut self, written: &Written) -> Result<(), ReplayFault> {
+        let receipt = &written.receipt;
+        let is_first = self.last == Rseq::new(0) && self.open.is_none();
+        let follows = receipt.rseq == self.next() && receipt.prev == self.chain;
+        if receipt.rseq == Rseq::new(0) || !(is_first || follows) {
+            return Err(ReplayFault);
+        }
+        if let Some(open) = self.open
+            && (receipt.grant != open.grant || !receipt.is_counted_by_close())
+        {
+            return Err(ReplayFault);
+        }
+        self.open = None;
+        self.last = receipt.rseq;
+        self.chain = receipt.chain;
+        self.outbox.push(*written);
+        Ok(())
+    }
+
+    /// The journal epoch that is being read.
+    pub const fn epoch(&self) -> JournalEpoch {
+        self.outbox.epoch()
+    }
+
+    /// The INTENT that has no result, if one is open.
+    pub fn open(&self) -> Option<Rseq> {
+        self.open.map(|open| open.rseq)
+    }
+
+    /// Whether nothing at all was read.
+    pub fn is_empty(&self) -> bool {
+        self.last == Rseq::new(0) && self.open.is_none()
+    }
+
+    /// The kept receipts as read so far.
+    pub const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The receipt that has to end an INTENT left open: what the result page says about it, else
+    /// unknown.
+    pub fn ending(
+        &self,
+        page: Option<(Rseq, Outcome, Duration)>,
+        written: Stamp,
+        chain_of: ChainOf,
+    ) -> Option<Written> {
+        let open = self.open?;
+        let found = page.filter(|(rseq, ..)| *rseq == open.rseq);
+        let (kind, flags, after) = match found {
+            Some((_, outcome, after)) => (outcome.kind(), outcome.flags(after), after),
+            None => (ReceiptKind::VendUnknown, Flags::default(), Duration::MAX),
+        };
+        let receipt = Receipt {
+            rseq: open.rseq,
+            kind,
+            grant: open.grant,
+            item: open.item,
+            amount: Amount::from_minor(i64::from(open.price)),
+            order: written.order,
+            flags,
+            after_ms: after_ms(after),
+            prev: self.chain,
+            chain: self.chain,
+        };
+        Some(chained(receipt, written.utc, chain_of))
+    }
+
+    /// The first receipt of an empty journal.
+    pub fn beginning(&self, written: Stamp, chain_of: ChainOf) -> Option<Written> {
+        let receipt = Receipt {
+            rseq: Rseq::new(1),
+            kind: ReceiptKind::EpochStart,
+            grant: VendId::from_bytes([0; 16]),
+            item: Item::new(0),
+            amount: Amount::ZERO,
+            order: written.order,
+            flags: Flags::default(),
+            after_ms: 0,
+            prev: self.chain,
+            chain: self.chain,
+        };
+        self.is_empty()
+            .then(|| chained(receipt, written.utc, chain_of))
+    }
+
+    /// What was read; none while an INTENT is open, which has to be ended first.
+    pub fn finish(self) -> Option<Past> {
+        self.open.is_none().then_some(Past {
+            outbox: self.outbox,
+            last: self.last,
+            chain: self.chain,
+        })
+    }
+
+    fn next(&self) -> Rseq {
+        Rseq::new(self.last.number().saturating_add(1))
+    }
+}
+
+/// When something was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// By the board's own count.
+    pub order: Order,
+    /// By the time of day, or 1970 when it is not known.
+    pub utc: Timestamp,
+}
+
+/// Puts a receipt's own hash into it.
+pub(super) fn chained(receipt: Receipt, utc: Timestamp, chain_of: ChainOf) -> Written {
+    let mut written = Written { receipt, utc };
+    written.receipt.chain = chain_of(&written);
+    written
+}
+
+/// A record that cannot follow the ones before it.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[error("a journal record cannot follow the ones before it")]
+pub struct ReplayFault;
