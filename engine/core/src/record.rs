@@ -61,8 +61,8 @@ pub enum Event {
     Reader {
         /// Which.
         reader: ReaderId,
-        /// What.
-        event: reader::Event,
+        /// What; boxed, because every record is laid out as large as the largest.
+        event: Box<reader::Event>,
     },
 }
 

@@ -1,0 +1,115 @@
+use crate::grant::Terms;
+use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
+use crate::money::{Amount, Currency};
+use core::time::Duration;
+
+use super::Reason;
+
+/// What a wallet can be asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Opens it in one currency.
+    Open {
+        /// The currency.
+        currency: Currency,
+    },
+    /// Adds e-money that the issuer has confirmed. Debt is repaid first.
+    TopUp {
+        /// The transfer's name.
+        key: TransferId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Adds what an operator gives to its closed wallet.
+    Give {
+        /// The transfer's name.
+        key: TransferId,
+        /// The operator.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Holds money for vends.
+    Reserve {
+        /// The hold's name.
+        vend: VendId,
+        /// What it is for.
+        terms: Terms,
+    },
+    /// Takes in what happened under a hold.
+    Settle {
+        /// The hold.
+        vend: VendId,
+        /// Which receipt says so.
+        rseq: Rseq,
+        /// What happened.
+        outcome: Outcome,
+    },
+    /// Decides about a vend that nobody saw.
+    Judge {
+        /// The hold.
+        vend: VendId,
+        /// The receipt in doubt.
+        rseq: Rseq,
+        /// The decision.
+        verdict: Verdict,
+    },
+    /// Ends a hold and frees what is left of it.
+    Release {
+        /// The hold.
+        vend: VendId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What a receipt says happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The machine delivered.
+    Vended {
+        /// The selection.
+        item: Item,
+        /// The price.
+        amount: Amount,
+        /// How that is known.
+        proof: Proof,
+    },
+    /// The machine did not deliver.
+    Failed,
+    /// The reader was cut off before it heard.
+    Unknown {
+        /// The selection.
+        item: Item,
+        /// The price.
+        amount: Amount,
+    },
+    /// The reader closed the grant.
+    Closed {
+        /// How many receipts the grant had.
+        count: u16,
+        /// What its good vends came to.
+        total: Amount,
+    },
+}
+
+/// How a delivery is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// The machine said so.
+    Told,
+    /// The machine was reset this long after its approval, which counts as delivered.
+    Reset {
+        /// From approval to reset.
+        after: Duration,
+    },
+}
+
+/// What somebody decided about a vend that nobody saw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It was delivered.
+    Charge,
+    /// It was not, or nobody can tell.
+    Forgive,
+}

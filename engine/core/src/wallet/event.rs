@@ -1,0 +1,173 @@
+use crate::grant::{Parts, Terms};
+use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
+use crate::money::{Amount, Currency};
+use crate::time::Timestamp;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// Why a hold ended.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Who asked for it, or its reader, is done.
+    Closed,
+    /// A later HELLO of its reader proved that nothing of it can come any more.
+    Fenced,
+    /// Nothing was heard for too long.
+    TimedOut,
+}
+
+/// Why a receipt moved no money though it says that something was sold.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StrayReason {
+    /// It came after its grant had ended.
+    AfterEnd,
+    /// It asks for more than the grant's cap or count allowed.
+    OverCap,
+}
+
+/// Whether a person should look at a capture.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Review {
+    /// No.
+    Unneeded,
+    /// Yes: the machine was reset right after it was approved.
+    RefundQueue,
+}
+
+/// What has happened to a wallet.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// It was opened.
+    Opened {
+        /// In this currency.
+        currency: Currency,
+    },
+    /// E-money came in.
+    ToppedUp {
+        /// The transfer's name.
+        key: TransferId,
+        /// All of it.
+        amount: Amount,
+        /// What of it went to repay debts.
+        repaid: Vec<(OperatorId, Amount)>,
+    },
+    /// An operator gave to its closed wallet.
+    Given {
+        /// The transfer's name.
+        key: TransferId,
+        /// The operator.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Money is held.
+    Reserved {
+        /// The hold's name.
+        vend: VendId,
+        /// What it is for.
+        terms: Terms,
+        /// What is held.
+        held: Parts,
+        /// When.
+        at: Timestamp,
+    },
+    /// A release came before its hold, which is barred for ever.
+    Barred {
+        /// The hold's name.
+        vend: VendId,
+    },
+    /// A sale was paid.
+    Captured {
+        /// The hold it was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// Who is paid.
+        operator: OperatorId,
+        /// The selection.
+        item: Item,
+        /// What was taken, and whence.
+        parts: Parts,
+        /// What could not be taken any more: the customer owes it.
+        debt: Amount,
+        /// The platform's share.
+        fee: Amount,
+        /// Whether a person should look at it.
+        review: Review,
+    },
+    /// A vend failed; nothing moves.
+    Failed {
+        /// The hold.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+    },
+    /// A vend that nobody saw is not charged.
+    Excused {
+        /// The hold.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// What it would have cost.
+        amount: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// A vend that nobody saw waits for a decision; its price stays held.
+    Doubted {
+        /// The hold.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// The selection.
+        item: Item,
+        /// What stays held for it.
+        parts: Parts,
+    },
+    /// A receipt moved no money though it says that something was sold: an alarm.
+    Stray {
+        /// The hold.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// The price it names.
+        amount: Amount,
+        /// Why.
+        reason: StrayReason,
+    },
+    /// A close does not fit the receipts before it: an alarm; the next fence ends the hold.
+    Closing {
+        /// The hold.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+    },
+    /// A hold ended.
+    Released {
+        /// The hold.
+        vend: VendId,
+        /// The receipt that said so, when one did.
+        rseq: Option<Rseq>,
+        /// Why.
+        reason: Reason,
+        /// What is free again.
+        freed: Parts,
+    },
+}
+
+impl Event {
+    /// The hold that it is about, when it is about one.
+    pub const fn vend(&self) -> Option<VendId> {
+        match self {
+            Self::Opened { .. } | Self::ToppedUp { .. } | Self::Given { .. } => None,
+            Self::Reserved { vend, .. }
+            | Self::Barred { vend }
+            | Self::Captured { vend, .. }
+            | Self::Failed { vend, .. }
+            | Self::Excused { vend, .. }
+            | Self::Doubted { vend, .. }
+            | Self::Stray { vend, .. }
+            | Self::Closing { vend, .. }
+            | Self::Released { vend, .. } => Some(*vend),
+        }
+    }
+}

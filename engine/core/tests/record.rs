@@ -1,0 +1,310 @@
+//! The layout of records on disk: it may change only together with its format number.
+
+use gettone_core::grant::{Parts, Terms};
+use gettone_core::id::{
+    Chain, Item, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderId, ReaderKey, Rseq,
+    TransferId, VendId, WalletId,
+};
+use gettone_core::machine::{self, Policy, Product};
+use gettone_core::money::{Amount, Currency};
+use gettone_core::reader::{self, Answer, Ask, Contradiction, Hello};
+use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
+use gettone_core::record::{Event, FORMAT, RECORD_MAX, Record, RecordFault};
+use gettone_core::session;
+use gettone_core::time::Timestamp;
+use gettone_core::wallet::{self, Reason, Review, StrayReason};
+use std::fmt::Write as _;
+
+fn minor(minor: i64) -> Amount {
+    Amount::from_minor(minor)
+}
+
+/// One record of every kind, with no two fields alike.
+fn one_of_each() -> Vec<Record> {
+    let vend = VendId::from_bytes(core::array::from_fn(|n| n as u8));
+    let nonce = Nonce::from_bytes(core::array::from_fn(|n| 0x40 + n as u8));
+    let epoch = JournalEpoch::from_bytes(*b"epoch-01");
+    let (operator, machine, rseq, item) = (
+        OperatorId::new(7),
+        MachineId::new(70_001),
+        Rseq::new(0x0102_0304_0506),
+        Item::new(23),
+    );
+    let at = Timestamp::from_millis(1_790_000_000_123);
+    let terms = Terms {
+        operator,
+        machine,
+        cap: minor(2_000),
+        least: minor(80),
+        vends_max: 3,
+        fee_basis_points: 150,
+    };
+    let parts = Parts {
+        closed: minor(20),
+        emoney: minor(100),
+    };
+    let hello = Hello {
+        epoch,
+        order: Order {
+            boot: 3,
+            uptime_ms: 99_000,
+        },
+        nonce,
+        rseq_newest: 11,
+        acked: 9,
+    };
+    let receipt = Receipt {
+        rseq,
+        kind: ReceiptKind::VendOk,
+        grant: vend,
+        item,
+        amount: minor(120),
+        order: hello.order,
+        flags: Flags::from_wire(1),
+        after_ms: 1_234,
+        prev: Chain::from_bytes(*b"previous"),
+        chain: Chain::from_bytes(*b"this-one"),
+    };
+    let policy = Policy {
+        cap: minor(2_000),
+        vends_max: 3,
+        fee_basis_points: 150,
+    };
+    let wallets = [
+        wallet::Event::Opened {
+            currency: Currency::EUR,
+        },
+        wallet::Event::ToppedUp {
+            key: TransferId::from_bytes([5; 16]),
+            amount: minor(500),
+            repaid: vec![(operator, minor(40))],
+        },
+        wallet::Event::Given {
+            key: TransferId::from_bytes([6; 16]),
+            operator,
+            amount: minor(300),
+        },
+        wallet::Event::Reserved {
+            vend,
+            terms,
+            held: parts,
+            at,
+        },
+        wallet::Event::Barred { vend },
+        wallet::Event::Captured {
+            vend,
+            rseq,
+            operator,
+            item,
+            parts,
+            debt: minor(3),
+            fee: minor(1),
+            review: Review::RefundQueue,
+        },
+        wallet::Event::Failed { vend, rseq },
+        wallet::Event::Excused {
+            vend,
+            rseq,
+            amount: minor(120),
+            at,
+        },
+        wallet::Event::Doubted {
+            vend,
+            rseq,
+            item,
+            parts,
+        },
+        wallet::Event::Stray {
+            vend,
+            rseq,
+            amount: minor(120),
+            reason: StrayReason::OverCap,
+        },
+        wallet::Event::Closing { vend, rseq },
+        wallet::Event::Released {
+            vend,
+            rseq: Some(rseq),
+            reason: Reason::Fenced,
+            freed: parts,
+        },
+    ];
+    let sessions = [
+        session::Event::Opened {
+            machine,
+            operator,
+            at,
+        },
+        session::Event::Lapsed,
+    ];
+    let machines = [
+        machine::Event::Registered {
+            operator,
+            currency: Currency::CHF,
+            policy,
+        },
+        machine::Event::Claimed {
+            reader: ReaderId::from_bytes(*b"reader-1"),
+        },
+        machine::Event::Listed {
+            item,
+            product: Product {
+                name: "espresso lungo".to_owned(),
+                price: minor(120),
+            },
+        },
+        machine::Event::Locked,
+        machine::Event::Unlocked,
+    ];
+    let readers = [
+        reader::Event::Enrolled {
+            key: ReaderKey::from_bytes([9; 32]),
+            machine,
+            operator,
+            currency: Currency::EUR,
+        },
+        reader::Event::Heard {
+            epoch,
+            first: Chain::from_bytes(*b"thefirst"),
+            receipts: vec![receipt, receipt],
+            hello: Some(hello),
+            ask: Some(Ask {
+                nonce,
+                vend,
+                wallet: WalletId::new(42),
+                terms,
+            }),
+            contradiction: Some(Contradiction::Rollback { rseq: 12 }),
+        },
+        reader::Event::Applied { epoch, rseq },
+        reader::Event::Answered {
+            nonce,
+            answer: Answer::Granted {
+                held: minor(120),
+                vends_max: 3,
+                balance: minor(777),
+            },
+        },
+        reader::Event::Answered {
+            nonce,
+            answer: Answer::Funds {
+                short_by: minor(20),
+                pending: minor(60),
+            },
+        },
+        reader::Event::Fenced { nonce },
+        reader::Event::Revoked,
+    ];
+    let wallet = WalletId::new(42);
+    let reader = ReaderId::from_bytes(*b"reader-1");
+    wallets
+        .into_iter()
+        .map(|event| Event::Wallet { wallet, event })
+        .chain(sessions.into_iter().map(|event| Event::Session {
+            wallet,
+            session: vend,
+            event,
+        }))
+        .chain(
+            machines
+                .into_iter()
+                .map(|event| Event::Machine { machine, event }),
+        )
+        .chain(readers.into_iter().map(|event| Event::Reader {
+            reader,
+            event: Box::new(event),
+        }))
+        .map(|event| Record { at, event })
+        .collect()
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes).expect("small enough");
+    bytes
+}
+
+#[test]
+fn the_layout_on_disk_is_the_one_in_the_golden_file() {
+    let mut picture = format!("format {FORMAT}\n");
+    for record in one_of_each() {
+        for byte in encode(&record) {
+            write!(picture, "{byte:02x}").expect("a string takes it");
+        }
+        picture.push('\n');
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/records-1.hex");
+    if std::env::var_os("GETTONE_REWRITE_GOLDEN").is_some() {
+        std::fs::write(path, &picture).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(path).expect("the golden file is there");
+    assert!(
+        picture == golden,
+        "records are laid out otherwise than in {path}: journals already written could not be \
+         read. Undo that, or raise FORMAT and read the old one too."
+    );
+}
+
+#[test]
+fn records_written_by_format_1_are_read_again() {
+    let golden = include_str!("golden/records-1.hex");
+    let records = one_of_each();
+    let mut lines = golden.lines();
+    assert_eq!(lines.next(), Some("format 1"));
+    assert_eq!(golden.lines().count(), 1 + records.len());
+    for (line, record) in lines.zip(records) {
+        let bytes: Vec<u8> = (0..line.len() / 2)
+            .map(|at| u8::from_str_radix(&line[2 * at..2 * at + 2], 16).expect("hex"))
+            .collect();
+        assert_eq!(Record::decode(&bytes), Ok(record));
+    }
+}
+
+#[test]
+fn cut_or_flipped_bytes_are_refused_or_read_as_some_record_but_never_a_panic() {
+    for record in one_of_each() {
+        let bytes = encode(&record);
+        for len in 0..bytes.len() {
+            assert_ne!(
+                Record::decode(&bytes[..len]),
+                Ok(record.clone()),
+                "cut at {len}"
+            );
+        }
+        let mut flipped = bytes.clone();
+        for bit in 0..bytes.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = Record::decode(&flipped);
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_too_large_is_neither_written_nor_read() {
+    let huge = vec![0; RECORD_MAX + 1];
+    assert_eq!(
+        Record::decode(&huge),
+        Err(RecordFault::TooLarge { len: huge.len() })
+    );
+}
+
+#[test]
+fn an_envelope_full_of_receipts_fits_one_record() {
+    let mut records = one_of_each();
+    let mut receipts = None;
+    for record in &mut records {
+        if let Event::Reader { event, .. } = &mut record.event
+            && let reader::Event::Heard {
+                receipts: found, ..
+            } = event.as_mut()
+        {
+            receipts = Some(found);
+        }
+    }
+    let heard = receipts.expect("one of each has it");
+    let one = heard[0];
+    *heard = vec![one; reader::NEWS_MAX];
+    for record in records {
+        assert!(encode(&record).len() <= RECORD_MAX);
+    }
+}
