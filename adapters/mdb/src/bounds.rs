@@ -1,0 +1,31 @@
+//! Every bound and every time of this crate, in one place.
+
+use core::time::Duration;
+
+/// Bytes of one block, its checksum included. [MDB 2.1]
+pub const BLOCK_MAX: usize = 36;
+/// Characters of one DISPLAY REQUEST. [MDB 7.4]
+pub const LINE_MAX: usize = 32;
+/// Kinds of message a device can have waiting for the controller; each waits at most once.
+pub(crate) const OUTBOX_MAX: usize = 13;
+/// Events one input can cause, with room to spare.
+pub(crate) const EVENTS_MAX: usize = 8;
+/// Bytes of one line of a trace file.
+pub const TRACE_LINE_MAX: usize = 256;
+
+/// 11 bits at 9600 baud. A receiver sees a word at its end, so every gap looks this much longer.
+pub const WORD_TIME: Duration = Duration::from_micros(1_146);
+/// The longest gap accepted inside a block: the best-practice 5 ms plus one word.
+pub const INTER_BYTE_MAX: Duration = Duration::from_micros(6_150);
+/// Silence that ends a block whose length no table knows; short enough to answer in time.
+pub(crate) const UNKNOWN_END: Duration = Duration::from_micros(3_000);
+/// How long a peripheral believes that a lone word answers its block. [MDB appendix 3]
+pub const ACK_MAX: Duration = Duration::from_millis(20);
+/// How late an immediate answer may still leave.
+pub const REPLY_MAX: Duration = Duration::from_millis(4);
+/// The reader decides this much before the controller stops waiting for it.
+pub(crate) const DECISION_MARGIN: Duration = Duration::from_millis(500);
+/// A controller silent for this many maximum response times is lost. [MDB appendix 3]
+pub(crate) const SILENCE_FACTOR: u32 = 10;
+/// The non-response time of a cashless device that announces no longer one. [MDB 7.5]
+pub const NON_RESPONSE: Duration = Duration::from_secs(5);

@@ -1,0 +1,228 @@
+//! Money on the bus: 16-bit units, a scale factor and a decimal place.
+
+use core::fmt;
+
+/// An amount as the bus carries it, still to be multiplied by the scale factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Units(u16);
+
+impl Units {
+    /// The greatest amount there is; the number above it means "unknown".
+    pub const MAX: Self = Self(0xFFFE);
+    /// FFFF: funds nobody knows, or an electronic token.
+    pub const UNKNOWN: Self = Self(0xFFFF);
+
+    /// Takes the two bytes of the wire as one number.
+    #[must_use]
+    pub const fn from_u16(units: u16) -> Self {
+        Self(units)
+    }
+
+    /// The two bytes of the wire as one number.
+    #[must_use]
+    pub const fn to_u16(self) -> u16 {
+        self.0
+    }
+}
+
+/// An amount that the bus cannot say: it is never rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Inexact {
+    /// The amount falls between two steps.
+    #[error("{minor} minor units are no multiple of the bus step {step}")]
+    BetweenSteps {
+        /// The amount asked for.
+        minor: u32,
+        /// The smallest amount of the bus.
+        step: u32,
+    },
+    /// The amount needs more than 16 bits.
+    #[error("{minor} minor units are above the greatest amount of the bus, {max}")]
+    TooLarge {
+        /// The amount asked for.
+        minor: u32,
+        /// The greatest amount of the bus.
+        max: u32,
+    },
+}
+
+/// A scale that no exact conversion to minor units allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScaleFault {
+    /// A factor of zero makes every price zero.
+    #[error("the scale factor is zero")]
+    ZeroFactor,
+    /// The bus would carry fractions of a minor unit, or steps too large to count.
+    #[error("{bus} decimals on the bus do not fit {minor} digits of the currency")]
+    Digits {
+        /// Decimal places on the bus.
+        bus: u8,
+        /// Decimal places of the currency.
+        minor: u8,
+    },
+}
+
+/// Decimal places, on the bus and in the currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    /// Decimal places the bus counts in (READER CONFIG Z6).
+    pub bus: u8,
+    /// Decimal places of the currency's minor unit (2 for the euro).
+    pub minor: u8,
+}
+
+/// How units become minor units: exactly, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    factor: u8,
+    digits: Digits,
+    step: u32,
+}
+
+impl Scale {
+    /// Checks a scale factor and its decimal places.
+    ///
+    /// # Errors
+    /// When some unit would not be a whole number of minor units, or would not fit 32 bits.
+    pub fn new(factor: u8, digits: Digits) -> Result<Self, ScaleFault> {
+        if factor == 0 {
+            return Err(ScaleFault::ZeroFactor);
+        }
+        // 65,535 units of 255 times 100 still fit 32 bits; times 1,000 would not.
+        let shift = match digits.minor.checked_sub(digits.bus) {
+            Some(0) => 1,
+            Some(1) => 10,
+            Some(2) => 100,
+            _ => {
+                return Err(ScaleFault::Digits {
+                    bus: digits.bus,
+                    minor: digits.minor,
+                });
+            }
+        };
+        Ok(Self {
+            factor,
+            digits,
+            step: u32::from(factor) * shift,
+        })
+    }
+
+    /// The amount in minor units.
+    #[must_use]
+    pub fn minor(self, units: Units) -> u32 {
+        u32::from(units.0) * self.step
+    }
+
+    /// The same amount in units.
+    ///
+    /// # Errors
+    /// When the bus cannot say exactly this amount.
+    pub fn units(self, minor: u32) -> Result<Units, Inexact> {
+        let (whole, rest) = (minor / self.step, minor % self.step);
+        if rest != 0 {
+            let step = self.step;
+            return Err(Inexact::BetweenSteps { minor, step });
+        }
+        match u16::try_from(whole) {
+            Ok(units) if units <= Units::MAX.0 => Ok(Units(units)),
+            _ => Err(Inexact::TooLarge {
+                minor,
+                max: self.minor(Units::MAX),
+            }),
+        }
+    }
+
+    /// The greatest amount the bus can show that is not above these funds.
+    ///
+    /// Funds are a promise of credit, not a price: showing less takes nothing from anybody.
+    #[must_use]
+    pub fn funds(self, minor: u32) -> Units {
+        let whole = u16::try_from(minor / self.step).unwrap_or(u16::MAX);
+        Units(whole.min(Units::MAX.0))
+    }
+
+    /// The amount as people write it, with the decimal places of the bus.
+    pub fn show(self, units: Units) -> impl fmt::Display {
+        Shown { scale: self, units }
+    }
+}
+
+struct Shown {
+    scale: Scale,
+    units: Units,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.units == Units::UNKNOWN {
+            return f.write_str("unknown");
+        }
+        let value = u32::from(self.units.0) * u32::from(self.scale.factor);
+        let places = usize::from(self.scale.digits.bus);
+        match 10_u32.checked_pow(u32::from(self.scale.digits.bus)) {
+            Some(1) => write!(f, "{value}"),
+            Some(one) => write!(f, "{}.{:0places$}", value / one, value % one),
+            None => write!(f, "{value}e-{places}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scale(factor: u8, bus: u8) -> Scale {
+        Scale::new(factor, Digits { bus, minor: 2 }).expect("the tests use good scales")
+    }
+
+    #[test]
+    fn an_amount_between_two_steps_is_refused_not_rounded() {
+        let fives = scale(5, 2);
+        assert_eq!(fives.units(120), Ok(Units(24)));
+        assert_eq!(
+            fives.units(121),
+            Err(Inexact::BetweenSteps {
+                minor: 121,
+                step: 5
+            })
+        );
+    }
+
+    #[test]
+    fn the_unknown_number_is_never_used_as_an_amount() {
+        let cents = scale(1, 2);
+        assert_eq!(cents.units(65_534), Ok(Units::MAX));
+        assert!(matches!(cents.units(65_535), Err(Inexact::TooLarge { .. })));
+        assert_eq!(cents.funds(65_535), Units::MAX);
+        assert_eq!(cents.funds(u32::MAX), Units::MAX);
+    }
+
+    #[test]
+    fn funds_are_shown_at_most_as_they_are() {
+        assert_eq!(scale(10, 2).funds(1_209), Units(120));
+    }
+
+    #[test]
+    fn the_greatest_scale_of_the_greatest_amount_still_fits() {
+        assert_eq!(scale(255, 0).minor(Units::UNKNOWN), 65_535 * 255 * 100);
+    }
+
+    #[test]
+    fn a_scale_finer_than_the_currency_is_refused() {
+        let finer = Digits { bus: 3, minor: 2 };
+        assert!(Scale::new(1, finer).is_err());
+        assert_eq!(
+            Scale::new(0, Digits { bus: 2, minor: 2 }),
+            Err(ScaleFault::ZeroFactor)
+        );
+    }
+
+    #[test]
+    fn amounts_are_written_with_the_decimals_of_the_bus() {
+        assert_eq!(scale(5, 2).show(Units(24)).to_string(), "1.20");
+        assert_eq!(scale(5, 0).show(Units(2)).to_string(), "10");
+        assert_eq!(scale(1, 2).show(Units::UNKNOWN).to_string(), "unknown");
+    }
+}
