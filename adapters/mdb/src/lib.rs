@@ -3,6 +3,7 @@
 
 mod block;
 pub mod bounds;
+pub mod cashless;
 mod command;
 mod ear;
 mod message;

@@ -1,0 +1,367 @@
+//! The cashless device: what a reader answers on the bus, as a machine that is handed words and time.
+//!
+//! Input goes in by `handle`, everything it caused comes out of `poll` until `None`. Nothing here waits, sleeps or
+//! allocates, so the whole exchange fits the 5 ms the bus allows.
+
+mod config;
+mod event;
+mod life;
+mod outbox;
+
+use core::time::Duration;
+
+pub use config::{Answer, Answers, Config, ConfigFault};
+pub use event::{
+    ApprovalRefusal, ApprovalState, Event, Host, Input, Output, Reply, RequestNumber,
+    SessionRefusal, UNKNOWN_FUNDS,
+};
+
+use crate::block::Frame;
+use crate::bounds::{DECISION_MARGIN, EVENTS_MAX, SILENCE_FACTOR, WORD_TIME};
+use crate::command::{Command, Identity, Prices, Setup};
+use crate::ear::{DeviceEar, FromController};
+use crate::message::Message;
+use crate::money::{Scale, Units};
+use crate::word::{ACK, Mode, RET, Word};
+use outbox::Outbox;
+
+/// Where the device stands; the numbers are those of COMMAND OUT OF SEQUENCE. [MDB 7.2]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// 1: reset, not set up.
+    Inactive,
+    /// 2: set up, taking no customers.
+    Disabled,
+    /// 3: taking customers.
+    Enabled,
+    /// 4: a customer is here and has not chosen.
+    SessionIdle,
+    /// 5: a selection is being decided, dispensed or reported.
+    Vend,
+}
+
+/// The question of the machine that is open.
+#[derive(Clone, Copy, Debug)]
+struct Vend {
+    request: RequestNumber,
+    price: Units,
+    item: u16,
+    asked_at: Duration,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Open,
+    Approved {
+        tag: u64,
+        amount: Units,
+        delivery: Delivery,
+    },
+    Denied,
+    Cancelled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    Pending,
+    Acknowledged,
+}
+
+/// How the last vend ended, to know a repeat of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Nothing,
+    Succeeded { tag: u64, item: u16 },
+    Failed,
+}
+
+/// Whether the session is to be called off as soon as that is legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    WhenIdle,
+}
+
+/// What a session returns to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Enabled,
+    Disabled,
+}
+
+/// The guard that tests switch off to see what it holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    Recognised,
+    TakenAsNew,
+}
+
+/// A cashless device of level 1.
+#[derive(Clone, Debug)]
+pub struct Cashless {
+    config: Config,
+    scale: Scale,
+    ear: DeviceEar,
+    outbox: Outbox,
+    state: State,
+    after: After,
+    leaving: Leaving,
+    vend: Option<Vend>,
+    last: Outcome,
+    requests: u32,
+    setup: Option<Setup>,
+    prices: Option<Prices>,
+    vmc: Option<Identity>,
+    last_sale: Option<(Duration, Command)>,
+    repeats: Repeats,
+    /// The command before this one was RESET.
+    reset_heard: bool,
+    heard_at: Option<Duration>,
+    /// Our last words, while the controller may ask for them again or acknowledge them.
+    on_wire: Option<OnWire>,
+    /// A VEND REQUEST that an immediate answer may still follow.
+    open_until: Option<Duration>,
+    events: [Option<Event>; EVENTS_MAX],
+    reply: Option<Reply>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OnWire {
+    frame: Frame,
+    until: Duration,
+}
+
+impl Cashless {
+    /// A device that was just powered up.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub fn new(config: Config) -> Result<Self, ConfigFault> {
+        let scale = config.check()?;
+        let mut outbox = Outbox::new();
+        outbox.push(Message::JustReset);
+        Ok(Self {
+            config,
+            scale,
+            ear: DeviceEar::new(config.address),
+            outbox,
+            state: State::Inactive,
+            after: After::Enabled,
+            leaving: Leaving::No,
+            vend: None,
+            last: Outcome::Nothing,
+            requests: 0,
+            setup: None,
+            prices: None,
+            vmc: None,
+            last_sale: None,
+            repeats: Repeats::Recognised,
+            reset_heard: false,
+            heard_at: None,
+            on_wire: None,
+            open_until: None,
+            events: [None; EVENTS_MAX],
+            reply: None,
+        })
+    }
+
+    /// Where the device stands.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// How money is counted on this bus.
+    #[must_use]
+    pub const fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Takes one input at this uptime.
+    ///
+    /// # Panics
+    /// When `poll` was not drained after earlier inputs: events about money would be lost.
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        let drained = self.reply.is_none() && self.events.iter().all(Option::is_none);
+        assert!(drained, "the caller drains poll after every input");
+        self.pass(now);
+        match input {
+            Input::Word(word) => self.word(now, word),
+            Input::Break => {
+                self.ear.forget();
+                self.reset();
+            }
+            Input::Tick => {
+                if let Some(heard) = self.ear.silence(now) {
+                    self.hear(now, heard);
+                }
+            }
+            Input::Host(host) => self.host(now, host),
+        }
+        if let Some(frame) = self.reply {
+            let words = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+            let sending = WORD_TIME.saturating_mul(words);
+            let until = now.saturating_add(sending.saturating_add(self.config.ack_max));
+            self.on_wire = Some(OnWire { frame, until });
+        }
+    }
+
+    /// What the input caused: events first, the words to send last.
+    pub fn poll(&mut self) -> Option<Output> {
+        if let Some(event) = self.events.first_mut().and_then(Option::take) {
+            self.events.rotate_left(1);
+            return Some(Output::Event(event));
+        }
+        self.reply.take().map(Output::Send)
+    }
+
+    /// When `handle` needs a tick, unless something else comes first.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let deadlines = [
+            self.ear.deadline(),
+            self.decision_deadline(),
+            self.silence_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn decision_deadline(&self) -> Option<Duration> {
+        let vend = self.vend.filter(|vend| vend.verdict == Verdict::Open)?;
+        let patience = self.config.max_response().saturating_sub(DECISION_MARGIN);
+        Some(vend.asked_at.saturating_add(patience))
+    }
+
+    fn silence_deadline(&self) -> Option<Duration> {
+        let patience = self.config.max_response().saturating_mul(SILENCE_FACTOR);
+        Some(self.heard_at?.saturating_add(patience))
+    }
+
+    /// Lets time do what it does.
+    fn pass(&mut self, now: Duration) {
+        if self.decision_deadline().is_some_and(|end| now >= end)
+            && let Some(vend) = &mut self.vend
+        {
+            vend.verdict = Verdict::Denied;
+            let request = vend.request;
+            self.outbox.push(Message::VendDenied);
+            self.event(Event::VendTimedOut { request });
+        }
+        if self.silence_deadline().is_some_and(|end| now >= end) {
+            self.heard_at = None;
+            self.event(Event::VmcSilent);
+            // An open vend ends by a result or a reset of the machine, never by silence.
+            if self.state != State::Vend {
+                self.reset();
+            }
+        }
+    }
+
+    fn word(&mut self, now: Duration, word: Word) {
+        if word.mode() == Mode::Address {
+            self.outbox.lose();
+            self.on_wire = None;
+            self.open_until = None;
+        }
+        if let Some(heard) = self.ear.hear(now, word) {
+            self.hear(now, heard);
+        }
+    }
+
+    fn hear(&mut self, now: Duration, heard: FromController) {
+        match heard {
+            FromController::Command(command) => {
+                self.heard_at = Some(now);
+                self.execute(now, command);
+                self.reset_heard = command == Command::Reset;
+            }
+            FromController::Lone(byte) => self.lone(now, byte),
+        }
+    }
+
+    /// A word after our own: the controller's verdict on it.
+    fn lone(&mut self, now: Duration, byte: u8) {
+        let Some(on_wire) = self.on_wire.take().filter(|it| now <= it.until) else {
+            self.outbox.lose();
+            return;
+        };
+        match byte {
+            ACK => {
+                if let Some(message) = self.outbox.acknowledge() {
+                    self.delivered(message);
+                }
+            }
+            RET => self.reply = Some(on_wire.frame),
+            // NAK and noise alike: the block waits for its next turn.
+            _ => self.outbox.lose(),
+        }
+    }
+
+    /// The controller has this message for certain.
+    fn delivered(&mut self, message: Message) {
+        match (message, self.vend) {
+            (Message::BeginSession { .. }, _) => self.begin(),
+            (Message::VendApproved { .. }, Some(_)) => self.approval_delivered(),
+            (Message::VendDenied, Some(vend)) => self.denial_delivered(vend),
+            _ => {}
+        }
+    }
+
+    fn host(&mut self, now: Duration, host: Host) {
+        match host {
+            Host::BeginSession { funds } => self.offer(funds),
+            Host::CancelSession => self.leave(),
+            Host::Approve {
+                request,
+                amount,
+                tag,
+            } => match self.open_vend(request) {
+                None => self.refuse(tag, ApprovalRefusal::NotOpen),
+                Some(_) => match self.scale.units(amount) {
+                    Err(inexact) => self.refuse(tag, ApprovalRefusal::Inexact(inexact)),
+                    Ok(amount) => {
+                        let verdict = Verdict::Approved {
+                            tag,
+                            amount,
+                            delivery: Delivery::Pending,
+                        };
+                        self.decide(now, verdict, Message::VendApproved { amount });
+                    }
+                },
+            },
+            Host::Deny { request } => {
+                if self.open_vend(request).is_some() {
+                    self.decide(now, Verdict::Denied, Message::VendDenied);
+                }
+            }
+            Host::Show { text, during } => self.show(text, during),
+            Host::Malfunction { code } => self.outbox.push(Message::Malfunction { code }),
+        }
+    }
+
+    fn open_vend(&self, request: RequestNumber) -> Option<Vend> {
+        self.vend
+            .filter(|vend| vend.request == request && vend.verdict == Verdict::Open)
+    }
+
+    fn refuse(&mut self, tag: u64, refusal: ApprovalRefusal) {
+        self.event(Event::ApprovalRefused { tag, refusal });
+    }
+
+    fn decide(&mut self, now: Duration, verdict: Verdict, message: Message) {
+        if let Some(vend) = &mut self.vend {
+            vend.verdict = verdict;
+        }
+        self.outbox.push(message);
+        // An immediate answer may still leave while the controller listens; later it would collide.
+        if self.open_until.take().is_some_and(|until| now <= until) {
+            self.reply = self.outbox.send(message.into());
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let free = self.events.iter_mut().find(|place| place.is_none());
+        *free.expect("one input causes at most six events") = Some(event);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a cashless device is told before it starts.
+
+use core::time::Duration;
+
+use crate::bounds::ACK_MAX;
+use crate::command::{Address, Identity, Level};
+use crate::message::{Country, ReaderConfig, ReaderOptions};
+use crate::money::{Digits, Scale, ScaleFault};
+
+/// Everything a cashless device has to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Which of the machine's two cashless devices this is.
+    pub address: Address,
+    /// The level it announces; only level 1 is spoken.
+    pub level: Level,
+    /// The currency.
+    pub country: Country,
+    /// The scale factor of all money on the bus.
+    pub scale: u8,
+    /// Decimal places of the money on the bus.
+    pub decimals: u8,
+    /// Decimal places of the currency's minor unit.
+    pub minor_digits: u8,
+    /// How long a controller must wait for an answer, in seconds; at least 1.
+    pub max_response_s: u8,
+    /// Whether a failed vend gives the money back.
+    pub can_refund: bool,
+    /// Whether one session may hold several vends.
+    pub multivend: bool,
+    /// Whether the controller is asked to report cash sales.
+    pub cash_sales: bool,
+    /// How each class of command is answered.
+    pub answers: Answers,
+    /// Who this device is.
+    pub identity: Identity,
+    /// How long a lone word counts as the answer to our block.
+    pub ack_max: Duration,
+}
+
+impl Default for Config {
+    /// A euro reader that charges only for what was dispensed, one vend to a session.
+    fn default() -> Self {
+        Self {
+            address: Address::First,
+            level: Level::One,
+            country: Country::currency(978).expect("978 has three digits"),
+            scale: 1,
+            decimals: 2,
+            minor_digits: 2,
+            max_response_s: 30,
+            can_refund: true,
+            multivend: false,
+            cash_sales: false,
+            answers: Answers::default(),
+            identity: Identity {
+                manufacturer: *b"GTN",
+                serial: *b"000000000000",
+                model: *b"gettone     ",
+                version: 0x0100,
+            },
+            ack_max: ACK_MAX,
+        }
+    }
+}
+
+/// How one class of command is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The answer itself, in place of an ACK.
+    Immediate,
+    /// An ACK, and the answer at a later POLL.
+    Deferred,
+}
+
+/// How each class of command is answered: some controllers take only one of the two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// VEND REQUEST and VEND CANCEL.
+    pub vend: Answer,
+    /// SETUP.
+    pub setup: Answer,
+    /// REQUEST ID.
+    pub identity: Answer,
+    /// SESSION COMPLETE.
+    pub complete: Answer,
+    /// READER CANCEL.
+    pub cancel: Answer,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            vend: Answer::Deferred,
+            setup: Answer::Immediate,
+            identity: Answer::Immediate,
+            complete: Answer::Immediate,
+            cancel: Answer::Immediate,
+        }
+    }
+}
+
+/// A configuration no device can honour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigFault {
+    /// The money on the bus would not be exact.
+    #[error("the money on the bus would not be exact")]
+    Scale(#[from] ScaleFault),
+    /// A level this crate does not speak as a device.
+    #[error("a device of level {} is not spoken", .0.number())]
+    Level(Level),
+    /// No time to answer anything.
+    #[error("the maximum response time is zero")]
+    NoTime,
+}
+
+impl Config {
+    /// The scale of all money on the bus.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub fn check(&self) -> Result<Scale, ConfigFault> {
+        if self.level != Level::One {
+            return Err(ConfigFault::Level(self.level));
+        }
+        if self.max_response_s == 0 {
+            return Err(ConfigFault::NoTime);
+        }
+        let digits = Digits {
+            bus: self.decimals,
+            minor: self.minor_digits,
+        };
+        Ok(Scale::new(self.scale, digits)?)
+    }
+
+    /// How long a controller must wait for an answer.
+    pub(crate) fn max_response(&self) -> Duration {
+        Duration::from_secs(self.max_response_s.into())
+    }
+
+    /// The same, as READER CONFIG says it.
+    pub(crate) fn announced(&self) -> ReaderConfig {
+        let mut options = ReaderOptions::NONE;
+        for (wanted, option) in [
+            (self.can_refund, ReaderOptions::REFUND),
+            (self.multivend, ReaderOptions::MULTIVEND),
+            (self.cash_sales, ReaderOptions::CASH_SALE),
+        ] {
+            if wanted {
+                options = options.with(option);
+            }
+        }
+        ReaderConfig {
+            level: self.level,
+            country: self.country,
+            scale: self.scale,
+            decimals: self.decimals,
+            max_response_s: self.max_response_s,
+            options,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What goes into a cashless device and what comes out of it.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::block::Frame;
+use crate::command::{Command, Identity, Level};
+use crate::message::Text;
+use crate::money::Inexact;
+use crate::word::Word;
+
+/// The words of one answer, to be written in one go.
+pub type Reply = Frame;
+
+/// Funds that nobody knows: the controller lets the customer choose anything.
+pub const UNKNOWN_FUNDS: u32 = u32::MAX;
+
+/// Something that happened to the device.
+#[derive(Clone, Copy, Debug)]
+pub enum Input {
+    /// The controller sent a word.
+    Word(Word),
+    /// The controller held the line for 100 ms or more: everybody starts again.
+    Break,
+    /// Time has passed; see `next_deadline`.
+    Tick,
+    /// The reader behind the device wants something.
+    Host(Host),
+}
+
+/// Which question of the machine an answer is for.
+///
+/// A question may be withdrawn and another one asked while the host still decides; the number keeps a late answer
+/// from approving the wrong one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestNumber(pub(crate) u32);
+
+impl fmt::Display for RequestNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// What the reader behind the device wants. Amounts are minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Host {
+    /// A customer is here.
+    BeginSession {
+        /// What there is to spend, or [`UNKNOWN_FUNDS`]; shown rounded down to what the bus can say.
+        funds: u32,
+    },
+    /// The customer is leaving: ask the controller to end the session.
+    CancelSession,
+    /// Sell it.
+    Approve {
+        /// The question this answers.
+        request: RequestNumber,
+        /// What will be charged.
+        amount: u32,
+        /// The host's own mark, given back with every outcome.
+        tag: u64,
+    },
+    /// Do not sell it.
+    Deny {
+        /// The question this answers.
+        request: RequestNumber,
+    },
+    /// Show a text on the machine's display, if it lends one.
+    Show {
+        /// What to show; it is cut or padded to the display.
+        text: Text,
+        /// For how long, up to 25.5 s.
+        during: Duration,
+    },
+    /// Tell the controller of a fault, once. [MDB 7.4, MALFUNCTION]
+    Malfunction {
+        /// The kind in the high nibble.
+        code: u8,
+    },
+}
+
+/// What the shell has to do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Tell the host. A result that must survive comes before the answer that acknowledges it.
+    Event(Event),
+    /// Write these words at once.
+    Send(Reply),
+}
+
+/// Where an approval was when the machine started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// Nothing was approved.
+    None,
+    /// The controller never acknowledged it: nothing was dispensed.
+    NotDelivered {
+        /// The host's mark.
+        tag: u64,
+    },
+    /// The controller acknowledged it: this counts as dispensed. [MDB 7.4.6]
+    Delivered {
+        /// The host's mark.
+        tag: u64,
+    },
+}
+
+/// What the device learned. Amounts are minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The machine started again, and everything open is over.
+    Reset {
+        /// What becomes of an open approval.
+        approval: ApprovalState,
+    },
+    /// The controller said who it is.
+    Configured {
+        /// Its level.
+        level: Level,
+        /// Characters in a line of the display it lends; 0 is none.
+        columns: u8,
+        /// Lines of that display.
+        rows: u8,
+    },
+    /// The controller told its price range.
+    Prices {
+        /// The dearest.
+        max: Option<u32>,
+        /// The cheapest.
+        min: Option<u32>,
+    },
+    /// The controller told its identity.
+    VmcId(Identity),
+    /// Customers may come.
+    Enabled,
+    /// No customers.
+    Disabled,
+    /// The controller has the session.
+    SessionBegan,
+    /// The session asked for did not come about.
+    SessionRefused(SessionRefusal),
+    /// The machine asks whether it may sell.
+    VendRequested {
+        /// Names this question in the answer.
+        request: RequestNumber,
+        /// The machine's price.
+        price: u32,
+        /// The machine's number of the selection.
+        item: u16,
+    },
+    /// The machine took its question back before an approval was delivered.
+    VendCancelled {
+        /// The question.
+        request: RequestNumber,
+    },
+    /// The host took too long; the machine is denied.
+    VendTimedOut {
+        /// The question.
+        request: RequestNumber,
+    },
+    /// This approval will never reach the machine.
+    ApprovalRefused {
+        /// The host's mark.
+        tag: u64,
+        /// Why not.
+        refusal: ApprovalRefusal,
+    },
+    /// The controller acknowledged the approval: from here on a reset counts as dispensed.
+    ApprovalDelivered {
+        /// The host's mark.
+        tag: u64,
+    },
+    /// The controller acknowledged the denial.
+    DenialDelivered {
+        /// The question.
+        request: RequestNumber,
+    },
+    /// The machine dispensed. The shell writes this down before it sends the answer that follows.
+    VendSucceeded {
+        /// The host's mark.
+        tag: u64,
+        /// What the machine says it dispensed.
+        item: u16,
+    },
+    /// The machine did not dispense.
+    VendFailed {
+        /// The host's mark.
+        tag: u64,
+    },
+    /// The controller ended the session.
+    SessionCompleted,
+    /// The controller stops whatever goes on before a session.
+    ReaderCancelled,
+    /// Something was sold for cash.
+    CashSale {
+        /// The price paid.
+        price: u32,
+        /// What was sold.
+        item: u16,
+    },
+    /// A command came that has no place now; the controller is told to reset.
+    OutOfSequence {
+        /// What it said.
+        command: Command,
+    },
+    /// Nothing was heard for ten times the maximum response time.
+    VmcSilent,
+}
+
+/// Why a session did not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionRefusal {
+    /// The controller takes no customers now, or stopped taking them before it heard of this one.
+    NotEnabled,
+    /// There is a session already.
+    Busy,
+    /// The host or the controller called it off before the controller heard of it.
+    CalledOff,
+}
+
+/// Why an approval goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApprovalRefusal {
+    /// The question is no longer open: answered, withdrawn, timed out or reset.
+    NotOpen,
+    /// The bus cannot say this amount. The question stays open: deny it.
+    Inexact(Inexact),
+}
