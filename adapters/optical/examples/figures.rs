@@ -1,0 +1,102 @@
+//! Measures the light link on simulated channels: time to payload, failures, cost.
+//!
+//! `cargo run --release -p gettone-optical --example figures -- [nominal|hard] [counter|clock|drawn] [SEEDS] [FIRST] [HZ]`
+
+use std::time::Instant;
+
+use gettone_optical::sim::{App, Channel, Random, Tier};
+use gettone_optical::{Decoder, Kind, LOOP_SYMBOLS, Payload, RefreshRate, encode_at};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let word = |place: usize, usual: &str| words.get(place).map_or(usual.to_owned(), Clone::clone);
+    let tier = if word(0, "nominal") == "hard" {
+        Tier::Hard
+    } else {
+        Tier::Nominal
+    };
+    let app = match word(1, "counter").as_str() {
+        "clock" => Some(App::Clock),
+        "drawn" => None,
+        _ => Some(App::Counter),
+    };
+    let seeds: u64 = word(2, "1000").parse().expect("SEEDS is a number");
+    let first: u64 = word(3, "0").parse().expect("FIRST is a number");
+    let hz: u16 = word(4, "60").parse().expect("HZ is a number");
+    let rate = RefreshRate::new(hz).expect("HZ is 24 to 240");
+    let loop_us = LOOP_SYMBOLS as u64 * rate.frames_per_symbol() as u64 * 1_000_000 / u64::from(hz);
+
+    let (mut times, mut failed, mut wrong, mut first_missed) =
+        (Vec::new(), Vec::new(), 0, Vec::new());
+    let (mut pushes, mut cost) = (0_u64, std::time::Duration::ZERO);
+    for seed in first..first + seeds {
+        let mut random = Random::new(seed ^ 0x5EED);
+        let secret = [(); 10].map(|()| random.bits() as u8);
+        let payload = Payload::new(Kind::Pairing, secret);
+        let frames = encode_at(&payload, rate);
+        let mut channel = Channel::new(seed, tier, rate);
+        if let Some(app) = app {
+            channel = channel.with_app(app);
+        }
+        let mut samples = Vec::new();
+        let mut begin_us = None;
+        for sample in channel.play(&frames) {
+            let begin_us = *begin_us.get_or_insert(sample.t_us);
+            if sample.t_us - begin_us > 3 * loop_us + loop_us / 50 {
+                break;
+            }
+            samples.push(sample);
+        }
+        let mut decoder = Decoder::new();
+        let began = Instant::now();
+        let mut decoded = None;
+        for sample in samples {
+            pushes += 1;
+            decoded = decoder.push(sample);
+            if decoded.is_some() {
+                break;
+            }
+        }
+        cost += began.elapsed();
+        match decoded {
+            Some(decoded) if decoded.payload == payload => {
+                if decoded.elapsed_us > loop_us * 11 / 10 {
+                    first_missed.push(seed);
+                }
+                times.push(decoded.elapsed_us);
+            }
+            Some(_) => wrong += 1,
+            None => failed.push(seed),
+        }
+    }
+    times.sort_unstable();
+    let at = |share: f64| {
+        let place = (times.len() as f64 * share) as usize;
+        times
+            .get(place.min(times.len().saturating_sub(1)))
+            .map_or(f64::NAN, |us| *us as f64 / 1e6)
+    };
+    println!(
+        "seeds {first}..{} | decoded {} | median {:.3} s | p95 {:.3} s | p99 {:.3} s | max {:.3} s",
+        first + seeds,
+        times.len(),
+        at(0.5),
+        at(0.95),
+        at(0.99),
+        at(1.0)
+    );
+    println!(
+        "later than 1.1 loops {} {:?}",
+        first_missed.len(),
+        &first_missed[..first_missed.len().min(30)]
+    );
+    println!(
+        "failed after 3 loops {} {:?}",
+        failed.len(),
+        &failed[..failed.len().min(40)]
+    );
+    println!(
+        "wrong {wrong} | {:.2} us per sample",
+        cost.as_secs_f64() * 1e6 / pushes as f64
+    );
+}

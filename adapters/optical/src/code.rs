@@ -1,0 +1,124 @@
+//! Payload to colours: the loop a phone plays.
+
+use crate::colour::{Colour, Rgb};
+use crate::payload::{CHECKED_BYTES, Payload};
+use crate::symbols::{self, DATA_SYMBOLS, Word};
+use crate::words::Words;
+
+/// Colours that open every loop: they calibrate the reader (offset twice, the sum, each primary).
+pub const PREAMBLE: [Colour; 6] = [
+    Colour::BLACK,
+    Colour::WHITE,
+    Colour::BLACK,
+    Colour::RED,
+    Colour::GREEN,
+    Colour::BLUE,
+];
+/// Symbols of one loop: preamble, data, one guard.
+pub const LOOP_SYMBOLS: usize = PREAMBLE.len() + DATA_SYMBOLS + 1;
+/// Shortest symbol a reader accepts, in microseconds.
+pub const SYMBOL_MIN_US: u32 = 12_000;
+/// Longest symbol a reader accepts, in microseconds.
+pub const SYMBOL_MAX_US: u32 = 70_000;
+
+/// A display's refresh rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshRate(u16);
+
+impl RefreshRate {
+    /// The rate of most displays.
+    pub const HZ_60: Self = Self(60);
+
+    /// Takes a rate from 24 to 240 Hz.
+    pub const fn new(hz: u16) -> Option<Self> {
+        if hz >= 24 && hz <= 240 {
+            Some(Self(hz))
+        } else {
+            None
+        }
+    }
+
+    /// Returns the rate in hertz.
+    pub const fn hz(self) -> u16 {
+        self.0
+    }
+
+    /// Returns the least number of frames that makes a symbol long enough for the sensor.
+    pub const fn frames_per_symbol(self) -> usize {
+        let frame_us = 1_000_000 / self.0 as u32;
+        SYMBOL_MIN_US.div_ceil(frame_us) as usize
+    }
+}
+
+/// Returns one loop, one frame per symbol.
+///
+/// The player shows the frames in order, one per refresh it really gets (counted, never by the clock), and repeats.
+pub fn encode(payload: &Payload) -> Vec<Rgb> {
+    colours(payload).iter().map(|colour| colour.rgb()).collect()
+}
+
+/// Returns one loop for a display of this rate: fast displays show each symbol for several frames.
+pub fn encode_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
+    let frames = rate.frames_per_symbol();
+    colours(payload)
+        .iter()
+        .flat_map(|colour| std::iter::repeat_n(colour.rgb(), frames))
+        .collect()
+}
+
+/// Returns the colours of one loop.
+pub fn colours(payload: &Payload) -> [Colour; LOOP_SYMBOLS] {
+    let checked: [u8; CHECKED_BYTES] = payload.to_checked();
+    let word: Word = Words::new().encode(&checked);
+    let mut colours = [Colour::BLACK; LOOP_SYMBOLS];
+    colours[..PREAMBLE.len()].copy_from_slice(&PREAMBLE);
+    let mut last = Colour::BLUE;
+    for (place, change) in colours[PREAMBLE.len()..]
+        .iter_mut()
+        .zip(symbols::changes(&word))
+    {
+        last = last.changed_by(change);
+        *place = last;
+    }
+    // The guard keeps the last data colour apart from the black that opens the next loop.
+    colours[LOOP_SYMBOLS - 1] = if last == Colour::WHITE {
+        Colour::GREEN
+    } else {
+        Colour::WHITE
+    };
+    colours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Kind;
+
+    #[test]
+    fn fast_displays_show_a_symbol_for_at_least_twelve_milliseconds() {
+        let frames = |hz| RefreshRate::new(hz).map(RefreshRate::frames_per_symbol);
+        assert_eq!(frames(24), Some(1));
+        assert_eq!(frames(60), Some(1));
+        assert_eq!(frames(90), Some(2));
+        assert_eq!(frames(120), Some(2));
+        assert_eq!(frames(240), Some(3));
+        assert_eq!(frames(23), None);
+        assert_eq!(frames(241), None);
+        let payload = Payload::new(Kind::Pairing, [1; 10]);
+        let rate = RefreshRate::new(120).expect("120 is in range");
+        assert_eq!(encode_at(&payload, rate).len(), 2 * LOOP_SYMBOLS);
+    }
+
+    #[test]
+    fn no_two_neighbours_are_equal_also_where_the_loop_closes() {
+        for seed in 0..2_000_u64 {
+            let mut secret = [0; 10];
+            secret[..8].copy_from_slice(&seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+            let colours = colours(&Payload::new(Kind::LightGrant, secret));
+            for place in 0..LOOP_SYMBOLS {
+                let next = colours[(place + 1) % LOOP_SYMBOLS];
+                assert_ne!(colours[place], next, "seed {seed} place {place}");
+            }
+        }
+    }
+}

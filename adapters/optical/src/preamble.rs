@@ -1,0 +1,146 @@
+//! Finding K W K R G B: where a loop begins, how long a symbol lasts, and the calibration.
+
+use crate::calibration::{Calibration, Counts};
+use crate::code::{PREAMBLE, SYMBOL_MAX_US, SYMBOL_MIN_US};
+use crate::ring::Ring;
+
+/// Symbol lengths tried, each six per cent above the one before.
+const PERIODS: usize = 32;
+const PERIOD_STEP: f32 = 1.06;
+/// Share of a symbol, at its end, where the light has settled.
+const SETTLED_SHARE: f32 = 0.45;
+/// Least white swing of every channel, in counts.
+pub(crate) const SWING_MIN: f32 = 6.0;
+/// Greatest misfit of a preamble, as a mean square share of the white swing.
+const MISFIT_MAX: f32 = 0.06;
+
+/// A preamble that has been seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Preamble {
+    pub(crate) calibration: Calibration,
+    pub(crate) period_us: f32,
+    /// How far black repeats itself and the primaries add up to white; smaller is better.
+    pub(crate) misfit: f32,
+    /// Number of its last row.
+    pub(crate) last_row: u64,
+}
+
+/// Looks for a preamble that ends with the newest row.
+pub(crate) fn ending_now(ring: &Ring, spacing_us: f32) -> Option<Preamble> {
+    let mut best: Option<Preamble> = None;
+    let mut period_us = SYMBOL_MIN_US as f32;
+    for _ in 0..PERIODS {
+        if period_us > SYMBOL_MAX_US as f32 * PERIOD_STEP {
+            break;
+        }
+        // Long symbols need no fresh look at every row: the settled part moves by less than a tenth.
+        let stride = ((period_us * 0.1 / spacing_us) as u64).max(1);
+        if ring.next().is_multiple_of(stride)
+            && let Some(found) = with_period(ring, spacing_us, period_us)
+            && best.is_none_or(|best| found.misfit < best.misfit)
+        {
+            best = Some(found);
+        }
+        period_us *= PERIOD_STEP;
+    }
+    best
+}
+
+fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble> {
+    let symbol = |place: usize| settled(ring, spacing_us, period_us, PREAMBLE.len() - 1 - place);
+    let (black, white) = (symbol(0)?, symbol(1)?);
+    let swing = [0, 1, 2].map(|channel| white.mean[channel] - black.mean[channel]);
+    if swing.iter().any(|swing| *swing < SWING_MIN) {
+        return None;
+    }
+    let share = |counts: Counts| -> f32 {
+        (0..3)
+            .map(|channel| (counts[channel] / swing[channel]).powi(2))
+            .sum::<f32>()
+            / 3.0
+    };
+    let black_again = symbol(2)?;
+    let repeat = share(difference(black_again.mean, black.mean));
+    if repeat > MISFIT_MAX {
+        return None;
+    }
+    let black_mean =
+        [0, 1, 2].map(|channel| (black.mean[channel] + black_again.mean[channel]) / 2.0);
+    let primaries = [symbol(3)?, symbol(4)?, symbol(5)?];
+    let columns = primaries.map(|primary| difference(primary.mean, black_mean));
+    let sum_off = [0, 1, 2].map(|channel| {
+        columns.iter().map(|column| column[channel]).sum::<f32>() + black_mean[channel]
+            - white.mean[channel]
+    });
+    let unrest = [
+        black,
+        white,
+        black_again,
+        primaries[0],
+        primaries[1],
+        primaries[2],
+    ]
+    .iter()
+    .map(|symbol| share(symbol.deviation))
+    .sum::<f32>()
+        / PREAMBLE.len() as f32;
+    let misfit = repeat + share(sum_off);
+    if misfit > MISFIT_MAX {
+        return None;
+    }
+    Some(Preamble {
+        calibration: Calibration::new(black_mean, columns[0], columns[1], columns[2])?,
+        period_us,
+        misfit: misfit + unrest,
+        last_row: ring.next() - 1,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Settled {
+    mean: Counts,
+    deviation: Counts,
+}
+
+/// Averages the settled end of the symbol that ended `back` periods before the newest row.
+fn settled(ring: &Ring, spacing_us: f32, period_us: f32, back: usize) -> Option<Settled> {
+    let newest = ring.newest()?;
+    let end_us = back as f32 * period_us;
+    let begin_us = end_us + period_us * SETTLED_SHARE;
+    let rows_back = (end_us / spacing_us) as u64;
+    // Start a little late and skip: rows do not come evenly.
+    let mut number = (ring.next() - 1).checked_sub(rows_back.saturating_sub(2))?;
+    let mut sum = [0.0; 3];
+    let mut squares = [0.0; 3];
+    let mut rows = 0.0;
+    while number >= ring.oldest() {
+        let row = ring.row(number);
+        let age_us = newest.since_us(row) as f32;
+        if age_us >= begin_us {
+            break;
+        }
+        if age_us >= end_us
+            && let Some(counts) = row.counts()
+        {
+            for channel in 0..3 {
+                sum[channel] += counts[channel];
+                squares[channel] += counts[channel] * counts[channel];
+            }
+            rows += 1.0;
+        }
+        number = number.checked_sub(1)?;
+    }
+    (rows > 0.0).then(|| {
+        let mean = sum.map(|sum| sum / rows);
+        let deviation = [0, 1, 2].map(|channel| {
+            (squares[channel] / rows - mean[channel] * mean[channel])
+                .max(0.0)
+                .sqrt()
+        });
+        Settled { mean, deviation }
+    })
+}
+
+fn difference(a: Counts, b: Counts) -> Counts {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}

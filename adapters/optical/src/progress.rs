@@ -1,0 +1,137 @@
+//! What a reader can tell about a light that is not read yet.
+
+use std::fmt;
+
+use crate::preamble::SWING_MIN;
+use crate::ring::Ring;
+
+/// How far a decoder has come, or why it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// No light changes: no phone, or one that shows no code.
+    Nothing,
+    /// Something changes, too weakly to be read.
+    TooDark,
+    /// The sensor is at the end of its scale.
+    Saturated,
+    /// The sensor gives the same conversion many times, or too few rows.
+    SensorTooSlow,
+    /// Light changes, but no code has been recognised.
+    Searching,
+    /// A code has been recognised, and this share of its word is known.
+    Locked {
+        /// Bytes of the word that are known, in per cent.
+        percent: u8,
+    },
+}
+
+/// The stable word for programs; a locked code that ends early is `incomplete`.
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::TooDark => "too dark",
+            Self::Saturated => "saturated",
+            Self::SensorTooSlow => "sensor too slow",
+            Self::Searching => "no code",
+            Self::Locked { .. } => "incomplete",
+        })
+    }
+}
+
+/// Rows looked at: about one loop and a half.
+const ROWS_LOOKED_AT: u64 = 600;
+/// Least rows for a verdict.
+const ROWS_MIN: f32 = 16.0;
+/// Longest usual spacing of rows that can carry the shortest symbols.
+const SPACING_MAX_US: f32 = 6_000.0;
+/// Share of rows at the end of the scale that makes a channel useless.
+const CEILING_SHARE: f32 = 0.1;
+/// Share of rows that repeat the row before.
+const REPEATED_SHARE: f32 = 0.6;
+/// A channel changes when it goes this much further than from row to row; noise alone goes less than 6 times as far.
+const TRAVEL_MIN: f32 = 7.5;
+/// Swing below which noise hides the code, in counts.
+const SWING_WEAK: f32 = 2.0 * SWING_MIN;
+
+/// Judges a light in which no code has been recognised.
+pub(crate) fn without_lock(ring: &Ring, spacing_us: f32) -> Progress {
+    let mut channels = [Channel::default(); 3];
+    let mut before: Option<[f32; 3]> = None;
+    let (mut rows, mut repeated) = (0.0, 0.0);
+    let from = ring
+        .oldest()
+        .max(ring.next().saturating_sub(ROWS_LOOKED_AT));
+    for number in from..ring.next() {
+        let Some(counts) = ring.row(number).counts() else {
+            continue;
+        };
+        rows += 1.0;
+        if before == Some(counts) {
+            repeated += 1.0;
+        }
+        for (channel, count) in channels.iter_mut().zip(counts) {
+            channel.take(count);
+        }
+        before = Some(counts);
+    }
+    if rows < ROWS_MIN {
+        return Progress::Nothing;
+    }
+    if channels.iter().any(|channel| channel.at_ceiling(rows)) {
+        return Progress::Saturated;
+    }
+    let changing = channels.iter().any(|channel| channel.changes(rows));
+    if !changing {
+        return Progress::Nothing;
+    }
+    if spacing_us > SPACING_MAX_US || repeated > REPEATED_SHARE * rows {
+        return Progress::SensorTooSlow;
+    }
+    if channels.iter().any(|channel| channel.swing() < SWING_WEAK) {
+        return Progress::TooDark;
+    }
+    Progress::Searching
+}
+
+#[derive(Clone, Copy, Default)]
+struct Channel {
+    range: Option<(f32, f32)>,
+    last: f32,
+    travel: f32,
+    greatest_rows: f32,
+}
+
+impl Channel {
+    fn take(&mut self, count: f32) {
+        let (least, greatest) = self.range.unwrap_or((count, count));
+        if self.range.is_some() {
+            self.travel += (count - self.last).abs();
+        }
+        if count > greatest || self.range.is_none() {
+            self.greatest_rows = 0.0;
+        }
+        if count >= greatest {
+            self.greatest_rows += 1.0;
+        }
+        self.range = Some((least.min(count), greatest.max(count)));
+        self.last = count;
+    }
+
+    fn swing(&self) -> f32 {
+        self.range.map_or(0.0, |(least, greatest)| greatest - least)
+    }
+
+    fn changes(&self, rows: f32) -> bool {
+        self.swing() >= SWING_MIN && self.swing() > TRAVEL_MIN * self.travel / rows
+    }
+
+    /// Scales end at a power of two less one, or at a multiple of 1024 per integration step.
+    fn at_ceiling(&self, rows: f32) -> bool {
+        let greatest = self.range.map_or(0.0, |(_, greatest)| greatest) as u32;
+        let end_of_scale =
+            greatest >= 255 && ((greatest + 1).is_power_of_two() || greatest.is_multiple_of(1_024));
+        end_of_scale && self.greatest_rows > CEILING_SHARE * rows
+    }
+}

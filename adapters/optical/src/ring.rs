@@ -1,0 +1,92 @@
+//! The newest rows, at most a fixed number of them.
+
+/// Rows kept: one loop of the longest symbols at the slowest usable poll, several of the usual ones.
+pub(crate) const RING_ROWS: usize = 2_048;
+
+/// One row, or a row that should have been there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    /// Microseconds since the decoder's origin, wrapping.
+    t_us: u32,
+    rgb: [u16; 3],
+    seen: bool,
+}
+
+impl Row {
+    pub(crate) const fn seen(t_us: u32, rgb: [u16; 3]) -> Self {
+        Self {
+            t_us,
+            rgb,
+            seen: true,
+        }
+    }
+
+    /// A row that the reader missed; it says nothing, but keeps its place in time.
+    pub(crate) const fn missed(t_us: u32) -> Self {
+        Self {
+            t_us,
+            rgb: [0; 3],
+            seen: false,
+        }
+    }
+
+    /// Returns the counts, if the row was seen.
+    pub(crate) fn counts(&self) -> Option<[f32; 3]> {
+        self.seen.then(|| self.rgb.map(f32::from))
+    }
+
+    /// Returns the microseconds from an older row to this one.
+    pub(crate) const fn since_us(&self, older: &Self) -> u32 {
+        self.t_us.wrapping_sub(older.t_us)
+    }
+}
+
+/// A ring of rows, addressed by their running number.
+pub(crate) struct Ring {
+    rows: Vec<Row>,
+    next: u64,
+}
+
+impl Ring {
+    pub(crate) fn new() -> Self {
+        Self {
+            rows: vec![Row::missed(0); RING_ROWS],
+            next: 0,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.next = 0;
+    }
+
+    pub(crate) fn push(&mut self, row: Row) {
+        self.rows[slot(self.next)] = row;
+        self.next += 1;
+    }
+
+    /// Returns the number the next row will have.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns the number of the oldest row kept.
+    pub(crate) const fn oldest(&self) -> u64 {
+        self.next.saturating_sub(RING_ROWS as u64)
+    }
+
+    /// Returns a row that is kept, by its number.
+    pub(crate) fn row(&self, number: u64) -> &Row {
+        debug_assert!((self.oldest()..self.next).contains(&number));
+        &self.rows[slot(number)]
+    }
+
+    /// Returns the newest row.
+    pub(crate) fn newest(&self) -> Option<&Row> {
+        self.next.checked_sub(1).map(|number| self.row(number))
+    }
+}
+
+/// Returns where a numbered row lies.
+pub(crate) const fn slot(number: u64) -> usize {
+    (number % RING_ROWS as u64) as usize
+}
