@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Everything a fresh machine needs, then every check and test.
+#
+#   ./test.sh            every group
+#   ./test.sh NAME...    these groups: format lint rust docs example bench supply
+#
+# A group that cannot run says so loudly; when CI is set, that is a failure.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+groups=(format lint rust docs example bench supply)
+passed=0 failed=0 skipped=0
+failures=()
+
+say() { printf '\n== %s\n' "$*"; }
+
+# What the build needs beside Rust: a C compiler and linker (mimalloc), nothing else.
+prepare() {
+    if command -v cc >/dev/null; then return; fi
+    say "installing a C compiler"
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "no C compiler: install one (Debian: apt-get install gcc libc6-dev), then run this again" >&2
+        exit 1
+    fi
+    apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev || exit 1
+}
+
+run_format() { cargo fmt --all --check; }
+
+run_lint() { cargo clippy --workspace --all-targets --locked --profile release -- -D warnings; }
+
+# Tests run optimised: one profile builds programs, example and tests, and simulations stay quick.
+run_rust() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --locked --cargo-profile release --no-fail-fast
+    else
+        cargo test --workspace --locked --release --no-fail-fast --lib --bins --tests
+    fi
+}
+
+run_docs() {
+    cargo test --workspace --locked --release --doc &&
+        RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --quiet --release
+}
+
+run_example() {
+    local out
+    out=$(mktemp)
+    cargo run --release --locked --example first_vend >"$out" 2>&1
+    local status=$?
+    cat "$out"
+    local last
+    last=$(tail -n 1 "$out")
+    rm -f "$out"
+    [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ]
+}
+
+# A stopwatch that does not run is worth nothing; its figures are not judged here.
+run_bench() {
+    cargo run --release --locked -p gettone-benches -- floor --seconds 1 --json &&
+        cargo run --release --locked -p gettone-benches -- settle --in-flight 64 --seconds 1 --store memory --json &&
+        cargo run --release --locked -p gettone-benches -- settle --in-flight 64 --seconds 1 --store file --json
+}
+
+# Security advisories, offline, from the copy that lies beside the project.
+run_supply() {
+    local advisories=../shared/advisory-db.tar.xz
+    if [ ! -f "$advisories" ]; then
+        echo "NOT RUN: $advisories is not there, so nobody looked for security advisories" >&2
+        return 77
+    fi
+    if ! command -v cargo-audit >/dev/null; then
+        say "installing cargo-audit"
+        cargo install --quiet --locked cargo-audit --version 0.22.2 --no-default-features || return 1
+    fi
+    local dir
+    dir=$(mktemp -d)
+    tar -xf "$advisories" -C "$dir" && cargo audit --no-fetch --stale --db "$dir" --deny warnings
+    local status=$?
+    rm -rf "$dir"
+    return $status
+}
+
+if [ $# -gt 0 ]; then
+    for name in "$@"; do
+        case " ${groups[*]} " in
+        *" $name "*) ;;
+        *)
+            echo "no group named $name; there are: ${groups[*]}" >&2
+            exit 2
+            ;;
+        esac
+    done
+    groups=("$@")
+fi
+
+prepare
+begun=$SECONDS
+for group in "${groups[@]}"; do
+    say "$group"
+    started=$SECONDS
+    "run_$group"
+    status=$?
+    if [ $status -eq 0 ]; then
+        passed=$((passed + 1))
+    elif [ $status -eq 77 ] && [ -z "${CI:-}" ]; then
+        skipped=$((skipped + 1))
+    else
+        failed=$((failed + 1))
+        failures+=("$group")
+    fi
+    echo "-- $group: $((SECONDS - started)) s"
+done
+
+say "groups in $((SECONDS - begun)) s${failures[*]:+; FAILED: ${failures[*]}}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
