@@ -8,6 +8,7 @@ mod command;
 mod ear;
 mod message;
 mod money;
+pub mod trace;
 mod word;
 
 pub use block::{Block, Frame, checksum};
