@@ -1,0 +1,5 @@
+//! The cashless device in conversation with a controller and its host.
+
+mod conversation;
+mod picture;
+mod stage;

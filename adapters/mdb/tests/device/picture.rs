@@ -1,0 +1,262 @@
+//! The whole life of the device in one table: every state against everything that can happen in it.
+
+use std::fmt::Write;
+
+use gettone_mdb::cashless::{Config, State};
+
+use crate::stage::{IN_SESSION, Stage};
+
+/// How each row is reached: a session first, or only what stands here.
+const ROWS: [(&str, &[&str]); 9] = [
+    ("Inactive", &["vmc poll", "vmc ack"]),
+    (
+        "Disabled",
+        &["vmc poll", "vmc ack", "vmc setup", "vmc ack", "vmc prices"],
+    ),
+    ("Enabled", ENABLED),
+    ("Offered", OFFERED),
+    ("Idle", &IN_SESSION),
+    ("Asked", ASKED),
+    ("Approved", APPROVED),
+    ("Heard", HEARD),
+    ("Denied", DENIED),
+];
+
+const ENABLED: &[&str] = &[
+    "vmc poll",
+    "vmc ack",
+    "vmc setup",
+    "vmc ack",
+    "vmc prices",
+    "vmc enable",
+];
+/// The session was sent, its ACK is missing.
+const OFFERED: &[&str] = &[
+    "vmc poll",
+    "vmc ack",
+    "vmc setup",
+    "vmc ack",
+    "vmc prices",
+    "vmc enable",
+    "host begin 1200",
+    "vmc poll",
+];
+const ASKED: &[&str] = &["session", "vmc request 120 23"];
+/// The approval was sent, its ACK is missing.
+const APPROVED: &[&str] = &[
+    "session",
+    "vmc request 120 23",
+    "host approve 120 tag 7",
+    "vmc poll",
+];
+const HEARD: &[&str] = &[
+    "session",
+    "vmc request 120 23",
+    "host approve 120 tag 7",
+    "vmc poll",
+    "vmc ack",
+];
+const DENIED: &[&str] = &["session", "vmc request 120 23", "host deny", "vmc poll"];
+
+const COLUMNS: [&str; 19] = [
+    "vmc reset",
+    "vmc setup",
+    "vmc prices",
+    "vmc id",
+    "vmc poll",
+    "vmc ack",
+    "vmc enable",
+    "vmc disable",
+    "vmc stop",
+    "vmc request 120 23",
+    "vmc request 80 5",
+    "vmc cancel",
+    "vmc success 23",
+    "vmc failure",
+    "vmc complete",
+    "host begin 500",
+    "host cancel",
+    "host approve 120 tag 9",
+    "host deny",
+];
+
+fn reached(steps: &[&str]) -> Stage {
+    let mut stage = Stage::new(Config::default());
+    for step in steps {
+        match *step {
+            "session" => IN_SESSION.iter().for_each(|it| drop(stage.play(it))),
+            other => drop(stage.play(other)),
+        }
+    }
+    stage
+}
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Inactive => "Inactive",
+        State::Disabled => "Disabled",
+        State::Enabled => "Enabled",
+        State::SessionIdle => "Idle",
+        State::Vend => "Vend",
+    }
+}
+
+/// Where each step leads: a dot stays, `oos` is told out of sequence, `no` is refused to the host.
+fn steps() -> String {
+    let mut picture = format!("{:22}", "step");
+    for (row, _) in ROWS {
+        write!(picture, " {row:8}").expect("a string takes all");
+    }
+    for column in COLUMNS {
+        write!(picture, "\n{column:22}").expect("a string takes all");
+        for (_, steps) in ROWS {
+            let mut stage = reached(steps);
+            let before = stage.device.state();
+            let told = stage.play(column);
+            let after = stage.device.state();
+            let cell = if after != before {
+                name(after)
+            } else if told.starts_with("out of sequence") {
+                "oos"
+            } else if told.starts_with("refused") || told.starts_with("no session") {
+                "no"
+            } else {
+                "."
+            };
+            write!(picture, " {cell:8}").expect("a string takes all");
+        }
+    }
+    tidy(&picture)
+}
+
+/// What each step tells, unless it is only acknowledged or was out of sequence.
+fn told() -> String {
+    let mut picture = String::new();
+    for (row, steps) in ROWS {
+        writeln!(picture, "{row}").expect("a string takes all");
+        for column in COLUMNS {
+            let told = reached(steps).play(column);
+            if !["", "[ack]", "out of sequence [ack]"].contains(&told.as_str()) {
+                writeln!(picture, "  {column:22} {told}").expect("a string takes all");
+            }
+        }
+    }
+    tidy(&picture)
+}
+
+fn tidy(picture: &str) -> String {
+    let lines = picture.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+/// Offered, Approved and Denied: sent, its ACK missing. Heard: the approval acknowledged.
+#[rustfmt::skip]
+const STEPS: &str = "\
+step                   Inactive Disabled Enabled  Offered  Idle     Asked    Approved Heard    Denied
+vmc reset              .        Inactive Inactive Inactive Inactive Inactive Inactive Inactive Inactive
+vmc setup              .        .        .        .        oos      oos      oos      oos      oos
+vmc prices             .        .        .        .        .        .        .        .        .
+vmc id                 .        .        .        .        .        .        .        .        .
+vmc poll               .        .        .        .        .        .        .        .        .
+vmc ack                .        .        .        Idle     .        .        .        .        Idle
+vmc enable             oos      Enabled  .        .        .        .        .        .        .
+vmc disable            .        .        Disabled Disabled .        .        .        .        .
+vmc stop               oos      .        .        .        .        .        .        .        .
+vmc request 120 23     oos      oos      oos      Vend     Vend     .        .        .        .
+vmc request 80 5       oos      oos      oos      Vend     Vend     oos      oos      oos      .
+vmc cancel             oos      oos      oos      oos      .        .        .        oos      .
+vmc success 23         oos      oos      oos      oos      oos      oos      Idle     Idle     oos
+vmc failure            oos      oos      oos      oos      oos      Idle     Idle     Idle     .
+vmc complete           oos      .        .        .        Enabled  oos      oos      oos      Enabled
+host begin 500         no       no       .        no       no       no       no       no       no
+host cancel            .        .        .        .        .        .        .        .        .
+host approve 120 tag 9 no       no       no       no       no       .        no       no       no
+host deny              .        .        .        .        .        .        .        .        .
+";
+
+const TOLD: &str = "\
+Inactive
+  vmc reset              reset [ack]
+  vmc setup              configured [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
+  vmc prices             prices Some(350) None [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  host begin 500         no session NotEnabled
+  host approve 120 tag 9 refused 9 NotOpen
+Disabled
+  vmc reset              reset [ack]
+  vmc setup              [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc enable             enabled [ack]
+  vmc stop               stopped [CANCELLED]
+  vmc complete           [END SESSION]
+  host begin 500         no session NotEnabled
+  host approve 120 tag 9 refused 9 NotOpen
+Enabled
+  vmc reset              reset [ack]
+  vmc setup              [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc disable            disabled [ack]
+  vmc stop               stopped [CANCELLED]
+  vmc complete           [END SESSION]
+  host approve 120 tag 9 refused 9 NotOpen
+Offered
+  vmc reset              reset [ack]
+  vmc setup              [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc poll               [BEGIN SESSION 12.00]
+  vmc ack                session
+  vmc disable            no session NotEnabled disabled [ack]
+  vmc stop               stopped no session CalledOff [CANCELLED]
+  vmc request 120 23     session asked #1 120 item 23 [ack]
+  vmc request 80 5       session asked #1 80 item 5 [ack]
+  vmc complete           session completed [END SESSION]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+Idle
+  vmc reset              reset [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc request 120 23     asked #1 120 item 23 [ack]
+  vmc request 80 5       asked #1 80 item 5 [ack]
+  vmc complete           completed [END SESSION]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+Asked
+  vmc reset              reset [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc cancel             withdrawn #1 [ack]
+  vmc failure            withdrawn #1 [ack]
+  host begin 500         no session Busy
+Approved
+  vmc reset              reset(undelivered 7) [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc poll               [VEND APPROVED 1.20]
+  vmc ack                approval delivered 7
+  vmc cancel             withdrawn #1 [ack]
+  vmc success 23         approval delivered 7 succeeded 7 item 23 [ack]
+  vmc failure            approval delivered 7 failed 7 [ack]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+Heard
+  vmc reset              reset(delivered 7) [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc success 23         succeeded 7 item 23 [ack]
+  vmc failure            failed 7 [ack]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+Denied
+  vmc reset              reset [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
+  vmc poll               [VEND DENIED]
+  vmc ack                denial delivered #1
+  vmc request 80 5       denial delivered #1 asked #2 80 item 5 [ack]
+  vmc complete           denial delivered #1 completed [END SESSION]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+";
+
+#[test]
+fn every_state_meets_everything_that_can_happen() {
+    let (steps, told) = (steps(), told());
+    assert!(steps == STEPS, "\n{steps}");
+    assert!(told == TOLD, "\n{told}");
+}
