@@ -1,1 +1,34 @@
-//! The reader board's program.
+//! The reader board's program: it picks the parts, reads the configuration and wires them.
+//!
+//! It decides nothing itself: the board's rules are [`gettone_core::board`], the machine's
+//! [`gettone_mdb::cashless`], the light's [`gettone_optical`]. It never logs a secret, never
+//! approves a vend whose INTENT is not on flash, and settles nothing: it reports facts.
+//!
+//! ```
+//! let code = gettone_reader::main_with(["gettone-reader", "--version"].map(Into::into).into_iter());
+//! assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+//! ```
+
+mod bus;
+mod cli;
+mod config;
+mod hub;
+mod identity;
+mod journal;
+mod light;
+mod line;
+mod news;
+mod page;
+mod program;
+mod radio;
+mod uptime;
+mod wire;
+
+pub use cli::main_with;
+pub use config::{Config, ConfigFault, LightSource, Server};
+pub use hub::HubFault;
+pub use identity::{Identity, IdentityFault};
+pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
+pub use page::{Ending, ResultPage};
+pub use program::{RunFault, run};
+pub use uptime::Uptime;

@@ -17,6 +17,6 @@ pub use outbox::{Outbox, Written};
 pub use record::{ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp};
 pub use shell::{
     Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, Limits, Machine,
-    Note, Output, Refusal, Room, Sessions, Ticket,
+    NoSession, Note, Output, Refusal, Room, Sessions, Ticket,
 };
 pub use state::{Board, Start};

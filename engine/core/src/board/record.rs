@@ -187,6 +187,11 @@ impl Replay {
         self.last == Rseq::new(0) && self.open.is_none()
     }
 
+    /// Lets the oldest acknowledged receipts go, beyond `count`.
+    pub fn forget(&mut self, count: usize) {
+        self.outbox.forget(count);
+    }
+
     /// The kept receipts as read so far.
     pub const fn outbox(&self) -> &Outbox {
         &self.outbox

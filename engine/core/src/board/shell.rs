@@ -177,6 +177,8 @@ pub enum Machine {
     Reset(Approval),
     /// It took the session that was offered.
     SessionBegan,
+    /// It did not take the session that was offered.
+    SessionRefused(NoSession),
     /// It wants to vend.
     Asked {
         /// The question's number.
@@ -186,10 +188,13 @@ pub enum Machine {
         /// The selection.
         item: Item,
     },
-    /// It took the request back before an approval had reached it.
-    Cancelled,
-    /// It acknowledged the approval.
-    ApprovalDelivered {
+    /// Its question is over before an approval had reached it: taken back, or denied for slowness.
+    Cancelled {
+        /// The question.
+        ask: Ask,
+    },
+    /// This approval will never reach it.
+    ApprovalRefused {
         /// The INTENT the approval belongs to.
         rseq: Rseq,
     },
@@ -209,6 +214,17 @@ pub enum Machine {
     },
     /// It ended the session.
     SessionCompleted,
+}
+
+/// Why a machine has no session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoSession {
+    /// It takes no customers.
+    NotEnabled,
+    /// It has one already, that will still have to end.
+    Busy,
+    /// It was called off before the machine heard of it.
+    CalledOff,
 }
 
 /// What the server said, out of one envelope that was opened.
@@ -424,8 +440,6 @@ pub enum Output {
     },
     /// Ask the machine to end its session.
     CancelSession,
-    /// Answer the machine's end of session.
-    EndSession,
     /// Let the machine vend.
     Approve {
         /// The question it answers.

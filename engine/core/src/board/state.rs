@@ -5,7 +5,7 @@ use super::outbox::{Outbox, Written};
 use super::record::{ChainOf, Outcome, Past, Record, after_ms, chained};
 use super::shell::{
     Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, Limits, Machine,
-    Note, Output, Room, Sessions, Ticket,
+    NoSession, Note, Output, Room, Sessions, Ticket,
 };
 use super::{Life, Step};
 use crate::id::{Bind, Chain, Item, Nonce, Order, Rseq};
@@ -165,8 +165,6 @@ enum Session {
     Open,
     /// We have asked the machine to end it.
     Cancelled,
-    /// The machine has ended it and waits for our answer.
-    Completed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -703,8 +701,9 @@ impl Board {
                 }
             }
             Machine::Asked { ask, price, item } => self.asked(Asked { ask, price, item }),
-            Machine::Cancelled => self.cancelled(),
-            Machine::ApprovalDelivered { .. } => {}
+            Machine::SessionRefused(why) => self.session_refused(why),
+            Machine::Cancelled { ask } => self.cancelled(ask),
+            Machine::ApprovalRefused { rseq } => self.approval_refused(rseq),
             Machine::Succeeded { rseq, after } => self.result(rseq, Outcome::Delivered, after),
             Machine::Failed { rseq, after } => self.result(rseq, Outcome::Failed, after),
             Machine::SessionCompleted => self.session_completed(),
@@ -816,10 +815,24 @@ impl Board {
         self.tell(note);
     }
 
-    /// The request was taken back before an approval had reached the machine.
-    fn cancelled(&mut self) {
-        self.asked = None;
-        self.fail_unapproved();
+    fn cancelled(&mut self, ask: Ask) {
+        if self.asked.is_some_and(|asked| asked.ask == ask) {
+            self.asked = None;
+        }
+        if self.intent.is_some_and(|intent| intent.asked.ask == ask) {
+            self.fail_unapproved();
+        }
+    }
+
+    /// The bus cannot say this price, or the question is gone: the machine never heard a yes.
+    fn approval_refused(&mut self, rseq: Rseq) {
+        let Some(intent) = self.intent.filter(|intent| intent.rseq == rseq) else {
+            return;
+        };
+        if let Phase::Approved = intent.phase {
+            self.deny(intent.asked.ask, Note::None);
+            self.fail_unapproved();
+        }
     }
 
     fn fail_unapproved(&mut self) {
@@ -961,10 +974,22 @@ impl Board {
 impl Board {
     fn session_completed(&mut self) {
         let was_open = self.machine.session == Session::Open;
-        self.machine.session = Session::Completed;
+        self.machine.session = Session::None;
         let returned = was_open && self.machine.vended == Vended::Nothing && self.intent.is_none();
         if returned && let Some(grant) = &mut self.grant {
             grant.end(Note::Returned);
+        }
+    }
+
+    fn session_refused(&mut self, why: NoSession) {
+        match why {
+            // The next Enabled brings the next offer.
+            NoSession::NotEnabled => {
+                self.machine.power = Power::Off;
+                self.machine.session = Session::None;
+            }
+            NoSession::Busy => self.machine.session = Session::Cancelled,
+            NoSession::CalledOff => self.machine.session = Session::None,
         }
     }
 
@@ -1016,7 +1041,7 @@ impl Board {
                 self.machine.session = Session::Cancelled;
                 self.outputs.push_back(Output::CancelSession);
             }
-            Session::None | Session::Cancelled | Session::Completed => {}
+            Session::None | Session::Cancelled => {}
         }
     }
 
@@ -1025,7 +1050,6 @@ impl Board {
         if self.life == Life::Granted {
             self.go_on_granted();
         }
-        self.answer_session_end();
         if let Some(closing) = self.closing
             && let ClosePhase::EndingSession(until) = closing.phase
             && (self.machine.session == Session::None || self.now >= until)
@@ -1045,21 +1069,10 @@ impl Board {
             return self.close();
         }
         let funds = grant.funds();
-        self.answer_session_end();
         if self.machine.power == Power::Enabled && self.machine.session == Session::None {
             self.machine.session = Session::Offered;
             self.machine.vended = Vended::Nothing;
             self.outputs.push_back(Output::BeginSession { funds });
-        }
-    }
-
-    fn answer_session_end(&mut self) {
-        let is_closing = self
-            .closing
-            .is_some_and(|closing| matches!(closing.phase, ClosePhase::Writing(_)));
-        if self.machine.session == Session::Completed && !is_closing {
-            self.machine.session = Session::None;
-            self.outputs.push_back(Output::EndSession);
         }
     }
 

@@ -1,0 +1,361 @@
+//! The MDB reflex: one blocking thread that owns the bus link and the cashless device.
+//!
+//! It takes no lock, waits for no other part of the reader and allocates nothing per word, so that
+//! an answer leaves inside the 5 ms that the bus allows. A vend's result is on the result page
+//! before the answer that acknowledges it.
+
+use crate::news::{News, Standing};
+use crate::page::{Ending, ResultPage};
+use crate::uptime::Uptime;
+use gettone_channel::{MdbState, VmcId};
+use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
+use gettone_core::id::{Item, JournalEpoch, Rseq};
+use gettone_mdb::Word;
+use gettone_mdb::cashless::{
+    ApprovalState, Cashless, Event, Host, Input, Output, RequestNumber, SessionRefusal, State,
+};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// How long a command of the hub may wait behind a silent line.
+const LISTEN_MAX: Duration = Duration::from_millis(5);
+/// How often a lost link is tried again.
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+/// News that may wait for a busy hub; more means that it is stuck.
+const BACKLOG_MAX: usize = 1_024;
+/// The thread's place among the real-time ones, of 99.
+const PRIORITY: u8 = 50;
+
+/// What the hub wants of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    BeginSession {
+        funds: u32,
+    },
+    CancelSession,
+    Approve {
+        ask: Ask,
+        rseq: Rseq,
+        amount: u32,
+        epoch: JournalEpoch,
+    },
+    Deny {
+        ask: Ask,
+    },
+}
+
+/// Nine-bit words, in and out.
+pub(crate) trait Line: Sized {
+    /// Waits for the next word, at most so long.
+    fn read(&mut self, wait_max: Duration) -> io::Result<Option<Word>>;
+    /// Sends an answer in one go.
+    fn write(&mut self, words: &[Word]) -> io::Result<()>;
+}
+
+/// The thread's own state.
+pub(crate) struct Reflex {
+    device: Cashless,
+    page: ResultPage,
+    uptime: Uptime,
+    news: Sender<News>,
+    backlog: VecDeque<News>,
+    standing: Standing,
+    asks: u32,
+    asked: Option<(Ask, RequestNumber)>,
+    /// The approval that was handed to the device last.
+    approved: Option<(Rseq, JournalEpoch)>,
+    delivered_at: Duration,
+}
+
+impl Reflex {
+    pub(crate) fn new(
+        device: Cashless,
+        page: ResultPage,
+        uptime: Uptime,
+        news: Sender<News>,
+    ) -> Self {
+        Self {
+            device,
+            page,
+            uptime,
+            news,
+            backlog: VecDeque::with_capacity(BACKLOG_MAX),
+            standing: Standing::default(),
+            asks: 0,
+            asked: None,
+            approved: None,
+            delivered_at: Duration::ZERO,
+        }
+    }
+
+    /// Answers the machine until the hub is gone.
+    pub(crate) fn run<L: Line>(
+        mut self,
+        open: impl Fn() -> io::Result<L>,
+        commands: &Receiver<Command>,
+    ) {
+        use_real_time();
+        loop {
+            match open() {
+                Ok(line) => match self.serve(line, commands) {
+                    Ok(()) => return,
+                    Err(fault) => tracing::warn!(%fault, "the MDB link is lost"),
+                },
+                Err(fault) => tracing::debug!(%fault, "the MDB link cannot be opened"),
+            }
+            self.tell(News::BusLost);
+            self.flush();
+            std::thread::sleep(REOPEN_AFTER);
+            // Commands wait in their queue; only the hub's end has to be noticed here.
+            if self.news.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn serve<L: Line>(&mut self, mut line: L, commands: &Receiver<Command>) -> io::Result<()> {
+        loop {
+            if !self.obey(commands, &mut line)? {
+                return Ok(());
+            }
+            let word = line.read(self.wait())?;
+            // A verdict that has come meanwhile must not miss this POLL.
+            if !self.obey(commands, &mut line)? {
+                return Ok(());
+            }
+            match word {
+                Some(word) => self.handle(Input::Word(word), &mut line)?,
+                None => self.handle(Input::Tick, &mut line)?,
+            }
+            self.flush();
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = self.uptime.now();
+        let deadline = self.device.next_deadline();
+        let until = deadline.map_or(LISTEN_MAX, |deadline| deadline.saturating_sub(now));
+        until.clamp(Duration::from_millis(1), LISTEN_MAX)
+    }
+
+    /// Follows what the hub has ordered; false once the hub is gone.
+    fn obey<L: Line>(&mut self, commands: &Receiver<Command>, line: &mut L) -> io::Result<bool> {
+        loop {
+            let command = match commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            };
+            if let Some(host) = self.host(command) {
+                self.handle(Input::Host(host), line)?;
+            }
+        }
+    }
+
+    fn host(&mut self, command: Command) -> Option<Host> {
+        let open = |ask: Ask| self.asked.filter(|(open, _)| *open == ask);
+        Some(match command {
+            Command::BeginSession { funds } => Host::BeginSession { funds },
+            Command::CancelSession => Host::CancelSession,
+            Command::Approve {
+                ask,
+                rseq,
+                amount,
+                epoch,
+            } => {
+                let Some((_, request)) = open(ask) else {
+                    // Another question is open: this verdict has no hearer.
+                    self.tell(News::Machine(Machine::ApprovalRefused { rseq }));
+                    return None;
+                };
+                self.approved = Some((rseq, epoch));
+                Host::Approve {
+                    request,
+                    amount,
+                    tag: rseq.number(),
+                }
+            }
+            Command::Deny { ask } => Host::Deny {
+                request: open(ask)?.1,
+            },
+        })
+    }
+
+    fn handle<L: Line>(&mut self, input: Input, line: &mut L) -> io::Result<()> {
+        self.device.handle(self.uptime.now(), input);
+        let mut sent = Ok(());
+        while let Some(output) = self.device.poll() {
+            match output {
+                Output::Event(event) => self.event(event),
+                Output::Send(reply) => sent = line.write(&reply),
+            }
+        }
+        let state = state_out(self.device.state());
+        if state != self.standing.mdb_state {
+            self.standing.mdb_state = state;
+            self.tell(News::Standing(self.standing));
+        }
+        sent
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Reset { approval } => self.reset(approval),
+            Event::Configured { level, .. } => {
+                self.standing.vmc_level = level.number();
+                self.tell(News::Standing(self.standing));
+            }
+            Event::Prices { max, .. } => {
+                self.standing.price_max = max.unwrap_or(u32::MAX);
+                self.tell(News::Standing(self.standing));
+            }
+            Event::VmcId(vmc) => {
+                self.standing.vmc_id = VmcId::of(&vmc.manufacturer, &vmc.serial, &vmc.model);
+                self.tell(News::Standing(self.standing));
+            }
+            Event::Enabled => self.tell_machine(Machine::Enabled),
+            Event::Disabled => self.tell_machine(Machine::Disabled),
+            Event::SessionBegan => self.tell_machine(Machine::SessionBegan),
+            Event::SessionRefused(refusal) => {
+                self.tell_machine(Machine::SessionRefused(match refusal {
+                    SessionRefusal::Busy => NoSession::Busy,
+                    SessionRefusal::CalledOff => NoSession::CalledOff,
+                    SessionRefusal::NotEnabled | _ => NoSession::NotEnabled,
+                }));
+            }
+            Event::VendRequested {
+                request,
+                price,
+                item,
+            } => {
+                self.asks = self.asks.wrapping_add(1);
+                let ask = Ask::new(self.asks);
+                self.asked = Some((ask, request));
+                let item = Item::new(item);
+                self.tell_machine(Machine::Asked { ask, price, item });
+            }
+            Event::VendCancelled { request } | Event::VendTimedOut { request } => {
+                if let Some((ask, _)) = self.asked.filter(|(_, open)| *open == request) {
+                    self.tell_machine(Machine::Cancelled { ask });
+                }
+            }
+            Event::ApprovalRefused { tag, refusal } => {
+                tracing::warn!(?refusal, tag, "an approval went nowhere");
+                let rseq = Rseq::new(tag);
+                self.tell_machine(Machine::ApprovalRefused { rseq });
+            }
+            Event::ApprovalDelivered { .. } => self.delivered_at = self.uptime.now(),
+            Event::VendSucceeded { tag, .. } => {
+                let (rseq, after) = self.ended(tag, Outcome::Delivered);
+                self.tell_machine(Machine::Succeeded { rseq, after });
+            }
+            Event::VendFailed { tag } => {
+                let (rseq, after) = self.ended(tag, Outcome::Failed);
+                self.tell_machine(Machine::Failed { rseq, after });
+            }
+            Event::SessionCompleted => self.tell_machine(Machine::SessionCompleted),
+            Event::OutOfSequence { command } => {
+                tracing::warn!(?command, "the machine's command has no place here");
+            }
+            Event::VmcSilent => tracing::warn!("the machine is silent"),
+            Event::DenialDelivered { .. } | Event::ReaderCancelled | Event::CashSale { .. } => {}
+            other => tracing::debug!(?other, "an event of a later day"),
+        }
+    }
+
+    fn reset(&mut self, approval: ApprovalState) {
+        self.asked = None;
+        let approval = match approval {
+            ApprovalState::None => Approval::NotDelivered,
+            ApprovalState::NotDelivered { tag } => {
+                self.ended(tag, Outcome::Failed);
+                Approval::NotDelivered
+            }
+            ApprovalState::Delivered { tag } => {
+                let (rseq, after) = self.ended(tag, Outcome::ByReset);
+                Approval::Delivered { rseq, after }
+            }
+        };
+        self.tell_machine(Machine::Reset(approval));
+    }
+
+    /// Puts an ending on the result page, before the machine hears that we have it.
+    fn ended(&mut self, tag: u64, outcome: Outcome) -> (Rseq, Duration) {
+        let rseq = Rseq::new(tag);
+        let after = self.uptime.now().saturating_sub(self.delivered_at);
+        if let Some((_, epoch)) = self.approved.filter(|(approved, _)| *approved == rseq) {
+            let written = self.page.write(&Ending {
+                epoch,
+                rseq,
+                outcome,
+                after,
+            });
+            if let Err(fault) = written {
+                tracing::error!(%fault, "the result page cannot be written");
+            }
+        }
+        (rseq, after)
+    }
+
+    fn tell_machine(&mut self, machine: Machine) {
+        self.tell(News::Machine(machine));
+    }
+
+    /// Never waits: a hub that is busy finds its news later.
+    fn tell(&mut self, news: News) {
+        if self.backlog.len() >= BACKLOG_MAX {
+            tracing::error!("the hub is stuck; news of the machine is lost");
+            return;
+        }
+        self.backlog.push_back(news);
+    }
+
+    fn flush(&mut self) {
+        while let Some(news) = self.backlog.pop_front() {
+            match self.news.try_send(news) {
+                Ok(()) => {}
+                Err(TrySendError::Full(news)) => {
+                    self.backlog.push_front(news);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+}
+
+fn use_real_time() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+    let priority =
+        thread_priority::ThreadPriorityValue::try_from(PRIORITY).map(ThreadPriority::Crossplatform);
+    let set = priority
+        .map_err(|fault| fault.to_string())
+        .and_then(|priority| {
+            let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+            set_thread_priority_and_policy(thread_native_id(), priority, policy)
+                .map_err(|fault| format!("{fault:?}"))
+        });
+    if let Err(fault) = set {
+        tracing::warn!(
+            fault,
+            "no real-time priority: MDB answers may come late under load"
+        );
+    }
+}
+
+const fn state_out(state: State) -> MdbState {
+    match state {
+        State::Inactive => MdbState::Inactive,
+        State::Disabled => MdbState::Disabled,
+        State::Enabled => MdbState::Enabled,
+        State::SessionIdle => MdbState::SessionIdle,
+        State::Vend => MdbState::Vend,
+    }
+}

@@ -1,0 +1,228 @@
+//! Who this reader is: its key, and the count of its starts beside it (protocol section 3).
+
+use gettone_channel::{PublicKey, ReaderId, StaticKey, reader_id};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const KEY_LEN: usize = 32;
+const CLAIM_LEN: usize = 8;
+/// A start counter has at most this many digits.
+const COUNTER_LEN_MAX: u64 = 16;
+
+/// A reader's identity, and the lock that keeps its state directory to one process.
+#[derive(Debug)]
+pub struct Identity {
+    key: StaticKey,
+    claim: String,
+    place: PathBuf,
+    _lock: File,
+}
+
+impl Identity {
+    /// Opens the identity in the directory `place`, made on first use.
+    ///
+    /// # Errors
+    /// When another process has it, or part of it is lost.
+    pub fn open(place: &Path) -> Result<Self, IdentityFault> {
+        fs::create_dir_all(place).map_err(write_fault(place))?;
+        let lock = lock(place)?;
+        let path = place.join("key");
+        if !path.try_exists().map_err(read_fault(&path))? {
+            make(place)?;
+        }
+        let key = Zeroizing::new(read(&path, KEY_LEN as u64)?);
+        let key = Zeroizing::new(
+            <[u8; KEY_LEN]>::try_from(key.as_slice())
+                .map_err(|_| IdentityFault::Damaged { path })?,
+        );
+        let path = place.join("claim");
+        let claim = String::from_utf8(read(&path, CLAIM_LEN as u64)?)
+            .map_err(|_| IdentityFault::Damaged { path })?;
+        Ok(Self {
+            key: StaticKey::from_bytes(*key),
+            claim,
+            place: place.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The key.
+    pub const fn key(&self) -> &StaticKey {
+        &self.key
+    }
+
+    /// The public key.
+    pub fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// The reader's name.
+    pub fn reader_id(&self) -> ReaderId {
+        reader_id(&self.public())
+    }
+
+    /// What an installer types to claim this reader.
+    pub fn claim(&self) -> &str {
+        &self.claim
+    }
+
+    /// Counts this start, on flash before it is used.
+    ///
+    /// # Errors
+    /// When the counter is lost, which counts as a lost key: the reader has to be enrolled again.
+    pub fn count_start(&self) -> Result<u32, IdentityFault> {
+        let path = self.place.join("boot");
+        let text = read(&path, COUNTER_LEN_MAX)?;
+        let damaged = || IdentityFault::Damaged { path: path.clone() };
+        let text = core::str::from_utf8(&text).map_err(|_| damaged())?;
+        let starts: u32 = text.trim_end().parse().map_err(|_| damaged())?;
+        let starts = starts.checked_add(1).ok_or_else(damaged)?;
+        replace(&self.place, "boot", format!("{starts}\n").as_bytes())?;
+        Ok(starts)
+    }
+}
+
+/// The key comes last: an identity is there when its key is.
+fn make(place: &Path) -> Result<(), IdentityFault> {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    getrandom::fill(key.as_mut_slice()).map_err(IdentityFault::Random)?;
+    let mut claim = [0; CLAIM_LEN];
+    getrandom::fill(&mut claim).map_err(IdentityFault::Random)?;
+    let claim = claim.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
+    replace(place, "boot", b"0\n")?;
+    replace(place, "claim", &claim)?;
+    replace(place, "key", key.as_slice())
+}
+
+fn lock(place: &Path) -> Result<File, IdentityFault> {
+    let path = place.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(write_fault(&path))?;
+    file.try_lock().map_err(|_| IdentityFault::InUse {
+        place: place.to_owned(),
+    })?;
+    Ok(file)
+}
+
+fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, IdentityFault> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(len_max).read_to_end(&mut bytes))
+        .map_err(read_fault(path))?;
+    Ok(bytes)
+}
+
+fn replace(place: &Path, name: &str, bytes: &[u8]) -> Result<(), IdentityFault> {
+    let path = place.join(name);
+    let new = place.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(place)?.sync_all()
+    };
+    write().map_err(write_fault(&path))
+}
+
+fn read_fault(path: &Path) -> impl FnOnce(io::Error) -> IdentityFault {
+    let path = path.to_owned();
+    |source| IdentityFault::Read { path, source }
+}
+
+fn write_fault(path: &Path) -> impl FnOnce(io::Error) -> IdentityFault {
+    let path = path.to_owned();
+    |source| IdentityFault::Write { path, source }
+}
+
+/// Why a reader has no identity.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum IdentityFault {
+    /// Another process works in the same directory.
+    #[error("another process uses {place}")]
+    InUse {
+        /// The state directory.
+        place: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}; a reader whose key or start counter is lost is enrolled again")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} is damaged; a reader whose key or start counter is lost is enrolled again")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random(#[source] getrandom::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_stays_who_it_is_and_counts_its_starts() {
+        let place = tempfile::tempdir().expect("a directory");
+        let first = Identity::open(place.path()).expect("made");
+        let (public, claim) = (first.public(), first.claim().to_owned());
+        assert_eq!(first.count_start().expect("counted"), 1);
+        assert_eq!(first.count_start().expect("counted"), 2);
+        assert!(matches!(
+            Identity::open(place.path()),
+            Err(IdentityFault::InUse { .. })
+        ));
+        drop(first);
+        let again = Identity::open(place.path()).expect("found");
+        assert_eq!((again.public(), again.claim()), (public, claim.as_str()));
+        assert_eq!(again.count_start().expect("counted"), 3);
+    }
+
+    #[test]
+    fn a_lost_start_counter_counts_as_a_lost_key() {
+        let place = tempfile::tempdir().expect("a directory");
+        let reader = Identity::open(place.path()).expect("made");
+        fs::remove_file(place.path().join("boot")).expect("there");
+        assert!(reader.count_start().is_err());
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_key() {
+        use std::os::unix::fs::MetadataExt;
+        let place = tempfile::tempdir().expect("a directory");
+        let _reader = Identity::open(place.path()).expect("made");
+        let mode = fs::metadata(place.path().join("key"))
+            .expect("there")
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,122 @@
+//! Light samples in, pairing codes out.
+
+use crate::config::LightSource;
+use crate::news::News;
+use gettone_core::board::Code;
+use gettone_optical::{Decoder, Kind, Sample};
+use std::io;
+use std::path::Path;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::net::UnixListener;
+use tokio::sync::mpsc::Sender;
+
+/// A line of samples is at most this long; a longer one ends the source.
+const LINE_LEN_MAX: u64 = 128;
+
+/// Reads `source` until it ends, or for ever. Whether a code is wanted is the board's to say.
+///
+/// # Errors
+/// When the source cannot be read.
+pub(crate) async fn serve(source: LightSource, news: Sender<News>) -> io::Result<()> {
+    match source {
+        LightSource::File(path) => {
+            let file = tokio::fs::File::open(&path).await?;
+            read(file, &news).await
+        }
+        LightSource::Socket(path) => {
+            let listener = listen(&path)?;
+            loop {
+                let (stream, _) = listener.accept().await?;
+                if let Err(fault) = read(stream, &news).await {
+                    tracing::warn!(%fault, "the light sensor's connection broke");
+                }
+            }
+        }
+    }
+}
+
+/// A socket file left by a process that crashed is in the way; the state directory's lock says
+/// that nobody else listens on it.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+        Ok(()) | Err(_) => {}
+    }
+    UnixListener::bind(path)
+}
+
+async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result<()> {
+    let mut source = BufReader::new(source);
+    let mut decoder = Decoder::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = (&mut source).take(LINE_LEN_MAX);
+        if bounded.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        if !line.ends_with(b"\n") {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a line of samples is cut off or too long",
+            ));
+        }
+        // A heading or a comment is no sample, and no reason to stop.
+        let Some(sample) = parse(&line) else { continue };
+        let Some(decoded) = decoder.push(sample) else {
+            continue;
+        };
+        decoder.reset();
+        match decoded.payload.kind() {
+            Kind::Pairing => {
+                let code = Code::from_bytes(*decoded.payload.secret());
+                if news.send(News::CodeSeen(code)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Kind::LightGrant => tracing::info!("a light grant was shown; none is taken here"),
+        }
+    }
+}
+
+/// `t_us,r,g,b,c`
+fn parse(line: &[u8]) -> Option<Sample> {
+    let mut fields = core::str::from_utf8(line).ok()?.trim_end().split(',');
+    let t_us = fields.next()?.trim().parse().ok()?;
+    let mut count = || fields.next()?.trim().parse().ok();
+    let sample = Sample {
+        t_us,
+        r: count()?,
+        g: count()?,
+        b: count()?,
+        c: count()?,
+    };
+    fields.next().is_none().then_some(sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_five_numbers_make_a_sample() {
+        let sample = Sample {
+            t_us: 12,
+            r: 1,
+            g: 2,
+            b: 3,
+            c: 65_535,
+        };
+        assert_eq!(parse(b"12,1,2,3,65535\n"), Some(sample));
+        for line in [
+            "t_us,r,g,b,c\n",
+            "12,1,2,3\n",
+            "12,1,2,3,4,5\n",
+            "12,1,2,3,65536\n",
+            "-1,1,2,3,4\n",
+            "\n",
+        ] {
+            assert_eq!(parse(line.as_bytes()), None, "{line}");
+        }
+    }
+}

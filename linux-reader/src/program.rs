@@ -1,0 +1,224 @@
+//! Parts picked, wired and stopped.
+
+use crate::bus::{Command, Reflex};
+use crate::config::{Config, LightSource};
+use crate::hub::{Hub, HubFault};
+use crate::identity::{Identity, IdentityFault};
+use crate::journal::{Journal, JournalFault, Opening};
+use crate::news::{News, Standing};
+use crate::page::ResultPage;
+use crate::uptime::Uptime;
+use crate::wire::chain_of;
+use crate::{light, radio};
+use gettone_ble::local::LocalRadio;
+use gettone_core::board::{Board, Record, Stamp, Start, Ticket};
+use gettone_core::id::{JournalEpoch, Order};
+use gettone_core::time::Timestamp;
+use gettone_mdb::cashless::{Cashless, ConfigFault};
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+use tokio::sync::mpsc::{self, Sender};
+
+/// Bounds of the queues between the parts; a full one means that a part is stuck.
+const NEWS_MAX: usize = 1_024;
+const ORDERS_MAX: usize = 1_024;
+const RECORDS_MAX: usize = 1_024;
+const COMMANDS_MAX: usize = 256;
+
+/// Runs a reader until `stop`: what is open then is finished and synced.
+///
+/// # Errors
+/// When a part cannot start, or cannot go on.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
+    if config.servers.is_empty() {
+        return Err(RunFault::NoServer);
+    }
+    let uptime = Uptime::begin();
+    let identity = Identity::open(&config.state)?;
+    let page = config.state.join("result");
+    let ending = open_page(&page)?.read().map_err(page_fault(&page))?;
+    let (news, heard) = mpsc::channel(NEWS_MAX);
+
+    // The machine comes first: it waits for nobody.
+    let (bus, commands) = sync_channel(COMMANDS_MAX);
+    let reflex = Reflex::new(
+        Cashless::new(config.device)?,
+        open_page(&page)?,
+        uptime,
+        news.clone(),
+    );
+    let reflex = answer_machine(reflex, config.words.clone(), commands)?;
+
+    let boot = identity.count_start()?;
+    let mut fresh_epoch = [0; 8];
+    getrandom::fill(&mut fresh_epoch).map_err(HubFault::Random)?;
+    let opening = Opening {
+        fresh_epoch: JournalEpoch::from_bytes(fresh_epoch),
+        ending,
+        stamp: Stamp {
+            order: Order {
+                boot,
+                uptime_ms: u64::try_from(uptime.now().as_millis()).unwrap_or(u64::MAX),
+            },
+            utc: Timestamp::default(),
+        },
+        acked_kept_max: config.limits.acked_kept_max,
+    };
+    let (journal, repair) = Journal::open(&config.state, &opening)?;
+    if repair.cut_len > 0 {
+        tracing::warn!(bytes = repair.cut_len, "the journal's torn end was cut off");
+    }
+    if let Some(rseq) = repair.ended {
+        tracing::warn!(%rseq, "an open vend of the last start was ended");
+    }
+    let past = journal.past().ok_or(JournalFault::OutOfOrder)?;
+    let epoch = past.outbox.epoch();
+    let (records, written) = sync_channel(RECORDS_MAX);
+    let writer = write_journal(journal, written, news.clone())?;
+
+    let board = Board::new(Start {
+        boot,
+        past,
+        limits: config.limits,
+        sessions: config.sessions,
+        currency: config.currency,
+        chain_of,
+    });
+    std::fs::create_dir_all(&config.air).map_err(|source| RunFault::Air {
+        path: config.air.clone(),
+        source,
+    })?;
+    let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+    let radio = radio::serve(
+        LocalRadio::new(&config.air),
+        config.machine.to_string(),
+        ordered,
+        news.clone(),
+    );
+    let light = watch_light(config.light.clone(), news);
+    tracing::info!(reader = %identity.reader_id(), boot, "the reader runs");
+    let hub = Hub {
+        board,
+        uptime,
+        boot,
+        epoch,
+        identity,
+        config,
+        standing: Standing::default(),
+        link: None,
+        sequence: 0,
+        radio: orders,
+        journal: records,
+        bus,
+    };
+    let ended = tokio::select! {
+        ended = hub.run(heard, stop) => ended,
+        () = radio => Err(HubFault::Stopped { part: "radio" }),
+        never = light => match never {},
+    };
+    // The hub is gone, and with it the queues: both threads end what they are at.
+    for thread in [writer, reflex] {
+        if thread.join().is_err() {
+            tracing::error!("a thread has panicked");
+        }
+    }
+    tracing::info!("the reader has stopped");
+    Ok(ended?)
+}
+
+/// A sensor that fails is a pity, and no reason to leave the machine alone.
+async fn watch_light(source: LightSource, news: Sender<News>) -> core::convert::Infallible {
+    match light::serve(source, news).await {
+        Ok(()) => tracing::info!("the light source has ended"),
+        Err(fault) => tracing::warn!(%fault, "the light source cannot be read"),
+    }
+    core::future::pending().await
+}
+
+fn answer_machine(
+    reflex: Reflex,
+    words: PathBuf,
+    commands: Receiver<Command>,
+) -> Result<JoinHandle<()>, RunFault> {
+    thread::Builder::new()
+        .name("mdb".to_owned())
+        .spawn(move || reflex.run(|| crate::line::open(&words), &commands))
+        .map_err(RunFault::Thread)
+}
+
+fn write_journal(
+    mut journal: Journal,
+    records: Receiver<(Ticket, Record)>,
+    news: Sender<News>,
+) -> Result<JoinHandle<()>, RunFault> {
+    thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || {
+            for (ticket, record) in records {
+                let told = match journal.append(&record) {
+                    Ok(()) => News::Synced(ticket),
+                    Err(fault) => {
+                        tracing::error!(%fault, "the journal cannot be written");
+                        News::JournalFailed
+                    }
+                };
+                let is_over = matches!(told, News::JournalFailed);
+                if news.blocking_send(told).is_err() || is_over {
+                    return;
+                }
+            }
+        })
+        .map_err(RunFault::Thread)
+}
+
+fn open_page(path: &Path) -> Result<ResultPage, RunFault> {
+    ResultPage::open(path).map_err(page_fault(path))
+}
+
+fn page_fault(path: &Path) -> impl FnOnce(io::Error) -> RunFault {
+    let path = path.to_owned();
+    |source| RunFault::Page { path, source }
+}
+
+/// Why a reader does not run.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum RunFault {
+    /// No server is configured: nothing could be sealed.
+    #[error("the configuration has no [[server]]; the installer writes it at enrolment")]
+    NoServer,
+    /// The identity is not there.
+    #[error("the reader's identity")]
+    Identity(#[from] IdentityFault),
+    /// The journal is not there.
+    #[error("the reader's journal")]
+    Journal(#[from] JournalFault),
+    /// The result page is not there.
+    #[error("the result page {path}")]
+    Page {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The air is not there.
+    #[error("the air {path}")]
+    Air {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The MDB settings contradict each other.
+    #[error("the MDB device")]
+    Device(#[from] ConfigFault),
+    /// No thread can be started.
+    #[error("a thread cannot be started")]
+    Thread(#[source] io::Error),
+    /// The reader cannot go on.
+    #[error("the reader stopped")]
+    Hub(#[from] HubFault),
+}

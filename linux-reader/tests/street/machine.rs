@@ -1,0 +1,144 @@
+//! A vending machine's controller, written from the MDB reference and nothing of ours.
+
+use super::PATIENCE;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub struct Machine {
+    listener: UnixListener,
+    line: Option<UnixStream>,
+}
+
+impl Machine {
+    pub fn listen(path: &Path) -> Self {
+        let _ = std::fs::remove_file(path);
+        Self {
+            listener: UnixListener::bind(path).expect("a free path"),
+            line: None,
+        }
+    }
+
+    /// Takes the reader's connection and brings it to Enabled.
+    pub fn power_up(&mut self) {
+        let (line, _) = self.listener.accept().expect("a reader");
+        line.set_read_timeout(Some(Duration::from_secs(2)))
+            .expect("settable");
+        self.line = Some(line);
+        self.initialise();
+    }
+
+    pub fn initialise(&mut self) {
+        assert_eq!(self.say(&[0x10]), [], "RESET is acknowledged");
+        assert_eq!(self.say(&[0x12]), [0x00], "JUST RESET");
+        let config = self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]);
+        assert_eq!(config.first(), Some(&0x01), "READER CONFIG");
+        assert_eq!(self.say(&[0x11, 0x01, 0x00, 0xfa, 0x00, 0x14]), []);
+        assert_eq!(self.say(&[0x14, 0x01]), [], "READER ENABLE");
+    }
+
+    pub fn reset(&mut self) {
+        assert_eq!(self.say(&[0x10]), []);
+    }
+
+    /// Polls until a session begins; gives its funds.
+    pub fn await_session(&mut self) -> u16 {
+        let begin = self.poll_for(0x03);
+        u16::from_be_bytes([begin[1], begin[2]])
+    }
+
+    /// Asks for a vend and polls for the verdict: the amount, if it may.
+    pub fn select(&mut self, price: u16, item: u16) -> Option<u16> {
+        let [p1, p2] = price.to_be_bytes();
+        let [i1, i2] = item.to_be_bytes();
+        let mut answer = self.say(&[0x13, 0x00, p1, p2, i1, i2]);
+        let began = Instant::now();
+        while answer.is_empty() {
+            assert!(began.elapsed() < PATIENCE, "no verdict");
+            answer = self.poll();
+        }
+        match answer[0] {
+            0x05 => Some(u16::from_be_bytes([answer[1], answer[2]])),
+            0x06 => None,
+            other => panic!("{other:#04x} is no verdict"),
+        }
+    }
+
+    pub fn deliver(&mut self, item: u16) {
+        let [i1, i2] = item.to_be_bytes();
+        assert_eq!(self.say(&[0x13, 0x02, i1, i2]), []);
+    }
+
+    pub fn fail(&mut self) {
+        assert_eq!(self.say(&[0x13, 0x03]), []);
+    }
+
+    /// Ends the session, as after a vend or at the return lever.
+    pub fn end_session(&mut self) {
+        let answer = self.say(&[0x13, 0x04]);
+        if answer.is_empty() {
+            self.poll_for(0x07);
+        }
+    }
+
+    /// Polls until the reader asks for the session's end, then ends it.
+    pub fn await_cancel(&mut self) {
+        self.poll_for(0x04);
+        self.end_session();
+    }
+
+    /// Polls for a while, so that the reader has its say.
+    pub fn idle(&mut self, polls: usize) {
+        for _ in 0..polls {
+            self.poll();
+        }
+    }
+
+    fn poll_for(&mut self, code: u8) -> Vec<u8> {
+        let began = Instant::now();
+        loop {
+            let answer = self.poll();
+            match answer.first() {
+                Some(found) if *found == code => return answer,
+                _ => assert!(began.elapsed() < PATIENCE, "{code:#04x} did not come"),
+            }
+        }
+    }
+
+    pub fn poll(&mut self) -> Vec<u8> {
+        std::thread::sleep(Duration::from_millis(10));
+        self.say(&[0x12])
+    }
+
+    /// Sends a block; gives the answer's data, nothing for an ACK. Answers are acknowledged.
+    fn say(&mut self, block: &[u8]) -> Vec<u8> {
+        let check = block.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        let mut words = vec![1, block[0]];
+        for byte in block[1..].iter().chain([&check]) {
+            words.extend([0, *byte]);
+        }
+        let line = self.line.as_mut().expect("powered up");
+        line.write_all(&words).expect("a reader");
+        let mut answer = Vec::new();
+        loop {
+            let mut word = [0; 2];
+            line.read_exact(&mut word).expect("an answer in time");
+            answer.push(word[1]);
+            if word[0] == 1 {
+                break;
+            }
+        }
+        if answer.len() == 1 {
+            assert_eq!(answer, [0x00], "an ACK");
+            return Vec::new();
+        }
+        line.write_all(&[0, 0]).expect("a reader");
+        let check = answer.pop().expect("a checksum");
+        let sum = answer
+            .iter()
+            .fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        assert_eq!(check, sum, "a good checksum");
+        answer
+    }
+}

@@ -1,0 +1,152 @@
+//! A street of one: a machine, a phone and a server acted by the test, around a whole reader.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod machine;
+pub mod phone;
+pub mod server;
+
+use gettone_optical::sim::{Channel, Tier};
+use gettone_optical::{Kind, Payload, RefreshRate, encode};
+use machine::Machine;
+use server::Server;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Nothing in these tests takes longer; a test that waits this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything around one reader, and the reader itself on a thread of its own.
+pub struct Street {
+    place: tempfile::TempDir,
+    reader: Option<Running>,
+    pub server: Server,
+}
+
+struct Running {
+    stop: tokio::sync::oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), gettone_reader::RunFault>>,
+}
+
+impl Street {
+    pub fn new() -> Self {
+        let place = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(place.path().join("air")).expect("new");
+        let identity =
+            gettone_reader::Identity::open(&place.path().join("state")).expect("a new identity");
+        let server = Server::new(identity.public());
+        Self {
+            place,
+            reader: None,
+            server,
+        }
+    }
+
+    pub fn air(&self) -> PathBuf {
+        self.path("air")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// The machine's end of the bus; the reader connects to it.
+    pub fn machine(&self) -> Machine {
+        Machine::listen(&self.path("mdb"))
+    }
+
+    pub fn start_reader(&mut self, more: &str) {
+        let config = self.config(more);
+        let config = gettone_reader::Config::parse(&config).expect("a good configuration");
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(gettone_reader::run(config, async {
+                let _ = stopped.await;
+            }))
+        });
+        self.reader = Some(Running { stop, thread });
+        let light = self.path("light");
+        wait_for("the reader's light socket", || light.exists());
+    }
+
+    pub fn stop_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.stop.send(());
+            reader
+                .thread
+                .join()
+                .expect("no panic")
+                .expect("a clean stop");
+            let _ = std::fs::remove_file(self.path("light"));
+        }
+    }
+
+    /// A phone's screen in front of the sensor, through a simulated evening.
+    pub fn show(&self, secret: [u8; 10]) {
+        let frames = encode(&Payload::new(Kind::Pairing, secret));
+        let rate = RefreshRate::new(60).expect("a common display");
+        let mut text = String::from("t_us,r,g,b,c\n");
+        let samples = Channel::new(1, Tier::Nominal, rate).play(&frames);
+        for sample in samples.take_while(|sample| sample.t_us < 6_000_000) {
+            writeln!(
+                text,
+                "{},{},{},{},{}",
+                sample.t_us, sample.r, sample.g, sample.b, sample.c
+            )
+            .expect("a string takes all");
+        }
+        let mut sensor = UnixStream::connect(self.path("light")).expect("a listening reader");
+        // The reader hangs up as soon as it likes; it has seen enough then.
+        let _ = sensor.write_all(text.as_bytes());
+    }
+
+    fn config(&self, more: &str) -> String {
+        let show = |path: &Path| path.display().to_string();
+        format!(
+            r#"
+            state = "{state}"
+            machine = 17
+            air = "{air}"
+            light = "socket:{light}"
+            [mdb]
+            link = "words:{words}"
+            currency = "EUR"
+            [[server]]
+            epoch = 1
+            key = "{key}"
+            {more}
+            "#,
+            state = show(&self.path("state")),
+            air = show(&self.air()),
+            light = show(&self.path("light")),
+            words = show(&self.path("mdb")),
+            key = self.server.public(),
+        )
+    }
+}
+
+impl Drop for Street {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.stop.send(());
+            let _ = reader.thread.join();
+        }
+    }
+}
+
+/// Polls for something that another thread does; the only wall clock here is the test's patience.
+pub fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_there() {
+        assert!(began.elapsed() < PATIENCE, "{what} did not come");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

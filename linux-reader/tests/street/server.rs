@@ -1,0 +1,119 @@
+//! The server's word, sealed as the server seals it.
+
+use gettone_channel::{
+    Ack, Chain, Direction, Ephemeral, Grant, Header, Hello, Item, JournalEpoch, PublicKey, Receipt,
+    RefuseReason, StaticKey, Time, Utc, open, reader_id, seal, vend_id,
+};
+use std::collections::BTreeMap;
+
+pub struct Server {
+    key: StaticKey,
+    reader: PublicKey,
+    sealed: u64,
+    /// What has been recorded, by place.
+    pub receipts: BTreeMap<u64, Receipt>,
+    pub epoch: Option<JournalEpoch>,
+    pub hello: Option<Hello>,
+}
+
+impl Server {
+    pub fn new(reader: PublicKey) -> Self {
+        Self {
+            key: StaticKey::from_bytes([0x5e; 32]),
+            reader,
+            sealed: 0,
+            receipts: BTreeMap::new(),
+            epoch: None,
+            hello: None,
+        }
+    }
+
+    pub fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Records what an envelope brings.
+    pub fn record(&mut self, envelope: &[u8]) {
+        let (_, items) = open(envelope, &self.key, &self.reader).expect("sealed by the reader");
+        for item in items {
+            match item {
+                Item::Hello(hello) => {
+                    self.epoch = Some(hello.journal_epoch);
+                    self.hello = Some(hello);
+                }
+                Item::Epoch(epoch) => assert_eq!(self.epoch, Some(epoch)),
+                Item::Receipt(receipt) => {
+                    let before = self.receipts.insert(receipt.rseq, receipt);
+                    assert!(before.is_none_or(|before| before == receipt), "one content");
+                }
+                other => panic!("{other:?} is not of this road"),
+            }
+        }
+        for (place, receipt) in &self.receipts {
+            if let Some(next) = self.receipts.get(&(place + 1)) {
+                assert_eq!(next.prev, Chain::of(receipt), "the chain holds");
+            }
+        }
+    }
+
+    pub fn ack(&mut self) -> Vec<u8> {
+        let ack = self.ack_item();
+        self.seal(&[ack])
+    }
+
+    /// ACK, TIME and a GRANT for the last HELLO.
+    pub fn grant(&mut self, max_spend: u32, max_vends: u8) -> Vec<u8> {
+        let hello = self.hello.clone().expect("a HELLO");
+        let grant = Item::Grant(Grant {
+            grant: vend_id(reader_id(&self.reader), hello.nonce),
+            nonce: hello.nonce,
+            bind: hello.bind,
+            currency: hello.currency,
+            exponent: hello.exponent,
+            max_spend,
+            max_vends,
+            max_revalue: 0,
+            show_balance: i32::try_from(max_spend).expect("small"),
+            ttl_s: 300,
+            favourite: None,
+        });
+        let time = Item::Time(Time {
+            utc: Utc::from_unix_ms(1_800_000_000_000),
+            nonce: hello.nonce,
+        });
+        let ack = self.ack_item();
+        self.seal(&[ack, time, grant])
+    }
+
+    pub fn refuse(&mut self, reason: RefuseReason) -> Vec<u8> {
+        let nonce = self.hello.as_ref().expect("a HELLO").nonce;
+        self.seal(&[Item::Refuse { nonce, reason }])
+    }
+
+    pub fn kinds(&self) -> Vec<gettone_channel::ReceiptKind> {
+        self.receipts.values().map(|receipt| receipt.kind).collect()
+    }
+
+    fn ack_item(&self) -> Item {
+        let (upto, newest) = self.receipts.last_key_value().expect("receipts");
+        Item::Ack(Ack {
+            journal_epoch: self.epoch.expect("a HELLO"),
+            upto: *upto,
+            chain: Chain::of(newest),
+        })
+    }
+
+    fn seal(&mut self, items: &[Item]) -> Vec<u8> {
+        self.sealed += 1;
+        let header = Header {
+            direction: Direction::ToReader,
+            server_epoch: 1,
+            reader_id: reader_id(&self.reader),
+            sequence: self.sealed,
+        };
+        let mut random = [0x77; 32];
+        random[..8].copy_from_slice(&self.sealed.to_be_bytes());
+        let ephemeral = Ephemeral::from_bytes(random);
+        seal(header, &self.key, &self.reader, ephemeral, items).expect("items of this road")
+    }
+}
