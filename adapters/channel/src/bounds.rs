@@ -1,0 +1,37 @@
+//! Every bound of the wire, in one place. Sizes are protocol section 5.3's.
+
+/// The only link version this crate speaks.
+pub const LINK_VERSION: u8 = 1;
+/// The only envelope version this crate speaks.
+pub const ENVELOPE_VERSION: u8 = 1;
+
+/// Length of Link 1: ephemeral key 32, payload 3, tag 16.
+pub const LINK_1_LEN: usize = 51;
+/// Length of Link 2: ephemeral key 32, empty payload, tag 16.
+pub const LINK_2_LEN: usize = 48;
+/// Longest link message, tag included; the BLE segments carry no more.
+pub const LINK_MESSAGE_MAX: usize = 4_096;
+/// What sealing a link message adds: its type and the tag.
+pub const LINK_OVERHEAD: usize = 1 + TAG_LEN;
+/// Longest display line of a STATUS, in bytes of UTF-8.
+pub const LINE_LEN_MAX: usize = 64;
+
+/// Length of an envelope's clear header.
+pub const HEADER_LEN: usize = 20;
+/// What sealing adds after the header: ephemeral key and tag.
+pub const NOISE_K_OVERHEAD: usize = KEY_LEN + TAG_LEN;
+/// Longest list of items in one envelope, in bytes.
+pub const PLAINTEXT_LEN_MAX: usize = 2_000;
+/// Shortest envelope: no items.
+pub const ENVELOPE_LEN_MIN: usize = HEADER_LEN + NOISE_K_OVERHEAD;
+/// Longest envelope.
+pub const ENVELOPE_LEN_MAX: usize = ENVELOPE_LEN_MIN + PLAINTEXT_LEN_MAX;
+/// Length of an item's header: type u8, length u16.
+pub const ITEM_HEADER_LEN: usize = 3;
+/// Item types from here on are skipped when unknown; smaller ones refuse the envelope.
+pub const SKIPPABLE_FROM: u8 = 0x80;
+/// Most rows of one COUNTERS item: a HELLO still fits beside a full one.
+pub const COUNTER_ROWS_MAX: usize = 100;
+
+pub(crate) const KEY_LEN: usize = 32;
+pub(crate) const TAG_LEN: usize = 16;
