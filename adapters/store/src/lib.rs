@@ -1,1 +1,29 @@
-//! Where the journal lives: in memory or in a directory of segments.
+//! Where the journal lives: in memory, or in a directory of segment files.
+//!
+//! Both implement [`gettone_core::port::Store`] and pass the claims of [`contract`], which any
+//! other store can run as well. A store keeps frames and says honestly whether they are durable;
+//! it never reads what is inside them, never retries a failed write, and never decides.
+//!
+//! ```
+//! use gettone_core::port::{Frames, Seq, Store};
+//! use gettone_store::Memory;
+//!
+//! let mut memory = Memory::new();
+//! let mut frames = Frames::default();
+//! frames.push(b"one coffee");
+//! memory.append(Seq::FIRST, &frames)?;
+//!
+//! let tape = memory.tape();
+//! drop(memory);
+//! let mut reopened = Memory::reopen(&tape)?;
+//! let next = reopened.replay(&mut |_, payload| {
+//!     assert_eq!(payload, b"one coffee");
+//!     Ok(())
+//! })?;
+//! assert_eq!(next, Seq::new(2));
+//! # Ok::<(), gettone_core::port::StoreFault>(())
+//! ```
+
+mod memory;
+
+pub use memory::{Kept, Memory, Tape};

@@ -1,0 +1,201 @@
+use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A journal in memory: for tests, demonstrations, and engines that need not survive their
+/// process.
+#[derive(Debug)]
+pub struct Memory {
+    tape: Tape,
+    failed: bool,
+}
+
+/// What a [`Memory`] writes on. It outlives the store, so that a test can start an engine on it
+/// again, and it can be told to fail.
+#[derive(Clone, Debug, Default)]
+pub struct Tape {
+    shared: Arc<Shared>,
+}
+
+/// What is kept of an append that is told to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// Nothing: the write never reached the medium.
+    Nothing,
+    /// All of it: only the answer was lost.
+    Everything,
+    /// This many frames: the power went in the middle.
+    Frames(usize),
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    reel: Mutex<Reel>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Reel {
+    batches: Vec<Frames>,
+    frames: u64,
+    appends: u64,
+    in_use: bool,
+    held: bool,
+    fault: Option<(u64, Kept)>,
+}
+
+impl Memory {
+    /// Begins an empty journal.
+    pub fn new() -> Self {
+        let tape = Tape::default();
+        tape.reel().in_use = true;
+        Self {
+            tape,
+            failed: false,
+        }
+    }
+
+    /// Opens what was written on `tape` before.
+    ///
+    /// # Errors
+    /// `Locked` while another store writes on it.
+    pub fn reopen(tape: &Tape) -> Result<Self, StoreFault> {
+        let mut reel = tape.reel();
+        if reel.in_use {
+            return Err(StoreFault::Locked {
+                place: "the tape".to_owned(),
+            });
+        }
+        reel.in_use = true;
+        Ok(Self {
+            tape: tape.clone(),
+            failed: false,
+        })
+    }
+
+    /// What it writes on.
+    pub fn tape(&self) -> Tape {
+        self.tape.clone()
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.tape.reel().in_use = false;
+    }
+}
+
+impl Tape {
+    /// Has an append fail, the `nth` from now, counted from 1. Later ones of the same store fail
+    /// because of it; a store opened afterwards works again.
+    pub fn fail_append(&self, nth: u64, kept: Kept) {
+        let mut reel = self.reel();
+        let at = reel.appends.saturating_add(nth);
+        reel.fault = Some((at, kept));
+    }
+
+    /// Has every append wait, as on a disk that does not answer, until [`Tape::resume`].
+    pub fn hold(&self) {
+        self.reel().held = true;
+    }
+
+    /// Lets waiting appends go on.
+    pub fn resume(&self) {
+        self.reel().held = false;
+        self.shared.moved.notify_all();
+    }
+
+    /// Appends begun so far, empty ones not counted.
+    pub fn appends(&self) -> u64 {
+        self.reel().appends
+    }
+
+    /// Frames kept so far.
+    pub fn frames(&self) -> u64 {
+        self.reel().frames
+    }
+
+    fn reel(&self) -> MutexGuard<'_, Reel> {
+        // Nothing panics while the lock is held; a poisoned reel is whole.
+        self.shared
+            .reel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reel {
+    fn keep(&mut self, frames: Frames) {
+        self.frames = self
+            .frames
+            .saturating_add(u64::try_from(frames.len()).unwrap_or(u64::MAX));
+        self.batches.push(frames);
+    }
+}
+
+impl Store for Memory {
+    fn replay(&mut self, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+        let reel = self.tape.reel();
+        let mut seq = Seq::FIRST;
+        for payload in reel.batches.iter().flat_map(Frames::iter) {
+            each(seq, payload)?;
+            seq = seq.after(1);
+        }
+        Ok(seq)
+    }
+
+    fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
+        if self.failed {
+            return Err(StoreFault::Failed);
+        }
+        let mut reel = self.tape.reel();
+        let expected = Seq::FIRST.after(reel.frames);
+        if first != expected {
+            self.failed = true;
+            return Err(StoreFault::OutOfOrder {
+                given: first.number(),
+                expected: expected.number(),
+            });
+        }
+        if frames.is_empty() {
+            return Ok(());
+        }
+        reel.appends = reel.appends.saturating_add(1);
+        let nth = reel.appends;
+        while reel.held {
+            reel = self
+                .tape
+                .shared
+                .moved
+                .wait(reel)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let fault = reel.fault.filter(|(at, _)| *at == nth);
+        let kept = match fault {
+            None | Some((_, Kept::Everything)) => frames.len(),
+            Some((_, Kept::Nothing)) => 0,
+            Some((_, Kept::Frames(count))) => count.min(frames.len()),
+        };
+        if kept == frames.len() {
+            reel.keep(frames.clone());
+        } else if kept > 0 {
+            let mut part = Frames::default();
+            frames.iter().take(kept).for_each(|frame| part.push(frame));
+            reel.keep(part);
+        }
+        if fault.is_some() {
+            self.failed = true;
+            return Err(StoreFault::Io {
+                doing: format!("append {nth} to the tape"),
+                source: io::Error::other("told to fail"),
+            });
+        }
+        Ok(())
+    }
+}

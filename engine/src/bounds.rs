@@ -1,0 +1,44 @@
+//! Every bound of the engine, in one table.
+
+use core::time::Duration;
+
+/// The most shards of one engine.
+pub const SHARDS_MAX: usize = 64;
+/// The most calls in flight that can be set.
+pub const IN_FLIGHT_LIMIT: usize = 1 << 20;
+/// Calls in flight, unless set otherwise.
+pub const IN_FLIGHT_DEFAULT: usize = 32_768;
+/// Commands of one [`Engine::session_batch`](crate::Engine::session_batch).
+pub const BATCH_MAX: usize = 4_096;
+/// Commands that a shard takes before it lets timers and other work run.
+pub const TURN_MAX: usize = 1_024;
+/// Bytes of records that a shard collects before it hands them over.
+pub const TURN_BYTES_MAX: usize = 128 * 1024;
+/// Frames that one flush takes along; measured: beyond this they fall out of the cache.
+pub const FLUSH_FRAMES_MAX: usize = 4_096;
+/// Bytes that one flush takes along.
+pub const FLUSH_BYTES_MAX: usize = 256 * 1024;
+/// Emptied buffers kept for the shards to use again.
+pub const SPARES_MAX: usize = 2 * SHARDS_MAX;
+/// Live sessions of one wallet: as many as it can have live holds.
+pub const SESSIONS_MAX: usize = gettone_core::wallet::LIVE_MAX;
+/// Entities of one kind in one shard.
+pub const ENTITIES_MAX: usize = 1 << 26;
+/// Subscribers of one engine.
+pub const SUBSCRIBERS_MAX: usize = 64;
+/// Steps of one relay's chain: every receipt a reader may have waiting, and every claim.
+pub const RELAY_STEPS_MAX: usize = 2
+    * (gettone_core::reader::AHEAD_MAX as usize
+        + gettone_core::reader::NEWS_MAX
+        + gettone_core::reader::CLAIMS_KEPT);
+
+/// How long a call waits for its answer, unless set otherwise.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+/// What a caller without a credit is told to wait.
+pub const BUSY_RETRY: Duration = Duration::from_millis(5);
+/// How often a shard looks for sessions that lapsed.
+pub const LAPSE_EVERY: Duration = Duration::from_secs(10);
+/// The longest that a call waits beyond its deadline.
+pub const WATCH_EVERY_MAX: Duration = Duration::from_millis(100);
+/// How often a shutdown looks whether the last call is answered.
+pub const DRAIN_EVERY: Duration = Duration::from_millis(1);

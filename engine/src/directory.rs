@@ -1,0 +1,102 @@
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
+
+/// Whose each live session is, for every shard to see. Nothing about money is decided by it.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    sessions: DashMap<VendId, WalletId, ahash::RandomState>,
+}
+
+impl Directory {
+    /// Whose this live session is.
+    pub(crate) fn wallet(&self, session: VendId) -> Option<WalletId> {
+        self.sessions.get(&session).map(|wallet| *wallet)
+    }
+
+    /// Lists a live session; false when another wallet's has its name.
+    pub(crate) fn list(&self, session: VendId, wallet: WalletId) -> bool {
+        match self.sessions.entry(session) {
+            Entry::Occupied(known) => *known.get() == wallet,
+            Entry::Vacant(vacant) => {
+                vacant.insert(wallet);
+                true
+            }
+        }
+    }
+
+    /// Strikes a session out, if it is this wallet's.
+    pub(crate) fn strike(&self, session: VendId, wallet: WalletId) {
+        self.sessions
+            .remove_if(&session, |_, owner| *owner == wallet);
+    }
+
+    /// How many sessions live.
+    pub(crate) fn live(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+/// Which of `shards` hosts a wallet with all its sessions.
+pub(crate) fn wallet_shard(wallet: WalletId, shards: usize) -> usize {
+    place(wallet.number(), shards)
+}
+
+/// Which of `shards` hosts a machine.
+pub(crate) fn machine_shard(machine: MachineId, shards: usize) -> usize {
+    place(u64::from(machine.number()), shards)
+}
+
+/// Which of `shards` hosts a reader.
+pub(crate) fn reader_shard(reader: ReaderId, shards: usize) -> usize {
+    place(u64::from_le_bytes(*reader.as_bytes()), shards)
+}
+
+/// Spreads numbers that may follow each other (the finalizer of splitmix64), then takes the high
+/// bits' share of the range.
+fn place(number: u64, shards: usize) -> usize {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    let shards_wide = u128::try_from(shards.max(1)).unwrap_or(1);
+    usize::try_from((u128::from(mixed) * shards_wide) >> 64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_spread_evenly_over_the_shards() {
+        for shards in [1, 2, 3, 8, 64] {
+            let mut hosted = vec![0_usize; shards];
+            for number in 0..64_000 {
+                if let Some(count) = hosted.get_mut(place(number, shards)) {
+                    *count += 1;
+                }
+            }
+            let fair = 64_000 / shards;
+            assert_eq!(hosted.iter().sum::<usize>(), 64_000, "each has one shard");
+            assert!(
+                hosted.iter().all(|count| count.abs_diff(fair) * 5 < fair),
+                "{shards} shards host {hosted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_owner_until_it_is_struck_out() {
+        let directory = Directory::default();
+        let name = VendId::from_bytes([1; 16]);
+        let (ours, theirs) = (WalletId::new(1), WalletId::new(2));
+        assert!(directory.list(name, ours));
+        assert!(directory.list(name, ours), "a retry is harmless");
+        assert!(!directory.list(name, theirs));
+        directory.strike(name, theirs);
+        assert_eq!(directory.wallet(name), Some(ours), "not theirs to strike");
+        directory.strike(name, ours);
+        assert!(directory.list(name, theirs));
+        assert_eq!(directory.live(), 1);
+    }
+}

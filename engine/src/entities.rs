@@ -1,0 +1,560 @@
+//! What one shard hosts, and how a command becomes a record: decide, append, evolve. No actor, no
+//! thread, no clock; replay and live work go through the same [`Entities::apply`].
+
+use crate::bounds::{ENTITIES_MAX, SESSIONS_MAX};
+use crate::directory::Directory;
+use crate::failure::{Failure, SessionRefusal};
+use crate::relay::{Stood, View};
+use crate::session::{Action, Hold, Moved, Progress, SessionCommand};
+use core::hash::Hash;
+use gettone_core::entity::Entity;
+use gettone_core::grant::Terms;
+use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
+use gettone_core::machine::{self, Machine};
+use gettone_core::port::Frames;
+use gettone_core::reader::{self, Reader};
+use gettone_core::record::{Event, RECORD_MAX, Record};
+use gettone_core::session::{self, IDLE_MAX, Phase, Session, Step};
+use gettone_core::time::Timestamp;
+use gettone_core::wallet::{self, Balance, Wallet};
+use slab::Slab;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Virtual actors of one kind, found by their id.
+#[derive(Debug)]
+struct Room<K, E> {
+    index: HashMap<K, usize, ahash::RandomState>,
+    slots: Slab<E>,
+}
+
+impl<K: Eq + Hash + Copy, E> Room<K, E> {
+    fn new() -> Self {
+        Self {
+            index: HashMap::default(),
+            slots: Slab::new(),
+        }
+    }
+
+    fn find(&self, id: K) -> Option<&E> {
+        self.slots.get(*self.index.get(&id)?)
+    }
+
+    fn find_mut(&mut self, id: K) -> Option<&mut E> {
+        self.slots.get_mut(*self.index.get(&id)?)
+    }
+
+    fn find_or_add(&mut self, id: K, fresh: impl FnOnce() -> E) -> &mut E {
+        let slots = &mut self.slots;
+        let at = *self
+            .index
+            .entry(id)
+            .or_insert_with(|| slots.insert(fresh()));
+        slots
+            .get_mut(at)
+            .expect("the index names filled slots only")
+    }
+
+    fn remove(&mut self, id: K) -> Option<E> {
+        let at = self.index.remove(&id)?;
+        self.slots.try_remove(at)
+    }
+
+    fn has_room_for(&self, id: K) -> bool {
+        self.index.len() < ENTITIES_MAX || self.index.contains_key(&id)
+    }
+}
+
+/// A wallet, and how many live sessions it has.
+#[derive(Debug, Default)]
+struct Customer {
+    wallet: Wallet,
+    sessions: usize,
+}
+
+/// When a turn takes place, and where its records go.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) frames: &'a mut Frames,
+}
+
+/// Everything that one shard hosts.
+#[derive(Debug)]
+pub(crate) struct Entities {
+    customers: Room<WalletId, Customer>,
+    sessions: Room<(WalletId, VendId), Session>,
+    machines: Room<MachineId, Machine>,
+    readers: Room<ReaderId, Reader>,
+    directory: Arc<Directory>,
+    swept: usize,
+}
+
+impl Entities {
+    pub(crate) fn new(directory: Arc<Directory>) -> Self {
+        Self {
+            customers: Room::new(),
+            sessions: Room::new(),
+            machines: Room::new(),
+            readers: Room::new(),
+            directory,
+            swept: 0,
+        }
+    }
+
+    /// Takes a record in: the only way in which anything here changes.
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::Wallet { wallet, event } => self.apply_wallet(*wallet, event),
+            Event::Session {
+                wallet,
+                session,
+                event,
+            } => self.apply_session(*wallet, *session, event),
+            Event::Machine { machine, event } => self
+                .machines
+                .find_or_add(*machine, Machine::default)
+                .evolve(event),
+            Event::Reader { reader, event } => self
+                .readers
+                .find_or_add(*reader, Reader::default)
+                .evolve(event),
+        }
+    }
+
+    /// Asks a wallet.
+    pub(crate) fn wallet(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: WalletId,
+        command: &wallet::Command,
+    ) -> Result<Moved, Failure<wallet::Refusal>> {
+        let event = match self.customers.find(id) {
+            Some(customer) => customer.wallet.decide(command, turn.now),
+            None if self.customers.has_room_for(id) => Wallet::default().decide(command, turn.now),
+            None => return Err(full("wallets")),
+        }
+        .map_err(Failure::Refused)?;
+        let event = self.commit_wallet(turn, id, event)?;
+        let balance = self
+            .balance(id)
+            .ok_or(Failure::Refused(wallet::Refusal::NotOpen))?;
+        Ok(Moved { event, balance })
+    }
+
+    /// Asks a session.
+    pub(crate) fn session(
+        &mut self,
+        turn: &mut Turn<'_>,
+        command: &SessionCommand,
+    ) -> Result<Progress, Failure<SessionRefusal>> {
+        let (wallet, session) = (command.wallet, command.session);
+        let live = self.sessions.find((wallet, session)).copied();
+        let event = match command.action {
+            Action::Open { machine, operator } => {
+                let opening = session::Event::Opened {
+                    machine,
+                    operator,
+                    at: turn.now,
+                };
+                if self.may_open(wallet, session, (machine, operator))? {
+                    let opened = self.commit_session(turn, (wallet, session), opening);
+                    if opened.is_err() {
+                        self.directory.strike(session, wallet);
+                    }
+                    opened?;
+                }
+                None
+            }
+            Action::Reserve { terms } => {
+                if self.may_reserve(live, wallet, (session, terms))? {
+                    self.decide(
+                        turn,
+                        wallet,
+                        &wallet::Command::Reserve {
+                            vend: session,
+                            terms,
+                        },
+                    )?
+                } else {
+                    None
+                }
+            }
+            Action::Settle { rseq, outcome } => {
+                fits(live, Step::Settle)?;
+                self.decide(
+                    turn,
+                    wallet,
+                    &wallet::Command::Settle {
+                        vend: session,
+                        rseq,
+                        outcome,
+                    },
+                )?
+            }
+            Action::Release { reason } => {
+                fits(live, Step::Release)?;
+                let event = self.decide(
+                    turn,
+                    wallet,
+                    &wallet::Command::Release {
+                        vend: session,
+                        reason,
+                    },
+                )?;
+                if event.is_none() && live.is_some() {
+                    // Its hold was ended before it began: nothing moves the session but this.
+                    self.commit_session(turn, (wallet, session), session::Event::Lapsed)?;
+                }
+                event
+            }
+        };
+        Ok(self.progress(wallet, session, event))
+    }
+
+    /// Asks a machine.
+    pub(crate) fn machine(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: MachineId,
+        command: &machine::Command,
+    ) -> Result<Option<machine::Event>, Failure<machine::Refusal>> {
+        let event = match self.machines.find(id) {
+            Some(machine) => machine.decide(command, turn.now),
+            None if self.machines.has_room_for(id) => Machine::default().decide(command, turn.now),
+            None => return Err(full("machines")),
+        }
+        .map_err(Failure::Refused)?;
+        let Some(event) = event else { return Ok(None) };
+        let record = self.commit(turn, Event::Machine { machine: id, event })?;
+        Ok(match record.event {
+            Event::Machine { event, .. } => Some(event),
+            Event::Wallet { .. } | Event::Session { .. } | Event::Reader { .. } => None,
+        })
+    }
+
+    /// Asks a reader.
+    pub(crate) fn reader(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: ReaderId,
+        command: &reader::Command,
+    ) -> Result<Option<reader::Event>, Failure<reader::Refusal>> {
+        let event = match self.readers.find(id) {
+            Some(reader) => reader.decide(command, turn.now),
+            None if self.readers.has_room_for(id) => Reader::default().decide(command, turn.now),
+            None => return Err(full("readers")),
+        }
+        .map_err(Failure::Refused)?;
+        let Some(event) = event else { return Ok(None) };
+        let event = Box::new(event);
+        let record = self.commit(turn, Event::Reader { reader: id, event })?;
+        Ok(match record.event {
+            Event::Reader { event, .. } => Some(*event),
+            Event::Wallet { .. } | Event::Session { .. } | Event::Machine { .. } => None,
+        })
+    }
+
+    /// Asks a reader for one step of a relay, and tells how it stands after it.
+    pub(crate) fn relay(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: ReaderId,
+        step: (Option<reader::Command>, View),
+    ) -> Result<Stood, Failure<reader::Refusal>> {
+        let (command, view) = step;
+        if let Some(command) = command {
+            self.reader(turn, id, &command)?;
+        }
+        self.readers
+            .find(id)
+            .map(|reader| view.of(reader))
+            .ok_or(Failure::Refused(reader::Refusal::Unknown))
+    }
+
+    /// Ends sessions that never held money and of which nothing was heard for too long. It looks
+    /// at no more than `slots_max` sessions, and goes on where it left off.
+    pub(crate) fn lapse(&mut self, turn: &mut Turn<'_>, slots_max: usize) {
+        let slots = self.sessions.slots.capacity();
+        for _ in 0..slots_max.min(slots) {
+            let at = if self.swept < slots { self.swept } else { 0 };
+            self.swept = at + 1;
+            let Some(session) = self.sessions.slots.get(at).copied() else {
+                continue;
+            };
+            if turn.now.since(session.opened_at) >= IDLE_MAX
+                && session.phase.after(Step::Silence).is_ok()
+                && self
+                    .commit_session::<SessionRefusal>(
+                        turn,
+                        (session.wallet, session.vend),
+                        session::Event::Lapsed,
+                    )
+                    .is_err()
+            {
+                // A record of fixed size does not fail to encode; the next sweep tries again.
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn balance(&self, id: WalletId) -> Option<Balance> {
+        self.customers.find(id)?.wallet.balance()
+    }
+
+    pub(crate) fn seen_wallet(&self, id: WalletId) -> Option<Box<Wallet>> {
+        Some(Box::new(self.customers.find(id)?.wallet.clone()))
+    }
+
+    pub(crate) fn seen_machine(&self, id: MachineId) -> Option<Box<Machine>> {
+        Some(Box::new(self.machines.find(id)?.clone()))
+    }
+
+    pub(crate) fn seen_reader(&self, id: ReaderId) -> Option<Box<Reader>> {
+        Some(Box::new(self.readers.find(id)?.clone()))
+    }
+
+    /// Readers whose chain of steps was cut off, in the order of their ids.
+    pub(crate) fn readers_due(&self) -> Vec<ReaderId> {
+        let mut due: Vec<ReaderId> = self
+            .readers
+            .index
+            .iter()
+            .filter(|(_, at)| {
+                self.readers
+                    .slots
+                    .get(**at)
+                    .is_some_and(|reader| reader.due().is_some())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Whether a session is to be opened (or stands already).
+    fn may_open(
+        &self,
+        wallet: WalletId,
+        session: VendId,
+        place: (MachineId, OperatorId),
+    ) -> Result<bool, Failure<SessionRefusal>> {
+        if let Some(live) = self.sessions.find((wallet, session)) {
+            return if (live.machine, live.operator) == place {
+                Ok(false)
+            } else {
+                Err(Failure::Refused(SessionRefusal::NameReused))
+            };
+        }
+        let customer = self
+            .customers
+            .find(wallet)
+            .filter(|customer| customer.wallet.currency().is_some())
+            .ok_or(Failure::Refused(wallet::Refusal::NotOpen.into()))?;
+        if customer.wallet.grant(session).is_some() {
+            return Err(Failure::Refused(SessionRefusal::Over));
+        }
+        if customer.sessions >= SESSIONS_MAX {
+            return Err(Failure::Refused(SessionRefusal::TooMany {
+                wallet,
+                limit: SESSIONS_MAX,
+            }));
+        }
+        if !self.sessions.has_room_for((wallet, session)) {
+            return Err(full("sessions"));
+        }
+        if !self.directory.list(session, wallet) {
+            return Err(Failure::Refused(SessionRefusal::NameReused));
+        }
+        Ok(true)
+    }
+
+    /// Whether the wallet is to be asked; not, when the session is over and the same was held.
+    fn may_reserve(
+        &self,
+        live: Option<Session>,
+        wallet: WalletId,
+        hold: (VendId, Terms),
+    ) -> Result<bool, Failure<SessionRefusal>> {
+        let (name, terms) = hold;
+        let refused = |refusal| Err(Failure::Refused(refusal));
+        if let Some(session) = live {
+            if (session.machine, session.operator) != (terms.machine, terms.operator) {
+                return refused(SessionRefusal::Elsewhere);
+            }
+            fits(live, Step::Reserve)?;
+            return Ok(true);
+        }
+        let grant = self
+            .customers
+            .find(wallet)
+            .and_then(|customer| customer.wallet.grant(name));
+        match grant {
+            Some(grant) if grant.terms == terms => Ok(false),
+            Some(_) => refused(SessionRefusal::NameReused),
+            None => refused(SessionRefusal::NoSuchSession),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: WalletId,
+        command: &wallet::Command,
+    ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
+        let event = self
+            .customers
+            .find(id)
+            .ok_or(wallet::Refusal::NotOpen)
+            .and_then(|customer| customer.wallet.decide(command, turn.now))
+            .map_err(|refusal| Failure::Refused(refusal.into()))?;
+        self.commit_wallet(turn, id, event)
+    }
+
+    fn progress(
+        &self,
+        wallet: WalletId,
+        session: VendId,
+        event: Option<wallet::Event>,
+    ) -> Progress {
+        let hold = self.customers.find(wallet).and_then(|customer| {
+            let grant = customer.wallet.grant(session)?;
+            Some(Hold {
+                state: grant.state,
+                held_first: grant.held_first,
+                held: grant.held,
+                captured: grant.captured,
+                vends: grant.vends,
+                available: customer.wallet.available(grant.terms.operator),
+            })
+        });
+        Progress {
+            phase: self
+                .sessions
+                .find((wallet, session))
+                .map_or(Phase::Over, |session| session.phase),
+            event,
+            hold,
+        }
+    }
+
+    /// Appends a record, then takes it in. When it cannot be written, nothing has changed.
+    fn commit<R>(&mut self, turn: &mut Turn<'_>, event: Event) -> Result<Record, Failure<R>> {
+        let record = Record {
+            at: turn.now,
+            event,
+        };
+        turn.frames
+            .push_with(|out| record.encode(out))
+            .map_err(|fault| {
+                tracing::error!(%fault, "a record was not written");
+                Failure::Full {
+                    what: "bytes in one record",
+                    limit: RECORD_MAX,
+                }
+            })?;
+        self.apply(&record);
+        Ok(record)
+    }
+
+    fn commit_wallet<R>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        wallet: WalletId,
+        event: Option<wallet::Event>,
+    ) -> Result<Option<wallet::Event>, Failure<R>> {
+        let Some(event) = event else { return Ok(None) };
+        let record = self.commit(turn, Event::Wallet { wallet, event })?;
+        Ok(match record.event {
+            Event::Wallet { event, .. } => Some(event),
+            Event::Session { .. } | Event::Machine { .. } | Event::Reader { .. } => None,
+        })
+    }
+
+    fn commit_session<R>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        name: (WalletId, VendId),
+        event: session::Event,
+    ) -> Result<(), Failure<R>> {
+        let (wallet, session) = name;
+        self.commit(
+            turn,
+            Event::Session {
+                wallet,
+                session,
+                event,
+            },
+        )
+        .map(|_| ())
+    }
+
+    fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
+        self.customers
+            .find_or_add(id, Customer::default)
+            .wallet
+            .evolve(event);
+        let Some(name) = event.vend() else { return };
+        if let Some(session) = self.sessions.find_mut((id, name)) {
+            session.evolve(event);
+            if session.phase == Phase::Over {
+                self.remove_session(id, name);
+            }
+        }
+    }
+
+    fn apply_session(&mut self, wallet: WalletId, name: VendId, event: &session::Event) {
+        match *event {
+            session::Event::Opened {
+                machine,
+                operator,
+                at,
+            } => {
+                self.directory.list(name, wallet);
+                let before = self.sessions.index.len();
+                self.sessions.find_or_add((wallet, name), || Session {
+                    vend: name,
+                    wallet,
+                    machine,
+                    operator,
+                    phase: Phase::Open,
+                    opened_at: at,
+                });
+                if self.sessions.index.len() > before {
+                    self.customers
+                        .find_or_add(wallet, Customer::default)
+                        .sessions += 1;
+                }
+            }
+            session::Event::Lapsed => self.remove_session(wallet, name),
+        }
+    }
+
+    fn remove_session(&mut self, wallet: WalletId, name: VendId) {
+        if self.sessions.remove((wallet, name)).is_some() {
+            self.directory.strike(name, wallet);
+            if let Some(customer) = self.customers.find_mut(wallet) {
+                customer.sessions = customer.sessions.saturating_sub(1);
+            }
+        }
+    }
+}
+
+/// Whether a step fits a live session; one that is over leaves the step to its hold.
+fn fits(live: Option<Session>, step: Step) -> Result<(), Failure<SessionRefusal>> {
+    match live {
+        Some(session) => session
+            .phase
+            .after(step)
+            .map(|_| ())
+            .map_err(|refusal| Failure::Refused(refusal.into())),
+        None => Ok(()),
+    }
+}
+
+const fn full<R>(what: &'static str) -> Failure<R> {
+    Failure::Full {
+        what,
+        limit: ENTITIES_MAX,
+    }
+}

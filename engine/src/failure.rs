@@ -1,0 +1,143 @@
+use core::time::Duration;
+use gettone_core::id::WalletId;
+use gettone_core::port::StoreFault;
+use gettone_core::session::OutOfSequence;
+use gettone_core::wallet;
+use std::io;
+use std::sync::Arc;
+
+/// Why a call gave nothing. Except for `Refused` and `Full`, the same call with the same names may
+/// be made again: whatever it did already, it does once.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Failure<R> {
+    /// The rules say no, and what that rests on is durable.
+    #[error("{0}")]
+    Refused(R),
+    /// A bound of the engine is reached; nothing was done.
+    #[error("at most {limit} {what}")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// Too many calls are in flight; nothing was done.
+    #[error("too many calls are in flight; try again in {} ms", retry_after.as_millis())]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// No answer came in time: whether it was done is unknown. Ask again with the same names.
+    #[error("no answer came in time; ask again with the same names")]
+    TimedOut,
+    /// The engine has stopped: whether it was done is unknown. Ask again after its restart, with
+    /// the same names.
+    #[error("the engine has stopped; ask again after its restart, with the same names")]
+    Stopped,
+}
+
+impl<R> Failure<R> {
+    /// The same failure, with the refusal told in other words.
+    pub fn map_refused<S>(self, tell: impl FnOnce(R) -> S) -> Failure<S> {
+        match self {
+            Self::Refused(refusal) => Failure::Refused(tell(refusal)),
+            Self::Full { what, limit } => Failure::Full { what, limit },
+            Self::Busy { retry_after } => Failure::Busy { retry_after },
+            Self::TimedOut => Failure::TimedOut,
+            Self::Stopped => Failure::Stopped,
+        }
+    }
+}
+
+/// A session's "no".
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SessionRefusal {
+    /// The wallet says no.
+    #[error(transparent)]
+    Wallet(#[from] wallet::Refusal),
+    /// The step does not fit where the session stands.
+    #[error(transparent)]
+    OutOfSequence(#[from] OutOfSequence),
+    /// There is no such session.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// It is over, and cannot be opened again.
+    #[error("the session is over")]
+    Over,
+    /// Another session has this name.
+    #[error("another session has this name")]
+    NameReused,
+    /// The terms are for another machine or operator than the session.
+    #[error("the terms are for another machine or operator than the session")]
+    Elsewhere,
+    /// The wallet has too many live sessions.
+    #[error("wallet {wallet} has {limit} live sessions already")]
+    TooMany {
+        /// The wallet.
+        wallet: WalletId,
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// Why an engine did not start.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum StartFault {
+    /// A setting is out of its bounds.
+    #[error("{what}: between 1 and {limit}")]
+    Settings {
+        /// Which.
+        what: &'static str,
+        /// Its bound.
+        limit: usize,
+    },
+    /// The journal could not be read.
+    #[error("reading the journal: {0}")]
+    Store(#[from] StoreFault),
+    /// A thread could not be started.
+    #[error("starting a thread: {0}")]
+    Thread(#[from] io::Error),
+    /// It stopped again before it had taken up the work that was cut off last time.
+    #[error("taking up unfinished work: {0}")]
+    Stopped(Arc<StopCause>),
+}
+
+/// What stopped an engine for good.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum StopCause {
+    /// A write or sync failed: only a restart tells what is durable.
+    #[error("the journal failed: {0}")]
+    Store(StoreFault),
+    /// A rule panicked. What it had changed is in no journal, so the state in memory cannot be
+    /// trusted; a restart rebuilds it.
+    #[error("a rule of shard {shard} panicked")]
+    Bug {
+        /// Where.
+        shard: usize,
+    },
+    /// The journal's own thread panicked.
+    #[error("the journal's thread panicked")]
+    Journal,
+    /// A thread of the engine is gone.
+    #[error("a thread of the engine is gone")]
+    Thread,
+}
+
+/// Why a shutdown was not a clean one.
+#[derive(thiserror::Error, Clone, Debug)]
+#[non_exhaustive]
+pub enum ShutdownFault {
+    /// It had stopped before.
+    #[error("the engine had stopped: {0}")]
+    Stopped(Arc<StopCause>),
+    /// Calls were still unanswered when their deadlines had passed.
+    #[error("{in_flight} calls were still unanswered")]
+    Unanswered {
+        /// How many.
+        in_flight: usize,
+    },
+}

@@ -1,0 +1,281 @@
+//! The one place where a decision becomes durable: merges what the shards hand over, writes and
+//! syncs it, and only then lets the answers go.
+
+mod events;
+mod waiting;
+
+pub(crate) use events::Hub;
+pub use events::{Events, Lagged};
+pub(crate) use waiting::{Due, Held, HeldBatch, Reply, Waiting};
+
+use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};
+use crate::failure::StopCause;
+use crate::gate::Gate;
+use crate::metrics::Counters;
+use core::ops::Deref;
+use core::time::Duration;
+use gettone_core::port::{Frames, Seq, Store};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What the journal has made durable, together with everything it rests on.
+///
+/// Only the journal makes one, so an answer that is not on disk does not compile:
+///
+/// ```compile_fail,E0423
+/// let approval = gettone::Durable("yes");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Durable<T>(T);
+
+impl<T> Durable<T> {
+    /// What is durable.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+
+    /// A part of what is durable. Not public: from outside, anything could be made of anything.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Durable<U> {
+        Durable(part(self.0))
+    }
+}
+
+impl<T> Deref for Durable<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// What one shard did in one turn: the records, and the answers that rest on them.
+#[derive(Debug, Default)]
+pub(crate) struct Bundle {
+    pub(crate) frames: Frames,
+    pub(crate) waiting: Vec<Waiting>,
+    earliest: Option<Duration>,
+}
+
+impl Bundle {
+    /// Adds an answer. It waits for every record before it, of this bundle and of earlier ones.
+    pub(crate) fn wait(&mut self, waiting: Waiting) {
+        let deadline = waiting.deadline();
+        self.earliest = Some(
+            self.earliest
+                .map_or(deadline, |earliest| earliest.min(deadline)),
+        );
+        self.waiting.push(waiting);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.waiting.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.frames.clear();
+        self.waiting.clear();
+        self.earliest = None;
+    }
+
+    fn time_out(&mut self, uptime: Duration) -> usize {
+        if self.earliest.is_none_or(|earliest| earliest > uptime) {
+            return 0;
+        }
+        self.earliest = None;
+        let mut count = 0;
+        for waiting in &mut self.waiting {
+            if waiting.deadline() > uptime {
+                let deadline = waiting.deadline();
+                self.earliest = Some(
+                    self.earliest
+                        .map_or(deadline, |earliest| earliest.min(deadline)),
+                );
+            } else if waiting.time_out() {
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+/// The journal, as the shards see it.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    desk: Mutex<Desk>,
+    arrived: Condvar,
+    gate: Arc<Gate>,
+    hub: Arc<Hub>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    queued: VecDeque<Bundle>,
+    in_hand: Vec<Bundle>,
+    spares: Vec<Bundle>,
+    closed: bool,
+}
+
+impl Journal {
+    pub(crate) fn new(gate: Arc<Gate>, hub: Arc<Hub>, counters: Arc<Counters>) -> Self {
+        Self {
+            desk: Mutex::default(),
+            arrived: Condvar::new(),
+            gate,
+            hub,
+            counters,
+        }
+    }
+
+    /// Hands a bundle over and gets an empty one in exchange. When the engine has stopped, its
+    /// answers say so.
+    pub(crate) fn hand_over(&self, mut bundle: Bundle) -> Bundle {
+        {
+            let mut desk = self.desk();
+            if !self.gate.is_stopped() {
+                desk.queued.push_back(bundle);
+                let spare = desk.spares.pop().unwrap_or_default();
+                drop(desk);
+                self.arrived.notify_one();
+                return spare;
+            }
+        }
+        self.abandon(&mut bundle);
+        bundle
+    }
+
+    /// Writes what is handed over until the journal is closed or fails, and drops the store then.
+    pub(crate) fn run(&self, mut store: Box<dyn Store>, next: Seq) {
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(store.as_mut(), next)));
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => self.stop(cause),
+            Err(_) => self.stop(StopCause::Journal),
+        }
+        let unanswered = core::mem::take(&mut self.desk().in_hand);
+        for mut bundle in unanswered {
+            self.abandon(&mut bundle);
+        }
+        self.hub.close();
+    }
+
+    fn write(&self, store: &mut dyn Store, mut next: Seq) -> Result<(), StopCause> {
+        let mut merged = Frames::default();
+        while self.take(&mut merged) {
+            if !merged.is_empty() {
+                store.append(next, &merged).map_err(StopCause::Store)?;
+                self.counters.flushes.add(1);
+                self.counters.records.add(merged.len());
+                self.counters.bytes.add(merged.size());
+                let first = next;
+                next = next.after(u64::try_from(merged.len()).unwrap_or(u64::MAX));
+                // Before the answers, so that whoever has one finds its records with subscribers.
+                let cut_off = self.hub.publish(first, &mut merged);
+                self.counters.lagged.add(cut_off);
+                merged.clear();
+            }
+            self.release();
+        }
+        Ok(())
+    }
+
+    /// Waits for bundles and merges as many as one flush takes. False when there will be none.
+    fn take(&self, merged: &mut Frames) -> bool {
+        let mut desk = self.desk();
+        loop {
+            if self.gate.is_stopped() {
+                return false;
+            }
+            if !desk.queued.is_empty() {
+                break;
+            }
+            if desk.closed {
+                return false;
+            }
+            desk = self
+                .arrived
+                .wait(desk)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        while merged.len() < FLUSH_FRAMES_MAX && merged.size() < FLUSH_BYTES_MAX {
+            let Some(mut bundle) = desk.queued.pop_front() else {
+                break;
+            };
+            if merged.is_empty() {
+                core::mem::swap(merged, &mut bundle.frames);
+            } else {
+                merged.append(&bundle.frames);
+            }
+            desk.in_hand.push(bundle);
+        }
+        true
+    }
+
+    /// Lets the answers in hand go: what they rest on is durable.
+    fn release(&self) {
+        let mut in_hand = core::mem::take(&mut self.desk().in_hand);
+        let mut credits = 0;
+        for bundle in &mut in_hand {
+            for waiting in bundle.waiting.drain(..) {
+                credits += waiting.release();
+            }
+            bundle.clear();
+        }
+        self.gate.leave(credits);
+        let mut desk = self.desk();
+        let room = SPARES_MAX.saturating_sub(desk.spares.len());
+        desk.spares.extend(in_hand.drain(..).take(room));
+    }
+
+    /// Stops every shard, and answers all that wait in the queue. What is being written is left to
+    /// the journal's thread, which alone knows whether it became durable.
+    pub(crate) fn stop(&self, cause: StopCause) {
+        tracing::error!(%cause, "the engine stops");
+        self.gate.stop(cause);
+        let queued = core::mem::take(&mut self.desk().queued);
+        for mut bundle in queued {
+            self.abandon(&mut bundle);
+        }
+        self.arrived.notify_all();
+    }
+
+    /// Answers a bundle that will never be written.
+    pub(crate) fn abandon(&self, bundle: &mut Bundle) {
+        let mut credits = 0;
+        for waiting in bundle.waiting.drain(..) {
+            credits += waiting.abandon();
+        }
+        bundle.clear();
+        self.gate.leave(credits);
+    }
+
+    /// Answers calls whose deadline has passed, wherever they wait. Their credits stay taken until
+    /// their records are written: a disk that hangs must not gather ever more of them.
+    pub(crate) fn time_out(&self, uptime: Duration) {
+        let mut desk = self.desk();
+        let mut count = 0;
+        let Desk {
+            queued, in_hand, ..
+        } = &mut *desk;
+        for bundle in in_hand.iter_mut().chain(queued) {
+            count += bundle.time_out(uptime);
+        }
+        self.counters.timed_out.add(count);
+    }
+
+    /// Has the thread end once everything handed over is written.
+    pub(crate) fn close(&self) {
+        self.desk().closed = true;
+        self.arrived.notify_all();
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Whoever panicked while holding it has stopped the engine; queues are whole at any step.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,156 @@
+use super::Durable;
+use crate::failure::{Failure, SessionRefusal};
+use crate::relay::Stood;
+use crate::session::{Answered, Moved, Progress};
+use core::convert::Infallible;
+use core::time::Duration;
+use gettone_core::machine::{self, Machine};
+use gettone_core::reader::{self, Reader};
+use gettone_core::wallet::{self, Balance, Wallet};
+use tokio::sync::oneshot;
+
+/// Where one call's answer goes.
+pub(crate) type Reply<T, R> = oneshot::Sender<Result<Durable<T>, Failure<R>>>;
+
+/// A decided call: its answer is known, and waits for the disk.
+#[derive(Debug)]
+pub(crate) struct Held<T, R> {
+    outcome: Result<T, Failure<R>>,
+    reply: Option<Reply<T, R>>,
+    deadline: Duration,
+    credits: usize,
+}
+
+impl<T, R> Held<T, R> {
+    pub(crate) fn new(outcome: Result<T, Failure<R>>, reply: Reply<T, R>, due: Due) -> Self {
+        Self {
+            outcome,
+            reply: Some(reply),
+            deadline: due.deadline,
+            credits: due.credits,
+        }
+    }
+
+    fn release(self) -> usize {
+        if let Some(reply) = self.reply {
+            // The caller may have gone; what it asked for is done all the same.
+            let _ = reply.send(self.outcome.map(Durable));
+        }
+        self.credits
+    }
+
+    fn fail(&mut self, failure: Failure<R>) -> bool {
+        self.reply
+            .take()
+            .is_some_and(|reply| reply.send(Err(failure)).is_ok())
+    }
+}
+
+/// By when a call is to be answered, and how many credits it gives back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    pub(crate) deadline: Duration,
+    pub(crate) credits: usize,
+}
+
+/// A decided batch of session commands.
+#[derive(Debug)]
+pub(crate) struct HeldBatch {
+    outcomes: Vec<Result<Progress, Failure<SessionRefusal>>>,
+    reply: Option<oneshot::Sender<Vec<Answered>>>,
+    deadline: Duration,
+    credits: usize,
+}
+
+impl HeldBatch {
+    pub(crate) fn new(
+        outcomes: Vec<Result<Progress, Failure<SessionRefusal>>>,
+        reply: oneshot::Sender<Vec<Answered>>,
+        due: Due,
+    ) -> Self {
+        Self {
+            outcomes,
+            reply: Some(reply),
+            deadline: due.deadline,
+            credits: due.credits,
+        }
+    }
+
+    fn release(self) -> usize {
+        if let Some(reply) = self.reply {
+            let answers = self
+                .outcomes
+                .into_iter()
+                .map(|outcome| outcome.map(Durable))
+                .collect();
+            let _ = reply.send(answers);
+        }
+        self.credits
+    }
+
+    fn fail(&mut self, failure: Failure<SessionRefusal>) -> bool {
+        let count = self.outcomes.len();
+        self.reply
+            .take()
+            .is_some_and(|reply| reply.send(vec![Err(failure); count]).is_ok())
+    }
+}
+
+/// An answer that waits, of whichever kind.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    Wallet(Held<Moved, wallet::Refusal>),
+    Session(Held<Progress, SessionRefusal>),
+    Batch(HeldBatch),
+    Machine(Held<Option<machine::Event>, machine::Refusal>),
+    Reader(Held<Option<reader::Event>, reader::Refusal>),
+    Relay(Held<Stood, reader::Refusal>),
+    SeenBalance(Held<Option<Balance>, Infallible>),
+    SeenWallet(Held<Option<Box<Wallet>>, Infallible>),
+    SeenMachine(Held<Option<Box<Machine>>, Infallible>),
+    SeenReader(Held<Option<Box<Reader>>, Infallible>),
+    Drained(Held<(), Infallible>),
+}
+
+macro_rules! each {
+    ($waiting:expr, $held:ident => $answer:expr) => {
+        match $waiting {
+            Waiting::Wallet($held) => $answer,
+            Waiting::Session($held) => $answer,
+            Waiting::Batch($held) => $answer,
+            Waiting::Machine($held) => $answer,
+            Waiting::Reader($held) => $answer,
+            Waiting::Relay($held) => $answer,
+            Waiting::SeenBalance($held) => $answer,
+            Waiting::SeenWallet($held) => $answer,
+            Waiting::SeenMachine($held) => $answer,
+            Waiting::SeenReader($held) => $answer,
+            Waiting::Drained($held) => $answer,
+        }
+    };
+}
+
+impl Waiting {
+    pub(super) fn deadline(&self) -> Duration {
+        each!(self, held => held.deadline)
+    }
+
+    /// Answers: what it rests on is durable. Gives its credits back.
+    pub(super) fn release(self) -> usize {
+        each!(self, held => held.release())
+    }
+
+    /// Answers that the outcome is unknown, because time is up; false when somebody was told
+    /// before. The credits stay taken.
+    pub(super) fn time_out(&mut self) -> bool {
+        each!(self, held => held.fail(Failure::TimedOut))
+    }
+
+    /// Answers that the outcome is unknown, because the engine has stopped. Gives its credits back.
+    pub(super) fn abandon(mut self) -> usize {
+        each!(&mut self, held => {
+            held.fail(Failure::Stopped);
+            held.credits
+        })
+    }
+}

@@ -1,0 +1,271 @@
+use crate::bounds::BATCH_MAX;
+use crate::clock::Uptime;
+use crate::directory::{reader_shard, wallet_shard};
+use crate::failure::{Failure, SessionRefusal};
+use crate::gate::Gate;
+use crate::journal::{Due, Durable, Reply};
+use crate::metrics::Counters;
+use crate::relay::{Stood, View};
+use crate::session::{Answered, Progress, SessionCommand};
+use crate::shard::{Request, Shard, Submission};
+use actix::Addr;
+use core::convert::Infallible;
+use core::time::Duration;
+use gettone_core::id::{ReaderId, WalletId};
+use gettone_core::reader;
+use gettone_core::wallet::Balance;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// The one way to a shard. Whoever submits holds a credit, or belongs to a call that does, and
+/// always gets an answer.
+#[derive(Debug)]
+pub(crate) struct Line {
+    shards: Vec<Addr<Shard>>,
+    gate: Arc<Gate>,
+    counters: Arc<Counters>,
+    uptime: Uptime,
+    patience: Duration,
+}
+
+impl Line {
+    pub(crate) fn new(
+        shards: Vec<Addr<Shard>>,
+        gate: Arc<Gate>,
+        counters: Arc<Counters>,
+        time: (Uptime, Duration),
+    ) -> Self {
+        Self {
+            shards,
+            gate,
+            counters,
+            uptime: time.0,
+            patience: time.1,
+        }
+    }
+
+    /// Takes one call in, from outside.
+    pub(crate) async fn call<T, R>(
+        &self,
+        shard: usize,
+        request: impl FnOnce(Reply<T, R>) -> Request,
+    ) -> Result<Durable<T>, Failure<R>> {
+        self.enter(1)?;
+        let due = Due {
+            deadline: self.deadline(),
+            credits: 1,
+        };
+        self.ask(shard, due, request).await
+    }
+
+    /// Takes a batch of calls in, from outside; each holds a credit.
+    pub(crate) async fn batch(&self, commands: Vec<SessionCommand>) -> Vec<Answered> {
+        let count = commands.len();
+        let limit = BATCH_MAX.min(self.gate.in_flight_max());
+        if count > limit {
+            let failure = Failure::Full {
+                what: "commands in one batch",
+                limit,
+            };
+            return vec![Err(failure); count];
+        }
+        if let Err(failure) = self.enter(count) {
+            return vec![Err(failure); count];
+        }
+        self.ask_batch(commands, self.deadline(), Credits::Held)
+            .await
+    }
+
+    /// One step of a relay with its reader; the relay holds the credit.
+    pub(crate) async fn relay_step(
+        &self,
+        reader: ReaderId,
+        step: (Option<reader::Command>, View),
+        deadline: Duration,
+    ) -> Result<Durable<Stood>, Failure<reader::Refusal>> {
+        let shard = reader_shard(reader, self.count());
+        let step = Box::new(step);
+        self.ask(shard, lent(deadline), |reply| {
+            Request::Relay(reader, step, reply)
+        })
+        .await
+    }
+
+    /// One step of a relay with a session; the relay holds the credit.
+    pub(crate) async fn session_step(
+        &self,
+        command: SessionCommand,
+        deadline: Duration,
+    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
+        let shard = wallet_shard(command.wallet, self.count());
+        self.ask(shard, lent(deadline), |reply| {
+            Request::Session(command, reply)
+        })
+        .await
+    }
+
+    /// One step of a relay with several commands; the relay holds the credit.
+    pub(crate) async fn batch_step(
+        &self,
+        commands: Vec<SessionCommand>,
+        deadline: Duration,
+    ) -> Vec<Answered> {
+        self.ask_batch(commands, deadline, Credits::Lent).await
+    }
+
+    /// Looks at a balance for a relay, which holds the credit.
+    pub(crate) async fn balance_step(
+        &self,
+        wallet: WalletId,
+        deadline: Duration,
+    ) -> Result<Durable<Option<Balance>>, Failure<Infallible>> {
+        let shard = wallet_shard(wallet, self.count());
+        self.ask(shard, lent(deadline), |reply| {
+            Request::SeeBalance(wallet, reply)
+        })
+        .await
+    }
+
+    /// Waits until everything that this shard was asked before is durable.
+    pub(crate) async fn drain(
+        &self,
+        shard: usize,
+        deadline: Duration,
+    ) -> Result<Durable<()>, Failure<Infallible>> {
+        self.ask(shard, lent(deadline), Request::Drain).await
+    }
+
+    /// Takes credits, and counts who got them and who did not.
+    pub(crate) fn enter<R>(&self, credits: usize) -> Result<(), Failure<R>> {
+        let entered = self.gate.enter(credits);
+        match &entered {
+            Ok(()) => self.counters.calls.add(credits),
+            Err(Failure::Busy { .. }) => self.counters.busy.add(credits),
+            Err(
+                Failure::Refused(_) | Failure::Full { .. } | Failure::TimedOut | Failure::Stopped,
+            ) => {}
+        }
+        entered
+    }
+
+    pub(crate) fn leave(&self, credits: usize) {
+        self.gate.leave(credits);
+    }
+
+    /// By when a call that comes now is to be answered.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.uptime.elapsed().saturating_add(self.patience)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.shards.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn panic(&self, shard: usize) -> Result<Durable<()>, Failure<Infallible>> {
+        self.ask(shard, lent(self.deadline()), Request::Panic).await
+    }
+
+    async fn ask<T, R>(
+        &self,
+        shard: usize,
+        due: Due,
+        request: impl FnOnce(Reply<T, R>) -> Request,
+    ) -> Result<Durable<T>, Failure<R>> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(
+            shard,
+            Submission {
+                request: request(reply),
+                due,
+            },
+        );
+        // A reply that was dropped unanswered: the shard is gone, or has stopped.
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    async fn ask_batch(
+        &self,
+        commands: Vec<SessionCommand>,
+        deadline: Duration,
+        credits: Credits,
+    ) -> Vec<Answered> {
+        let count = commands.len();
+        let send = |shard: usize, commands: Vec<SessionCommand>| {
+            let (reply, answer) = oneshot::channel();
+            let due = Due {
+                deadline,
+                credits: match credits {
+                    Credits::Held => commands.len(),
+                    Credits::Lent => 0,
+                },
+            };
+            self.submit(
+                shard,
+                Submission {
+                    request: Request::Batch(commands, reply),
+                    due,
+                },
+            );
+            answer
+        };
+        let place = |command: &SessionCommand| wallet_shard(command.wallet, self.count());
+        let Some(first) = commands.first().map(place) else {
+            return Vec::new();
+        };
+        if commands.iter().all(|command| place(command) == first) {
+            return send(first, commands)
+                .await
+                .unwrap_or_else(|_| vec![Err(Failure::Stopped); count]);
+        }
+        let mut parts: Vec<(Vec<usize>, Vec<SessionCommand>)> =
+            vec![Default::default(); self.count()];
+        for (at, command) in commands.into_iter().enumerate() {
+            if let Some((places, part)) = parts.get_mut(place(&command)) {
+                places.push(at);
+                part.push(command);
+            }
+        }
+        let sent: Vec<_> = parts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (places, _))| !places.is_empty())
+            .map(|(shard, (places, part))| (places, send(shard, part)))
+            .collect();
+        let mut answers: Vec<Answered> = vec![Err(Failure::Stopped); count];
+        for (places, answer) in sent {
+            for (at, answered) in places.into_iter().zip(answer.await.unwrap_or_default()) {
+                if let Some(slot) = answers.get_mut(at) {
+                    *slot = answered;
+                }
+            }
+        }
+        answers
+    }
+
+    fn submit(&self, shard: usize, submission: Submission) {
+        if let Some(shard) = self.shards.get(shard) {
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "the one submit path: credits bound the mailbox, and the reply tells of loss"
+            )]
+            shard.do_send(submission);
+        }
+    }
+}
+
+/// Who holds the credits of a batch.
+#[derive(Clone, Copy, Debug)]
+enum Credits {
+    /// Its commands, one each.
+    Held,
+    /// The call that it belongs to.
+    Lent,
+}
+
+const fn lent(deadline: Duration) -> Due {
+    Due {
+        deadline,
+        credits: 0,
+    }
+}

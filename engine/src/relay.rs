@@ -1,0 +1,277 @@
+//! What one relayed envelope does (protocol section 6.3): receipts, fence, hold, each an
+//! idempotent step that the reader's own state names, so that a chain which was cut off is taken
+//! up where it ended.
+
+use crate::bounds::RELAY_STEPS_MAX;
+use crate::failure::{Failure, SessionRefusal};
+use crate::journal::Durable;
+use crate::line::Line;
+use crate::session::{Action, Hold, Progress, SessionCommand};
+use core::time::Duration;
+use gettone_core::grant::{GrantState, Terms};
+use gettone_core::id::{Chain, JournalEpoch, ReaderId, WalletId};
+use gettone_core::money::Currency;
+use gettone_core::reader::{Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Standing};
+use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
+use gettone_core::wallet::{self, Outcome, Proof, Reason};
+
+/// What a relayed envelope came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relayed {
+    /// What may be acknowledged: the journal epoch, up to which receipt, and the chain there.
+    pub ack: Option<(JournalEpoch, u64, Chain)>,
+    /// How the envelope's HELLO stands, when it has one.
+    pub standing: Option<Standing>,
+}
+
+/// From where somebody looks at a reader: one envelope, relayed for one account.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct View {
+    epoch: Option<JournalEpoch>,
+    hello: Option<Hello>,
+    account: Option<WalletId>,
+}
+
+/// How a reader stands after a step, and what is to be done next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stood {
+    relayed: Relayed,
+    due: Option<Due>,
+    currency: Option<Currency>,
+}
+
+impl View {
+    pub(crate) fn of(&self, reader: &Reader) -> Stood {
+        Stood {
+            relayed: Relayed {
+                ack: self.epoch.and_then(|epoch| {
+                    reader
+                        .recorded(epoch)
+                        .map(|(recorded, chain)| (epoch, recorded, chain))
+                }),
+                standing: self
+                    .hello
+                    .map(|hello| reader.standing(&hello, self.account)),
+            },
+            due: reader.due(),
+            currency: reader.currency(),
+        }
+    }
+}
+
+/// Takes an envelope's news in, and does what is due because of them.
+pub(crate) async fn relay(
+    line: &Line,
+    reader: ReaderId,
+    envelope: (News, Option<WalletId>),
+) -> Result<Durable<Relayed>, Failure<Refusal>> {
+    let (news, account) = envelope;
+    let view = View {
+        epoch: Some(news.epoch),
+        hello: news.hello,
+        account,
+    };
+    let deadline = line.deadline();
+    drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await
+}
+
+/// Does whatever is due of a reader.
+pub(crate) async fn resume(
+    line: &Line,
+    reader: ReaderId,
+) -> Result<Durable<Relayed>, Failure<Refusal>> {
+    let deadline = line.deadline();
+    drive(line, reader, (None, View::default(), deadline)).await
+}
+
+async fn drive(
+    line: &Line,
+    reader: ReaderId,
+    first: (Option<Command>, View, Duration),
+) -> Result<Durable<Relayed>, Failure<Refusal>> {
+    let (mut command, view, deadline) = first;
+    for _ in 0..RELAY_STEPS_MAX {
+        let stood = line.relay_step(reader, (command, view), deadline).await?;
+        let Some(due) = stood.due else {
+            return Ok(stood.map(|stood| stood.relayed));
+        };
+        let currency = stood.currency;
+        command = Some(step(line, due, (currency, deadline)).await?);
+    }
+    // Whatever is left is taken up by the next relay, or by the next start.
+    let stood = line.relay_step(reader, (None, view), deadline).await?;
+    Ok(stood.map(|stood| stood.relayed))
+}
+
+/// Does one step with the wallet, and gives the command that tells the reader so.
+async fn step(
+    line: &Line,
+    due: Due,
+    frame: (Option<Currency>, Duration),
+) -> Result<Command, Failure<Refusal>> {
+    let (currency, deadline) = frame;
+    match due {
+        Due::Apply {
+            epoch,
+            receipt,
+            wallet,
+        } => {
+            if let (Some(wallet), Some(outcome)) = (wallet, outcome_of(&receipt)) {
+                let command = SessionCommand {
+                    wallet,
+                    session: receipt.grant,
+                    action: Action::Settle {
+                        rseq: receipt.rseq,
+                        outcome,
+                    },
+                };
+                match line.session_step(command, deadline).await {
+                    // A receipt that the wallet does not know is on record with the reader, and
+                    // moves nothing; it must not keep those behind it waiting.
+                    Ok(_) | Err(Failure::Refused(_)) => {}
+                    Err(failure) => return Err(unrefused(failure)),
+                }
+            }
+            Ok(Command::Apply {
+                epoch,
+                rseq: receipt.rseq,
+            })
+        }
+        Due::Fence { ask } => {
+            let command = SessionCommand {
+                wallet: ask.wallet,
+                session: ask.vend,
+                action: Action::Release {
+                    reason: Reason::Fenced,
+                },
+            };
+            match line.session_step(command, deadline).await {
+                Ok(_) | Err(Failure::Refused(_)) => Ok(Command::Fence { nonce: ask.nonce }),
+                Err(failure) => Err(unrefused(failure)),
+            }
+        }
+        Due::Hold { ask } => {
+            let answer = hold(line, &ask, (currency, deadline)).await?;
+            Ok(Command::Answer {
+                nonce: ask.nonce,
+                answer,
+            })
+        }
+    }
+}
+
+async fn hold(
+    line: &Line,
+    ask: &Ask,
+    frame: (Option<Currency>, Duration),
+) -> Result<Answer, Failure<Refusal>> {
+    let (currency, deadline) = frame;
+    // A wallet of another currency cannot pay here, whatever its balance says.
+    let balance = line
+        .balance_step(ask.wallet, deadline)
+        .await
+        .map_err(|failure| failure.map_refused(|never| match never {}))?
+        .into_inner();
+    if balance.map(|balance| balance.currency) != currency {
+        return Ok(Answer::Blocked);
+    }
+    let command = |action| SessionCommand {
+        wallet: ask.wallet,
+        session: ask.vend,
+        action,
+    };
+    let Terms {
+        machine, operator, ..
+    } = ask.terms;
+    let mut steps = line
+        .batch_step(
+            vec![
+                command(Action::Open { machine, operator }),
+                command(Action::Reserve { terms: ask.terms }),
+            ],
+            deadline,
+        )
+        .await;
+    // The hold alone decides; that its session could not be opened shows there as well.
+    match steps.pop().unwrap_or(Err(Failure::Stopped)) {
+        Ok(progress) => Ok(granted(&ask.terms, &progress)),
+        Err(Failure::Refused(refusal)) => Ok(refused(&refusal)),
+        Err(Failure::Full { .. }) => Ok(Answer::Blocked),
+        Err(failure) => Err(unrefused(failure)),
+    }
+}
+
+/// What a receipt means to its wallet; none for what moves no money of a grant.
+fn outcome_of(receipt: &Receipt) -> Option<Outcome> {
+    let (item, amount) = (receipt.item, receipt.amount);
+    match receipt.kind {
+        ReceiptKind::VendOk => Some(Outcome::Vended {
+            item,
+            amount,
+            proof: if receipt.flags.has(Flags::BY_RESET) {
+                Proof::Reset {
+                    after: Duration::from_millis(u64::from(receipt.after_ms)),
+                }
+            } else {
+                Proof::Told
+            },
+        }),
+        ReceiptKind::VendFail => Some(Outcome::Failed),
+        ReceiptKind::VendUnknown => Some(Outcome::Unknown { item, amount }),
+        ReceiptKind::Close => Some(Outcome::Closed {
+            count: item.number(),
+            total: amount,
+        }),
+        ReceiptKind::RevalueOk
+        | ReceiptKind::RevalueUnknown
+        | ReceiptKind::EpochStart
+        | ReceiptKind::LightGrantUsed
+        | ReceiptKind::RevalueFail
+        | ReceiptKind::NegativeVend => None,
+    }
+}
+
+fn granted(terms: &Terms, progress: &Progress) -> Answer {
+    match progress.hold {
+        Some(Hold {
+            state: GrantState::Issued,
+            held,
+            available,
+            ..
+        }) => Answer::Granted {
+            held: held.total(),
+            vends_max: terms.vends_max,
+            balance: available.total() + held.total(),
+        },
+        // It ended before its answer could be given: nothing may be spent on it.
+        Some(_) | None => Answer::Blocked,
+    }
+}
+
+fn refused(refusal: &SessionRefusal) -> Answer {
+    match refusal {
+        SessionRefusal::Wallet(wallet::Refusal::InsufficientFunds {
+            short_by, pending, ..
+        }) => Answer::Funds {
+            short_by: *short_by,
+            pending: *pending,
+        },
+        SessionRefusal::Wallet(_)
+        | SessionRefusal::OutOfSequence(_)
+        | SessionRefusal::NoSuchSession
+        | SessionRefusal::Over
+        | SessionRefusal::NameReused
+        | SessionRefusal::Elsewhere
+        | SessionRefusal::TooMany { .. } => Answer::Blocked,
+    }
+}
+
+/// A wallet's failure as the relay's own; refusals are dealt with before.
+fn unrefused<R>(failure: Failure<R>) -> Failure<Refusal> {
+    match failure {
+        Failure::Full { what, limit } => Failure::Full { what, limit },
+        Failure::Busy { retry_after } => Failure::Busy { retry_after },
+        Failure::TimedOut => Failure::TimedOut,
+        Failure::Refused(_) | Failure::Stopped => Failure::Stopped,
+    }
+}

@@ -1,0 +1,58 @@
+use crate::bounds::{DEADLINE_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT, SHARDS_MAX};
+use crate::clock::Clock;
+use crate::failure::StartFault;
+use core::time::Duration;
+use std::num::NonZeroUsize;
+use std::thread;
+
+/// How an engine runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Shards, each on a thread of its own; unless set, one for each core. It may differ from one
+    /// start to the next.
+    pub shards: Option<NonZeroUsize>,
+    /// Calls that may be in flight at once; more are answered with `Busy`.
+    pub in_flight_max: usize,
+    /// How long a call waits before its outcome counts as unknown.
+    pub deadline: Duration,
+    /// What the rules take for the time of day.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shards: None,
+            in_flight_max: IN_FLIGHT_DEFAULT,
+            deadline: DEADLINE_DEFAULT,
+            clock: Clock::System,
+        }
+    }
+}
+
+impl Settings {
+    /// How many shards there will be.
+    pub(crate) fn shards(&self) -> Result<usize, StartFault> {
+        let shards = self
+            .shards
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get);
+        match self.shards {
+            Some(_) if shards > SHARDS_MAX => Err(StartFault::Settings {
+                what: "shards",
+                limit: SHARDS_MAX,
+            }),
+            _ => Ok(shards.min(SHARDS_MAX)),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StartFault> {
+        if self.in_flight_max == 0 || self.in_flight_max > IN_FLIGHT_LIMIT {
+            return Err(StartFault::Settings {
+                what: "calls in flight",
+                limit: IN_FLIGHT_LIMIT,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+use crate::bounds::{LAPSE_EVERY, TURN_BYTES_MAX, TURN_MAX};
+use crate::clock::{Clock, Uptime};
+use crate::entities::{Entities, Turn};
+use crate::failure::{Failure, SessionRefusal, StopCause};
+use crate::journal::{Bundle, Due, Held, HeldBatch, Journal, Reply, Waiting};
+use crate::relay::{Stood, View};
+use crate::session::{Answered, Moved, Progress, SessionCommand};
+use actix::fut::wrap_future;
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use core::convert::Infallible;
+use core::time::Duration;
+use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::machine::{self, Machine};
+use gettone_core::reader::{self, Reader};
+use gettone_core::time::Timestamp;
+use gettone_core::wallet::{self, Balance, Wallet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What a shard is asked, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Wallet(WalletId, wallet::Command, Reply<Moved, wallet::Refusal>),
+    Session(SessionCommand, Reply<Progress, SessionRefusal>),
+    Batch(Vec<SessionCommand>, oneshot::Sender<Vec<Answered>>),
+    Machine(
+        MachineId,
+        Box<machine::Command>,
+        Reply<Option<machine::Event>, machine::Refusal>,
+    ),
+    Reader(
+        ReaderId,
+        Box<reader::Command>,
+        Reply<Option<reader::Event>, reader::Refusal>,
+    ),
+    Relay(
+        ReaderId,
+        Box<(Option<reader::Command>, View)>,
+        Reply<Stood, reader::Refusal>,
+    ),
+    SeeBalance(WalletId, Reply<Option<Balance>, Infallible>),
+    SeeWallet(WalletId, Reply<Option<Box<Wallet>>, Infallible>),
+    SeeMachine(MachineId, Reply<Option<Box<Machine>>, Infallible>),
+    SeeReader(ReaderId, Reply<Option<Box<Reader>>, Infallible>),
+    Drain(Reply<(), Infallible>),
+    #[cfg(test)]
+    Panic(Reply<(), Infallible>),
+}
+
+/// One request on its way to a shard.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) request: Request,
+    pub(crate) due: Due,
+}
+
+impl Message for Submission {
+    type Result = ();
+}
+
+/// Sent by a shard to itself: it is handled once the mailbox has run empty, which is where a turn
+/// ends.
+struct EndTurn;
+
+impl Message for EndTurn {
+    type Result = ();
+}
+
+/// The mailbox and scheduler of many virtual actors. It adds nothing to their rules: it takes
+/// what came, has it decided, and hands records and answers to the journal together.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    number: usize,
+    entities: Entities,
+    bundle: Bundle,
+    turn: Option<Moment>,
+    journal: Arc<Journal>,
+    clock: Clock,
+    uptime: Uptime,
+}
+
+/// When a turn began, and how much it has taken.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    now: Timestamp,
+    uptime: Duration,
+    taken: usize,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        number: usize,
+        entities: Entities,
+        journal: Arc<Journal>,
+        time: (Clock, Uptime),
+    ) -> Self {
+        Self {
+            number,
+            entities,
+            bundle: Bundle::default(),
+            turn: None,
+            journal,
+            clock: time.0,
+            uptime: time.1,
+        }
+    }
+
+    fn take(&mut self, submission: Submission, moment: Moment) {
+        let Submission { request, due } = submission;
+        let late = due.deadline <= moment.uptime;
+        let entities = &mut self.entities;
+        let turn = &mut Turn {
+            now: moment.now,
+            frames: &mut self.bundle.frames,
+        };
+        // A call whose time is up is not begun.
+        macro_rules! held {
+            ($kind:ident, $reply:expr, $outcome:expr) => {{
+                let outcome = if late {
+                    Err(Failure::TimedOut)
+                } else {
+                    $outcome
+                };
+                Waiting::$kind(Held::new(outcome, $reply, due))
+            }};
+        }
+        let waiting = match request {
+            Request::Session(command, reply) => {
+                held!(Session, reply, entities.session(turn, &command))
+            }
+            Request::Batch(commands, reply) => {
+                let outcomes = commands
+                    .iter()
+                    .map(|command| {
+                        if late {
+                            Err(Failure::TimedOut)
+                        } else {
+                            entities.session(turn, command)
+                        }
+                    })
+                    .collect();
+                Waiting::Batch(HeldBatch::new(outcomes, reply, due))
+            }
+            Request::Wallet(id, command, reply) => {
+                held!(Wallet, reply, entities.wallet(turn, id, &command))
+            }
+            Request::Machine(id, command, reply) => {
+                held!(Machine, reply, entities.machine(turn, id, &command))
+            }
+            Request::Reader(id, command, reply) => {
+                held!(Reader, reply, entities.reader(turn, id, &command))
+            }
+            Request::Relay(id, step, reply) => {
+                held!(Relay, reply, entities.relay(turn, id, *step))
+            }
+            Request::SeeBalance(id, reply) => {
+                held!(SeenBalance, reply, Ok(entities.balance(id)))
+            }
+            Request::SeeWallet(id, reply) => {
+                held!(SeenWallet, reply, Ok(entities.seen_wallet(id)))
+            }
+            Request::SeeMachine(id, reply) => {
+                held!(SeenMachine, reply, Ok(entities.seen_machine(id)))
+            }
+            Request::SeeReader(id, reply) => {
+                held!(SeenReader, reply, Ok(entities.seen_reader(id)))
+            }
+            Request::Drain(reply) => held!(Drained, reply, Ok(())),
+            #[cfg(test)]
+            Request::Panic(reply) => panic!("told to panic before {reply:?}"),
+        };
+        self.bundle.wait(waiting);
+    }
+
+    /// Runs a rule. A rule that panics may have left its entity half changed and its record
+    /// unwritten, so everything stops, and a restart rebuilds the state from the journal.
+    fn guarded(&mut self, rule: impl FnOnce(&mut Self)) {
+        let sound = catch_unwind(AssertUnwindSafe(|| rule(self))).is_ok();
+        if !sound {
+            self.journal.stop(StopCause::Bug { shard: self.number });
+            let mut bundle = core::mem::take(&mut self.bundle);
+            self.journal.abandon(&mut bundle);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.turn = None;
+        if !self.bundle.is_empty() {
+            let bundle = core::mem::take(&mut self.bundle);
+            self.bundle = self.journal.hand_over(bundle);
+        }
+    }
+
+    fn lapse(&mut self) {
+        if self.journal.gate().is_stopped() {
+            return;
+        }
+        let now = self.clock.now();
+        self.guarded(|shard| {
+            let turn = &mut Turn {
+                now,
+                frames: &mut shard.bundle.frames,
+            };
+            shard.entities.lapse(turn, TURN_MAX);
+        });
+        self.hand_over();
+    }
+}
+
+impl Actor for Shard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(LAPSE_EVERY, |shard, _| shard.lapse());
+    }
+}
+
+impl Handler<Submission> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, submission: Submission, context: &mut Context<Self>) {
+        let stopped = self.journal.gate().is_stopped();
+        let mut moment = match self.turn {
+            Some(moment) => moment,
+            None => {
+                context.notify(EndTurn);
+                Moment {
+                    now: self.clock.now(),
+                    uptime: self.uptime.elapsed(),
+                    taken: 0,
+                }
+            }
+        };
+        moment.taken += 1;
+        self.turn = Some(moment);
+        if stopped {
+            // Dropping its reply answers it as stopped; nobody counts credits any more.
+            return;
+        }
+        self.guarded(|shard| shard.take(submission, moment));
+        if moment.taken >= TURN_MAX || self.bundle.frames.size() >= TURN_BYTES_MAX {
+            self.hand_over();
+            // A mailbox knows no end while others keep filling it: timers would starve.
+            context.wait(wrap_future(tokio::task::yield_now()));
+        }
+    }
+}
+
+impl Handler<EndTurn> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: EndTurn, _: &mut Context<Self>) {
+        self.hand_over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::failure::{Failure, ShutdownFault, StopCause};
+    use crate::{Engine, Settings};
+    use gettone_core::id::WalletId;
+    use gettone_core::money::Currency;
+    use gettone_store::Memory;
+    use std::num::NonZeroUsize;
+
+    #[tokio::test]
+    async fn a_rule_that_panics_stops_every_shard_and_a_restart_works() {
+        let memory = Memory::new();
+        let tape = memory.tape();
+        let settings = Settings {
+            shards: NonZeroUsize::new(2),
+            ..Settings::default()
+        };
+        let engine = Engine::start(Box::new(memory), settings.clone(), &mut |_, _| {})
+            .expect("an empty tape starts");
+        let wallets = (0..16).map(WalletId::new);
+        for wallet in wallets.clone() {
+            engine
+                .open_wallet(wallet, Currency::EUR)
+                .await
+                .expect("opens");
+        }
+        assert_eq!(engine.line().panic(1).await, Err(Failure::Stopped));
+        for wallet in wallets.clone() {
+            let balance = engine.balance(wallet).await;
+            assert_eq!(balance, Err(Failure::Stopped), "whichever its shard");
+        }
+        assert!(matches!(
+            engine.stopped().as_deref(),
+            Some(StopCause::Bug { shard: 1 })
+        ));
+        let outcome = engine.shutdown().await;
+        assert!(matches!(outcome, Err(ShutdownFault::Stopped(_))));
+
+        let store = Memory::reopen(&tape).expect("the engine has let go of it");
+        let engine = Engine::start(Box::new(store), settings, &mut |_, _| {}).expect("restarts");
+        for wallet in wallets {
+            let balance = engine.balance(wallet).await.expect("answers").into_inner();
+            assert!(balance.is_some(), "what was answered is there");
+        }
+        engine.shutdown().await.expect("ends cleanly");
+    }
+}
