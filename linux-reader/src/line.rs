@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) struct Words(UnixStream, Option<u8>);
+pub(crate) struct Words(UnixStream);
 
 pub(crate) fn open(path: &Path) -> io::Result<Words> {
-    Ok(Words(UnixStream::connect(path)?, None))
+    Ok(Words(UnixStream::connect(path)?))
 }
 
 impl Line for Words {

@@ -6,6 +6,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+const NOTHING: [u8; 0] = [];
+
 pub struct Machine {
     listener: UnixListener,
     line: Option<UnixStream>,
@@ -30,16 +32,16 @@ impl Machine {
     }
 
     pub fn initialise(&mut self) {
-        assert_eq!(self.say(&[0x10]), [], "RESET is acknowledged");
+        assert_eq!(self.say(&[0x10]), NOTHING, "RESET is acknowledged");
         assert_eq!(self.say(&[0x12]), [0x00], "JUST RESET");
         let config = self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]);
         assert_eq!(config.first(), Some(&0x01), "READER CONFIG");
-        assert_eq!(self.say(&[0x11, 0x01, 0x00, 0xfa, 0x00, 0x14]), []);
-        assert_eq!(self.say(&[0x14, 0x01]), [], "READER ENABLE");
+        assert_eq!(self.say(&[0x11, 0x01, 0x00, 0xfa, 0x00, 0x14]), NOTHING);
+        assert_eq!(self.say(&[0x14, 0x01]), NOTHING, "READER ENABLE");
     }
 
     pub fn reset(&mut self) {
-        assert_eq!(self.say(&[0x10]), []);
+        assert_eq!(self.say(&[0x10]), NOTHING);
     }
 
     /// Polls until a session begins; gives its funds.
@@ -67,11 +69,11 @@ impl Machine {
 
     pub fn deliver(&mut self, item: u16) {
         let [i1, i2] = item.to_be_bytes();
-        assert_eq!(self.say(&[0x13, 0x02, i1, i2]), []);
+        assert_eq!(self.say(&[0x13, 0x02, i1, i2]), NOTHING);
     }
 
     pub fn fail(&mut self) {
-        assert_eq!(self.say(&[0x13, 0x03]), []);
+        assert_eq!(self.say(&[0x13, 0x03]), NOTHING);
     }
 
     /// Ends the session, as after a vend or at the return lever.

@@ -11,6 +11,7 @@ use gettone_optical::{Kind, Payload, RefreshRate, encode};
 use machine::Machine;
 use server::Server;
 use std::fmt::Write as _;
+use tracing_subscriber::EnvFilter;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Nothing in these tests takes longer; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Some six seconds of light.
+const SAMPLES: usize = 2_000;
 
 /// Everything around one reader, and the reader itself on a thread of its own.
 pub struct Street {
@@ -34,6 +38,8 @@ struct Running {
 
 impl Street {
     pub fn new() -> Self {
+        let log = tracing_subscriber::fmt().with_test_writer();
+        let _ = log.with_env_filter(EnvFilter::from_default_env()).try_init();
         let place = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(place.path().join("air")).expect("new");
         let identity =
@@ -95,7 +101,7 @@ impl Street {
         let rate = RefreshRate::new(60).expect("a common display");
         let mut text = String::from("t_us,r,g,b,c\n");
         let samples = Channel::new(1, Tier::Nominal, rate).play(&frames);
-        for sample in samples.take_while(|sample| sample.t_us < 6_000_000) {
+        for sample in samples.take(SAMPLES) {
             writeln!(
                 text,
                 "{},{},{},{},{}",
