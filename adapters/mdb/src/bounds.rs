@@ -8,8 +8,10 @@ pub const BLOCK_MAX: usize = 36;
 pub const LINE_MAX: usize = 32;
 /// Kinds of message a device can have waiting for the controller; each waits at most once.
 pub(crate) const OUTBOX_MAX: usize = 13;
-/// Events one input can cause, with room to spare.
-pub(crate) const EVENTS_MAX: usize = 8;
+/// Events one input can cause in a device.
+pub(crate) const DEVICE_EVENTS_MAX: usize = 8;
+/// Events one input can cause in a controller: one for each message of a block, and two of its own.
+pub(crate) const CONTROLLER_EVENTS_MAX: usize = BLOCK_MAX + 2;
 /// Bytes of one line of a trace file.
 pub const TRACE_LINE_MAX: usize = 256;
 

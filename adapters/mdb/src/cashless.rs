@@ -17,7 +17,7 @@ pub use event::{
 };
 
 use crate::block::Frame;
-use crate::bounds::{DECISION_MARGIN, EVENTS_MAX, SILENCE_FACTOR, WORD_TIME};
+use crate::bounds::{DECISION_MARGIN, DEVICE_EVENTS_MAX, SILENCE_FACTOR, WORD_TIME};
 use crate::command::{Command, Identity, Prices, Setup};
 use crate::ear::{DeviceEar, FromController};
 use crate::message::Message;
@@ -74,6 +74,7 @@ enum Outcome {
     Nothing,
     Succeeded { tag: u64, item: u16 },
     Failed,
+    Denied,
 }
 
 /// Whether the session is to be called off as soon as that is legal.
@@ -92,7 +93,7 @@ enum After {
 
 /// The guard that tests switch off to see what it holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repeats {
+pub(crate) enum Repeats {
     Recognised,
     TakenAsNew,
 }
@@ -122,7 +123,7 @@ pub struct Cashless {
     on_wire: Option<OnWire>,
     /// A VEND REQUEST that an immediate answer may still follow.
     open_until: Option<Duration>,
-    events: [Option<Event>; EVENTS_MAX],
+    events: [Option<Event>; DEVICE_EVENTS_MAX],
     reply: Option<Reply>,
 }
 
@@ -161,7 +162,7 @@ impl Cashless {
             heard_at: None,
             on_wire: None,
             open_until: None,
-            events: [None; EVENTS_MAX],
+            events: [None; DEVICE_EVENTS_MAX],
             reply: None,
         })
     }
@@ -225,6 +226,11 @@ impl Cashless {
             self.silence_deadline(),
         ];
         deadlines.into_iter().flatten().min()
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn switch_repeats(&mut self, repeats: Repeats) {
+        self.repeats = repeats;
     }
 
     fn decision_deadline(&self) -> Option<Duration> {

@@ -176,11 +176,6 @@ impl ControllerEar {
         })
     }
 
-    /// Whether a reply has begun.
-    pub(crate) fn is_within(&self) -> bool {
-        !self.block.is_empty()
-    }
-
     /// Drops an unfinished reply.
     pub(crate) fn forget(&mut self) {
         *self = Self::new();

@@ -6,9 +6,12 @@ pub mod bounds;
 pub mod cashless;
 mod command;
 mod ear;
+#[cfg(test)]
+mod lossy;
 mod message;
 mod money;
 pub mod trace;
+pub mod vmc;
 mod word;
 
 pub use block::{Block, Frame, checksum};

@@ -1,6 +1,10 @@
 //! Real captures against our device: the controller's side of each is played word by word.
 //!
 //! What the host behind the captured peripheral decided is read off the peripheral's own side of the capture.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at what it is about"
+)]
 
 use std::fs;
 use std::path::PathBuf;

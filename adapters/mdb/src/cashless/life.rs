@@ -317,6 +317,7 @@ impl Cashless {
             self.event(Event::DenialDelivered { request });
         }
         self.idle();
+        self.last = Outcome::Denied;
     }
 
     fn cancelled(&mut self, command: Command) {
@@ -337,8 +338,12 @@ impl Cashless {
             (State::Vend, Some(Verdict::Denied | Verdict::Cancelled)) => {
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
-            // The denial crossed the cancel, or this is a repeat: the controller has its answer.
-            (State::SessionIdle, _) => self.ack(),
+            // A repeat: the controller has its denial already.
+            (State::SessionIdle, _) if self.last == Outcome::Denied => self.ack(),
+            // It takes back a question that never arrived, and still waits for a denial.
+            (State::SessionIdle, _) => {
+                self.answer(self.config.answers.vend, Message::VendDenied);
+            }
             (State::Inactive | State::Disabled | State::Enabled | State::Vend, _) => {
                 self.out_of_sequence(command);
             }

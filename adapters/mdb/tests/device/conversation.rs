@@ -192,6 +192,18 @@ fn a_cancel_before_the_approval_is_heard_gets_one_denial() {
 }
 
 #[test]
+fn a_cancel_of_a_question_that_never_arrived_is_denied_all_the_same() {
+    play_in_session(
+        plain(),
+        "vmc cancel               -> [ack]
+         vmc cancel               -> [ack]
+         vmc poll                 -> [VEND DENIED]
+         vmc ack
+         vmc poll                 -> [ack]",
+    );
+}
+
+#[test]
 fn a_late_approval_never_answers_the_next_question() {
     play_in_session(
         plain(),

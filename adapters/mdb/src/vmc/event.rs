@@ -1,0 +1,146 @@
+//! What goes into a controller and what comes out of it.
+
+use crate::block::Frame;
+use crate::command::Identity;
+use crate::message::{ReaderConfig, Text};
+use crate::money::Inexact;
+use crate::word::Word;
+
+/// Something that happened to the controller.
+#[derive(Clone, Copy, Debug)]
+pub enum Input {
+    /// The reader sent a word.
+    Word(Word),
+    /// Time has passed; see `next_deadline`.
+    Tick,
+    /// Somebody did something to the machine.
+    Operator(Operator),
+}
+
+/// What people and motors do to a machine. Prices are minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Switch it on.
+    PowerUp,
+    /// Switch it off, whatever it was doing.
+    PowerDown,
+    /// Make it forget everything and RESET the reader.
+    Restart,
+    /// Hold the line as a bus reset, then as after power-up.
+    Break,
+    /// Press a selection.
+    Select {
+        /// Its price.
+        price: u32,
+        /// Its number.
+        item: u16,
+    },
+    /// The product fell.
+    Dispensed,
+    /// The product is stuck.
+    Jammed,
+    /// Push the return lever.
+    Return,
+    /// Drop a coin: an open question to the reader is taken back.
+    InsertCash,
+    /// Take no cashless customers.
+    DisableReader,
+    /// Take them again.
+    EnableReader,
+}
+
+/// What the simulator has to do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Tell whoever watches.
+    Event(Event),
+    /// Write these words at once.
+    Send(Frame),
+    /// Hold the line for 100 ms or more.
+    Break,
+}
+
+/// Why the controller starts over with the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Restart {
+    /// It was switched on or restarted.
+    PowerUp,
+    /// The reader does not answer.
+    NoResponse,
+    /// The reader acknowledged, and never gave the answer it owed.
+    NoAnswer,
+    /// The reader says COMMAND OUT OF SEQUENCE.
+    OutOfSequence,
+    /// The reader says JUST RESET.
+    ReaderRestarted,
+    /// The reader counts its money in a way no price can be said.
+    Money,
+}
+
+/// What the controller learned or did. Amounts are minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// It starts over with the reader.
+    Restarting(Restart),
+    /// The reader said what it is.
+    ReaderFound(ReaderConfig),
+    /// The reader said who it is.
+    ReaderId(Identity),
+    /// The reader is enabled.
+    Ready,
+    /// The reader is disabled.
+    Disabled,
+    /// A customer is here.
+    SessionBegan {
+        /// What the reader shows; `None` unknown.
+        funds: Option<u32>,
+    },
+    /// The selection goes nowhere.
+    SelectionRefused(SelectionRefusal),
+    /// The reader approved, and the motors start: answer `Dispensed` or `Jammed`.
+    Dispense {
+        /// What the reader charges; `None` for a token.
+        amount: Option<u32>,
+        /// The selection.
+        item: u16,
+    },
+    /// The reader approved what nobody waits for any more: it is given back as a failed vend.
+    ApprovalDeclined {
+        /// What the reader would charge; `None` for a token.
+        amount: Option<u32>,
+    },
+    /// The reader denied the selection.
+    Denied {
+        /// The selection.
+        item: u16,
+    },
+    /// The question was taken back.
+    Cancelled,
+    /// The reader acknowledged the result.
+    Reported,
+    /// The reader wants the session ended.
+    CancelRequested,
+    /// The session is over.
+    SessionEnded,
+    /// The reader uses the display.
+    Display(Text),
+    /// The reader reports a fault.
+    Malfunction {
+        /// The kind in the high nibble.
+        code: u8,
+    },
+}
+
+/// Why a selection goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectionRefusal {
+    /// Nobody is here to pay.
+    NoSession,
+    /// Another selection is not over.
+    Busy,
+    /// The bus cannot say this price.
+    Inexact(Inexact),
+}

@@ -1,0 +1,373 @@
+//! The life of the machine: what each answer and each person leads to.
+
+use core::time::Duration;
+
+use super::{
+    Choice, Completes, Ending, Event, Exchange, Operator, Outcome, Output, Phase, Reader, Restart,
+    SelectionRefusal, Step, Turn, Vmc,
+};
+use crate::command::{Command, Prices, Setup, Supply};
+use crate::message::{Message, ReaderConfig, ReaderOptions};
+use crate::money::{Digits, Scale, Units};
+
+impl Vmc {
+    /// The command this phase is there for.
+    pub(super) fn wanted(&self) -> Option<Command> {
+        Some(match self.phase {
+            Phase::Resetting => Command::Reset,
+            Phase::SettingUp => Command::Setup(Setup {
+                level: self.config.level,
+                supply: Supply::Mains,
+                columns: self.config.columns,
+                rows: self.config.rows,
+                display: 1,
+            }),
+            Phase::Pricing => Command::Prices(Prices {
+                max: self.price_max(),
+                min: None,
+            }),
+            Phase::Identifying => Command::RequestId(self.config.identity),
+            Phase::Enabling => Command::Enable,
+            Phase::Disabling => Command::Disable,
+            Phase::Asking(Choice { price, item }) => Command::VendRequest { price, item },
+            Phase::Cancelling => Command::VendCancel,
+            Phase::Reporting(Choice { item, .. }, Outcome::Success) => {
+                Command::VendSuccess { item }
+            }
+            Phase::Reporting(_, Outcome::Failure) => Command::VendFailure,
+            Phase::Completing => Command::SessionComplete,
+            Phase::Off
+            | Phase::AwaitingReset
+            | Phase::Enabled
+            | Phase::Disabled
+            | Phase::Session
+            | Phase::Dispensing(..) => return None,
+        })
+    }
+
+    fn price_max(&self) -> Option<Units> {
+        self.scale?.units(self.config.price_max?).ok()
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.step = Step::Saying;
+        self.turn = Turn::Command;
+        self.attempts = 0;
+    }
+
+    fn wait(&mut self, now: Duration) {
+        let patience = self.config.timing.deferred_max.max(self.announced());
+        self.step = Step::Waiting(now.saturating_add(patience));
+    }
+
+    /// Begins again with the reader; motors that run are let run.
+    pub(super) fn start_over(&mut self, now: Duration, why: Restart) {
+        if let Phase::Dispensing(choice, _) = self.phase {
+            self.phase = Phase::Dispensing(choice, Reader::Gone(why));
+            self.heard_at = now;
+            return;
+        }
+        self.ending = Ending::No;
+        self.event(Event::Restarting(why));
+        match why {
+            Restart::ReaderRestarted => self.enter(Phase::SettingUp),
+            Restart::PowerUp
+            | Restart::NoResponse
+            | Restart::NoAnswer
+            | Restart::OutOfSequence
+            | Restart::Money => {
+                self.enter(Phase::Resetting);
+                self.reader = None;
+                self.scale = None;
+            }
+        }
+        if matches!(why, Restart::NoResponse | Restart::Money) {
+            // The retries are used up: from here on, one RESET every ten seconds.
+            self.attempts = self.config.timing.attempts_max;
+            self.next_at = now.saturating_add(self.config.timing.reset_gap);
+        }
+    }
+
+    /// The reader acknowledged, or answered at once.
+    pub(super) fn acknowledged(&mut self, now: Duration, command: Command) {
+        if self.step != Step::Saying || self.wanted() != Some(command) {
+            return;
+        }
+        match self.phase {
+            Phase::Resetting => {
+                self.enter(Phase::AwaitingReset);
+                self.wait(now);
+            }
+            Phase::SettingUp
+            | Phase::Identifying
+            | Phase::Asking(_)
+            | Phase::Cancelling
+            | Phase::Completing => self.wait(now),
+            Phase::Pricing => self.enter(Phase::Identifying),
+            Phase::Enabling => {
+                self.enter(Phase::Enabled);
+                self.event(Event::Ready);
+            }
+            Phase::Disabling => {
+                self.enter(Phase::Disabled);
+                self.event(Event::Disabled);
+            }
+            Phase::Reporting(..) => {
+                self.event(Event::Reported);
+                let single = self
+                    .reader
+                    .is_none_or(|reader| !reader.options.has(ReaderOptions::MULTIVEND));
+                match self.config.completes {
+                    Completes::AfterEachVend => self.ending = Ending::WhenIdle,
+                    Completes::AsReaderSays if single => self.ending = Ending::WhenIdle,
+                    Completes::AsReaderSays | Completes::OnRequest | Completes::Never => {}
+                }
+                self.idle();
+            }
+            Phase::Off
+            | Phase::AwaitingReset
+            | Phase::Enabled
+            | Phase::Disabled
+            | Phase::Session
+            | Phase::Dispensing(..) => {}
+        }
+    }
+
+    /// The answer that was owed did not come.
+    pub(super) fn give_up_waiting(&mut self, now: Duration) {
+        match self.phase {
+            Phase::Asking(_) => self.enter(Phase::Cancelling),
+            Phase::Off
+            | Phase::Resetting
+            | Phase::AwaitingReset
+            | Phase::SettingUp
+            | Phase::Pricing
+            | Phase::Identifying
+            | Phase::Enabling
+            | Phase::Enabled
+            | Phase::Disabling
+            | Phase::Disabled
+            | Phase::Session
+            | Phase::Cancelling
+            | Phase::Dispensing(..)
+            | Phase::Reporting(..)
+            | Phase::Completing => self.start_over(now, Restart::NoAnswer),
+        }
+    }
+
+    /// Back to the session, or on to its end.
+    fn idle(&mut self) {
+        let ending = core::mem::replace(&mut self.ending, Ending::No);
+        match (ending, self.config.completes) {
+            (Ending::No, _) | (Ending::WhenIdle, Completes::Never) => self.enter(Phase::Session),
+            (Ending::WhenIdle, _) => self.enter(Phase::Completing),
+        }
+    }
+
+    /// What a message of the reader leads to; one that comes twice leads nowhere new.
+    pub(super) fn take(&mut self, now: Duration, message: Message) {
+        match (message, self.phase) {
+            (Message::JustReset, Phase::Resetting | Phase::AwaitingReset) => {
+                self.enter(Phase::SettingUp);
+            }
+            // A repeat: the reader missed our ACK.
+            (Message::JustReset, Phase::SettingUp) => {}
+            (Message::JustReset, _) => self.start_over(now, Restart::ReaderRestarted),
+            (Message::ReaderConfig(config), phase) => self.found(now, config, phase),
+            (Message::PeripheralId(identity), Phase::Identifying) => {
+                self.event(Event::ReaderId(identity));
+                self.enter(Phase::Enabling);
+            }
+            (Message::BeginSession { funds, .. }, Phase::Enabled) => {
+                self.enter(Phase::Session);
+                let funds = self.known(funds);
+                self.event(Event::SessionBegan { funds });
+            }
+            (Message::SessionCancel, phase) => self.asked_to_end(phase),
+            (Message::VendApproved { amount }, Phase::Asking(choice)) => {
+                self.enter(Phase::Dispensing(choice, Reader::Here));
+                let item = choice.item;
+                let amount = self.known(amount);
+                self.event(Event::Dispense { amount, item });
+            }
+            // It crossed the cancel, or answers a question long answered: the customer must not pay for nothing.
+            (Message::VendApproved { amount }, Phase::Cancelling | Phase::Session) => {
+                let (price, item) = (amount, 0xFFFF);
+                let choice = Choice { price, item };
+                self.enter(Phase::Reporting(choice, Outcome::Failure));
+                let amount = self.known(amount);
+                self.event(Event::ApprovalDeclined { amount });
+            }
+            (Message::VendDenied, Phase::Asking(Choice { item, .. })) => {
+                self.event(Event::Denied { item });
+                self.idle();
+            }
+            (Message::VendDenied, Phase::Cancelling) => {
+                self.event(Event::Cancelled);
+                self.idle();
+            }
+            (Message::EndSession, Phase::Completing | Phase::Session) => {
+                self.event(Event::SessionEnded);
+                self.enter(Phase::Enabled);
+            }
+            (Message::OutOfSequence { .. }, Phase::Resetting | Phase::AwaitingReset) => {}
+            (Message::OutOfSequence { .. }, _) => self.start_over(now, Restart::OutOfSequence),
+            (Message::Display { text, .. }, _) => self.event(Event::Display(text)),
+            (Message::Malfunction { code }, _) => self.event(Event::Malfunction { code }),
+            (
+                Message::PeripheralId(_)
+                | Message::BeginSession { .. }
+                | Message::VendApproved { .. }
+                | Message::VendDenied
+                | Message::EndSession
+                | Message::Cancelled
+                | Message::RevalueApproved
+                | Message::RevalueDenied
+                | Message::RevalueLimit { .. },
+                _,
+            ) => {}
+        }
+    }
+
+    /// An amount in minor units, unless it says "unknown".
+    fn known(&self, units: Units) -> Option<u32> {
+        let known = Some(units).filter(|units| *units != Units::UNKNOWN)?;
+        Some(self.scale?.minor(known))
+    }
+
+    fn found(&mut self, now: Duration, config: ReaderConfig, phase: Phase) {
+        let digits = Digits {
+            bus: config.decimals,
+            minor: self.config.minor_digits,
+        };
+        let scale = Scale::new(config.scale, digits);
+        self.reader = Some(config);
+        self.scale = scale.ok();
+        match (scale, phase) {
+            (Ok(_), Phase::SettingUp) => {
+                self.event(Event::ReaderFound(config));
+                self.enter(Phase::Pricing);
+            }
+            (Ok(_), _) => {}
+            (Err(_), _) => self.start_over(now, Restart::Money),
+        }
+    }
+
+    fn asked_to_end(&mut self, phase: Phase) {
+        match phase {
+            Phase::Session | Phase::Enabled => {
+                self.event(Event::CancelRequested);
+                if self.config.completes != Completes::Never {
+                    self.enter(Phase::Completing);
+                }
+            }
+            Phase::Asking(_) | Phase::Cancelling | Phase::Dispensing(..) | Phase::Reporting(..) => {
+                self.event(Event::CancelRequested);
+                self.ending = Ending::WhenIdle;
+            }
+            Phase::Off
+            | Phase::Resetting
+            | Phase::AwaitingReset
+            | Phase::SettingUp
+            | Phase::Pricing
+            | Phase::Identifying
+            | Phase::Enabling
+            | Phase::Disabling
+            | Phase::Disabled
+            | Phase::Completing => {}
+        }
+    }
+
+    pub(super) fn operate(&mut self, now: Duration, operator: Operator) {
+        match operator {
+            Operator::PowerUp if self.phase == Phase::Off => {
+                self.begin(now, self.config.timing.setup);
+            }
+            Operator::PowerUp => {}
+            Operator::Restart => self.begin(now, self.config.timing.poll_period),
+            Operator::Break => {
+                self.begin(now, self.config.timing.setup);
+                self.sending = Some(Output::Break);
+            }
+            Operator::PowerDown => {
+                self.exchange = Exchange::Idle;
+                self.enter(Phase::Off);
+            }
+            Operator::Select { price, item } => self.select(price, item),
+            Operator::Dispensed => self.dispensed(now, Outcome::Success),
+            Operator::Jammed => self.dispensed(now, Outcome::Failure),
+            Operator::Return => match self.phase {
+                Phase::Session if self.config.completes != Completes::Never => {
+                    self.enter(Phase::Completing);
+                }
+                Phase::Asking(_) => {
+                    self.ending = Ending::WhenIdle;
+                    self.enter(Phase::Cancelling);
+                }
+                Phase::Off
+                | Phase::Resetting
+                | Phase::AwaitingReset
+                | Phase::SettingUp
+                | Phase::Pricing
+                | Phase::Identifying
+                | Phase::Enabling
+                | Phase::Enabled
+                | Phase::Disabling
+                | Phase::Disabled
+                | Phase::Session
+                | Phase::Cancelling
+                | Phase::Dispensing(..)
+                | Phase::Reporting(..)
+                | Phase::Completing => {}
+            },
+            Operator::InsertCash => {
+                if matches!(self.phase, Phase::Asking(_)) {
+                    self.enter(Phase::Cancelling);
+                }
+            }
+            Operator::DisableReader => {
+                if matches!(self.phase, Phase::Enabled | Phase::Enabling) {
+                    self.enter(Phase::Disabling);
+                }
+            }
+            Operator::EnableReader => {
+                if matches!(self.phase, Phase::Disabled | Phase::Disabling) {
+                    self.enter(Phase::Enabling);
+                }
+            }
+        }
+    }
+
+    /// Starts from nothing: what the motors were doing is forgotten with everything else.
+    fn begin(&mut self, now: Duration, pause: Duration) {
+        self.exchange = Exchange::Idle;
+        self.ear.forget();
+        self.phase = Phase::Resetting;
+        self.start_over(now, Restart::PowerUp);
+        self.heard_at = now;
+        self.next_at = now.saturating_add(pause);
+    }
+
+    fn select(&mut self, price: u32, item: u16) {
+        let refusal = match (self.phase, self.scale) {
+            (Phase::Session, Some(scale)) => match scale.units(price) {
+                Ok(price) => return self.enter(Phase::Asking(Choice { price, item })),
+                Err(inexact) => SelectionRefusal::Inexact(inexact),
+            },
+            (Phase::Asking(_) | Phase::Cancelling, _)
+            | (Phase::Dispensing(..) | Phase::Reporting(..), _) => SelectionRefusal::Busy,
+            _ => SelectionRefusal::NoSession,
+        };
+        self.event(Event::SelectionRefused(refusal));
+    }
+
+    fn dispensed(&mut self, now: Duration, outcome: Outcome) {
+        if let Phase::Dispensing(choice, reader) = self.phase {
+            self.enter(Phase::Reporting(choice, outcome));
+            if let Reader::Gone(why) = reader {
+                self.start_over(now, why);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The controller in conversation with a scripted reader and the people at the machine.
+
+mod conversation;
+mod picture;
+mod stage;

@@ -1,0 +1,304 @@
+//! The whole life of the controller in one table: every place against everything that can happen there.
+
+use std::fmt::Write;
+
+use gettone_mdb::vmc::{Completes, Config, State};
+
+use crate::stage::{READY, Stage};
+
+const START: &[&str] = &["operator on"];
+const RESET: &[&str] = &["operator on", "reader ack"];
+const SETUP: &[&str] = &["operator on", "reader ack", "reader JUST RESET"];
+const IDENTIFY: &[&str] = &[
+    "operator on",
+    "reader ack",
+    "reader JUST RESET",
+    "reader config",
+    "reader ack",
+];
+const ASK: &[&str] = &["session", "operator select 120 23", "reader ack"];
+const CANCEL: &[&str] = &["session", "operator select 120 23", "operator cash"];
+const DISPENSE: &[&str] = &["session", "operator select 120 23", "reader approved 120"];
+const REPORT: &[&str] = &[
+    "session",
+    "operator select 120 23",
+    "reader approved 120",
+    "operator dispensed",
+];
+const COMPLETE: &[&str] = &["session", "operator return"];
+const DISABLED: &[&str] = &["session", "reader end", "operator disable", "reader ack"];
+
+const ROWS: [(&str, &[&str]); 13] = [
+    ("Off", &[]),
+    ("Reset", START),
+    ("Await", RESET),
+    ("Setup", SETUP),
+    ("Identify", IDENTIFY),
+    ("Enabled", &["session", "reader end"]),
+    ("Disabled", DISABLED),
+    ("Session", &["session"]),
+    ("Ask", ASK),
+    ("Cancel", CANCEL),
+    ("Dispense", DISPENSE),
+    ("Report", REPORT),
+    ("Complete", COMPLETE),
+];
+
+const COLUMNS: [&str; 22] = [
+    "reader ack",
+    "reader JUST RESET",
+    "reader config",
+    "reader id",
+    "reader begin 500",
+    "reader cancel",
+    "reader approved 90",
+    "reader denied",
+    "reader end",
+    "reader cancelled",
+    "reader out of sequence",
+    "reader malfunction",
+    "operator on",
+    "operator restart",
+    "operator select 80 5",
+    "operator dispensed",
+    "operator jammed",
+    "operator return",
+    "operator cash",
+    "operator disable",
+    "operator enable",
+    "operator off",
+];
+
+fn reached(steps: &[&str]) -> Stage {
+    let mut stage = Stage::new(Config {
+        completes: Completes::OnRequest,
+        ..Config::default()
+    });
+    for step in steps {
+        match *step {
+            "session" => READY.iter().for_each(|it| drop(stage.play(it))),
+            other => drop(stage.play(other)),
+        }
+    }
+    stage
+}
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Off => "Off",
+        State::Starting => "Starting",
+        State::Disabled => "Disabled",
+        State::Enabled => "Enabled",
+        State::Session => "Session",
+        State::Busy => "Busy",
+    }
+}
+
+/// Where each step leads, a dot staying; and what the controller would say next, where that changed.
+fn steps() -> String {
+    let mut picture = format!("{:22}", "step");
+    for (row, _) in ROWS {
+        write!(picture, " {row:8}").expect("a string takes all");
+    }
+    for column in COLUMNS {
+        write!(picture, "\n{column:22}").expect("a string takes all");
+        for (_, steps) in ROWS {
+            let mut stage = reached(steps);
+            let before = stage.controller.state();
+            let asleep = before == State::Off && column.starts_with("reader");
+            let told = if asleep {
+                String::new()
+            } else {
+                stage.play(column)
+            };
+            let after = stage.controller.state();
+            let cell = match told.split("restarting(").nth(1) {
+                _ if asleep => "-",
+                Some(_) => "Restart",
+                None if after != before => name(after),
+                None if told.contains("no ") => "no",
+                None => ".",
+            };
+            write!(picture, " {cell:8}").expect("a string takes all");
+        }
+    }
+    tidy(&picture)
+}
+
+/// What the controller says next after each step, unless it goes on as before.
+fn next() -> String {
+    let mut picture = String::new();
+    for (row, steps) in ROWS.into_iter().skip(1) {
+        let as_before = reached(steps).play("silence");
+        writeln!(picture, "{row} {as_before}").expect("a string takes all");
+        for column in COLUMNS {
+            let mut stage = reached(steps);
+            stage.play(column);
+            if stage.controller.state() == State::Off {
+                continue;
+            }
+            let next = stage.play("silence");
+            if next != as_before {
+                writeln!(picture, "  {column:22} {next}").expect("a string takes all");
+            }
+        }
+    }
+    tidy(&picture)
+}
+
+fn tidy(picture: &str) -> String {
+    let lines = picture.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+#[rustfmt::skip]
+const STEPS: &str = "\
+step                   Off      Reset    Await    Setup    Identify Enabled  Disabled Session  Ask      Cancel   Dispense Report   Complete
+reader ack             -        .        .        .        .        .        .        .        .        .        .        Session  .
+reader JUST RESET      -        .        .        .        Restart  Restart  Restart  Restart  Restart  Restart  .        Restart  Restart
+reader config          -        .        .        .        .        .        .        .        .        .        .        Session  .
+reader id              -        .        .        .        .        .        .        .        .        .        .        Session  .
+reader begin 500       -        .        .        .        .        Session  .        .        .        .        .        Session  .
+reader cancel          -        .        .        .        .        Busy     .        Busy     .        .        .        .        .
+reader approved 90     -        .        .        .        .        .        .        Busy     .        .        .        Session  .
+reader denied          -        .        .        .        .        .        .        .        Session  Session  .        Session  .
+reader end             -        .        .        .        .        .        .        Enabled  .        .        .        Session  Enabled
+reader cancelled       -        .        .        .        .        .        .        .        .        .        .        Session  .
+reader out of sequence -        .        .        Restart  Restart  Restart  Restart  Restart  Restart  Restart  .        Restart  Restart
+reader malfunction     -        .        .        .        .        .        .        .        .        .        .        Session  .
+operator on            Restart  .        .        .        .        .        .        .        .        .        .        .        .
+operator restart       Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart  Restart
+operator select 80 5   no       no       no       no       no       no       no       Busy     no       no       no       no       no
+operator dispensed     .        .        .        .        .        .        .        .        .        .        .        .        .
+operator jammed        .        .        .        .        .        .        .        .        .        .        .        .        .
+operator return        .        .        .        .        .        .        .        Busy     .        .        .        .        .
+operator cash          .        .        .        .        .        .        .        .        .        .        .        .        .
+operator disable       .        .        .        .        .        Busy     .        .        .        .        .        .        .
+operator enable        .        .        .        .        .        .        Starting .        .        .        .        .        .
+operator off           .        Off      Off      Off      Off      Off      Off      Off      Off      Off      Off      Off      Off
+";
+
+const NEXT: &str = "\
+Reset [RESET]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader config          [POLL]
+  reader id              [POLL]
+  reader begin 500       [POLL]
+  reader cancel          [POLL]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [POLL]
+  reader malfunction     [POLL]
+Await [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  operator restart       [RESET]
+Setup [SETUP level 2 display 16x2]
+  reader ack             [POLL]
+  reader JUST RESET      [POLL]
+  reader config          [SETUP PRICES max unknown min unknown]
+  reader id              [POLL]
+  reader begin 500       [POLL]
+  reader cancel          [POLL]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [RESET]
+  reader malfunction     [POLL]
+  operator restart       [RESET]
+Identify [REQUEST ID GTN vmc 000000000001 01.00]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader config          [POLL]
+  reader id              [READER ENABLE]
+  reader begin 500       [POLL]
+  reader cancel          [POLL]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [RESET]
+  reader malfunction     [POLL]
+  operator restart       [RESET]
+Enabled [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader cancel          [SESSION COMPLETE]
+  reader out of sequence [RESET]
+  operator restart       [RESET]
+  operator disable       [READER DISABLE]
+Disabled [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader out of sequence [RESET]
+  operator restart       [RESET]
+  operator enable        [READER ENABLE]
+Session [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader cancel          [SESSION COMPLETE]
+  reader approved 90     [VEND FAILURE]
+  reader out of sequence [RESET]
+  operator restart       [RESET]
+  operator select 80 5   [VEND REQUEST 0.80 item 5]
+  operator return        [SESSION COMPLETE]
+Ask [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader out of sequence [RESET]
+  operator restart       [RESET]
+  operator return        [VEND CANCEL]
+  operator cash          [VEND CANCEL]
+Cancel [VEND CANCEL]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader config          [POLL]
+  reader id              [POLL]
+  reader begin 500       [POLL]
+  reader cancel          [POLL]
+  reader approved 90     [VEND FAILURE]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [RESET]
+  reader malfunction     [POLL]
+  operator restart       [RESET]
+Dispense [POLL]
+  operator restart       [RESET]
+  operator dispensed     [VEND SUCCESS item 23]
+  operator jammed        [VEND FAILURE]
+Report [VEND SUCCESS item 23]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader config          [POLL]
+  reader id              [POLL]
+  reader begin 500       [POLL]
+  reader cancel          [SESSION COMPLETE]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [RESET]
+  reader malfunction     [POLL]
+  operator restart       [RESET]
+Complete [SESSION COMPLETE]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader config          [POLL]
+  reader id              [POLL]
+  reader begin 500       [POLL]
+  reader cancel          [POLL]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cancelled       [POLL]
+  reader out of sequence [RESET]
+  reader malfunction     [POLL]
+  operator restart       [RESET]
+";
+
+#[test]
+fn every_place_meets_everything_that_can_happen() {
+    let (steps, next) = (steps(), next());
+    assert!(steps == STEPS, "\n{steps}");
+    assert!(next == NEXT, "\n{next}");
+}
