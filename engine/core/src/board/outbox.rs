@@ -20,7 +20,7 @@ pub struct Outbox {
     epoch: JournalEpoch,
     kept: VecDeque<Written>,
     acked: Rseq,
-    /// The newest receipt that no link has carried yet, if that is a result.
+    /// The newest result, until a link has carried it.
     fresh: Option<Rseq>,
 }
 
@@ -37,7 +37,9 @@ impl Outbox {
 
     /// Puts a synced receipt in; its place must be the next one.
     pub fn push(&mut self, written: Written) {
-        self.fresh = Some(written.receipt.rseq);
+        if written.receipt.is_counted_by_close() {
+            self.fresh = Some(written.receipt.rseq);
+        }
         self.kept.push_back(written);
     }
 
@@ -75,6 +77,11 @@ impl Outbox {
     pub fn after(&self, sent: Rseq, count: usize) -> Vec<Written> {
         let first = self.first_after(sent.max(self.acked));
         self.kept.iter().skip(first).take(count).copied().collect()
+    }
+
+    /// A link has carried the receipts up to `rseq`.
+    pub fn carried(&mut self, upto: Rseq) {
+        self.fresh = self.fresh.filter(|fresh| *fresh > upto);
     }
 
     /// What goes first on a new link: a result that no link has carried, then the oldest.

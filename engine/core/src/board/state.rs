@@ -590,6 +590,7 @@ impl Board {
         };
         link.sent = newest;
         link.traffic = Traffic::Busy;
+        self.outbox.carried(newest);
         self.outputs.push_back(Output::SendReceipts(receipts));
     }
 }

@@ -1,0 +1,481 @@
+//! Conversations of a board with its machine, its phone, its server and its flash.
+
+use super::state::Unguarded;
+use super::street::{CODE, EPOCH, Flash, brief, fresh, tell};
+use super::{Answer, Approval, Ask, Board, Input, Machine, Output, Refusal, Terms};
+use crate::id::{Bind, Item, Nonce, Rseq, VendId};
+use crate::money::Currency;
+use core::fmt::Write as _;
+use core::time::Duration;
+
+const BIND: Bind = Bind::from_bytes([8; 32]);
+/// From an approval to its result, in these conversations.
+const AFTER: Duration = Duration::from_millis(2_500);
+
+struct Stage {
+    board: Board,
+    flash: Flash,
+    now: Duration,
+    freshes: u64,
+    asks: u32,
+    nonce: Nonce,
+}
+
+/// Plays the left sides and compares the right sides.
+fn play(script: &str) {
+    let mut flash = Flash::default();
+    let board = flash.start(0, 1, Unguarded::Nothing);
+    let mut stage = Stage {
+        board,
+        flash,
+        now: Duration::ZERO,
+        freshes: 0,
+        asks: 0,
+        nonce: Nonce::from_bytes([0; 16]),
+    };
+    let mut expected = String::new();
+    let mut found = String::new();
+    for line in script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (said, answer) = line.split_once("->").expect("a line is `said -> answer`");
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let said = words.join(" ");
+        writeln!(expected, "{said} -> {}", answer.trim()).expect("a string takes all");
+        let outputs = stage.say(&words);
+        let brief: Vec<String> = outputs.iter().map(brief).collect();
+        writeln!(found, "{said} -> {}", brief.join(", ").trim()).expect("a string takes all");
+    }
+    assert_eq!(found, expected, "\nfound:\n{found}");
+}
+
+impl Stage {
+    fn say(&mut self, words: &[&str]) -> Vec<Output> {
+        if let ["flash", "syncs"] = words {
+            let mut outputs = Vec::new();
+            while let Some(ticket) = self.flash.sync() {
+                outputs.extend(self.tell(Input::Synced(ticket)));
+            }
+            return outputs;
+        }
+        if let ["time", seconds] = words {
+            self.now += Duration::from_secs(seconds.parse().expect("seconds"));
+        }
+        let input = self.input(words);
+        self.tell(input)
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        let outputs = tell(&mut self.board, &mut self.flash, self.now, input);
+        for output in &outputs {
+            if let Output::Greet(greeting) = output {
+                self.nonce = greeting.nonce;
+            }
+        }
+        outputs
+    }
+
+    fn input(&mut self, words: &[&str]) -> Input {
+        self.freshes += 1;
+        let fresh = fresh(self.freshes);
+        let number = |text: &str| text.parse().expect("a number");
+        let answered = |answer| Input::Answered {
+            answers: vec![answer],
+            fresh,
+        };
+        match words {
+            ["time", _] => Input::Tick,
+            ["light", "code"] => Input::CodeSeen(CODE),
+            ["phone", "links"] => Input::LinkUp { bind: BIND, fresh },
+            ["phone", "guesses"] => Input::LinkRefused,
+            ["phone", "vanishes"] => Input::LinkDown,
+            ["phone", "took"] => Input::LinkTook,
+            ["phone", "leaves"] => Input::Leave,
+            ["phone", "again"] => Input::Again { fresh },
+            ["server", "grants", spend, vends] => {
+                answered(self.grant(number(spend), number(vends)))
+            }
+            ["server", "refuses"] => answered(Answer::Refuse {
+                nonce: self.nonce,
+                reason: Refusal::Funds,
+            }),
+            ["server", "acks", upto] => {
+                let upto = Rseq::new(u64::from(number(upto)));
+                let chain = self.board.outbox().chain_at(upto);
+                answered(Answer::Ack {
+                    epoch: EPOCH,
+                    upto,
+                    chain: chain.expect("a kept receipt"),
+                })
+            }
+            ["flash", "fails"] => Input::JournalFailed,
+            ["machine", rest @ ..] => Input::Machine(self.machine(rest)),
+            other => panic!("nobody says {other:?}"),
+        }
+    }
+
+    fn machine(&mut self, words: &[&str]) -> Machine {
+        let rseq = |text: &str| Rseq::new(text.parse().expect("a number"));
+        match words {
+            ["enables"] => Machine::Enabled,
+            ["disables"] => Machine::Disabled,
+            ["begins"] => Machine::SessionBegan,
+            ["completes"] => Machine::SessionCompleted,
+            ["asks", price] => {
+                self.asks += 1;
+                Machine::Asked {
+                    ask: Ask::new(self.asks),
+                    price: price.parse().expect("a price"),
+                    item: Item::new(23),
+                }
+            }
+            ["cancels"] => Machine::Cancelled {
+                ask: Ask::new(self.asks),
+            },
+            ["delivers", place] => Machine::Succeeded {
+                rseq: rseq(place),
+                after: AFTER,
+            },
+            ["fails", place] => Machine::Failed {
+                rseq: rseq(place),
+                after: AFTER,
+            },
+            ["resets"] => Machine::Reset(Approval::NotDelivered),
+            ["resets", place, "after", millis] => Machine::Reset(Approval::Delivered {
+                rseq: rseq(place),
+                after: Duration::from_millis(millis.parse().expect("milliseconds")),
+            }),
+            other => panic!("no machine does {other:?}"),
+        }
+    }
+
+    fn grant(&self, spend_max: u32, vends_max: u32) -> Answer {
+        Answer::Grant(Terms {
+            grant: VendId::from_bytes([3; 16]),
+            nonce: self.nonce,
+            bind: BIND,
+            currency: Currency::EUR,
+            exponent: 2,
+            spend_max,
+            vends_max: u8::try_from(vends_max).expect("few"),
+            balance: i32::try_from(spend_max).expect("little"),
+            ttl: Duration::from_secs(300),
+        })
+    }
+}
+
+#[test]
+fn a_vend_goes_from_the_light_code_to_the_acknowledged_receipt() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 1     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> write Close 3 120, [Closing Spent], cancel session
+         phone took              -> receipts <2 3>
+         machine completes       -> [Linked Spent]
+         server acks 3           -> write acked 3
+         phone leaves            -> drop",
+    );
+}
+
+#[test]
+fn a_machine_that_does_not_deliver_costs_nothing_and_the_grant_goes_on() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 1     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine fails 2         -> write VendFail 2 120
+         flash syncs             -> [Granted 500]
+         machine completes       -> begin 500
+         machine begins          ->
+         machine completes       -> write Close 3 0, [Closing Returned]
+         flash syncs             -> [Linked Returned]",
+    );
+}
+
+#[test]
+fn a_price_above_what_is_left_is_denied_with_what_is_missing() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 210 2     -> [Granted 210 resume], begin 210
+         machine begins          ->
+         machine asks 300        -> deny, [Granted 210 Short(90)]
+         machine asks 210        -> write INTENT 2 210, [Vending 210]",
+    );
+}
+
+#[test]
+fn a_phone_that_vanishes_after_the_selection_leaves_its_receipt_to_another_one() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         phone took              ->
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         phone vanishes          -> advertise for its phone
+         flash syncs             -> approve 2 120
+         time 21                 -> hush
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> write Close 3 120, cancel session
+         machine completes       ->
+         light code              -> advertise
+         phone links             -> hush, hello <1 2 3>
+         server acks 3           -> write acked 3",
+    );
+}
+
+#[test]
+fn a_phone_that_comes_back_in_time_goes_on_where_it_was() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         phone vanishes          -> advertise for its phone
+         phone guesses           ->
+         phone guesses           ->
+         phone guesses           ->
+         time 19                 ->
+         phone links             -> hush, [Granted 500 resume], receipts <1>
+         time 30                 ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]",
+    );
+}
+
+#[test]
+fn three_guesses_or_forty_five_seconds_end_a_code() {
+    play(
+        "light code              -> advertise
+         phone guesses           ->
+         phone guesses           ->
+         phone guesses           -> hush
+         light code              -> advertise
+         time 44                 ->
+         time 1                  -> hush
+         phone links             -> drop",
+    );
+}
+
+#[test]
+fn a_machine_that_falls_silent_frees_the_phone_and_keeps_the_intent() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         time 120                -> [Waiting Silent], drop
+         time 4000               ->
+         light code              -> advertise
+         phone links             -> hush, [Waiting Silent], receipts <1>
+         time 30                 -> drop
+         machine resets 2 after 60000 -> write VendOk 2 120 flags 1
+         flash syncs             -> write Close 3 120
+         flash syncs             ->",
+    );
+}
+
+#[test]
+fn a_reset_soon_after_the_approval_is_a_vend_that_says_so() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine resets 2 after 400 -> write VendOk 2 120 flags 9
+         flash syncs             -> write Close 3 120, [Closing Reset], [Linked Reset]",
+    );
+}
+
+#[test]
+fn a_reset_before_the_approval_was_taken_is_no_vend() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         machine resets          -> write VendFail 2 120
+         flash syncs             -> write Close 3 0, [Closing Reset], [Linked Reset]",
+    );
+}
+
+#[test]
+fn a_question_taken_back_before_the_approval_fails_and_is_never_approved() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         machine cancels         -> write VendFail 2 120
+         machine asks 130        ->
+         flash syncs             -> [Granted 500], write INTENT 3 130, [Vending 500], approve 3 130",
+    );
+}
+
+#[test]
+fn a_second_result_for_one_vend_is_not_booked() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         machine delivers 2      -> report StrayResult { outcome: Delivered, rseq: Rseq(2) }
+         flash syncs             -> [Granted 380]
+         machine delivers 2      -> report StrayResult { outcome: Delivered, rseq: Rseq(2) }",
+    );
+}
+
+#[test]
+fn a_flash_that_fails_approves_nothing() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash fails             -> deny, [Vending 500 JournalFailed]",
+    );
+}
+
+#[test]
+fn a_grant_is_taken_once_and_only_within_its_time() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server refuses          -> [Linked Refused(Funds)]
+         server grants 500 2     -> report StrayGrant
+         phone again             -> hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         server grants 500 2     -> report StrayGrant
+         phone leaves            -> write Close 2 0, [Closing Left]
+         flash syncs             -> cancel session
+         machine completes       -> [Linked Left]
+         server grants 500 2     -> report StrayGrant
+         phone again             -> hello <1 2>
+         phone again             ->
+         time 30                 -> [Linked TimedOut], drop
+         server grants 500 2     -> report StrayGrant",
+    );
+}
+
+#[test]
+fn one_link_may_ask_again_three_times() {
+    play(
+        "light code              -> advertise
+         phone links             -> hush, hello <1>
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1>
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1>
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1>
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             ->",
+    );
+}
+
+#[test]
+fn a_grant_that_nobody_uses_ends_after_its_idle_time() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         time 59                 ->
+         time 1                  -> write Close 2 0, [Closing TimedOut]
+         machine asks 120        -> deny, [Closing NoGrant]
+         flash syncs             -> cancel session
+         time 30                 -> [Linked TimedOut]",
+    );
+}
+
+#[test]
+fn a_grant_waits_for_a_machine_that_is_not_enabled() {
+    play(
+        "light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume]
+         time 5                  ->
+         machine enables         -> begin 500
+         machine disables        ->
+         time 55                 -> write Close 2 0, [Closing TimedOut]",
+    );
+}
+
+#[test]
+fn a_held_grant_whose_money_is_gone_is_closed_before_it_begins() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 0 2       -> [Granted 0 resume], write Close 2 0, [Closing Spent]
+         flash syncs             -> [Linked Spent]",
+    );
+}
+
+#[test]
+fn a_result_that_no_phone_has_seen_goes_before_older_receipts() {
+    let vend = |first: u32| {
+        format!(
+            "light code              -> advertise
+             phone links             -> hush, hello {hello}
+             server grants 500 1     -> [Granted 500 resume], begin 500
+             machine begins          ->
+             phone vanishes          -> advertise for its phone
+             machine asks 120        -> write INTENT {vend} 120
+             flash syncs             -> approve {vend} 120
+             machine delivers {vend} -> write VendOk {vend} 120
+             flash syncs             -> write Close {close} 120, cancel session
+             machine completes       -> hush
+             ",
+            hello = match first {
+                2 => "<1>",
+                4 => "<1 2 3>",
+                _ => "<1 2 3 4>",
+            },
+            vend = first,
+            close = first + 1,
+        )
+    };
+    play(&format!(
+        "machine enables -> \n{}{}{}{}",
+        vend(2),
+        vend(4),
+        vend(6),
+        "light code  -> advertise
+         phone links -> hush, hello <6 1 2 3>
+         phone took  -> receipts <4 5 6 7>"
+    ));
+}
