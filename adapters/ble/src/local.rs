@@ -85,8 +85,11 @@ impl Radio for LocalRadio {
     async fn advertise(&mut self, service: ServiceUuid, _name: &str) -> Result<(), RadioFault> {
         self.door = None;
         let path = self.air.join(service.to_string());
-        let listener = UnixListener::bind(&path)
-            .map_err(|source| RadioFault::Advertise { service, source })?;
+        let fault = |source| RadioFault::Advertise { service, source };
+        // A phone must not find a door that is there and does not listen yet.
+        let unseen = self.air.join(format!(".{service}"));
+        let listener = UnixListener::bind(&unseen).map_err(fault)?;
+        std::fs::rename(&unseen, &path).map_err(fault)?;
         self.door = Some(LocalDoor { path, listener });
         Ok(())
     }
