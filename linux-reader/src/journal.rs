@@ -119,6 +119,16 @@ impl Journal {
         self.tidy()
     }
 
+    /// Appends a record without waiting: for tests and measurements, where nothing follows from it.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    #[doc(hidden)]
+    pub fn append_unsynced(&mut self, record: &Record) -> Result<(), JournalFault> {
+        self.put(record)?;
+        self.tidy()
+    }
+
     /// What the board starts with; none while an INTENT is open.
     pub fn past(&self) -> Option<Past> {
         self.replay.clone().finish()

@@ -32,3 +32,4 @@ pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
 pub use page::{Ending, ResultPage};
 pub use program::{RunFault, run};
 pub use uptime::Uptime;
+pub use wire::chain_of;

@@ -12,7 +12,7 @@ use gettone_core::time::Timestamp;
 use std::time::Duration;
 
 /// The chain at a written receipt: the hash of its body as it travels.
-pub(crate) fn chain_of(written: &Written) -> Chain {
+pub fn chain_of(written: &Written) -> Chain {
     Chain::from_bytes(*channel::Chain::of(&receipt_out(written)).as_bytes())
 }
 

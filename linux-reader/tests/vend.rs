@@ -2,51 +2,213 @@
 
 mod street;
 
-use gettone_channel::{BoardState, LastResult, ReceiptKind};
+use gettone_channel::{BoardState, LastResult, LinkMessage, ReceiptKind, StatusReason};
+use std::future::Future;
 use street::Street;
+use street::machine::Machine;
 use street::phone::Phone;
 
-fn runtime() -> tokio::runtime::Runtime {
+const CODE: [u8; 10] = [7, 6, 5, 4, 3, 2, 1, 0, 9, 8];
+const OTHER_CODE: [u8; 10] = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55];
+
+fn act<T>(scene: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime")
+        .block_on(scene)
 }
 
-const CODE: [u8; 10] = [7, 6, 5, 4, 3, 2, 1, 0, 9, 8];
+fn open(more: &str) -> (Street, Machine) {
+    let mut street = Street::new();
+    let mut machine = street.machine();
+    street.start_reader(more);
+    machine.power_up();
+    (street, machine)
+}
+
+/// From the light to the machine's session.
+async fn begin(street: &mut Street, machine: &mut Machine, cap: u32, vends: u8) -> Phone {
+    let air = street.air();
+    street.show(CODE);
+    let mut phone = Phone::link(&air, CODE).await;
+    street.server.record(&phone.envelope().await);
+    let grant = street.server.grant(cap, vends);
+    phone.bring(grant).await;
+    let granted = phone.state(BoardState::Granted).await;
+    assert_eq!(granted.remaining, cap);
+    assert_eq!(u32::from(machine.await_session()), cap);
+    phone
+}
+
+async fn drain(street: &mut Street, phone: &mut Phone, upto: usize) {
+    while street.server.receipts.len() < upto {
+        street.server.record(&phone.envelope().await);
+    }
+    let ack = street.server.ack();
+    phone.bring(ack).await;
+}
 
 #[test]
 fn a_whole_vend_ends_in_receipts_that_the_server_acknowledges() {
-    let mut street = Street::new();
-    let mut machine = street.machine();
-    street.start_reader("");
-    machine.power_up();
-    street.show(CODE);
-    let air = street.air();
-    runtime().block_on(async {
-        let mut phone = Phone::link(&air, CODE).await;
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 500, 1).await;
+        assert_eq!(machine.select(120, 23), Some(120));
+        machine.deliver(23);
+        let told = phone
+            .status(|status| status.last == LastResult::Vended)
+            .await;
+        assert_eq!(told.line, "thank you");
+        machine.await_cancel();
+        drain(&mut street, &mut phone, 3).await;
+        let traffic = phone.traffic();
+        assert!(traffic.round_trips <= 6, "{traffic:?}");
+
+        // The next HELLO on this link says that the ACK has arrived.
+        phone.state(BoardState::Linked).await;
+        phone.say(&LinkMessage::Again).await;
         street.server.record(&phone.envelope().await);
-        let grant = street.server.grant(500, 1);
-        phone.bring(grant).await;
-        let granted = phone.state(BoardState::Granted).await;
-        assert_eq!(granted.remaining, 500);
+        let hello = street.server.hello.as_ref().expect("a HELLO");
+        assert_eq!((hello.acked, hello.rseq_newest), (3, 3));
+        assert_eq!(hello.mdb_state, gettone_channel::MdbState::Enabled);
+        assert_eq!(hello.max_price, 250);
+    });
+    let receipts = &street.server.receipts;
+    assert_eq!(receipts[&1].kind, ReceiptKind::EpochStart);
+    assert_eq!(receipts[&2].kind, ReceiptKind::VendOk);
+    assert_eq!((receipts[&2].amount, receipts[&2].item), (120, 23));
+    assert_eq!(receipts[&3].kind, ReceiptKind::Close);
+    assert_eq!((receipts[&3].amount, receipts[&3].item), (120, 1));
+    street.stop_reader();
+}
+
+#[test]
+fn a_machine_that_fails_to_deliver_charges_nothing() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 500, 1).await;
+        assert_eq!(machine.select(120, 23), Some(120));
+        machine.fail();
+        let told = phone
+            .status(|status| status.last == LastResult::Failed)
+            .await;
+        assert_eq!(told.line, "not delivered, not charged");
+        assert_eq!(told.remaining, 500);
+        // The grant goes on: the machine gets another session with all of it.
+        machine.await_cancel();
         assert_eq!(machine.await_session(), 500);
+        phone.say(&LinkMessage::Leave).await;
+        machine.await_cancel();
+        drain(&mut street, &mut phone, 3).await;
+    });
+    use ReceiptKind::{Close, EpochStart, VendFail};
+    assert_eq!(street.server.kinds(), [EpochStart, VendFail, Close]);
+    assert_eq!(street.server.receipts[&3].amount, 0);
+    street.stop_reader();
+}
+
+#[test]
+fn a_price_above_the_cap_is_denied_and_the_phone_says_what_is_missing() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 210, 1).await;
+        assert_eq!(machine.select(300, 23), None);
+        let told = phone
+            .status(|status| status.reason == StatusReason::AboveCap)
+            .await;
+        assert_eq!((told.short_by, told.line.as_str()), (90, "0.90 short"));
+        machine.end_session();
+        drain(&mut street, &mut phone, 2).await;
+    });
+    use ReceiptKind::{Close, EpochStart};
+    assert_eq!(street.server.kinds(), [EpochStart, Close]);
+    street.stop_reader();
+}
+
+#[test]
+fn a_phone_that_disappears_leaves_its_receipt_to_the_next_customer() {
+    let (mut street, mut machine) = open("[limits]\nresume_s = 1");
+    act(async {
+        let phone = begin(&mut street, &mut machine, 500, 2).await;
+        assert_eq!(machine.select(120, 23), Some(120));
+        drop(phone);
+        machine.deliver(23);
+        machine.await_cancel();
+        // The lost phone has a second to come back; then its grant is closed and another may come.
+        assert_eq!(machine.await_session(), 380);
+        machine.await_cancel();
+        let air = street.air();
+        street.show(OTHER_CODE);
+        let mut other = Phone::link(&air, OTHER_CODE).await;
+        drain(&mut street, &mut other, 3).await;
+    });
+    use ReceiptKind::{Close, EpochStart, VendOk};
+    assert_eq!(street.server.kinds(), [EpochStart, VendOk, Close]);
+    street.stop_reader();
+}
+
+#[test]
+fn a_lost_phone_comes_back_with_its_secret_and_goes_on() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 500, 1).await;
+        let resume = phone.resume.take().expect("told on entering GRANTED");
+        drop(phone);
+        let mut phone = Phone::come_back(&street.air(), &resume).await;
+        phone.state(BoardState::Granted).await;
+        assert!(phone.resume.is_some(), "a new secret for the next time");
         assert_eq!(machine.select(120, 23), Some(120));
         machine.deliver(23);
         machine.await_cancel();
-        while street.server.receipts.len() < 3 {
-            street.server.record(&phone.envelope().await);
-        }
-        let ack = street.server.ack();
-        phone.bring(ack).await;
+        drain(&mut street, &mut phone, 3).await;
     });
-    let (epoch, ok, close) = (1, 2, 3);
-    let receipts = &street.server.receipts;
-    assert_eq!(receipts[&epoch].kind, ReceiptKind::EpochStart);
-    assert_eq!(receipts[&ok].kind, ReceiptKind::VendOk);
-    assert_eq!((receipts[&ok].amount, receipts[&ok].item), (120, 23));
-    assert_eq!(receipts[&close].kind, ReceiptKind::Close);
-    assert_eq!((receipts[&close].amount, receipts[&close].item), (120, 1));
+    use ReceiptKind::{Close, EpochStart, VendOk};
+    assert_eq!(street.server.kinds(), [EpochStart, VendOk, Close]);
     street.stop_reader();
-    let _ = LastResult::Vended;
+}
+
+#[test]
+fn a_machine_reset_after_the_approval_is_charged_and_says_so() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 500, 1).await;
+        assert_eq!(machine.select(120, 23), Some(120));
+        machine.idle(2);
+        machine.reset();
+        drain(&mut street, &mut phone, 3).await;
+    });
+    let vend = &street.server.receipts[&2];
+    assert_eq!(vend.kind, ReceiptKind::VendOk);
+    assert!(vend.flags.has(gettone_channel::ReceiptFlags::BY_RESET));
+    street.stop_reader();
+}
+
+#[test]
+fn receipts_and_starts_are_remembered_over_a_restart() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let phone = begin(&mut street, &mut machine, 500, 1).await;
+        assert_eq!(machine.select(120, 23), Some(120));
+        machine.deliver(23);
+        machine.await_cancel();
+        drop(phone);
+    });
+    street.stop_reader();
+    let first = street.server.hello.take().expect("a HELLO");
+    drop(machine);
+    let mut machine = street.machine();
+    street.start_reader("");
+    machine.power_up();
+    act(async {
+        street.show(OTHER_CODE);
+        let mut phone = Phone::link(&street.air(), OTHER_CODE).await;
+        drain(&mut street, &mut phone, 3).await;
+    });
+    let second = street.server.hello.as_ref().expect("a HELLO");
+    assert_eq!(second.boot, first.boot + 1);
+    assert_eq!(second.journal_epoch, first.journal_epoch);
+    use ReceiptKind::{Close, EpochStart, VendOk};
+    assert_eq!(street.server.kinds(), [EpochStart, VendOk, Close]);
+    street.stop_reader();
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 const NOTHING: [u8; 0] = [];
 
-pub struct Machine {
+pub(crate) struct Machine {
     listener: UnixListener,
     line: Option<UnixStream>,
 }
 
 impl Machine {
-    pub fn listen(path: &Path) -> Self {
+    pub(crate) fn listen(path: &Path) -> Self {
         let _ = std::fs::remove_file(path);
         Self {
             listener: UnixListener::bind(path).expect("a free path"),
@@ -23,7 +23,7 @@ impl Machine {
     }
 
     /// Takes the reader's connection and brings it to Enabled.
-    pub fn power_up(&mut self) {
+    pub(crate) fn power_up(&mut self) {
         let (line, _) = self.listener.accept().expect("a reader");
         line.set_read_timeout(Some(Duration::from_secs(2)))
             .expect("settable");
@@ -31,7 +31,7 @@ impl Machine {
         self.initialise();
     }
 
-    pub fn initialise(&mut self) {
+    pub(crate) fn initialise(&mut self) {
         assert_eq!(self.say(&[0x10]), NOTHING, "RESET is acknowledged");
         assert_eq!(self.say(&[0x12]), [0x00], "JUST RESET");
         let config = self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]);
@@ -40,18 +40,18 @@ impl Machine {
         assert_eq!(self.say(&[0x14, 0x01]), NOTHING, "READER ENABLE");
     }
 
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         assert_eq!(self.say(&[0x10]), NOTHING);
     }
 
     /// Polls until a session begins; gives its funds.
-    pub fn await_session(&mut self) -> u16 {
+    pub(crate) fn await_session(&mut self) -> u16 {
         let begin = self.poll_for(0x03);
         u16::from_be_bytes([begin[1], begin[2]])
     }
 
     /// Asks for a vend and polls for the verdict: the amount, if it may.
-    pub fn select(&mut self, price: u16, item: u16) -> Option<u16> {
+    pub(crate) fn select(&mut self, price: u16, item: u16) -> Option<u16> {
         let [p1, p2] = price.to_be_bytes();
         let [i1, i2] = item.to_be_bytes();
         let mut answer = self.say(&[0x13, 0x00, p1, p2, i1, i2]);
@@ -67,17 +67,17 @@ impl Machine {
         }
     }
 
-    pub fn deliver(&mut self, item: u16) {
+    pub(crate) fn deliver(&mut self, item: u16) {
         let [i1, i2] = item.to_be_bytes();
         assert_eq!(self.say(&[0x13, 0x02, i1, i2]), NOTHING);
     }
 
-    pub fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         assert_eq!(self.say(&[0x13, 0x03]), NOTHING);
     }
 
     /// Ends the session, as after a vend or at the return lever.
-    pub fn end_session(&mut self) {
+    pub(crate) fn end_session(&mut self) {
         let answer = self.say(&[0x13, 0x04]);
         if answer.is_empty() {
             self.poll_for(0x07);
@@ -85,13 +85,13 @@ impl Machine {
     }
 
     /// Polls until the reader asks for the session's end, then ends it.
-    pub fn await_cancel(&mut self) {
+    pub(crate) fn await_cancel(&mut self) {
         self.poll_for(0x04);
         self.end_session();
     }
 
     /// Polls for a while, so that the reader has its say.
-    pub fn idle(&mut self, polls: usize) {
+    pub(crate) fn idle(&mut self, polls: usize) {
         for _ in 0..polls {
             self.poll();
         }
@@ -108,7 +108,7 @@ impl Machine {
         }
     }
 
-    pub fn poll(&mut self) -> Vec<u8> {
+    pub(crate) fn poll(&mut self) -> Vec<u8> {
         std::thread::sleep(Duration::from_millis(10));
         self.say(&[0x12])
     }

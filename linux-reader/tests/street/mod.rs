@@ -2,33 +2,33 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-pub mod machine;
-pub mod phone;
-pub mod server;
+pub(crate) mod machine;
+pub(crate) mod phone;
+pub(crate) mod server;
 
 use gettone_optical::sim::{Channel, Tier};
 use gettone_optical::{Kind, Payload, RefreshRate, encode};
 use machine::Machine;
 use server::Server;
 use std::fmt::Write as _;
-use tracing_subscriber::EnvFilter;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tracing_subscriber::EnvFilter;
 
 /// Nothing in these tests takes longer; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Some six seconds of light.
 const SAMPLES: usize = 2_000;
 
 /// Everything around one reader, and the reader itself on a thread of its own.
-pub struct Street {
+pub(crate) struct Street {
     place: tempfile::TempDir,
     reader: Option<Running>,
-    pub server: Server,
+    pub(crate) server: Server,
 }
 
 struct Running {
@@ -37,9 +37,11 @@ struct Running {
 }
 
 impl Street {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let log = tracing_subscriber::fmt().with_test_writer();
-        let _ = log.with_env_filter(EnvFilter::from_default_env()).try_init();
+        let _ = log
+            .with_env_filter(EnvFilter::from_default_env())
+            .try_init();
         let place = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(place.path().join("air")).expect("new");
         let identity =
@@ -52,20 +54,20 @@ impl Street {
         }
     }
 
-    pub fn air(&self) -> PathBuf {
+    pub(crate) fn air(&self) -> PathBuf {
         self.path("air")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
     /// The machine's end of the bus; the reader connects to it.
-    pub fn machine(&self) -> Machine {
+    pub(crate) fn machine(&self) -> Machine {
         Machine::listen(&self.path("mdb"))
     }
 
-    pub fn start_reader(&mut self, more: &str) {
+    pub(crate) fn start_reader(&mut self, more: &str) {
         let config = self.config(more);
         let config = gettone_reader::Config::parse(&config).expect("a good configuration");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -83,7 +85,7 @@ impl Street {
         wait_for("the reader's light socket", || light.exists());
     }
 
-    pub fn stop_reader(&mut self) {
+    pub(crate) fn stop_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             let _ = reader.stop.send(());
             reader
@@ -96,7 +98,7 @@ impl Street {
     }
 
     /// A phone's screen in front of the sensor, through a simulated evening.
-    pub fn show(&self, secret: [u8; 10]) {
+    pub(crate) fn show(&self, secret: [u8; 10]) {
         let frames = encode(&Payload::new(Kind::Pairing, secret));
         let rate = RefreshRate::new(60).expect("a common display");
         let mut text = String::from("t_us,r,g,b,c\n");
@@ -149,7 +151,7 @@ impl Drop for Street {
 }
 
 /// Polls for something that another thread does; the only wall clock here is the test's patience.
-pub fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(began.elapsed() < PATIENCE, "{what} did not come");

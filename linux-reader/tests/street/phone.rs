@@ -9,21 +9,21 @@ use gettone_channel::{
 };
 use std::path::Path;
 
-pub struct Phone {
+pub(crate) struct Phone {
     radio: Radio,
     link: Link,
-    pub resume: Option<ResumeSecret>,
+    pub(crate) resume: Option<ResumeSecret>,
 }
 
 impl Phone {
     /// Links by the code it has shown.
-    pub async fn link(air: &Path, secret: [u8; 10]) -> Self {
+    pub(crate) async fn link(air: &Path, secret: [u8; 10]) -> Self {
         let secret = Secret::light(secret);
         Self::link_with(air, secret.eid().as_bytes(), &secret.psk()).await
     }
 
     /// Links anew after a lost connection.
-    pub async fn come_back(air: &Path, resume: &ResumeSecret) -> Self {
+    pub(crate) async fn come_back(air: &Path, resume: &ResumeSecret) -> Self {
         Self::link_with(air, resume.eid().as_bytes(), &resume.psk()).await
     }
 
@@ -47,16 +47,16 @@ impl Phone {
         }
     }
 
-    pub async fn say(&mut self, message: &LinkMessage) {
+    pub(crate) async fn say(&mut self, message: &LinkMessage) {
         let sealed = self.link.seal(message).expect("a good message");
         self.radio.send(&sealed).await.expect("a reader");
     }
 
-    pub async fn bring(&mut self, envelope: Vec<u8>) {
+    pub(crate) async fn bring(&mut self, envelope: Vec<u8>) {
         self.say(&LinkMessage::Envelope(envelope)).await;
     }
 
-    pub async fn hear(&mut self) -> LinkMessage {
+    pub(crate) async fn hear(&mut self) -> LinkMessage {
         let sealed = tokio::time::timeout(PATIENCE, self.radio.receive()).await;
         let sealed = sealed.expect("something in time").expect("a reader");
         let message = self.link.open(&sealed).expect("sealed by the reader");
@@ -69,7 +69,7 @@ impl Phone {
     }
 
     /// The next envelope, past any STATUS.
-    pub async fn envelope(&mut self) -> Vec<u8> {
+    pub(crate) async fn envelope(&mut self) -> Vec<u8> {
         loop {
             if let LinkMessage::Envelope(envelope) = self.hear().await {
                 return envelope;
@@ -78,7 +78,7 @@ impl Phone {
     }
 
     /// The next STATUS that `fits`, past anything else.
-    pub async fn status(&mut self, fits: impl Fn(&Status) -> bool) -> Status {
+    pub(crate) async fn status(&mut self, fits: impl Fn(&Status) -> bool) -> Status {
         loop {
             if let LinkMessage::Status(status) = self.hear().await
                 && fits(&status)
@@ -88,11 +88,11 @@ impl Phone {
         }
     }
 
-    pub async fn state(&mut self, state: BoardState) -> Status {
+    pub(crate) async fn state(&mut self, state: BoardState) -> Status {
         self.status(|status| status.state == state).await
     }
 
-    pub fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         self.radio.traffic()
     }
 }

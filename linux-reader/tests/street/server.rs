@@ -6,18 +6,18 @@ use gettone_channel::{
 };
 use std::collections::BTreeMap;
 
-pub struct Server {
+pub(crate) struct Server {
     key: StaticKey,
     reader: PublicKey,
     sealed: u64,
     /// What has been recorded, by place.
-    pub receipts: BTreeMap<u64, Receipt>,
-    pub epoch: Option<JournalEpoch>,
-    pub hello: Option<Hello>,
+    pub(crate) receipts: BTreeMap<u64, Receipt>,
+    pub(crate) epoch: Option<JournalEpoch>,
+    pub(crate) hello: Option<Hello>,
 }
 
 impl Server {
-    pub fn new(reader: PublicKey) -> Self {
+    pub(crate) fn new(reader: PublicKey) -> Self {
         Self {
             key: StaticKey::from_bytes([0x5e; 32]),
             reader,
@@ -28,12 +28,12 @@ impl Server {
         }
     }
 
-    pub fn public(&self) -> PublicKey {
+    pub(crate) fn public(&self) -> PublicKey {
         self.key.public()
     }
 
     /// Records what an envelope brings.
-    pub fn record(&mut self, envelope: &[u8]) {
+    pub(crate) fn record(&mut self, envelope: &[u8]) {
         let (_, items) = open(envelope, &self.key, &self.reader).expect("sealed by the reader");
         for item in items {
             match item {
@@ -56,13 +56,13 @@ impl Server {
         }
     }
 
-    pub fn ack(&mut self) -> Vec<u8> {
+    pub(crate) fn ack(&mut self) -> Vec<u8> {
         let ack = self.ack_item();
         self.seal(&[ack])
     }
 
     /// ACK, TIME and a GRANT for the last HELLO.
-    pub fn grant(&mut self, max_spend: u32, max_vends: u8) -> Vec<u8> {
+    pub(crate) fn grant(&mut self, max_spend: u32, max_vends: u8) -> Vec<u8> {
         let hello = self.hello.clone().expect("a HELLO");
         let grant = Item::Grant(Grant {
             grant: vend_id(reader_id(&self.reader), hello.nonce),
@@ -85,12 +85,12 @@ impl Server {
         self.seal(&[ack, time, grant])
     }
 
-    pub fn refuse(&mut self, reason: RefuseReason) -> Vec<u8> {
+    pub(crate) fn refuse(&mut self, reason: RefuseReason) -> Vec<u8> {
         let nonce = self.hello.as_ref().expect("a HELLO").nonce;
         self.seal(&[Item::Refuse { nonce, reason }])
     }
 
-    pub fn kinds(&self) -> Vec<gettone_channel::ReceiptKind> {
+    pub(crate) fn kinds(&self) -> Vec<gettone_channel::ReceiptKind> {
         self.receipts.values().map(|receipt| receipt.kind).collect()
     }
 
