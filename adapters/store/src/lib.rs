@@ -24,6 +24,13 @@
 //! # Ok::<(), gettone_core::port::StoreFault>(())
 //! ```
 
+pub mod bounds;
+pub mod contract;
+mod file;
 mod memory;
+mod scan;
+mod segment;
+mod spare;
 
+pub use file::{File, FileSettings};
 pub use memory::{Kept, Memory, Tape};

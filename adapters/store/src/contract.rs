@@ -1,0 +1,226 @@
+//! What every store must do, as claims that any implementation can run in its own tests.
+
+use gettone_core::port::{Frames, Seq, Store, StoreFault};
+
+/// Somewhere a journal is kept, that can be opened again and again.
+pub trait Place {
+    /// Opens the store that is kept there.
+    ///
+    /// # Errors
+    /// Whatever opening gives.
+    fn open(&self) -> Result<Box<dyn Store>, StoreFault>;
+}
+
+/// One claim: its words, and its check.
+pub type Claim = (&'static str, fn(&dyn Place));
+
+/// Every claim.
+pub const CLAIMS: [Claim; 9] = [
+    (
+        "an empty journal replays nothing and begins at the first place",
+        begins_empty,
+    ),
+    (
+        "what was appended replays in order, with its places",
+        replays_in_order,
+    ),
+    (
+        "appends go on where they ended, over many openings",
+        goes_on_after_opening,
+    ),
+    (
+        "payloads of every length come back as they were",
+        keeps_every_length,
+    ),
+    (
+        "a batch larger than any before it is kept",
+        keeps_large_batches,
+    ),
+    ("an empty batch changes nothing", takes_an_empty_batch),
+    (
+        "frames that do not follow are refused, and nothing is appended after that",
+        refuses_out_of_order,
+    ),
+    (
+        "while it is open, nobody else can open it",
+        keeps_others_out,
+    ),
+    (
+        "a replay that is told to end ends there, with what it was told",
+        ends_when_told,
+    ),
+];
+
+/// Checks every claim, each on a fresh place.
+///
+/// # Panics
+/// When a claim does not hold.
+pub fn check(fresh: &dyn Fn() -> Box<dyn Place>) {
+    for (words, claim) in CLAIMS {
+        println!("{words}");
+        claim(fresh().as_ref());
+    }
+}
+
+fn begins_empty(place: &dyn Place) {
+    assert_eq!(replayed(open(place).as_mut()), (Seq::FIRST, Vec::new()));
+    assert_eq!(
+        replayed(open(place).as_mut()),
+        (Seq::FIRST, Vec::new()),
+        "also when opened again"
+    );
+}
+
+fn replays_in_order(place: &dyn Place) {
+    let mut store = open(place);
+    let mut next = replayed(store.as_mut()).0;
+    for batch in [&["one"][..], &["two", "three"], &["four"]] {
+        next = append(store.as_mut(), next, batch);
+    }
+    drop(store);
+    let mut places = Vec::new();
+    let end = open(place).replay(&mut |seq, payload| {
+        places.push((seq.number(), payload.to_vec()));
+        Ok(())
+    });
+    assert_eq!(end.ok(), Some(Seq::new(5)));
+    let expected: Vec<(u64, Vec<u8>)> = (1..)
+        .zip(["one", "two", "three", "four"].map(|words| words.as_bytes().to_vec()))
+        .collect();
+    assert_eq!(places, expected);
+}
+
+fn goes_on_after_opening(place: &dyn Place) {
+    let mut kept = Vec::new();
+    for opening in 0..12 {
+        let mut store = open(place);
+        let (next, frames) = replayed(store.as_mut());
+        assert_eq!(frames, kept, "at opening {opening}");
+        // Some openings append nothing, as an engine that is started and stopped at once.
+        if opening % 3 != 2 {
+            let words = format!("opening {opening}");
+            append(store.as_mut(), next, &[&words, "and more"]);
+            kept.push(words.into_bytes());
+            kept.push(b"and more".to_vec());
+        }
+    }
+}
+
+fn keeps_every_length(place: &dyn Place) {
+    let payloads: Vec<Vec<u8>> = (0..300_usize)
+        .map(|len| (0..len).map(|at| (at * 7 + len) as u8).collect())
+        .collect();
+    let mut store = open(place);
+    let mut next = replayed(store.as_mut()).0;
+    for chunk in payloads.chunks(7) {
+        let mut frames = Frames::default();
+        chunk.iter().for_each(|payload| frames.push(payload));
+        store.append(next, &frames).expect("appends");
+        next = next.after(frames.len() as u64);
+    }
+    drop(store);
+    assert_eq!(replayed(open(place).as_mut()), (next, payloads));
+}
+
+fn keeps_large_batches(place: &dyn Place) {
+    let large: Vec<u8> = (0..16 * 1024_usize).map(|at| (at % 251) as u8).collect();
+    let mut store = open(place);
+    let mut next = replayed(store.as_mut()).0;
+    let mut kept = Vec::new();
+    for count in [1, 64, 2, 100] {
+        let mut frames = Frames::default();
+        for _ in 0..count {
+            frames.push(&large);
+            kept.push(large.clone());
+        }
+        store.append(next, &frames).expect("appends");
+        next = next.after(frames.len() as u64);
+    }
+    drop(store);
+    assert!(replayed(open(place).as_mut()) == (next, kept));
+}
+
+fn takes_an_empty_batch(place: &dyn Place) {
+    let mut store = open(place);
+    let next = replayed(store.as_mut()).0;
+    let next = append(store.as_mut(), next, &["one"]);
+    store
+        .append(next, &Frames::default())
+        .expect("nothing to do");
+    append(store.as_mut(), next, &["two"]);
+    drop(store);
+    let kept = vec![b"one".to_vec(), b"two".to_vec()];
+    assert_eq!(replayed(open(place).as_mut()), (Seq::new(3), kept));
+}
+
+fn refuses_out_of_order(place: &dyn Place) {
+    for wrong in [1, 3, u64::MAX] {
+        let mut store = open(place);
+        let next = replayed(store.as_mut()).0;
+        if next == Seq::FIRST {
+            append(store.as_mut(), next, &["one"]);
+        }
+        let mut frames = Frames::default();
+        frames.push(b"never");
+        let refused = store.append(Seq::new(wrong), &frames);
+        assert!(
+            matches!(refused, Err(StoreFault::OutOfOrder { given, expected: 2 }) if given == wrong),
+            "{refused:?}"
+        );
+        let later = store.append(Seq::new(2), &frames);
+        assert!(matches!(later, Err(StoreFault::Failed)), "{later:?}");
+        drop(store);
+        let kept = vec![b"one".to_vec()];
+        assert_eq!(replayed(open(place).as_mut()), (Seq::new(2), kept));
+    }
+}
+
+fn keeps_others_out(place: &dyn Place) {
+    let store = open(place);
+    let second = place.open();
+    assert!(matches!(second, Err(StoreFault::Locked { .. })));
+    drop(store);
+    drop(open(place));
+}
+
+fn ends_when_told(place: &dyn Place) {
+    let mut store = open(place);
+    let next = replayed(store.as_mut()).0;
+    append(store.as_mut(), next, &["one", "two", "three"]);
+    drop(store);
+    let mut seen = 0;
+    let ended = open(place).replay(&mut |_, _| {
+        seen += 1;
+        if seen == 2 {
+            Err(StoreFault::Failed)
+        } else {
+            Ok(())
+        }
+    });
+    assert!(matches!(ended, Err(StoreFault::Failed)));
+    assert_eq!(seen, 2);
+}
+
+fn open(place: &dyn Place) -> Box<dyn Store> {
+    place.open().expect("nobody else has it open")
+}
+
+fn replayed(store: &mut dyn Store) -> (Seq, Vec<Vec<u8>>) {
+    let mut frames = Vec::new();
+    let next = store
+        .replay(&mut |_, payload| {
+            frames.push(payload.to_vec());
+            Ok(())
+        })
+        .expect("replays");
+    (next, frames)
+}
+
+fn append(store: &mut dyn Store, first: Seq, payloads: &[&str]) -> Seq {
+    let mut frames = Frames::default();
+    for payload in payloads {
+        frames.push(payload.as_bytes());
+    }
+    store.append(first, &frames).expect("appends");
+    first.after(frames.len() as u64)
+}
