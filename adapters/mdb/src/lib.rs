@@ -1,4 +1,26 @@
-//! MDB/ICP: words, blocks, the cashless device and the machine controller.
+//! MDB/ICP, the bus inside a vending machine: its words, blocks, commands and replies; the cashless device of level 1
+//! that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
+//!
+//! Both ends are handed words and time and tell what to send. Nothing here reads a clock, waits, allocates or decides
+//! about money: who may buy what is the host's business. One file, behind the feature `link`, touches the outside.
+//!
+//! ```
+//! use core::time::Duration;
+//! use gettone_mdb::cashless::{Cashless, Config, Event, Input, Output};
+//! use gettone_mdb::{Address, Command, Frame};
+//!
+//! let mut device = Cashless::new(Config::default())?;
+//! let reset = Frame::from_controller(&Command::Reset.print(Address::First));
+//! let mut outputs = Vec::new();
+//! for word in reset.iter() {
+//!     device.handle(Duration::from_millis(500), Input::Word(*word));
+//!     outputs.extend(std::iter::from_fn(|| device.poll()));
+//! }
+//! // What happened comes before the answer that acknowledges it.
+//! assert!(matches!(outputs[0], Output::Event(Event::Reset { .. })));
+//! assert!(matches!(outputs[1], Output::Send(ack) if ack.to_string() == "100"));
+//! # Ok::<(), gettone_mdb::cashless::ConfigFault>(())
+//! ```
 #![cfg_attr(not(any(test, feature = "link")), no_std)]
 
 mod block;
@@ -13,6 +35,8 @@ mod money;
 pub mod trace;
 pub mod vmc;
 mod word;
+#[cfg(feature = "link")]
+pub mod words;
 
 pub use block::{Block, Frame, checksum};
 pub use command::{Address, Command, CommandFault, Identity, Level, Prices, Setup, Supply};
