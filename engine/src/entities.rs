@@ -152,56 +152,52 @@ impl Entities {
         let live = self.sessions.find((wallet, session)).copied();
         let event = match command.action {
             Action::Open { machine, operator } => {
-                let opening = session::Event::Opened {
-                    machine,
-                    operator,
-                    at: turn.now,
-                };
-                if self.may_open(wallet, session, (machine, operator))? {
-                    let opened = self.commit_session(turn, (wallet, session), opening);
-                    if opened.is_err() {
-                        self.directory.strike(session, wallet);
-                    }
-                    opened?;
-                }
+                self.open(turn, (wallet, session), (machine, operator))?;
                 None
             }
+            Action::Begin { terms } => {
+                let reserve = wallet::Command::Reserve {
+                    vend: session,
+                    terms,
+                };
+                // The wallet is asked first, so that its "no" leaves no open session behind.
+                let event = self.decide(turn, wallet, &reserve)?;
+                if live.is_some() || event.is_some() {
+                    self.open(turn, (wallet, session), (terms.machine, terms.operator))?;
+                    fits(live, Step::Reserve)?;
+                }
+                self.commit_wallet(turn, wallet, event)?
+            }
             Action::Reserve { terms } => {
+                let reserve = wallet::Command::Reserve {
+                    vend: session,
+                    terms,
+                };
                 if self.may_reserve(live, wallet, (session, terms))? {
-                    self.decide(
-                        turn,
-                        wallet,
-                        &wallet::Command::Reserve {
-                            vend: session,
-                            terms,
-                        },
-                    )?
+                    let event = self.decide(turn, wallet, &reserve)?;
+                    self.commit_wallet(turn, wallet, event)?
                 } else {
                     None
                 }
             }
             Action::Settle { rseq, outcome } => {
+                let settle = wallet::Command::Settle {
+                    vend: session,
+                    rseq,
+                    outcome,
+                };
                 fits(live, Step::Settle)?;
-                self.decide(
-                    turn,
-                    wallet,
-                    &wallet::Command::Settle {
-                        vend: session,
-                        rseq,
-                        outcome,
-                    },
-                )?
+                let event = self.decide(turn, wallet, &settle)?;
+                self.commit_wallet(turn, wallet, event)?
             }
             Action::Release { reason } => {
+                let release = wallet::Command::Release {
+                    vend: session,
+                    reason,
+                };
                 fits(live, Step::Release)?;
-                let event = self.decide(
-                    turn,
-                    wallet,
-                    &wallet::Command::Release {
-                        vend: session,
-                        reason,
-                    },
-                )?;
+                let event = self.decide(turn, wallet, &release)?;
+                let event = self.commit_wallet(turn, wallet, event)?;
                 if event.is_none() && live.is_some() {
                     // Its hold was ended before it began: nothing moves the session but this.
                     self.commit_session(turn, (wallet, session), session::Event::Lapsed)?;
@@ -396,19 +392,40 @@ impl Entities {
         }
     }
 
-    fn decide(
+    fn open(
         &mut self,
         turn: &mut Turn<'_>,
+        name: (WalletId, VendId),
+        place: (MachineId, OperatorId),
+    ) -> Result<(), Failure<SessionRefusal>> {
+        let (wallet, session) = name;
+        let (machine, operator) = place;
+        if !self.may_open(wallet, session, place)? {
+            return Ok(());
+        }
+        let opening = session::Event::Opened {
+            machine,
+            operator,
+            at: turn.now,
+        };
+        let opened = self.commit_session(turn, name, opening);
+        if opened.is_err() {
+            self.directory.strike(session, wallet);
+        }
+        opened
+    }
+
+    fn decide(
+        &self,
+        turn: &Turn<'_>,
         id: WalletId,
         command: &wallet::Command,
     ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
-        let event = self
-            .customers
+        self.customers
             .find(id)
             .ok_or(wallet::Refusal::NotOpen)
             .and_then(|customer| customer.wallet.decide(command, turn.now))
-            .map_err(|refusal| Failure::Refused(refusal.into()))?;
-        self.commit_wallet(turn, id, event)
+            .map_err(|refusal| Failure::Refused(refusal.into()))
     }
 
     fn progress(

@@ -72,8 +72,7 @@ impl Line {
         if let Err(failure) = self.enter(count) {
             return vec![Err(failure); count];
         }
-        self.ask_batch(commands, self.deadline(), Credits::Held)
-            .await
+        self.ask_batch(commands).await
     }
 
     /// One step of a relay with its reader; the relay holds the credit.
@@ -102,15 +101,6 @@ impl Line {
             Request::Session(command, reply)
         })
         .await
-    }
-
-    /// One step of a relay with several commands; the relay holds the credit.
-    pub(crate) async fn batch_step(
-        &self,
-        commands: Vec<SessionCommand>,
-        deadline: Duration,
-    ) -> Vec<Answered> {
-        self.ask_batch(commands, deadline, Credits::Lent).await
     }
 
     /// Looks at a balance for a relay, which holds the credit.
@@ -184,21 +174,14 @@ impl Line {
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
 
-    async fn ask_batch(
-        &self,
-        commands: Vec<SessionCommand>,
-        deadline: Duration,
-        credits: Credits,
-    ) -> Vec<Answered> {
+    async fn ask_batch(&self, commands: Vec<SessionCommand>) -> Vec<Answered> {
         let count = commands.len();
+        let deadline = self.deadline();
         let send = |shard: usize, commands: Vec<SessionCommand>| {
             let (reply, answer) = oneshot::channel();
             let due = Due {
                 deadline,
-                credits: match credits {
-                    Credits::Held => commands.len(),
-                    Credits::Lent => 0,
-                },
+                credits: commands.len(),
             };
             self.submit(
                 shard,
@@ -254,15 +237,7 @@ impl Line {
     }
 }
 
-/// Who holds the credits of a batch.
-#[derive(Clone, Copy, Debug)]
-enum Credits {
-    /// Its commands, one each.
-    Held,
-    /// The call that it belongs to.
-    Lent,
-}
-
+/// What a step of a call is due by; the call holds the credit.
 const fn lent(deadline: Duration) -> Due {
     Due {
         deadline,

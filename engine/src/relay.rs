@@ -175,25 +175,12 @@ async fn hold(
     if balance.map(|balance| balance.currency) != currency {
         return Ok(Answer::Blocked);
     }
-    let command = |action| SessionCommand {
+    let command = SessionCommand {
         wallet: ask.wallet,
         session: ask.vend,
-        action,
+        action: Action::Begin { terms: ask.terms },
     };
-    let Terms {
-        machine, operator, ..
-    } = ask.terms;
-    let mut steps = line
-        .batch_step(
-            vec![
-                command(Action::Open { machine, operator }),
-                command(Action::Reserve { terms: ask.terms }),
-            ],
-            deadline,
-        )
-        .await;
-    // The hold alone decides; that its session could not be opened shows there as well.
-    match steps.pop().unwrap_or(Err(Failure::Stopped)) {
+    match line.session_step(command, deadline).await {
         Ok(progress) => Ok(granted(&ask.terms, &progress)),
         Err(Failure::Refused(refusal)) => Ok(refused(&refusal)),
         Err(Failure::Full { .. }) => Ok(Answer::Blocked),
@@ -273,5 +260,72 @@ fn unrefused<R>(failure: Failure<R>) -> Failure<Refusal> {
         Failure::Busy { retry_after } => Failure::Busy { retry_after },
         Failure::TimedOut => Failure::TimedOut,
         Failure::Refused(_) | Failure::Stopped => Failure::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gettone_core::id::{Item, Order, Rseq, VendId};
+    use gettone_core::money::Amount;
+
+    #[test]
+    fn receipts_move_money_by_this_table() {
+        let kinds = [
+            (ReceiptKind::VendOk, Flags::default()),
+            (ReceiptKind::VendOk, Flags::BY_RESET),
+            (ReceiptKind::VendFail, Flags::default()),
+            (ReceiptKind::VendUnknown, Flags::default()),
+            (ReceiptKind::RevalueOk, Flags::default()),
+            (ReceiptKind::RevalueUnknown, Flags::default()),
+            (ReceiptKind::Close, Flags::default()),
+            (ReceiptKind::EpochStart, Flags::default()),
+            (ReceiptKind::LightGrantUsed, Flags::default()),
+            (ReceiptKind::RevalueFail, Flags::default()),
+            (ReceiptKind::NegativeVend, Flags::default()),
+        ];
+        let mut picture = String::new();
+        for (kind, flags) in kinds {
+            let receipt = Receipt {
+                rseq: Rseq::new(1),
+                kind,
+                grant: VendId::from_bytes([1; 16]),
+                item: Item::new(2),
+                amount: Amount::from_minor(120),
+                order: Order {
+                    boot: 1,
+                    uptime_ms: 5,
+                },
+                flags,
+                after_ms: 700,
+                prev: Chain::from_bytes([0; 8]),
+                chain: Chain::from_bytes([1; 8]),
+            };
+            let outcome = match outcome_of(&receipt) {
+                None => "nothing".to_owned(),
+                Some(Outcome::Vended { proof, .. }) => match proof {
+                    Proof::Told => "vended".to_owned(),
+                    Proof::Reset { after } => format!("vended, reset after {after:?}"),
+                },
+                Some(Outcome::Failed) => "failed".to_owned(),
+                Some(Outcome::Unknown { item, amount }) => format!("unknown {item} for {amount}"),
+                Some(Outcome::Closed { count, total }) => format!("closed {count} for {total}"),
+            };
+            picture.push_str(&format!("{kind:?}: {outcome}\n"));
+        }
+        assert_eq!(
+            picture,
+            "VendOk: vended\n\
+             VendOk: vended, reset after 700ms\n\
+             VendFail: failed\n\
+             VendUnknown: unknown 2 for 120\n\
+             RevalueOk: nothing\n\
+             RevalueUnknown: nothing\n\
+             Close: closed 2 for 120\n\
+             EpochStart: nothing\n\
+             LightGrantUsed: nothing\n\
+             RevalueFail: nothing\n\
+             NegativeVend: nothing\n"
+        );
     }
 }

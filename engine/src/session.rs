@@ -32,6 +32,11 @@ pub enum Action {
         /// For what.
         terms: Terms,
     },
+    /// Opens it and holds money, or does neither.
+    Begin {
+        /// For what, and so where and whose machine it is.
+        terms: Terms,
+    },
     /// Takes in what happened. When the session is over, it goes to its hold alone.
     Settle {
         /// Which receipt says so.
