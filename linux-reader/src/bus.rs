@@ -10,12 +10,12 @@ use crate::uptime::Uptime;
 use gettone_channel::{MdbState, VmcId};
 use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
 use gettone_core::id::{Item, JournalEpoch, Rseq};
-use gettone_mdb::Word;
 use gettone_mdb::cashless::{
     ApprovalState, Cashless, Event, Host, Input, Output, RequestNumber, SessionRefusal, State,
 };
+use gettone_mdb::words::{LinkFault, WordLink};
 use std::collections::VecDeque;
-use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -46,14 +46,6 @@ pub(crate) enum Command {
     Deny {
         ask: Ask,
     },
-}
-
-/// Nine-bit words, in and out.
-pub(crate) trait Line: Sized {
-    /// Waits for the next word, at most so long.
-    fn read(&mut self, wait_max: Duration) -> io::Result<Option<Word>>;
-    /// Sends an answer in one go.
-    fn write(&mut self, words: &[Word]) -> io::Result<()>;
 }
 
 /// The thread's own state.
@@ -93,14 +85,10 @@ impl Reflex {
     }
 
     /// Answers the machine until the hub is gone.
-    pub(crate) fn run<L: Line>(
-        mut self,
-        open: impl Fn() -> io::Result<L>,
-        commands: &Receiver<Command>,
-    ) {
+    pub(crate) fn run(mut self, words: &Path, commands: &Receiver<Command>) {
         use_real_time();
         loop {
-            match open() {
+            match WordLink::open(words) {
                 Ok(line) => match self.serve(line, commands) {
                     Ok(()) => return,
                     Err(fault) => tracing::warn!(%fault, "the MDB link is lost"),
@@ -117,7 +105,7 @@ impl Reflex {
         }
     }
 
-    fn serve<L: Line>(&mut self, mut line: L, commands: &Receiver<Command>) -> io::Result<()> {
+    fn serve(&mut self, mut line: WordLink, commands: &Receiver<Command>) -> Result<(), LinkFault> {
         loop {
             if !self.obey(commands, &mut line)? {
                 return Ok(());
@@ -143,7 +131,11 @@ impl Reflex {
     }
 
     /// Follows what the hub has ordered; false once the hub is gone.
-    fn obey<L: Line>(&mut self, commands: &Receiver<Command>, line: &mut L) -> io::Result<bool> {
+    fn obey(
+        &mut self,
+        commands: &Receiver<Command>,
+        line: &mut WordLink,
+    ) -> Result<bool, LinkFault> {
         loop {
             let command = match commands.try_recv() {
                 Ok(command) => command,
@@ -185,7 +177,7 @@ impl Reflex {
         })
     }
 
-    fn handle<L: Line>(&mut self, input: Input, line: &mut L) -> io::Result<()> {
+    fn handle(&mut self, input: Input, line: &mut WordLink) -> Result<(), LinkFault> {
         self.device.handle(self.uptime.now(), input);
         let mut sent = Ok(());
         while let Some(output) = self.device.poll() {

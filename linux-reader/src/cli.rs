@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::program::run;
+use crate::trace;
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::ffi::OsString;
@@ -31,6 +32,14 @@ enum Command {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Read a bus capture (lines of `TIME_US V|P WORD..`, 9-bit words in hex) and say what it means.
+    MdbTrace {
+        /// Give the controller's words to our own device, and show what it answers.
+        #[arg(long)]
+        replay: bool,
+        /// The capture.
+        file: PathBuf,
     },
     /// Look after the configuration.
     Config {
@@ -63,6 +72,11 @@ pub fn main_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = match arguments.command {
         Command::Run { config } => run_until_signal(&config),
         Command::Enrol { config } => enrol(&config),
+        Command::MdbTrace { replay, file } => match replay {
+            true => trace::replay(&file, &mut std::io::stdout().lock()),
+            false => trace::explain(&file, &mut std::io::stdout().lock()),
+        }
+        .map_err(Into::into),
         Command::Config {
             command: ConfigCommand::Check { config },
         } => check(&config),

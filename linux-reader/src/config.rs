@@ -13,6 +13,8 @@ use std::time::Duration;
 const CONFIG_LEN_MAX: u64 = 64 * 1024;
 /// Two keys: the server's current one and its next.
 const SERVERS_MAX: usize = 2;
+/// How long the machine's ACK may take on a `words:` link, which has no timing of its own.
+const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
 /// No limit may be set above a day.
 const LIMIT_SECONDS_MAX: u32 = 86_400;
 
@@ -207,6 +209,7 @@ impl Mdb {
                 },
                 ..standard.answers
             },
+            ack_max: WORDS_ACK_MAX,
             ..standard
         };
         device.check()?;

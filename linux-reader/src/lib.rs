@@ -16,11 +16,11 @@ mod hub;
 mod identity;
 mod journal;
 mod light;
-mod line;
 mod news;
 mod page;
 mod program;
 mod radio;
+mod trace;
 mod uptime;
 mod wire;
 

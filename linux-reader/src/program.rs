@@ -145,7 +145,7 @@ fn answer_machine(
 ) -> Result<JoinHandle<()>, RunFault> {
     thread::Builder::new()
         .name("mdb".to_owned())
-        .spawn(move || reflex.run(|| crate::line::open(&words), &commands))
+        .spawn(move || reflex.run(&words, &commands))
         .map_err(RunFault::Thread)
 }
 

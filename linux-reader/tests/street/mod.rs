@@ -1,6 +1,10 @@
 //! A street of one: a machine, a phone and a server acted by the test, around a whole reader.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at what it is about"
+)]
 
 pub(crate) mod machine;
 pub(crate) mod phone;

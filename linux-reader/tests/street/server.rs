@@ -63,7 +63,7 @@ impl Server {
 
     /// ACK, TIME and a GRANT for the last HELLO.
     pub(crate) fn grant(&mut self, max_spend: u32, max_vends: u8) -> Vec<u8> {
-        let hello = self.hello.clone().expect("a HELLO");
+        let hello = self.hello.expect("a HELLO");
         let grant = Item::Grant(Grant {
             grant: vend_id(reader_id(&self.reader), hello.nonce),
             nonce: hello.nonce,
