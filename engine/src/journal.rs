@@ -53,7 +53,8 @@ impl<T> Deref for Durable<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
     pub(crate) frames: Frames,
-    pub(crate) waiting: Vec<Waiting>,
+    waiting: Vec<Waiting>,
+    credits: usize,
     earliest: Option<Duration>,
 }
 
@@ -65,6 +66,7 @@ impl Bundle {
             self.earliest
                 .map_or(deadline, |earliest| earliest.min(deadline)),
         );
+        self.credits = self.credits.saturating_add(waiting.credits());
         self.waiting.push(waiting);
     }
 
@@ -75,6 +77,7 @@ impl Bundle {
     fn clear(&mut self) {
         self.frames.clear();
         self.waiting.clear();
+        self.credits = 0;
         self.earliest = None;
     }
 
@@ -215,14 +218,13 @@ impl Journal {
     /// Lets the answers in hand go: what they rest on is durable.
     fn release(&self) {
         let mut in_hand = core::mem::take(&mut self.desk().in_hand);
-        let mut credits = 0;
+        // Credits first: whoever has its answer may ask again at once.
+        self.gate
+            .leave(in_hand.iter().map(|bundle| bundle.credits).sum());
         for bundle in &mut in_hand {
-            for waiting in bundle.waiting.drain(..) {
-                credits += waiting.release();
-            }
+            bundle.waiting.drain(..).for_each(Waiting::release);
             bundle.clear();
         }
-        self.gate.leave(credits);
         let mut desk = self.desk();
         let room = SPARES_MAX.saturating_sub(desk.spares.len());
         desk.spares.extend(in_hand.drain(..).take(room));
@@ -242,12 +244,9 @@ impl Journal {
 
     /// Answers a bundle that will never be written.
     pub(crate) fn abandon(&self, bundle: &mut Bundle) {
-        let mut credits = 0;
-        for waiting in bundle.waiting.drain(..) {
-            credits += waiting.abandon();
-        }
+        self.gate.leave(bundle.credits);
+        bundle.waiting.drain(..).for_each(Waiting::abandon);
         bundle.clear();
-        self.gate.leave(credits);
     }
 
     /// Answers calls whose deadline has passed, wherever they wait. Their credits stay taken until

@@ -31,12 +31,11 @@ impl<T, R> Held<T, R> {
         }
     }
 
-    fn release(self) -> usize {
+    fn release(self) {
         if let Some(reply) = self.reply {
             // The caller may have gone; what it asked for is done all the same.
             let _ = reply.send(self.outcome.map(Durable));
         }
-        self.credits
     }
 
     fn fail(&mut self, failure: Failure<R>) -> bool {
@@ -76,7 +75,7 @@ impl HeldBatch {
         }
     }
 
-    fn release(self) -> usize {
+    fn release(self) {
         if let Some(reply) = self.reply {
             let answers = self
                 .outcomes
@@ -85,7 +84,6 @@ impl HeldBatch {
                 .collect();
             let _ = reply.send(answers);
         }
-        self.credits
     }
 
     fn fail(&mut self, failure: Failure<SessionRefusal>) -> bool {
@@ -135,22 +133,23 @@ impl Waiting {
         each!(self, held => held.deadline)
     }
 
-    /// Answers: what it rests on is durable. Gives its credits back.
-    pub(super) fn release(self) -> usize {
-        each!(self, held => held.release())
+    pub(super) fn credits(&self) -> usize {
+        each!(self, held => held.credits)
+    }
+
+    /// Answers: what it rests on is durable.
+    pub(super) fn release(self) {
+        each!(self, held => held.release());
     }
 
     /// Answers that the outcome is unknown, because time is up; false when somebody was told
-    /// before. The credits stay taken.
+    /// before.
     pub(super) fn time_out(&mut self) -> bool {
         each!(self, held => held.fail(Failure::TimedOut))
     }
 
-    /// Answers that the outcome is unknown, because the engine has stopped. Gives its credits back.
-    pub(super) fn abandon(mut self) -> usize {
-        each!(&mut self, held => {
-            held.fail(Failure::Stopped);
-            held.credits
-        })
+    /// Answers that the outcome is unknown, because the engine has stopped.
+    pub(super) fn abandon(mut self) {
+        each!(&mut self, held => held.fail(Failure::Stopped));
     }
 }
