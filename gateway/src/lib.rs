@@ -1,1 +1,55 @@
 //! The server: accounts, grants, receipts and the operators' HTTP API.
+//!
+//! It puts an engine on an embedded store, opens the envelopes that phones carry, asks the engine,
+//! and seals its answers. Operators and the platform use API keys, customers a token.
+//!
+//! It never decides about money: the engine does. It never trusts who carries an envelope, never
+//! reads a projection to decide, never ends TLS (a proxy in front does), and never starts with a
+//! default key.
+//!
+//! ```
+//! use gettone_gateway::{Config, main_with};
+//! use std::path::Path;
+//! use std::process::ExitCode;
+//!
+//! let config = Config::parse(
+//!     r#"
+//!     listen = "127.0.0.1:8080"
+//!     state = "state"
+//!     [[operator]]
+//!     number = 1
+//!     name = "Caffè Uno"
+//!     api_key_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+//!     "#,
+//!     Path::new("/etc/gettone"),
+//! )?;
+//! assert_eq!(config.state, Path::new("/etc/gettone/state"));
+//!
+//! // The program itself, with arguments as a process would get them.
+//! let ended = main_with(["gettone-gateway", "--version"].map(Into::into));
+//! assert_eq!(ended, ExitCode::SUCCESS);
+//! # Ok::<(), gettone_gateway::ConfigFault>(())
+//! ```
+
+mod audit;
+mod bounds;
+mod config;
+mod credential;
+mod failure;
+mod gateway;
+mod history;
+mod key;
+mod problem;
+mod program;
+mod relay;
+mod request;
+mod route;
+mod server;
+mod text;
+
+pub use audit::{AuditFault, Audited, audit};
+pub use config::{Config, ConfigFault, Limits, OperatorEntry};
+pub use credential::KeyDigest;
+pub use key::KeyFault;
+pub use program::main_with;
+pub use server::{ServeFault, serve};

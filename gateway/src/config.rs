@@ -1,0 +1,424 @@
+//! The configuration file: TOML, every field known, every fault named with what to do about it.
+
+use crate::bounds::{CONFIG_LEN_MAX, OPERATOR_NAME_LEN_MAX, OPERATOR_NUMBER_MAX, OPERATORS_MAX};
+use crate::credential::KeyDigest;
+use core::time::Duration;
+use gettone_core::id::OperatorId;
+use serde::Deserialize;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What the gateway is told before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens. There is no TLS here: a proxy in front ends it.
+    pub listen: SocketAddr,
+    /// Where journal and keys live.
+    pub state: PathBuf,
+    /// Who runs machines.
+    pub operators: Vec<OperatorEntry>,
+    /// Who confirms top-ups; none when nobody may.
+    pub platform: Option<KeyDigest>,
+    /// How much it takes on at once.
+    pub limits: Limits,
+}
+
+/// One operator that may use the gateway.
+#[derive(Clone, Debug)]
+pub struct OperatorEntry {
+    /// Its number.
+    pub id: OperatorId,
+    /// Its name, for people.
+    pub name: String,
+    /// The digest of its API key.
+    pub key: KeyDigest,
+}
+
+/// How much the gateway takes on at once, and for how long.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// HTTP worker threads.
+    pub workers: usize,
+    /// Open connections.
+    pub connections_max: usize,
+    /// Milliseconds a client has for the head of a request.
+    pub head_timeout_ms: u64,
+    /// Milliseconds a client has for the body of a request.
+    pub body_timeout_ms: u64,
+    /// Milliseconds the engine has for one call.
+    pub call_timeout_ms: u64,
+    /// Milliseconds between "not ready" and the end of intake when it is stopped.
+    pub unready_ms: u64,
+    /// Seconds that requests under way have when it is stopped.
+    pub shutdown_timeout_s: u64,
+    /// Engine calls under way; more are told to come again.
+    pub in_flight_max: usize,
+    /// Shards of the engine; 0 for one on each core.
+    pub shards: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            connections_max: 1_024,
+            head_timeout_ms: 5_000,
+            body_timeout_ms: 10_000,
+            call_timeout_ms: 5_000,
+            unready_ms: 0,
+            shutdown_timeout_s: 10,
+            in_flight_max: 4_096,
+            shards: 0,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a client has for the body of a request.
+    pub const fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+}
+
+/// Why there is no usable configuration.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum ConfigFault {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is too long to be a configuration.
+    #[error("{path} is longer than {CONFIG_LEN_MAX} bytes: is it the right file?")]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is not TOML, or a field is unknown, missing or of the wrong type.
+    #[error("the configuration does not parse: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A field has a value that cannot be.
+    #[error("{field}: {advice}")]
+    Field {
+        /// Which field.
+        field: String,
+        /// What is wrong and what to do.
+        advice: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    listen: String,
+    state: PathBuf,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    operator: Vec<WrittenOperator>,
+    platform: Option<WrittenPlatform>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenOperator {
+    number: u32,
+    name: String,
+    api_key_sha256: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPlatform {
+    api_key_sha256: String,
+}
+
+impl Config {
+    /// Reads a file; a relative `state` is relative to that file.
+    ///
+    /// # Errors
+    /// `ConfigFault`, which names the field and says what to do.
+    pub fn read(path: &Path) -> Result<Self, ConfigFault> {
+        let unreadable = |source| ConfigFault::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(CONFIG_LEN_MAX + 1).read_to_string(&mut text))
+            .map_err(unreadable)?;
+        if text.len() as u64 > CONFIG_LEN_MAX {
+            return Err(ConfigFault::TooLong {
+                path: path.to_owned(),
+            });
+        }
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Reads the text of a file that lies in `home`.
+    ///
+    /// # Errors
+    /// As for [`Config::read`].
+    pub fn parse(text: &str, home: &Path) -> Result<Self, ConfigFault> {
+        let written: Written = toml::from_str(text)?;
+        let listen = written.listen.parse().map_err(|_| {
+            field(
+                "listen",
+                format!(
+                    "{:?} is not an address and a port; write for example \"127.0.0.1:8080\", \
+                     or port 0 for any free one",
+                    written.listen
+                ),
+            )
+        })?;
+        if written.state.as_os_str().is_empty() {
+            return Err(field(
+                "state",
+                "name a directory for journal and keys".to_owned(),
+            ));
+        }
+        written.limits.check()?;
+        let platform = written
+            .platform
+            .map(|platform| digest("platform.api_key_sha256", &platform.api_key_sha256))
+            .transpose()?;
+        Ok(Self {
+            listen,
+            state: home.join(written.state),
+            operators: operators(written.operator, platform)?,
+            platform,
+            limits: written.limits,
+        })
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigFault> {
+        let within = [
+            ("limits.workers", self.workers as u64, 1, 64),
+            (
+                "limits.connections_max",
+                self.connections_max as u64,
+                1,
+                65_536,
+            ),
+            ("limits.head_timeout_ms", self.head_timeout_ms, 100, 120_000),
+            ("limits.body_timeout_ms", self.body_timeout_ms, 100, 120_000),
+            ("limits.call_timeout_ms", self.call_timeout_ms, 10, 120_000),
+            ("limits.unready_ms", self.unready_ms, 0, 120_000),
+            ("limits.shutdown_timeout_s", self.shutdown_timeout_s, 1, 600),
+            (
+                "limits.in_flight_max",
+                self.in_flight_max as u64,
+                1,
+                1_048_576,
+            ),
+            ("limits.shards", self.shards as u64, 0, 64),
+        ];
+        for (name, value, least, most) in within {
+            if !(least..=most).contains(&value) {
+                return Err(field(
+                    name,
+                    format!("{value} is out of bounds; write {least} to {most}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn operators(
+    written: Vec<WrittenOperator>,
+    platform: Option<KeyDigest>,
+) -> Result<Vec<OperatorEntry>, ConfigFault> {
+    if written.is_empty() {
+        return Err(field(
+            "operator",
+            "there is none, and there are no default keys; add [[operator]] with number, name \
+             and api_key_sha256"
+                .to_owned(),
+        ));
+    }
+    if written.len() > OPERATORS_MAX {
+        return Err(field(
+            "operator",
+            format!("more than {OPERATORS_MAX}; run a second gateway"),
+        ));
+    }
+    let mut operators: Vec<OperatorEntry> = Vec::new();
+    for (place, entry) in written.into_iter().enumerate() {
+        let at = |name: &str| format!("operator[{place}].{name}");
+        if !(1..=OPERATOR_NUMBER_MAX).contains(&entry.number) {
+            return Err(field(
+                at("number"),
+                format!(
+                    "{} is out of bounds; write 1 to {OPERATOR_NUMBER_MAX}",
+                    entry.number
+                ),
+            ));
+        }
+        if entry.name.is_empty() || entry.name.len() > OPERATOR_NAME_LEN_MAX {
+            return Err(field(
+                at("name"),
+                format!("write 1 to {OPERATOR_NAME_LEN_MAX} bytes"),
+            ));
+        }
+        let key = digest(&at("api_key_sha256"), &entry.api_key_sha256)?;
+        let id = OperatorId::new(entry.number);
+        if operators.iter().any(|other| other.id == id) {
+            return Err(field(
+                at("number"),
+                format!("{} is used twice; give each operator its own", entry.number),
+            ));
+        }
+        if operators.iter().any(|other| other.key == key) || platform == Some(key) {
+            return Err(field(
+                at("api_key_sha256"),
+                "the same key is used elsewhere; make one key for each".to_owned(),
+            ));
+        }
+        operators.push(OperatorEntry {
+            id,
+            name: entry.name,
+            key,
+        });
+    }
+    Ok(operators)
+}
+
+fn digest(name: &str, text: &str) -> Result<KeyDigest, ConfigFault> {
+    let digest = KeyDigest::from_hex(text).ok_or_else(|| {
+        field(
+            name,
+            "not 64 hexadecimal digits; write the output of: printf %s \"$KEY\" | sha256sum"
+                .to_owned(),
+        )
+    })?;
+    if digest == KeyDigest::of(b"") {
+        return Err(field(
+            name,
+            "the digest of an empty key; make a key, for example: openssl rand -hex 32".to_owned(),
+        ));
+    }
+    Ok(digest)
+}
+
+fn field(name: impl Into<String>, advice: String) -> ConfigFault {
+    ConfigFault::Field {
+        field: name.into(),
+        advice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = r#"
+        listen = "127.0.0.1:0"
+        state = "state"
+        [limits]
+        workers = 1
+        [platform]
+        api_key_sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+        [[operator]]
+        number = 7
+        name = "Caffè Uno"
+        api_key_sha256 = "2222222222222222222222222222222222222222222222222222222222222222"
+    "#;
+
+    fn fault(text: &str) -> String {
+        Config::parse(text, Path::new("/home"))
+            .expect_err("a fault")
+            .to_string()
+    }
+
+    #[test]
+    fn a_relative_state_is_relative_to_the_file() {
+        let config = Config::parse(SOUND, Path::new("/home")).expect("sound");
+        assert_eq!(config.state, Path::new("/home/state"));
+        assert_eq!(config.limits.workers, 1);
+        assert_eq!(config.limits.in_flight_max, Limits::default().in_flight_max);
+        let absolute = SOUND.replace("\"state\"", "\"/elsewhere\"");
+        let config = Config::parse(&absolute, Path::new("/home")).expect("sound");
+        assert_eq!(config.state, Path::new("/elsewhere"));
+    }
+
+    #[test]
+    fn every_fault_names_its_field_and_what_to_do() {
+        let cut = |from: &str| SOUND.split(from).next().expect("the head").to_owned();
+        for (text, field, advice) in [
+            (
+                SOUND.replace("127.0.0.1:0", "here"),
+                "listen",
+                "127.0.0.1:8080",
+            ),
+            (SOUND.replace("\"state\"", "\"\""), "state", "directory"),
+            (
+                SOUND.replace("workers = 1", "workers = 0"),
+                "limits.workers",
+                "1 to 64",
+            ),
+            (
+                SOUND.replace("workers = 1", "worker = 1"),
+                "worker",
+                "expected",
+            ),
+            (cut("[[operator]]"), "operator", "no default keys"),
+            (
+                SOUND.replace("number = 7", "number = 0"),
+                "operator[0].number",
+                "1 to",
+            ),
+            (SOUND.replace("number = 7", ""), "number", "missing field"),
+            (
+                SOUND.replace("Caffè Uno", ""),
+                "operator[0].name",
+                "1 to 64 bytes",
+            ),
+            (
+                SOUND.replace("2222", "22"),
+                "operator[0].api_key_sha256",
+                "sha256sum",
+            ),
+            (
+                SOUND.replace(&"2".repeat(64), &"1".repeat(64)),
+                "api_key_sha256",
+                "one key for each",
+            ),
+            (
+                SOUND.replace(
+                    &"2".repeat(64),
+                    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                ),
+                "operator[0].api_key_sha256",
+                "empty key",
+            ),
+            (
+                format!(
+                    "{SOUND}\n{}",
+                    SOUND.split("[[operator]]").nth(1).map_or_else(
+                        String::new,
+                        |operator| format!(
+                            "[[operator]]{}",
+                            operator.replace(&"2".repeat(64), &"3".repeat(64))
+                        ),
+                    )
+                ),
+                "operator[1].number",
+                "used twice",
+            ),
+        ] {
+            let said = fault(&text);
+            assert!(said.contains(field), "{said:?} does not name {field:?}");
+            assert!(said.contains(advice), "{said:?} does not advise {advice:?}");
+        }
+    }
+}

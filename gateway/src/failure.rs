@@ -1,0 +1,89 @@
+//! What an engine's "no" is to a client.
+
+use crate::problem::{Kind, Problem};
+use crate::request::nothing;
+use crate::text::money;
+use core::convert::Infallible;
+use gettone::Failure;
+use gettone_core::money::Currency;
+use gettone_core::{machine, reader, wallet};
+
+/// Tells a failure; what the rules refused is told by `refused`.
+pub(crate) fn told<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Problem {
+    match failure {
+        Failure::Refused(refusal) => refused(refusal),
+        Failure::Full { what, limit } => Kind::Refused
+            .because(format!("at most {limit} {what}"))
+            .with("limit", limit),
+        Failure::Busy { retry_after } => Kind::Busy
+            .because("nothing was done")
+            .retry_after(retry_after),
+        Failure::TimedOut => Kind::Unknown
+            .because("no answer came in time; send the same request again")
+            .retry_after(core::time::Duration::from_secs(1)),
+        Failure::Stopped | _ => Kind::Unknown
+            .because("the engine has stopped; send the same request again later")
+            .retry_after(core::time::Duration::from_secs(5)),
+    }
+}
+
+/// Tells why nothing could be read.
+pub(crate) fn unread(failure: Failure<Infallible>) -> Problem {
+    told(failure, |never| match never {})
+}
+
+/// Tells a machine's refusal.
+pub(crate) fn machine(refusal: machine::Refusal) -> Problem {
+    match refusal {
+        machine::Refusal::Unknown => nothing("machine"),
+        machine::Refusal::OutOfBounds => Kind::Malformed.because(refusal),
+        machine::Refusal::Registered
+        | machine::Refusal::Unserved
+        | machine::Refusal::Locked
+        | machine::Refusal::CatalogueFull
+        | _ => Kind::Conflict.because(refusal),
+    }
+}
+
+/// Tells a reader's refusal.
+pub(crate) fn reader(refusal: reader::Refusal) -> Problem {
+    match refusal {
+        reader::Refusal::Unknown => nothing("reader"),
+        reader::Refusal::Enrolled
+        | reader::Refusal::Revoked
+        | reader::Refusal::TooMuch
+        | reader::Refusal::TooManyEpochs
+        | reader::Refusal::NoSuchClaim
+        | _ => Kind::Conflict.because(refusal),
+    }
+}
+
+/// Tells a wallet's refusal, with its figures in the wallet's currency.
+pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
+    match refusal {
+        wallet::Refusal::NotOpen => nothing("wallet"),
+        wallet::Refusal::OtherCurrency { .. } => Kind::Conflict.because(refusal),
+        wallet::Refusal::NameReused => {
+            Kind::KeyReused.because("this idempotency key came with another body before")
+        }
+        wallet::Refusal::BadAmount { .. } => Kind::Malformed.because(refusal),
+        wallet::Refusal::InsufficientFunds {
+            available,
+            short_by,
+            pending,
+        } => Kind::Refused
+            .because("the money does not suffice")
+            .with("available", money(available, currency))
+            .with("short_by", money(short_by, currency))
+            .with("pending", money(pending, currency)),
+        wallet::Refusal::InDebt { owed } => Kind::Refused
+            .because("a debt has to be repaid first")
+            .with("owed", money(owed, currency)),
+        wallet::Refusal::BadTerms
+        | wallet::Refusal::Over
+        | wallet::Refusal::NoSuchGrant
+        | wallet::Refusal::NoSuchDoubt
+        | wallet::Refusal::Full { .. }
+        | _ => Kind::Refused.because(refusal),
+    }
+}

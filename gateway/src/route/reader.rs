@@ -1,0 +1,190 @@
+//! Readers, for their operator: enrolment, state, revocation.
+
+use super::machine;
+use crate::failure;
+use crate::gateway::Gateway;
+use crate::problem::{Kind, Problem};
+use crate::request::{Body, Operator, named, nothing};
+use crate::text::{hex, unhex};
+use actix_web::{HttpResponse, web};
+use gettone_channel as channel;
+use gettone_channel::PublicKey;
+use gettone_core::id::{MachineId, OperatorId, ReaderId, ReaderKey};
+use gettone_core::machine::Command as MachineCommand;
+use gettone_core::reader::{Command, Contradiction, Life, Reader};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+const CLAIM_LABEL: &[u8] = b"gettone claim v1";
+const CLAIM_CODE_LEN: usize = 5;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewReader {
+    public_key: String,
+    claim_code: String,
+    machine: u32,
+}
+
+#[derive(Serialize)]
+struct Enrolled {
+    reader_id: String,
+    server_public_key: String,
+    server_epoch: u16,
+    operator: u32,
+}
+
+#[derive(Serialize)]
+struct ShownReader {
+    reader_id: String,
+    machine: Option<u32>,
+    operator: Option<u32>,
+    currency: Option<&'static str>,
+    state: String,
+    journal: Option<Journal>,
+    contradiction: Option<Contradicted>,
+}
+
+#[derive(Serialize)]
+struct Journal {
+    epoch: String,
+    newest: u64,
+    recorded: u64,
+    applied: u64,
+}
+
+#[derive(Serialize)]
+struct Contradicted {
+    kind: &'static str,
+    rseq: Option<u64>,
+}
+
+/// The code that a reader shows beside its key: a typed key is checked by it.
+pub(super) fn claim_code(key: &PublicKey) -> String {
+    let digest = Sha256::new()
+        .chain_update(CLAIM_LABEL)
+        .chain_update(key.as_bytes())
+        .finalize();
+    hex(digest.get(..CLAIM_CODE_LEN).unwrap_or(&digest))
+}
+
+pub(super) async fn enrol(
+    gateway: web::Data<Gateway>,
+    Operator(operator): Operator,
+    Body(new): Body<NewReader>,
+) -> Result<HttpResponse, Problem> {
+    let key = unhex(&new.public_key)
+        .map(PublicKey::from_bytes)
+        .ok_or_else(|| {
+            Kind::Malformed
+                .because("public_key: write the 64 hexadecimal digits that the reader shows")
+        })?;
+    if !claim_code(&key).eq_ignore_ascii_case(&new.claim_code) {
+        return Err(Kind::Malformed.because(
+            "claim_code: it does not belong to this public key; compare both with the reader's",
+        ));
+    }
+    let machine = MachineId::new(new.machine);
+    let currency = machine::own(&gateway, machine, operator)
+        .await?
+        .currency()
+        .ok_or_else(|| nothing("machine"))?;
+    let id = channel::reader_id(&key);
+    let reader = ReaderId::from_bytes(*id.as_bytes());
+    let command = Command::Enrol {
+        key: ReaderKey::from_bytes(*key.as_bytes()),
+        machine,
+        operator,
+        currency,
+    };
+    gateway
+        .engine()
+        .reader_command(reader, command)
+        .await
+        .map_err(|failure| failure::told(failure, failure::reader))?;
+    if own(&gateway, reader, operator).await?.life() == Life::Revoked {
+        return Err(Kind::Conflict.because("the reader is revoked; it needs a new key"));
+    }
+    gateway
+        .engine()
+        .machine_command(machine, MachineCommand::Claim { reader })
+        .await
+        .map_err(|failure| failure::told(failure, failure::machine))?;
+    Ok(HttpResponse::Created().json(Enrolled {
+        reader_id: id.to_string(),
+        server_public_key: gateway.server().key.public().to_string(),
+        server_epoch: gateway.server().epoch,
+        operator: operator.number(),
+    }))
+}
+
+pub(super) async fn show(
+    gateway: web::Data<Gateway>,
+    Operator(operator): Operator,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = reader_id(&path)?;
+    let reader = own(&gateway, id, operator).await?;
+    Ok(HttpResponse::Ok().json(shown(id, &reader)))
+}
+
+pub(super) async fn revoke(
+    gateway: web::Data<Gateway>,
+    Operator(operator): Operator,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = reader_id(&path)?;
+    own(&gateway, id, operator).await?;
+    gateway
+        .engine()
+        .reader_command(id, Command::Revoke)
+        .await
+        .map_err(|failure| failure::told(failure, failure::reader))?;
+    let reader = own(&gateway, id, operator).await?;
+    Ok(HttpResponse::Ok().json(shown(id, &reader)))
+}
+
+fn reader_id(text: &str) -> Result<ReaderId, Problem> {
+    let id: channel::ReaderId = named("reader", text)?;
+    Ok(ReaderId::from_bytes(*id.as_bytes()))
+}
+
+async fn own(gateway: &Gateway, id: ReaderId, operator: OperatorId) -> Result<Reader, Problem> {
+    let reader = gateway
+        .engine()
+        .reader(id)
+        .await
+        .map_err(failure::unread)?
+        .into_inner();
+    reader
+        .filter(|reader| reader.operator() == Some(operator))
+        .map(|reader| *reader)
+        .ok_or_else(|| nothing("reader"))
+}
+
+fn shown(id: ReaderId, reader: &Reader) -> ShownReader {
+    ShownReader {
+        reader_id: id.to_string(),
+        machine: reader.machine().map(MachineId::number),
+        operator: reader.operator().map(OperatorId::number),
+        currency: reader.currency().map(|currency| currency.code()),
+        state: format!("{:?}", reader.life()).to_lowercase(),
+        journal: reader.newest().map(|newest| Journal {
+            epoch: newest.epoch.to_string(),
+            newest: newest.rseq_newest,
+            recorded: reader.recorded(newest.epoch).map_or(0, |(upto, _)| upto),
+            applied: reader.applied(newest.epoch),
+        }),
+        contradiction: reader.contradiction().map(contradicted),
+    }
+}
+
+fn contradicted(found: Contradiction) -> Contradicted {
+    let (kind, rseq) = match found {
+        Contradiction::OtherContent { rseq } => ("other_content", Some(rseq)),
+        Contradiction::BrokenChain { rseq } => ("broken_chain", Some(rseq)),
+        Contradiction::Rollback { rseq } => ("rollback", Some(rseq)),
+        Contradiction::OldEpoch => ("old_epoch", None),
+    };
+    Contradicted { kind, rseq }
+}

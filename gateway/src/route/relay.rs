@@ -1,0 +1,297 @@
+//! The relay: envelopes of readers come in through anybody, answers go back the same way
+//! (protocol sections 6.1 and 6.3).
+
+use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
+use crate::failure;
+use crate::gateway::{Gateway, now};
+use crate::problem::{Kind, Problem};
+use crate::relay::{self, Asked, Granted, Letter, Outcome, Place, Reason};
+use crate::request::{Anyone, Body};
+use crate::text::{money, unhex};
+use actix_web::{HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gettone::Failure;
+use gettone_channel as channel;
+use gettone_channel::{Bind, Direction, Header, PublicKey};
+use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::money::Currency;
+use gettone_core::reader::{Ask, Reader, Refusal};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Carried {
+    envelopes: Vec<String>,
+    #[serde(default)]
+    h: Option<String>,
+}
+
+#[derive(Serialize, Default)]
+struct Answers {
+    envelopes: Vec<String>,
+    results: Vec<Told>,
+}
+
+/// What the app is told about one envelope, in the order they came.
+#[derive(Serialize, Default)]
+struct Told {
+    reader_id: Option<String>,
+    machine: Option<u32>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vends_max: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
+    receipts: usize,
+    recorded: u64,
+}
+
+/// Who carries the envelopes, and over which link they came.
+#[derive(Clone, Copy)]
+struct Carrier {
+    account: Option<WalletId>,
+    link: Option<Bind>,
+}
+
+/// An envelope that its reader did seal.
+struct Authentic {
+    header: Header,
+    letter: Letter,
+    id: ReaderId,
+    machine: MachineId,
+    currency: Currency,
+    key: PublicKey,
+}
+
+pub(super) async fn relay(
+    gateway: web::Data<Gateway>,
+    Anyone(account): Anyone,
+    Body(carried): Body<Carried>,
+) -> Result<HttpResponse, Problem> {
+    if carried.envelopes.len() > ENVELOPES_MAX {
+        return Err(Kind::Malformed
+            .because(format!("envelopes: at most {ENVELOPES_MAX} in one relay"))
+            .with("limit", ENVELOPES_MAX));
+    }
+    let link = carried
+        .h
+        .map(|text| {
+            unhex(&text).map(Bind::from_bytes).ok_or_else(|| {
+                Kind::Malformed
+                    .because("h: write the 64 hexadecimal digits of the link's handshake hash")
+            })
+        })
+        .transpose()?;
+    let carrier = Carrier { account, link };
+    let mut answers = Answers::default();
+    for text in &carried.envelopes {
+        one(&gateway, text, carrier, &mut answers).await?;
+    }
+    Ok(HttpResponse::Ok().json(answers))
+}
+
+async fn one(
+    gateway: &Gateway,
+    text: &str,
+    carrier: Carrier,
+    answers: &mut Answers,
+) -> Result<(), Problem> {
+    let Some(authentic) = open(gateway, text).await? else {
+        answers.results.push(Told {
+            outcome: "rejected",
+            ..Told::default()
+        });
+        return Ok(());
+    };
+    let (ask, asked) = claim(gateway, &authentic, carrier).await?;
+    let account = carrier.account.filter(|_| asked != Asked::No);
+    let heard = gateway
+        .engine()
+        .relay(authentic.id, authentic.letter.news(ask), account)
+        .await;
+    let (ack, outcome) = match heard {
+        Ok(relayed) => {
+            let relayed = relayed.into_inner();
+            (relayed.ack, Outcome::of(relayed.standing, asked))
+        }
+        Err(Failure::Refused(refusal)) => {
+            tracing::warn!(reader = %authentic.id, %refusal, "an envelope was refused");
+            (None, distrusted(refusal))
+        }
+        Err(failed) => {
+            return Err(failure::told(failed, failure::reader));
+        }
+    };
+    let items = relay::reply(
+        &authentic.letter,
+        authentic.id,
+        authentic.currency,
+        ack,
+        outcome,
+        now(),
+    );
+    if !items.is_empty() {
+        answers.envelopes.push(seal(gateway, &authentic, &items)?);
+    }
+    let recorded = ack.map_or(0, |(_, upto, _)| upto);
+    answers.results.push(told(&authentic, outcome, recorded));
+    Ok(())
+}
+
+/// Opens an envelope. Who is nobody's reader costs as much as who is somebody's, and neither
+/// writes anything.
+async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Problem> {
+    let Ok(bytes) = STANDARD.decode(text) else {
+        return Ok(None);
+    };
+    if bytes.len() > ENVELOPE_LEN_MAX {
+        return Ok(None);
+    }
+    let Ok(header) = channel::header(&bytes) else {
+        return Ok(None);
+    };
+    let id = ReaderId::from_bytes(*header.reader_id.as_bytes());
+    let reader = gateway
+        .engine()
+        .reader(id)
+        .await
+        .map_err(failure::unread)?
+        .into_inner();
+    let known = reader.as_deref().and_then(enrolled).filter(|_| {
+        header.direction == Direction::ToServer && header.server_epoch == gateway.server().epoch
+    });
+    let peer = known.map_or(*gateway.decoy(), |(key, ..)| key);
+    let opened = channel::open(&bytes, &gateway.server().key, &peer);
+    let (Some((key, machine, currency)), Ok((_, items))) = (known, opened) else {
+        return Ok(None);
+    };
+    match Letter::of(items) {
+        Ok(letter) => Ok(Some(Authentic {
+            header,
+            letter,
+            id,
+            machine,
+            currency,
+            key,
+        })),
+        Err(fault) => {
+            tracing::warn!(reader = %id, %fault, "an authentic envelope makes no sense");
+            Ok(None)
+        }
+    }
+}
+
+fn enrolled(reader: &Reader) -> Option<(PublicKey, MachineId, Currency)> {
+    Some((
+        PublicKey::from_bytes(*reader.key()?.as_bytes()),
+        reader.machine()?,
+        reader.currency()?,
+    ))
+}
+
+/// Makes the carrier's claim on the HELLO, when there is a carrier at the other end of its link.
+async fn claim(
+    gateway: &Gateway,
+    authentic: &Authentic,
+    carrier: Carrier,
+) -> Result<(Option<Ask>, Asked), Problem> {
+    let (Some(hello), Some(account)) = (&authentic.letter.hello, carrier.account) else {
+        return Ok((None, Asked::No));
+    };
+    if carrier.link != Some(hello.bind) {
+        return Ok((None, Asked::No));
+    }
+    let machine = gateway
+        .engine()
+        .machine(authentic.machine)
+        .await
+        .map_err(failure::unread)?
+        .into_inner()
+        .unwrap_or_default();
+    let place = Place {
+        reader: authentic.id,
+        machine: authentic.machine,
+        state: &machine,
+    };
+    Ok(match relay::ask(hello, place, account) {
+        Ok(ask) => (Some(ask), Asked::Yes),
+        Err(reason) => (None, Asked::Barred(reason)),
+    })
+}
+
+fn distrusted(refusal: Refusal) -> Outcome {
+    debug_assert_ne!(refusal, Refusal::Unknown, "its key was found");
+    Outcome::Refused {
+        reason: Reason::Reader,
+        short_by: None,
+    }
+}
+
+fn seal(
+    gateway: &Gateway,
+    authentic: &Authentic,
+    items: &[channel::Item],
+) -> Result<String, Problem> {
+    let header = Header {
+        direction: Direction::ToReader,
+        server_epoch: gateway.server().epoch,
+        reader_id: authentic.header.reader_id,
+        sequence: gateway.sequence(),
+    };
+    let ephemeral = gateway.ephemeral().map_err(|fault| {
+        tracing::error!(%fault, "no answer can be sealed");
+        Kind::Internal.because("no answer can be sealed")
+    })?;
+    let sealed = channel::seal(
+        header,
+        &gateway.server().key,
+        &authentic.key,
+        ephemeral,
+        items,
+    );
+    sealed.map(|bytes| STANDARD.encode(bytes)).map_err(|fault| {
+        tracing::error!(reader = %authentic.id, %fault, "an answer does not seal");
+        Kind::Internal.because("no answer can be sealed")
+    })
+}
+
+fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {
+    let shown = |amount| Some(money(amount, authentic.currency));
+    let base = Told {
+        reader_id: Some(authentic.id.to_string()),
+        machine: Some(authentic.machine.number()),
+        outcome: outcome.name(),
+        receipts: authentic.letter.receipts.len(),
+        recorded,
+        ..Told::default()
+    };
+    match outcome {
+        Outcome::Granted(Granted {
+            held,
+            vends_max,
+            balance,
+        }) => Told {
+            held: shown(held),
+            vends_max: Some(vends_max),
+            balance: shown(balance),
+            currency: Some(authentic.currency.code()),
+            ..base
+        },
+        Outcome::Refused { reason, short_by } => Told {
+            reason: Some(reason.name()),
+            short_by: short_by.and_then(shown),
+            currency: short_by.map(|_| authentic.currency.code()),
+            ..base
+        },
+        Outcome::Recorded | Outcome::Resend { .. } | Outcome::Unfinished => base,
+    }
+}

@@ -1,0 +1,9 @@
+//! The gateway as its clients meet it: a real server on a real store, spoken to over HTTP by
+//! operators, customers' apps and a reader board made of the channel's own parts.
+
+mod hostile;
+mod operator;
+mod program;
+mod relay;
+mod restart;
+mod street;

@@ -1,0 +1,142 @@
+//! The program itself, as a process.
+
+use crate::street::configuration;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_gettone-gateway"))
+}
+
+fn run(args: &[&str], config: &Path) -> Output {
+    program()
+        .args(args)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn configured(home: &Path) -> PathBuf {
+    let path = home.join("gateway.toml");
+    std::fs::write(&path, configuration()).expect("written");
+    path
+}
+
+fn serve(config: &Path) -> (Child, String) {
+    let mut child = program()
+        .args(["serve", "--config"])
+        .arg(config)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("a line");
+    let reached = line
+        .strip_prefix("listening on ")
+        .unwrap_or_else(|| panic!("{line:?}"));
+    (child, reached.trim_end().to_owned())
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(sent.success());
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop_and_then_the_books_balance() {
+    for name in ["-TERM", "-INT"] {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = configured(home.path());
+        let (child, reached) = serve(&config);
+        let mut ready = ureq::get(format!("{reached}/health/ready"))
+            .call()
+            .expect("ready");
+        assert_eq!(
+            ready.body_mut().read_to_string().expect("text"),
+            r#"{"status":"ready"}"#
+        );
+
+        let busy = run(&["audit"], &config);
+        assert_eq!(busy.status.code(), Some(2));
+        assert!(text(&busy.stderr).contains("in use"), "{busy:?}");
+
+        signal(&child, name);
+        let ended = child.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{ended:?}");
+
+        let audit = run(&["audit"], &config);
+        assert!(audit.status.success(), "{audit:?}");
+        assert!(
+            text(&audit.stdout).ends_with("audit: balanced\n"),
+            "{audit:?}"
+        );
+        let json = run(&["audit", "--json"], &config);
+        let found: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+        assert_eq!(found["balanced"], true);
+        assert_eq!(found["checks"]["transactions_sum_to_zero"], true);
+        let by_dir = program()
+            .args(["audit", "--dir"])
+            .arg(home.path().join("state"))
+            .output()
+            .expect("it runs");
+        assert_eq!(by_dir.stdout, audit.stdout);
+    }
+}
+
+#[test]
+fn its_key_is_made_once_and_printed_as_json() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    let (first, second) = (run(&["key"], &config), run(&["key"], &config));
+    assert!(first.status.success(), "{first:?}");
+    assert_eq!(first.stdout, second.stdout);
+    let shown: Value = serde_json::from_slice(&first.stdout).expect("JSON");
+    assert_eq!(shown["server_epoch"], 1);
+    assert_eq!(shown["server_public_key"].as_str().map(str::len), Some(64));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_refused_by_name_of_its_field() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    let sound = run(&["config", "check"], &config);
+    assert!(sound.status.success(), "{sound:?}");
+    let unsound = configuration().replace("127.0.0.1:0", "nowhere");
+    std::fs::write(&config, unsound).expect("written");
+    for args in [&["config", "check"][..], &["serve"], &["audit"], &["key"]] {
+        let refused = run(args, &config);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains("listen: "), "{refused:?}");
+        assert!(refused.stdout.is_empty());
+    }
+    let missing = run(&["config", "check"], &home.path().join("none.toml"));
+    assert!(text(&missing.stderr).contains("none.toml"), "{missing:?}");
+}
+
+#[test]
+fn it_explains_itself() {
+    let help = program().arg("--help").output().expect("it runs");
+    for command in ["serve", "config", "audit", "key"] {
+        assert!(text(&help.stdout).contains(command), "{command}");
+    }
+    let neither = program().arg("audit").output().expect("it runs");
+    assert!(!neither.status.success());
+    let both = program()
+        .args(["audit", "--dir", "a", "--config", "b"])
+        .output()
+        .expect("it runs");
+    assert!(!both.status.success());
+}

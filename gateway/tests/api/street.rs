@@ -1,0 +1,502 @@
+//! A server, its clients, and a reader board.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gettone_channel::{
+    Ack, Bind, Chain, Direction, Ephemeral, Grant, Header, Hello, HelloFlags, Item, JournalEpoch,
+    MdbState, Nonce, PublicKey, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, StaticKey,
+    VendId, VmcId, open, reader_id, seal,
+};
+use gettone_gateway::{Config, ServeFault, serve};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub(crate) const OPERATOR: &str = "the first operator's key";
+pub(crate) const OTHER_OPERATOR: &str = "the second operator's key";
+pub(crate) const PLATFORM: &str = "the platform's key";
+
+/// What a client got back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) media_type: String,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.body
+    }
+
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.media_type, "application/problem+json");
+        for field in ["type", "title", "detail"] {
+            assert!(self.body[field].is_string(), "no {field}: {}", self.body);
+        }
+        assert_eq!(self.body["status"], status);
+        self.body
+    }
+}
+
+/// A server in this process, on a directory of its own.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    home: TempDir,
+    running: Option<Running>,
+    agent: ureq::Agent,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), ServeFault>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let mut server = Self {
+            address: ([127, 0, 0, 1], 0).into(),
+            home: tempfile::tempdir().expect("a directory"),
+            running: None,
+            agent: ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(60)))
+                .build()
+                .new_agent(),
+        };
+        server.resume();
+        server
+    }
+
+    pub(crate) fn state(&self) -> std::path::PathBuf {
+        self.home.path().join("state")
+    }
+
+    /// Starts again where it was stopped.
+    pub(crate) fn resume(&mut self) {
+        let config = Config::parse(&configuration(), self.home.path()).expect("sound");
+        let (stop, stopped) = oneshot::channel();
+        let (told, reached) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            actix_web::rt::System::new().block_on(serve(
+                config,
+                |address| told.send(address).expect("somebody listens"),
+                async {
+                    // A test that panicked dropped its end; that stops the server as well.
+                    let _ = stopped.await;
+                },
+            ))
+        });
+        self.address = reached.recv().expect("it listens");
+        self.running = Some(Running { stop, thread });
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let Running { stop, thread } = self.running.take().expect("it runs");
+        stop.send(()).expect("it waits");
+        thread.join().expect("no panic").expect("a clean end");
+    }
+
+    pub(crate) fn get(&self, path: &str, credential: &str) -> Reply {
+        let mut request = self.agent.get(self.url(path));
+        if !credential.is_empty() {
+            request = request.header("authorization", format!("Bearer {credential}"));
+        }
+        read(request.call().expect("an answer"))
+    }
+
+    pub(crate) fn post(&self, path: &str, credential: &str, body: &Value) -> Reply {
+        self.post_keyed(path, credential, "", body)
+    }
+
+    pub(crate) fn post_keyed(
+        &self,
+        path: &str,
+        credential: &str,
+        key: &str,
+        body: &Value,
+    ) -> Reply {
+        let mut request = self.agent.post(self.url(path));
+        if !credential.is_empty() {
+            request = request.header("authorization", format!("Bearer {credential}"));
+        }
+        if !key.is_empty() {
+            request = request.header("idempotency-key", key);
+        }
+        read(request.send_json(body).expect("an answer"))
+    }
+
+    pub(crate) fn post_bytes(&self, path: &str, media_type: &str, bytes: &[u8]) -> Reply {
+        let request = self
+            .agent
+            .post(self.url(path))
+            .header("content-type", media_type);
+        read(request.send(bytes).expect("an answer"))
+    }
+
+    /// Registers machine 3 with an espresso at 0.80 and a tea at 1.20, and enrols a board on it.
+    pub(crate) fn board(&self) -> Board {
+        self.post(
+            "/v1/machines",
+            OPERATOR,
+            &json!({"machine": 3, "currency": "EUR", "cap": "5.00", "vends_max": 3, "fee_basis_points": 100}),
+        )
+        .ok();
+        for (item, name, price) in [(11, "espresso", "0.80"), (12, "tea", "1.20")] {
+            self.post(
+                "/v1/machines/3/products",
+                OPERATOR,
+                &json!({"item": item, "name": name, "price": price}),
+            )
+            .ok();
+        }
+        self.enrol(Board::new(7), 3)
+    }
+
+    pub(crate) fn enrol(&self, mut board: Board, machine: u32) -> Board {
+        let enrolled = self
+            .post(
+                "/v1/readers",
+                OPERATOR,
+                &json!({
+                    "public_key": board.key.public().to_string(),
+                    "claim_code": claim_code(&board.key.public()),
+                    "machine": machine,
+                }),
+            )
+            .ok();
+        assert_eq!(enrolled["reader_id"], board.id());
+        assert_eq!(enrolled["operator"], 1);
+        let server = enrolled["server_public_key"].as_str().expect("a key");
+        board.server = Some(server.parse().expect("a key"));
+        board.server_epoch =
+            u16::try_from(enrolled["server_epoch"].as_u64().expect("an epoch")).expect("16 bits");
+        board
+    }
+
+    /// Opens the operator's wallet `number` with that much e-money on it.
+    pub(crate) fn customer(&self, number: u64, emoney: &str) -> Customer {
+        let opened = self
+            .post(
+                "/v1/wallets",
+                OPERATOR,
+                &json!({"wallet": number, "currency": "EUR"}),
+            )
+            .ok();
+        let customer = Customer {
+            wallet: opened["wallet"].as_u64().expect("a name"),
+            token: opened["token"].as_str().expect("a token").to_owned(),
+        };
+        if emoney != "0.00" {
+            let path = format!("/v1/wallets/{}/top-ups", customer.wallet);
+            self.post_keyed(&path, PLATFORM, "first", &json!({"amount": emoney}))
+                .ok();
+        }
+        customer
+    }
+
+    /// E-money, pending and owed.
+    #[track_caller]
+    pub(crate) fn balance(&self, customer: &Customer) -> [String; 3] {
+        let shown = self.get("/v1/app/wallet", &customer.token).ok();
+        ["emoney", "pending", "owed"].map(|field| shown[field].as_str().expect("text").to_owned())
+    }
+
+    pub(crate) fn relay(
+        &self,
+        token: &str,
+        link: Option<Bind>,
+        envelopes: &[impl AsRef<[u8]>],
+    ) -> Relayed {
+        let body = carried(link, envelopes);
+        Relayed::of(&self.post("/v1/app/relay", token, &body).ok())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+pub(crate) fn configuration() -> String {
+    let digest = |key: &str| hex(&Sha256::digest(key));
+    format!(
+        r#"
+        listen = "127.0.0.1:0"
+        state = "state"
+        [limits]
+        workers = 1
+        shards = 2
+        body_timeout_ms = 1000
+        head_timeout_ms = 1000
+        [platform]
+        api_key_sha256 = "{}"
+        [[operator]]
+        number = 1
+        name = "Caffè Uno"
+        api_key_sha256 = "{}"
+        [[operator]]
+        number = 2
+        name = "Bar Due"
+        api_key_sha256 = "{}"
+        "#,
+        digest(PLATFORM),
+        digest(OPERATOR),
+        digest(OTHER_OPERATOR),
+    )
+}
+
+pub(crate) fn carried(link: Option<Bind>, envelopes: &[impl AsRef<[u8]>]) -> Value {
+    let envelopes: Vec<String> = envelopes
+        .iter()
+        .map(|bytes| STANDARD.encode(bytes))
+        .collect();
+    json!({"envelopes": envelopes, "h": link.map(|link| link.to_string())})
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn claim_code(key: &PublicKey) -> String {
+    let digest = Sha256::new()
+        .chain_update(b"gettone claim v1")
+        .chain_update(key.as_bytes())
+        .finalize();
+    hex(&digest[..5])
+}
+
+/// Audits a stopped server's journal: how many records, when they balance.
+#[track_caller]
+pub(crate) fn audited(state: &Path) -> u64 {
+    let audited = gettone_gateway::audit(state).expect("a journal");
+    assert!(audited.is_balanced(), "{audited}");
+    audited.to_json()["records"].as_u64().expect("a number")
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
+    let media_type = response
+        .headers()
+        .get("content-type")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string().expect("text");
+    Reply {
+        status,
+        media_type,
+        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Customer {
+    pub(crate) wallet: u64,
+    pub(crate) token: String,
+}
+
+/// What a relay gave.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    pub(crate) envelopes: Vec<Vec<u8>>,
+    pub(crate) results: Vec<Value>,
+}
+
+impl Relayed {
+    pub(crate) fn of(body: &Value) -> Self {
+        let texts = body["envelopes"].as_array().expect("a list");
+        Self {
+            envelopes: texts
+                .iter()
+                .map(|text| {
+                    STANDARD
+                        .decode(text.as_str().expect("text"))
+                        .expect("base64")
+                })
+                .collect(),
+            results: body["results"].as_array().expect("a list").clone(),
+        }
+    }
+
+    /// What became of its only envelope, and why.
+    #[track_caller]
+    pub(crate) fn outcome(&self) -> (&str, &str) {
+        let [result] = &self.results[..] else {
+            panic!("not one result: {self:?}");
+        };
+        (
+            result["outcome"].as_str().expect("an outcome"),
+            result["reason"].as_str().unwrap_or_default(),
+        )
+    }
+}
+
+/// A reader board: its key, its journal, and nothing that decides.
+pub(crate) struct Board {
+    pub(crate) key: StaticKey,
+    pub(crate) server: Option<PublicKey>,
+    pub(crate) server_epoch: u16,
+    pub(crate) epoch: JournalEpoch,
+    pub(crate) boot: u32,
+    pub(crate) uptime_ms: u64,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) acked: u64,
+    made: u8,
+}
+
+impl Board {
+    pub(crate) fn new(seed: u8) -> Self {
+        Self {
+            key: StaticKey::from_bytes([seed; 32]),
+            server: None,
+            server_epoch: 0,
+            epoch: JournalEpoch::from_bytes([seed; 8]),
+            boot: 1,
+            uptime_ms: 0,
+            receipts: Vec::new(),
+            acked: 0,
+            made: 0,
+        }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        reader_id(&self.key.public()).to_string()
+    }
+
+    /// The next HELLO, over a link of its own.
+    pub(crate) fn hello(&mut self) -> Hello {
+        self.uptime_ms += 1_000;
+        self.made += 1;
+        let newest = self.receipts.len() as u64;
+        Hello {
+            journal_epoch: self.epoch,
+            boot: self.boot,
+            nonce: Nonce::from_bytes([self.made; 16]),
+            bind: Bind::from_bytes([self.made; 32]),
+            rseq_oldest: 1,
+            rseq_newest: newest,
+            acked: self.acked,
+            chain: self.chain(),
+            uptime_ms: self.uptime_ms,
+            utc_est: None,
+            utc_err_s: 0,
+            cfg: 0,
+            fw: 0,
+            mdb_state: MdbState::Enabled,
+            flags: HelloFlags::NONE,
+            currency: 978,
+            exponent: 2,
+            scale: 1,
+            max_price: u32::MAX,
+            vmc_level: 1,
+            vmc_id: VmcId::from_bytes([9; 8]),
+            step: 0,
+        }
+    }
+
+    /// Writes a receipt into the journal.
+    pub(crate) fn write(&mut self, grant: VendId, kind: ReceiptKind, item: u16, amount: u32) {
+        self.uptime_ms += 10;
+        self.receipts.push(Receipt {
+            rseq: self.receipts.len() as u64 + 1,
+            kind,
+            grant,
+            item,
+            amount,
+            boot: self.boot,
+            mono_ms: self.uptime_ms,
+            utc_est: None,
+            flags: ReceiptFlags::NONE,
+            ms: 500,
+            prev: self.chain(),
+        });
+    }
+
+    /// An envelope of all receipts from number `from` on, with their epoch.
+    pub(crate) fn outbox(&mut self, from: u64) -> Vec<u8> {
+        let mut items = vec![Item::Epoch(self.epoch)];
+        items.extend(
+            self.receipts
+                .iter()
+                .filter(|receipt| receipt.rseq >= from)
+                .cloned()
+                .map(Item::Receipt),
+        );
+        self.seal(&items)
+    }
+
+    pub(crate) fn seal(&mut self, items: &[Item]) -> Vec<u8> {
+        self.made += 1;
+        let header = Header {
+            direction: Direction::ToServer,
+            server_epoch: self.server_epoch,
+            reader_id: reader_id(&self.key.public()),
+            sequence: u64::from(self.made),
+        };
+        let server = self.server.expect("it is enrolled");
+        let ephemeral = Ephemeral::from_bytes([self.made; 32]);
+        seal(header, &self.key, &server, ephemeral, items).expect("it seals")
+    }
+
+    /// Opens the only answer of a relay.
+    #[track_caller]
+    pub(crate) fn answer(&self, relayed: &Relayed) -> Answer {
+        let [envelope] = &relayed.envelopes[..] else {
+            panic!("not one answer: {relayed:?}");
+        };
+        let server = self.server.expect("it is enrolled");
+        let (header, items) = open(envelope, &self.key, &server).expect("it opens");
+        assert_eq!(header.direction, Direction::ToReader);
+        assert_eq!(header.reader_id, reader_id(&self.key.public()));
+        let mut answer = Answer::default();
+        for item in items {
+            match item {
+                Item::Ack(ack) => answer.ack = Some(ack),
+                Item::Grant(grant) => answer.grant = Some(grant),
+                Item::Refuse { nonce, reason } => answer.refuse = Some((nonce, reason)),
+                Item::Resend(resend) => answer.resend = Some(resend.from),
+                Item::Time(time) => answer.time = time.utc.map(|utc| (time.nonce, utc.unix_ms())),
+                other @ (Item::Hello(_)
+                | Item::Receipt(_)
+                | Item::KeyUpdate(_)
+                | Item::Epoch(_)
+                | Item::TokenKey(_)
+                | Item::Counters(_)
+                | Item::Audit(_)
+                | Item::Config(_)
+                | Item::ServerKey(_)
+                | Item::Lock(_)
+                | Item::Call(_)
+                | Item::KeyAck(_)
+                | Item::AuditAck(_)) => panic!("{other:?}"),
+            }
+        }
+        answer
+    }
+
+    fn chain(&self) -> Chain {
+        self.receipts
+            .last()
+            .map_or(Chain::first(self.epoch), Chain::of)
+    }
+}
+
+/// What the server told a board.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) ack: Option<Ack>,
+    pub(crate) grant: Option<Grant>,
+    pub(crate) refuse: Option<(Nonce, RefuseReason)>,
+    pub(crate) resend: Option<u64>,
+    pub(crate) time: Option<(Nonce, u64)>,
+}
