@@ -1,10 +1,11 @@
 //! The hub: it hands the news to the board and follows what the board asks for. It decides nothing.
 
 use crate::bus::Command;
-use crate::config::{Config, Server};
+use crate::config::Config;
 use crate::identity::Identity;
 use crate::news::{LinkNumber, News, Standing};
 use crate::radio::{Order, Report};
+use crate::servers::Servers;
 use crate::uptime::Uptime;
 use crate::wire::{ReaderFacts, Telling, answer_in, greeting_out, receipts_out, status_out};
 use gettone_channel as channel;
@@ -26,6 +27,7 @@ pub(crate) struct Hub {
     pub(crate) boot: u32,
     pub(crate) epoch: JournalEpoch,
     pub(crate) identity: Identity,
+    pub(crate) servers: Servers,
     pub(crate) config: Config,
     pub(crate) standing: Standing,
     pub(crate) link: Option<LinkNumber>,
@@ -133,7 +135,16 @@ impl Hub {
         match message {
             LinkMessage::Envelope(envelope) => match self.open(&envelope) {
                 Ok(items) => {
-                    let answers = items.iter().filter_map(answer_in).collect();
+                    let mut answers = Vec::new();
+                    for item in &items {
+                        match (answer_in(item), item) {
+                            (Some(answer), _) => answers.push(answer),
+                            (None, channel::Item::ServerKey(told)) => self.server_key(told),
+                            (None, other) => {
+                                tracing::info!(kind = other.kind(), "an item of a later day");
+                            }
+                        }
+                    }
                     let fresh = fresh()?;
                     self.tell(Input::Answered { answers, fresh })
                 }
@@ -152,19 +163,22 @@ impl Hub {
         }
     }
 
+    fn server_key(&mut self, told: &channel::ServerKey) {
+        match self.servers.take(told) {
+            Ok(true) => tracing::info!(epoch = told.epoch, "the server's keys have changed"),
+            Ok(false) => {}
+            Err(fault) => tracing::error!(%fault, "the server's key cannot be stored"),
+        }
+    }
+
     fn open(&self, envelope: &[u8]) -> Result<Vec<channel::Item>, RefusedEnvelope> {
         let header = channel::header(envelope)?;
         let is_ours = header.direction == Direction::ToReader
             && header.reader_id == self.identity.reader_id();
-        let server = self.server(header.server_epoch).filter(|_| is_ours);
+        let server = self.servers.of(header.server_epoch).filter(|_| is_ours);
         let server = server.ok_or(RefusedEnvelope::Foreign)?;
         let (_, items) = channel::open(envelope, self.identity.key(), &server.key)?;
         Ok(items)
-    }
-
-    fn server(&self, epoch: u16) -> Option<&Server> {
-        let mut servers = self.config.servers.iter();
-        servers.find(|server| server.epoch == epoch)
     }
 
     fn tell(&mut self, input: Input) -> Result<(), HubFault> {
@@ -248,7 +262,7 @@ impl Hub {
     }
 
     fn send_envelope(&mut self, items: &[channel::Item]) -> Result<(), HubFault> {
-        let Some(server) = self.config.servers.first() else {
+        let Some(server) = self.servers.active() else {
             return Ok(());
         };
         self.sequence = self.sequence.saturating_add(1);

@@ -113,7 +113,7 @@ fn lock(place: &Path) -> Result<File, IdentityFault> {
     Ok(file)
 }
 
-fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, IdentityFault> {
+pub(crate) fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, IdentityFault> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(len_max).read_to_end(&mut bytes))
@@ -121,7 +121,8 @@ fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, IdentityFault> {
     Ok(bytes)
 }
 
-fn replace(place: &Path, name: &str, bytes: &[u8]) -> Result<(), IdentityFault> {
+/// Puts a small file in place of the one before, on flash, or leaves the one before.
+pub(crate) fn replace(place: &Path, name: &str, bytes: &[u8]) -> Result<(), IdentityFault> {
     let path = place.join(name);
     let new = place.join(format!("{name}.new"));
     let write = || -> io::Result<()> {

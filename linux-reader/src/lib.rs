@@ -20,6 +20,7 @@ mod news;
 mod page;
 mod program;
 mod radio;
+mod servers;
 mod trace;
 mod uptime;
 mod wire;

@@ -7,6 +7,7 @@ use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
 use crate::news::{News, Standing};
 use crate::page::ResultPage;
+use crate::servers::Servers;
 use crate::uptime::Uptime;
 use crate::wire::chain_of;
 use crate::{light, radio};
@@ -33,11 +34,9 @@ const COMMANDS_MAX: usize = 256;
 /// # Errors
 /// When a part cannot start, or cannot go on.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
-    if config.servers.is_empty() {
-        return Err(RunFault::NoServer);
-    }
     let uptime = Uptime::begin();
     let identity = Identity::open(&config.state)?;
+    let servers = Servers::open(&config.state, &config.servers)?.ok_or(RunFault::NoServer)?;
     let page = config.state.join("result");
     let ending = open_page(&page)?.read().map_err(page_fault(&page))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
@@ -106,6 +105,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         boot,
         epoch,
         identity,
+        servers,
         config,
         standing: Standing::default(),
         link: None,

@@ -51,6 +51,7 @@ impl Street {
         let identity =
             gettone_reader::Identity::open(&place.path().join("state")).expect("a new identity");
         let server = Server::new(identity.public());
+        drop(identity);
         Self {
             place,
             reader: None,
@@ -120,7 +121,7 @@ impl Street {
         let _ = sensor.write_all(text.as_bytes());
     }
 
-    fn config(&self, more: &str) -> String {
+    pub(crate) fn config(&self, more: &str) -> String {
         let show = |path: &Path| path.display().to_string();
         format!(
             r#"
