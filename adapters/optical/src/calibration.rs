@@ -1,5 +1,7 @@
 //! From counts to the colour cube: one offset and one column per primary.
 
+use crate::colour::Colour;
+
 /// Counts of one row, red, green, blue.
 pub(crate) type Counts = [f32; 3];
 
@@ -59,6 +61,65 @@ impl Calibration {
         ];
         self.inverse
             .map(|row| row[0] * above[0] + row[1] * above[1] + row[2] * above[2])
+    }
+}
+
+/// Sums from which a calibration is fitted to rows of known colours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fit {
+    /// Products of the unknowns' factors: one for black, then red, green, blue.
+    normal: [[f32; 4]; 4],
+    counts: [Counts; 4],
+}
+
+impl Fit {
+    /// Adds a row that showed a colour.
+    pub(crate) fn add(&mut self, colour: Colour, counts: Counts) {
+        let bits = colour.bits();
+        let factors = [
+            1.0,
+            f32::from(bits >> 2 & 1),
+            f32::from(bits >> 1 & 1),
+            f32::from(bits & 1),
+        ];
+        for (a, factor) in factors.iter().enumerate() {
+            for (b, other) in factors.iter().enumerate() {
+                self.normal[a][b] += factor * other;
+            }
+            for (channel, count) in counts.iter().enumerate() {
+                self.counts[a][channel] += factor * count;
+            }
+        }
+    }
+
+    /// Returns the calibration with the least squares, when the rows tell all four unknowns.
+    pub(crate) fn solve(&self) -> Option<Calibration> {
+        let (mut normal, mut counts) = (self.normal, self.counts);
+        // Gauss-Jordan without exchange: the products are symmetric and positive when they can be solved.
+        for pivot in 0..4 {
+            let scale = normal[pivot][pivot];
+            if scale < 1.0 {
+                return None;
+            }
+            for value in &mut normal[pivot] {
+                *value /= scale;
+            }
+            for value in &mut counts[pivot] {
+                *value /= scale;
+            }
+            let (pivot_normal, pivot_counts) = (normal[pivot], counts[pivot]);
+            for row in (0..4).filter(|row| *row != pivot) {
+                let factor = normal[row][pivot];
+                for (value, above) in normal[row].iter_mut().zip(pivot_normal) {
+                    *value -= factor * above;
+                }
+                for (value, above) in counts[row].iter_mut().zip(pivot_counts) {
+                    *value -= factor * above;
+                }
+            }
+        }
+        let [black, red, green, blue] = counts;
+        Calibration::new(black, red, green, blue)
     }
 }
 

@@ -5,6 +5,8 @@ mod code;
 mod colour;
 pub mod csv;
 mod decoder;
+mod feed;
+mod line;
 mod payload;
 mod preamble;
 mod progress;

@@ -4,15 +4,18 @@ use crate::calibration::{Calibration, Counts};
 use crate::code::{PREAMBLE, SYMBOL_MAX_US, SYMBOL_MIN_US};
 use crate::ring::Ring;
 
-/// Symbol lengths tried, each six per cent above the one before.
-const PERIODS: usize = 32;
+/// From one symbol length that is tried to the next.
 const PERIOD_STEP: f32 = 1.06;
+/// Lengths within this share of each other are guesses of one.
+const NEAR: f32 = 0.25;
 /// Share of a symbol, at its end, where the light has settled.
 const SETTLED_SHARE: f32 = 0.45;
 /// Least white swing of every channel, in counts.
 pub(crate) const SWING_MIN: f32 = 6.0;
 /// Greatest misfit of a preamble, as a mean square share of the white swing.
 const MISFIT_MAX: f32 = 0.06;
+/// Added to the misfit of a preamble in which one colour stayed twice as long: that is rare.
+const STAYED_MISFIT: f32 = 0.02;
 
 /// A preamble that has been seen.
 #[derive(Debug, Clone, Copy)]
@@ -25,42 +28,102 @@ pub(crate) struct Preamble {
     pub(crate) last_row: u64,
 }
 
-/// Looks for a preamble that ends with the newest row.
-pub(crate) fn ending_now(ring: &Ring, spacing_us: f32) -> Option<Preamble> {
-    let mut best: Option<Preamble> = None;
-    let mut period_us = SYMBOL_MIN_US as f32;
-    for _ in 0..PERIODS {
-        if period_us > SYMBOL_MAX_US as f32 * PERIOD_STEP {
-            break;
+/// The search through the newest rows, one by one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Search {
+    best: Option<Preamble>,
+    /// Every length that fits, weighted by how well: the best one alone is a matter of luck.
+    weight: f32,
+    weighted_period_us: f32,
+}
+
+impl Search {
+    /// Looks for a preamble that ends with the newest row.
+    ///
+    /// Returns the best of neighbouring places, once the next symbol has passed.
+    pub(crate) fn look(&mut self, ring: &Ring, spacing_us: f32) -> Option<Preamble> {
+        let mut period_us = SYMBOL_MIN_US as f32;
+        while period_us < PERIOD_STEP * SYMBOL_MAX_US as f32 {
+            // Long symbols need no fresh look at every row: the settled part moves by less than a tenth.
+            let stride = ((period_us * 0.1 / spacing_us) as u64).max(1);
+            if ring.next().is_multiple_of(stride)
+                && let Some(found) = with_period(ring, spacing_us, period_us)
+            {
+                self.weigh(&found, stride as f32);
+            }
+            period_us *= PERIOD_STEP;
         }
-        // Long symbols need no fresh look at every row: the settled part moves by less than a tenth.
-        let stride = ((period_us * 0.1 / spacing_us) as u64).max(1);
-        if ring.next().is_multiple_of(stride)
-            && let Some(found) = with_period(ring, spacing_us, period_us)
-            && best.is_none_or(|best| found.misfit < best.misfit)
+        let best = self.best?;
+        let rows = ring.next() - 1 - best.last_row;
+        if (rows as f32) * spacing_us < best.period_us * 1.5 {
+            return None;
+        }
+        let period_us = self.weighted_period_us / self.weight;
+        *self = Self::default();
+        Some(Preamble { period_us, ..best })
+    }
+
+    fn weigh(&mut self, found: &Preamble, rows: f32) {
+        if let Some(best) = self.best
+            && (found.period_us / best.period_us - 1.0).abs() > NEAR
         {
-            best = Some(found);
+            if found.misfit >= best.misfit {
+                return;
+            }
+            *self = Self::default();
         }
-        period_us *= PERIOD_STEP;
+        let weight = rows / (found.misfit + MISFIT_MAX / 4.0).powi(2);
+        self.weight += weight;
+        self.weighted_period_us += weight * found.period_us;
+        if self.best.is_none_or(|best| found.misfit < best.misfit) {
+            self.best = Some(*found);
+        }
+    }
+}
+
+fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble> {
+    // By how many symbol lengths ago it ended; looked at only when needed.
+    let mut seen: [Option<Option<Settled>>; PREAMBLE.len() + 1] = [None; PREAMBLE.len() + 1];
+    let mut symbol =
+        |back: usize| *seen[back].get_or_insert_with(|| settled(ring, spacing_us, period_us, back));
+    let mut best: Option<Preamble> = None;
+    // A display may miss one refresh: what it showed then stays for one length more.
+    for stayed in 0..PREAMBLE.len() {
+        let back = |place: usize| PREAMBLE.len() - 1 - place + usize::from(place < stayed);
+        let Some((mut found, swing)) = judge(|place| symbol(back(place)), period_us) else {
+            continue;
+        };
+        if stayed > 0 {
+            let (Some(stays), Some(shown)) = (symbol(back(stayed) + 1), symbol(back(stayed)))
+            else {
+                continue;
+            };
+            found.misfit += STAYED_MISFIT + share(difference(stays.mean, shown.mean), swing);
+            if found.misfit > MISFIT_MAX {
+                continue;
+            }
+        }
+        if best.is_none_or(|best| found.misfit < best.misfit) {
+            best = Some(Preamble {
+                last_row: ring.next() - 1,
+                ..found
+            });
+        }
     }
     best
 }
 
-fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble> {
-    let symbol = |place: usize| settled(ring, spacing_us, period_us, PREAMBLE.len() - 1 - place);
+fn judge(
+    mut symbol: impl FnMut(usize) -> Option<Settled>,
+    period_us: f32,
+) -> Option<(Preamble, Counts)> {
     let (black, white) = (symbol(0)?, symbol(1)?);
     let swing = [0, 1, 2].map(|channel| white.mean[channel] - black.mean[channel]);
     if swing.iter().any(|swing| *swing < SWING_MIN) {
         return None;
     }
-    let share = |counts: Counts| -> f32 {
-        (0..3)
-            .map(|channel| (counts[channel] / swing[channel]).powi(2))
-            .sum::<f32>()
-            / 3.0
-    };
     let black_again = symbol(2)?;
-    let repeat = share(difference(black_again.mean, black.mean));
+    let repeat = share(difference(black_again.mean, black.mean), swing);
     if repeat > MISFIT_MAX {
         return None;
     }
@@ -81,19 +144,28 @@ fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble>
         primaries[2],
     ]
     .iter()
-    .map(|symbol| share(symbol.deviation))
+    .map(|symbol| share(symbol.deviation, swing))
     .sum::<f32>()
         / PREAMBLE.len() as f32;
-    let misfit = repeat + share(sum_off);
+    let misfit = repeat + share(sum_off, swing);
     if misfit > MISFIT_MAX {
         return None;
     }
-    Some(Preamble {
+    let preamble = Preamble {
         calibration: Calibration::new(black_mean, columns[0], columns[1], columns[2])?,
         period_us,
         misfit: misfit + unrest,
-        last_row: ring.next() - 1,
-    })
+        last_row: 0,
+    };
+    Some((preamble, swing))
+}
+
+/// Returns the mean square of counts as a share of the white swing.
+fn share(counts: Counts, swing: Counts) -> f32 {
+    (0..3)
+        .map(|channel| (counts[channel] / swing[channel]).powi(2))
+        .sum::<f32>()
+        / 3.0
 }
 
 #[derive(Clone, Copy)]

@@ -1,5 +1,8 @@
-//! From traced slots to a payload: anchors, symbols, bytes, repair.
+//! From traced slots to a payload: symbols, anchors, bytes, repair.
 
+use std::ops::Range;
+
+use crate::calibration::Calibration;
 use crate::code::{LOOP_SYMBOLS, PREAMBLE};
 use crate::colour::Colour;
 use crate::payload::Payload;
@@ -12,6 +15,12 @@ use crate::words::{Erased, Words};
 const SLOTS_MAX: usize = 320;
 /// Parity bytes a repair may spend; the others keep refusing false words.
 const SPENT_MAX: usize = 6;
+/// Parity bytes a repair may spend when it is one of hundreds of guesses.
+const SPENT_GUESSING_MAX: usize = 4;
+/// Known bytes from which a repair is tried.
+pub(crate) const REPAIRABLE_BYTES: usize = WORD_BYTES - SPENT_MAX;
+/// Preambles around which a lost or extra symbol is searched.
+const ANCHORS_MAX: usize = 4;
 
 /// How a phone that missed a refresh goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +31,50 @@ enum Sender {
     Skips,
 }
 
-#[derive(Clone, Copy)]
-struct Symbol {
-    colour: Colour,
-    evidence: Option<[f32; 8]>,
+/// How hard an attempt tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Every symbol is taken to be in its place.
+    Plain,
+    /// Also tries that one symbol was lost or seen twice, at every place.
+    Guessing,
 }
 
 /// What one attempt found.
 pub(crate) enum Attempt {
     /// A payload that passed its check.
     Payload(Payload),
-    /// Not yet: this many bytes of the word are known.
-    Partial { bytes: usize },
+    /// Not yet.
+    Partial {
+        /// How many bytes of the word are known.
+        bytes: usize,
+        /// What the light so far says about the colours.
+        calibration: Calibration,
+    },
+}
+
+#[derive(Clone, Copy)]
+struct Symbol {
+    colour: Colour,
+    /// Cost of each colour; none when the slot covers a symbol that was not shown.
+    evidence: Option<[f32; 8]>,
+}
+
+/// A colour, and how much worse the next best one is.
+#[derive(Clone, Copy)]
+struct Decision {
+    colour: Colour,
+    margin: f32,
+}
+
+type Evidence = [Option<[f32; 8]>; DATA_SYMBOLS];
+type Decisions = [Option<Decision>; DATA_SYMBOLS];
+
+/// Which way one symbol is out of place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slip {
+    Lost,
+    Extra,
 }
 
 /// Working memory of an attempt, and the word tables.
@@ -41,6 +82,8 @@ pub(crate) struct Reading {
     words: Words,
     slots: Vec<Slot>,
     symbols: Vec<Symbol>,
+    /// What each symbol says by itself.
+    decided: Vec<Option<Decision>>,
 }
 
 impl Reading {
@@ -54,33 +97,43 @@ impl Reading {
             words: Words::new(),
             slots: vec![slot; SLOTS_MAX],
             symbols: Vec::with_capacity(SLOTS_MAX),
+            decided: Vec::with_capacity(SLOTS_MAX),
         }
     }
 
     /// Tries to read a payload from everything traced so far.
-    pub(crate) fn attempt(&mut self, trellis: &Trellis, ring: &Ring) -> Attempt {
+    pub(crate) fn attempt(&mut self, trellis: &Trellis, ring: &Ring, effort: Effort) -> Attempt {
         let written = trellis.trace(ring, &mut self.slots);
+        let calibration = trellis.refit(ring, &self.slots[..written]);
         let mut bytes = 0;
         for sender in [Sender::Counts, Sender::Skips] {
-            let stayed = self.gather(trellis, ring, written, sender);
-            match self.read() {
-                Attempt::Payload(payload) => return Attempt::Payload(payload),
-                Attempt::Partial { bytes: known } => bytes = bytes.max(known),
+            let stayed = self.gather(trellis, ring, &calibration, written, sender);
+            match self.read(effort) {
+                Ok(payload) => return Attempt::Payload(payload),
+                Err(known) => bytes = bytes.max(known),
             }
+            // Without a colour that stayed both senders look alike.
             if !stayed {
                 break;
             }
         }
-        Attempt::Partial { bytes }
+        Attempt::Partial { bytes, calibration }
     }
 
     /// Turns slots, newest first, into symbols, oldest first; returns whether any colour stayed.
-    fn gather(&mut self, trellis: &Trellis, ring: &Ring, written: usize, sender: Sender) -> bool {
+    fn gather(
+        &mut self,
+        trellis: &Trellis,
+        ring: &Ring,
+        calibration: &Calibration,
+        written: usize,
+        sender: Sender,
+    ) -> bool {
         self.symbols.clear();
         let mut any_stayed = false;
         // The newest slot is still being shown.
         for slot in self.slots[..written].iter().skip(1).rev() {
-            let evidence = trellis.evidence(ring, slot);
+            let evidence = trellis.evidence(ring, calibration, slot);
             let stayed = self
                 .symbols
                 .last()
@@ -88,60 +141,132 @@ impl Reading {
             any_stayed |= stayed;
             match (sender, stayed) {
                 (Sender::Counts, true) => {
-                    if let Some(Symbol {
-                        evidence: Some(sum),
-                        ..
-                    }) = self.symbols.last_mut()
-                    {
-                        for (sum, more) in sum.iter_mut().zip(evidence) {
-                            *sum += more;
-                        }
+                    if let Some(last) = self.symbols.last_mut() {
+                        sum(&mut last.evidence, &evidence);
                     }
                 }
                 (Sender::Skips, true) => self.symbols.push(Symbol {
                     colour: slot.colour,
                     evidence: None,
                 }),
-                (Sender::Counts | Sender::Skips, false) => {
-                    self.symbols.push(Symbol {
-                        colour: slot.colour,
-                        evidence: Some(evidence),
-                    });
-                }
+                (Sender::Counts | Sender::Skips, false) => self.symbols.push(Symbol {
+                    colour: slot.colour,
+                    evidence: Some(evidence),
+                }),
             }
         }
+        self.decided.clear();
+        self.decided.extend(
+            self.symbols
+                .iter()
+                .map(|symbol| symbol.evidence.as_ref().map(decide)),
+        );
         any_stayed
     }
 
-    fn read(&mut self) -> Attempt {
-        let mut table: [Option<[f32; 8]>; DATA_SYMBOLS] = [None; DATA_SYMBOLS];
-        let count = self.symbols.len();
-        let mut anchored = false;
+    /// Returns the payload, or how many bytes of the word are known.
+    fn read(&mut self, effort: Effort) -> Result<Payload, usize> {
+        let decisions = self.all_loops();
+        let known = match self.solve(&decisions, SPENT_MAX) {
+            Ok(payload) => return Ok(payload),
+            Err(known) => known,
+        };
+        if effort == Effort::Guessing
+            && let Some(payload) = self.with_one_slip()
+        {
+            return Ok(payload);
+        }
+        Err(known)
+    }
+
+    /// Adds up what all loops say about each symbol.
+    fn all_loops(&self) -> Decisions {
+        let mut evidence: Evidence = [None; DATA_SYMBOLS];
         let mut anchor = self.next_anchor(0);
-        let mut from = 0;
+        // Before the first preamble, places are counted back from it.
+        for (back, symbol) in self.symbols[..anchor.unwrap_or(0)].iter().rev().enumerate() {
+            add(
+                &mut evidence,
+                LOOP_SYMBOLS - 1 - back % LOOP_SYMBOLS,
+                symbol,
+            );
+        }
         while let Some(begin) = anchor {
-            anchored = true;
             let end = begin + PREAMBLE.len();
-            if from == 0 {
-                // Before the first preamble: count back from it.
-                for (back, symbol) in self.symbols[..begin].iter().rev().enumerate() {
-                    add(&mut table, LOOP_SYMBOLS - 1 - back % LOOP_SYMBOLS, symbol);
-                }
-            }
             anchor = self.next_anchor(end);
-            let until = anchor.unwrap_or(count);
-            let whole = anchor.is_none_or(|next| next - begin == LOOP_SYMBOLS);
-            if whole {
+            // A loop of another length has lost or won a symbol somewhere: its places are not known.
+            if anchor.is_none_or(|next| next - begin == LOOP_SYMBOLS) {
+                let until = anchor.unwrap_or(self.symbols.len());
                 for (place, symbol) in self.symbols[end..until].iter().enumerate() {
-                    add(&mut table, (PREAMBLE.len() + place) % LOOP_SYMBOLS, symbol);
+                    add(
+                        &mut evidence,
+                        (PREAMBLE.len() + place) % LOOP_SYMBOLS,
+                        symbol,
+                    );
                 }
             }
-            from = end;
         }
-        if !anchored {
-            return Attempt::Partial { bytes: 0 };
+        evidence.map(|evidence| evidence.as_ref().map(decide))
+    }
+
+    /// Tries every place for one lost or extra symbol, on either side of the newest preambles.
+    fn with_one_slip(&mut self) -> Option<Payload> {
+        let mut anchors = [0; ANCHORS_MAX];
+        let mut count = 0;
+        let mut anchor = self.next_anchor(0);
+        while let Some(begin) = anchor {
+            anchors.rotate_right(1);
+            anchors[0] = begin;
+            count = (count + 1).min(ANCHORS_MAX);
+            anchor = self.next_anchor(begin + PREAMBLE.len());
         }
-        self.solve(&table)
+        for begin in anchors.into_iter().take(count) {
+            let end = begin + PREAMBLE.len();
+            let head = begin.saturating_sub(DATA_SYMBOLS + 2)..begin;
+            let tail = end..(end + DATA_SYMBOLS + 2).min(self.symbols.len());
+            for slip in [Slip::Lost, Slip::Extra] {
+                for cut in 0..head.len() {
+                    let mut decisions: Decisions = [None; DATA_SYMBOLS];
+                    self.place_back(&mut decisions, head.clone(), Some((slip, cut)));
+                    self.place_on(&mut decisions, tail.clone(), None);
+                    if let Ok(payload) = self.solve(&decisions, SPENT_GUESSING_MAX) {
+                        return Some(payload);
+                    }
+                }
+                for cut in 0..tail.len() {
+                    let mut decisions: Decisions = [None; DATA_SYMBOLS];
+                    self.place_on(&mut decisions, tail.clone(), Some((slip, cut)));
+                    self.place_back(&mut decisions, head.clone(), None);
+                    if let Ok(payload) = self.solve(&decisions, SPENT_GUESSING_MAX) {
+                        return Some(payload);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Places symbols that follow a preamble.
+    fn place_on(&self, decisions: &mut Decisions, tail: Range<usize>, slip: Option<(Slip, usize)>) {
+        for (step, decision) in self.decided[tail].iter().enumerate() {
+            if let Some(place) = slipped(step, slip) {
+                put(decisions, Some(place), *decision);
+            }
+        }
+    }
+
+    /// Places symbols that lead to a preamble; the last of them is the guard.
+    fn place_back(
+        &self,
+        decisions: &mut Decisions,
+        head: Range<usize>,
+        slip: Option<(Slip, usize)>,
+    ) {
+        for (step, decision) in self.decided[head].iter().rev().enumerate() {
+            if let Some(back) = slipped(step, slip) {
+                put(decisions, DATA_SYMBOLS.checked_sub(back), *decision);
+            }
+        }
     }
 
     fn next_anchor(&self, from: usize) -> Option<usize> {
@@ -157,74 +282,100 @@ impl Reading {
             .map(|place| from + place)
     }
 
-    fn solve(&mut self, table: &[Option<[f32; 8]>; DATA_SYMBOLS]) -> Attempt {
-        let mut word: Word = [0; WORD_BYTES];
-        let mut erased = Erased::default();
-        let mut doubt = [0.0_f32; WORD_BYTES];
-        // The data begin after the blue of the preamble, which is beyond doubt.
-        let mut last = Some((Colour::BLUE, f32::INFINITY));
-        for place in 0..WORD_BYTES {
-            let mut changes = [Some(0_u8); SYMBOLS_PER_BYTE];
-            let mut margin = last.map_or(0.0, |(_, margin)| margin);
-            for (step, change) in changes.iter_mut().enumerate() {
-                let here = table[place * SYMBOLS_PER_BYTE + step].as_ref().map(decide);
-                *change = match (last, here) {
-                    (Some((before, _)), Some((colour, _))) => Some(colour.change_from(before)),
-                    _ => None,
-                };
-                margin = margin.min(here.map_or(0.0, |(_, margin)| margin));
-                last = here;
-            }
-            let value = match changes {
-                [Some(high), Some(middle), Some(low)] => symbols::byte([high, middle, low]),
-                _ => None,
-            };
-            match value {
-                Some(value) => {
-                    word[place] = value;
-                    doubt[place] = margin;
-                }
-                None => erased.insert(place),
-            }
-        }
+    /// Returns the payload, or how many bytes of the word are known.
+    fn solve(&mut self, decisions: &Decisions, spent_max: usize) -> Result<Payload, usize> {
+        let (word, mut erased, doubt) = word_of(decisions);
         let known = WORD_BYTES - erased.count();
         // Erase nothing more at first, then the bytes in most doubt.
-        loop {
-            if erased.count() > SPENT_MAX {
-                return Attempt::Partial { bytes: known };
-            }
-            if let Some(checked) = self.words.repair(&word, erased, SPENT_MAX)
+        while erased.count() <= spent_max {
+            if let Some(checked) = self.words.repair(&word, erased, spent_max)
                 && let Some(payload) = Payload::from_checked(&checked)
             {
-                return Attempt::Payload(payload);
+                return Ok(payload);
             }
             let weakest = (0..WORD_BYTES)
                 .filter(|place| !erased.contains(*place))
                 .min_by(|a, b| doubt[*a].total_cmp(&doubt[*b]));
             match weakest {
                 Some(place) => erased.insert(place),
-                None => return Attempt::Partial { bytes: known },
+                None => break,
             }
         }
+        Err(known)
+    }
+}
+
+/// Returns the bytes that the decided colours carry, those they do not, and how sure each one is.
+fn word_of(decisions: &Decisions) -> (Word, Erased, [f32; WORD_BYTES]) {
+    let mut word: Word = [0; WORD_BYTES];
+    let mut erased = Erased::default();
+    let mut margins = [0.0_f32; WORD_BYTES];
+    // The data begin after the blue of the preamble, which is beyond doubt.
+    let mut last = Some(Decision {
+        colour: Colour::BLUE,
+        margin: f32::INFINITY,
+    });
+    for place in 0..WORD_BYTES {
+        let mut changes = [0; SYMBOLS_PER_BYTE];
+        let mut margin = last.map_or(0.0, |last| last.margin);
+        for (step, change) in changes.iter_mut().enumerate() {
+            let here = decisions[place * SYMBOLS_PER_BYTE + step];
+            // A change of 0 carries no byte.
+            *change = match (last, here) {
+                (Some(last), Some(here)) => here.colour.change_from(last.colour),
+                (None, _) | (_, None) => 0,
+            };
+            margin = margin.min(here.map_or(0.0, |here| here.margin));
+            last = here;
+        }
+        margins[place] = margin;
+        match symbols::byte(changes) {
+            Some(value) => word[place] = value,
+            None => erased.insert(place),
+        }
+    }
+    (word, erased, margins)
+}
+
+/// Returns where a step falls when one symbol before it is out of place; none for the extra symbol itself.
+fn slipped(step: usize, slip: Option<(Slip, usize)>) -> Option<usize> {
+    match slip {
+        Some((Slip::Lost, cut)) if step >= cut => Some(step + 1),
+        Some((Slip::Extra, cut)) if step == cut => None,
+        Some((Slip::Extra, cut)) if step > cut => Some(step - 1),
+        Some(_) | None => Some(step),
+    }
+}
+
+/// Puts a decision at a place that is still free.
+fn put(decisions: &mut Decisions, place: Option<usize>, decision: Option<Decision>) {
+    if let Some(entry) = place.and_then(|place| decisions.get_mut(place)) {
+        *entry = entry.or(decision);
     }
 }
 
 /// Adds what a symbol says at its place in the loop; preamble and guard carry nothing.
-fn add(table: &mut [Option<[f32; 8]>; DATA_SYMBOLS], place: usize, symbol: &Symbol) {
+fn add(evidence: &mut Evidence, place: usize, symbol: &Symbol) {
     let entry = place
         .checked_sub(PREAMBLE.len())
-        .and_then(|place| table.get_mut(place));
-    let (Some(entry), Some(evidence)) = (entry, symbol.evidence) else {
-        return;
-    };
-    let sum = entry.get_or_insert([0.0; 8]);
-    for (sum, more) in sum.iter_mut().zip(evidence) {
-        *sum += more;
+        .and_then(|place| evidence.get_mut(place));
+    if let (Some(entry), Some(more)) = (entry, &symbol.evidence) {
+        match entry {
+            Some(_) => sum(entry, more),
+            None => *entry = Some(*more),
+        }
     }
 }
 
-/// Returns the cheapest colour and how far the next one is.
-fn decide(evidence: &[f32; 8]) -> (Colour, f32) {
+fn sum(evidence: &mut Option<[f32; 8]>, more: &[f32; 8]) {
+    if let Some(evidence) = evidence {
+        for (cost, more) in evidence.iter_mut().zip(more) {
+            *cost += more;
+        }
+    }
+}
+
+fn decide(evidence: &[f32; 8]) -> Decision {
     let (mut least, mut second) = ((f32::INFINITY, Colour::BLACK), f32::INFINITY);
     for colour in Colour::ALL {
         let cost = evidence[usize::from(colour.bits())];
@@ -235,5 +386,8 @@ fn decide(evidence: &[f32; 8]) -> (Colour, f32) {
             second = cost;
         }
     }
-    (least.1, second - least.0)
+    Decision {
+        colour: least.1,
+        margin: second - least.0,
+    }
 }

@@ -1,6 +1,6 @@
 //! The most likely sequence of shown colours: one slot per symbol length, found by dynamic programming.
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Fit};
 use crate::colour::Colour;
 use crate::ring::{RING_ROWS, Ring, Row, slot};
 
@@ -10,14 +10,23 @@ const SPAN_ROWS: usize = 64;
 const SLOT_MIN: f32 = 0.62;
 /// Longest slot: a symbol of two frames that lasted three.
 const SLOT_MAX: f32 = 1.6;
-/// Deviation of a slot's length: rows come every fifth of a symbol.
-const LENGTH_DEVIATION: f32 = 0.14;
+/// Deviation of a slot's end from the display's clock, as a share of a symbol, before rows are counted in.
+const CLOCK_DEVIATION: f32 = 0.06;
+/// Cost of an end that is off the clock: a display that missed part of a symbol starts a new count.
+const JUMP_COST: f32 = 9.0;
+/// Share of an end's error by which the clock is moved, and the length of a symbol changed.
+const PHASE_GAIN: f32 = 0.25;
+const LENGTH_GAIN: f32 = 0.03;
+/// Furthest a tracked length may go from the first one, as a share.
+const LENGTH_DRIFT_MAX: f32 = 0.06;
 /// Share of a symbol during which the display and the sensor still follow the change.
 const SETTLING: f32 = 0.33;
 /// What a row counts for while the light settles.
 const SETTLING_WEIGHT: f32 = 0.2;
-/// Deviation of one row from its corner of the cube.
-const ROW_DEVIATION: f32 = 0.22;
+/// Variance of one row around its corner of the cube.
+const ROW_VARIANCE: f32 = 0.22 * 0.22;
+/// Variance of the common gain of one row.
+const GAIN_VARIANCE: f32 = 0.3 * 0.3;
 /// Cost of a symbol that stays for one more slot: a missed refresh is rare.
 const STAY_COST: f32 = 7.0;
 /// Bits of a step back that hold the colour before.
@@ -42,13 +51,25 @@ struct Column {
     /// Least cost of a path whose slot of this colour ends here.
     path: [f32; 8],
     least: (f32, u8),
-    second: f32,
+    second: (f32, u8),
+    /// What each path takes the display's clock to be.
+    clock: [Clock; 8],
+}
+
+/// The display's clock as one path sees it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// Microseconds by which the slot ended after the row; nothing is known before the first end.
+    end_us: Option<f32>,
+    period_us: f32,
 }
 
 /// The running search.
 pub(crate) struct Trellis {
     calibration: Calibration,
     period_us: f32,
+    end_variance: f32,
+    half_spacing_us: f32,
     begin: u64,
     next: u64,
     settling_rows: usize,
@@ -67,11 +88,17 @@ impl Trellis {
             cost: [0.0; 8],
             path: [0.0; 8],
             least: (0.0, 0),
-            second: 0.0,
+            second: (0.0, 0),
+            clock: [Clock {
+                end_us: None,
+                period_us: 0.0,
+            }; 8],
         };
         Self {
             calibration,
             period_us: 0.0,
+            end_variance: 1.0,
+            half_spacing_us: 0.0,
             begin: 0,
             next: 0,
             settling_rows: 0,
@@ -91,6 +118,9 @@ impl Trellis {
         self.calibration = calibration;
         self.period_us = period_us;
         self.settling_rows = (period_us * SETTLING / spacing_us).round().max(1.0) as usize;
+        // An end is only known to the row: a uniform error of one spacing.
+        self.end_variance = (CLOCK_DEVIATION * period_us).powi(2) + spacing_us * spacing_us / 12.0;
+        self.half_spacing_us = spacing_us / 2.0;
         self.begin = ring.oldest();
         self.next = self.begin;
         self.follow(ring);
@@ -107,9 +137,13 @@ impl Trellis {
 
     fn step(&mut self, row: Row) {
         let number = self.next;
-        let cost = self.corner_costs(&row);
+        let cost = corner_costs(&self.calibration, &row);
         let mut path = [f32::INFINITY; 8];
         let mut back = [BEGIN; 8];
+        let mut clock = [Clock {
+            end_us: None,
+            period_us: self.period_us,
+        }; 8];
         // sums[n] is the cost of the newest n rows, this one included.
         let mut sums = [[0.0_f32; 8]; SPAN_ROWS + 1];
         let before_limit = (number - self.begin).min(SPAN_ROWS as u64 - 1) as usize;
@@ -142,33 +176,38 @@ impl Trellis {
             if length < SLOT_MIN {
                 continue;
             }
-            let length_cost = 0.5 * ((length - 1.0) / LENGTH_DEVIATION).powi(2);
+            let elapsed_us = row.since_us(&before.row) as f32;
             for colour in 0..8_u8 {
                 let here = usize::from(colour);
-                let (mut reached, mut from) = if before.least.1 == colour {
-                    (before.second, None)
+                let changed = if before.least.1 == colour {
+                    (before.second.1, before.second.0)
                 } else {
-                    (before.least.0, Some(before.least.1))
+                    (before.least.1, before.least.0)
                 };
-                if before.path[here] + STAY_COST < reached {
-                    (reached, from) = (before.path[here] + STAY_COST, Some(colour));
-                }
-                let total = reached + length_cost + weighted(&sums, rows, settled, here);
-                if total < path[here] {
-                    let from = from.unwrap_or_else(|| second_least(&before.path, colour));
-                    path[here] = total;
-                    back[here] = (rows as u16) << COLOUR_BITS | u16::from(from);
+                let evidence = weighted(&sums, rows, settled, here);
+                for (from, reached) in [changed, (colour, before.path[here] + STAY_COST)] {
+                    if reached + evidence >= path[here] {
+                        continue;
+                    }
+                    let (off_clock, ticked) =
+                        self.tick(before.clock[usize::from(from)], elapsed_us);
+                    let total = reached + evidence + off_clock;
+                    if total < path[here] {
+                        path[here] = total;
+                        clock[here] = ticked;
+                        back[here] = (rows as u16) << COLOUR_BITS | u16::from(from);
+                    }
                 }
             }
         }
-        let (mut least, mut second) = ((f32::INFINITY, 0), f32::INFINITY);
+        let (mut least, mut second) = ((f32::INFINITY, 0), (f32::INFINITY, 0));
         for colour in 0..8_u8 {
             let here = path[usize::from(colour)];
             if here < least.0 {
-                second = least.0;
+                second = least;
                 least = (here, colour);
-            } else if here < second {
-                second = here;
+            } else if here < second.0 {
+                second = (here, colour);
             }
         }
         self.back[slot(number)] = back;
@@ -178,7 +217,31 @@ impl Trellis {
             path,
             least,
             second,
+            clock,
         };
+    }
+
+    /// Returns what it costs that a slot ends with this row, and the clock from then on.
+    fn tick(&self, clock: Clock, elapsed_us: f32) -> (f32, Clock) {
+        let anew = Clock {
+            end_us: Some(self.half_spacing_us),
+            period_us: clock.period_us,
+        };
+        let Some(end_us) = clock.end_us else {
+            return (0.0, anew);
+        };
+        // The slot should have ended one symbol after the one before; it was seen to end half a row late.
+        let due_us = end_us + clock.period_us - elapsed_us;
+        let error_us = self.half_spacing_us - due_us;
+        let cost = 0.5 * error_us * error_us / self.end_variance;
+        if cost > JUMP_COST {
+            return (JUMP_COST, anew);
+        }
+        let drift_us = LENGTH_DRIFT_MAX * self.period_us;
+        let period_us = (clock.period_us + LENGTH_GAIN * error_us)
+            .clamp(self.period_us - drift_us, self.period_us + drift_us);
+        let end_us = Some(due_us + PHASE_GAIN * error_us);
+        (cost, Clock { end_us, period_us })
     }
 
     /// Traces the best path from the newest row back, newest slot first, and returns how many slots it wrote.
@@ -214,33 +277,33 @@ impl Trellis {
         written
     }
 
+    /// Fits the calibration anew to what the slots showed.
+    pub(crate) fn refit(&self, ring: &Ring, slots: &[Slot]) -> Calibration {
+        let mut fit = Fit::default();
+        for slot in slots {
+            for number in self.settled(slot) {
+                if let Some(counts) = ring.row(number).counts() {
+                    fit.add(slot.colour, counts);
+                }
+            }
+        }
+        fit.solve().unwrap_or(self.calibration)
+    }
+
+    fn settled(&self, slot: &Slot) -> std::ops::RangeInclusive<u64> {
+        (slot.first + self.settling_rows as u64).min(slot.last)..=slot.last
+    }
+
     /// Returns what each colour would cost in a slot, once the light has settled.
-    pub(crate) fn evidence(&self, ring: &Ring, slot: &Slot) -> [f32; 8] {
+    pub(crate) fn evidence(&self, ring: &Ring, calibration: &Calibration, slot: &Slot) -> [f32; 8] {
         let mut evidence = [0.0; 8];
-        let first = (slot.first + self.settling_rows as u64).min(slot.last);
-        for number in first..=slot.last {
-            let cost = self.corner_costs(ring.row(number));
+        for number in self.settled(slot) {
+            let cost = corner_costs(calibration, ring.row(number));
             for (sum, cost) in evidence.iter_mut().zip(cost) {
                 *sum += cost;
             }
         }
         evidence
-    }
-
-    fn corner_costs(&self, row: &Row) -> [f32; 8] {
-        let Some(counts) = row.counts() else {
-            return [0.0; 8];
-        };
-        const SCALE: f32 = 0.5 / (ROW_DEVIATION * ROW_DEVIATION);
-        let [red, green, blue] = self.calibration.shares(counts).map(|share| {
-            let share = share.clamp(-1.0, 2.0);
-            [share * share * SCALE, (share - 1.0) * (share - 1.0) * SCALE]
-        });
-        let mut costs = [0.0; 8];
-        for (bits, cost) in costs.iter_mut().enumerate() {
-            *cost = red[bits >> 2 & 1] + green[bits >> 1 & 1] + blue[bits & 1];
-        }
-        costs
     }
 
     fn column(&self, number: u64) -> &Column {
@@ -256,12 +319,31 @@ fn weighted(sums: &[[f32; 8]; SPAN_ROWS + 1], rows: usize, settled: usize, colou
     SETTLING_WEIGHT * sums[rows][colour] + (1.0 - SETTLING_WEIGHT) * sums[settled][colour]
 }
 
-fn second_least(path: &[f32; 8], except: u8) -> u8 {
-    let mut least = (f32::INFINITY, 0);
-    for colour in (0..8).filter(|colour| *colour != except) {
-        if path[usize::from(colour)] <= least.0 {
-            least = (path[usize::from(colour)], colour);
+fn corner_costs(calibration: &Calibration, row: &Row) -> [f32; 8] {
+    let Some(counts) = row.counts() else {
+        return [0.0; 8];
+    };
+    let shares = calibration
+        .shares(counts)
+        .map(|share| share.clamp(-1.0, 3.0));
+    let off = shares.map(|share| share * share);
+    let mut costs = [0.0; 8];
+    for (bits, cost) in costs.iter_mut().enumerate() {
+        let on = [bits >> 2 & 1, bits >> 1 & 1, bits & 1];
+        let (mut miss, mut sum, mut primaries) = (0.0, 0.0, 0.0);
+        for primary in 0..3 {
+            if on[primary] == 1 {
+                miss += off[primary] - 2.0 * shares[primary] + 1.0;
+                sum += shares[primary] - 1.0;
+                primaries += 1.0;
+            } else {
+                miss += off[primary];
+            }
         }
+        // What a common gain of all lit primaries explains costs less: dimming waves change it from row to row.
+        let explained = sum * sum * GAIN_VARIANCE / (ROW_VARIANCE + primaries * GAIN_VARIANCE);
+        *cost = 0.5 * (miss - explained) / ROW_VARIANCE
+            + 0.5 * (1.0 + primaries * GAIN_VARIANCE / ROW_VARIANCE).ln();
     }
-    least.1
+    costs
 }
