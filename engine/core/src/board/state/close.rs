@@ -1,0 +1,126 @@
+//! The grant's end, and what follows from where the board stands.
+
+#[cfg(test)]
+use super::Unguarded;
+use super::{Board, ClosePhase, Closing, Power, Session, Vended};
+use crate::board::{Life, NoSession, Note, Output, Record, Step};
+use crate::id::Item;
+use crate::receipt::{Flags, Receipt, ReceiptKind};
+
+impl Board {
+    pub(super) fn session_completed(&mut self) {
+        let was_open = self.machine.session == Session::Open;
+        self.machine.session = Session::None;
+        let returned = was_open && self.machine.vended == Vended::Nothing && self.intent.is_none();
+        if returned && let Some(grant) = &mut self.grant {
+            grant.end(Note::Returned);
+        }
+    }
+
+    pub(super) fn session_refused(&mut self, why: NoSession) {
+        match why {
+            // The next Enabled brings the next offer.
+            NoSession::NotEnabled => {
+                self.machine.power = Power::Off;
+                self.machine.session = Session::None;
+            }
+            NoSession::Busy => self.machine.session = Session::Cancelled,
+            NoSession::CalledOff => self.machine.session = Session::None,
+        }
+    }
+
+    /// Closing runs in this order: erase the grant, write CLOSE, sync, end the machine's session.
+    pub(super) fn close(&mut self) {
+        let Some(grant) = self.grant.take() else {
+            return;
+        };
+        if let Some(asked) = self.asked.take() {
+            self.deny(asked.ask, Note::NoGrant);
+        }
+        self.last = self.next_rseq();
+        let (receipts, total) = grant.close();
+        let written = self.seal(Receipt {
+            rseq: self.last,
+            kind: ReceiptKind::Close,
+            grant: grant.id,
+            item: Item::new(receipts),
+            amount: total,
+            order: self.order(),
+            flags: Flags::default(),
+            after_ms: 0,
+            prev: self.chain,
+            chain: self.chain,
+        });
+        let ticket = self.write(Record::Receipt(written));
+        self.closing = Some(Closing {
+            written,
+            resume: grant.resume,
+            last: grant.last,
+            note: grant.over.unwrap_or(Note::None),
+            phase: ClosePhase::Writing(ticket),
+        });
+        self.tell(grant.over.unwrap_or(Note::None));
+        #[cfg(test)]
+        if self.unguarded == Unguarded::ClosesBeforeSync {
+            self.end_session();
+        }
+    }
+
+    /// The CLOSE is on flash: from here on the machine's session may end.
+    pub(super) fn end_session(&mut self) {
+        let until = self.now.saturating_add(self.start.limits.session_end_max);
+        if let Some(closing) = &mut self.closing {
+            closing.phase = ClosePhase::EndingSession(until);
+        }
+        match self.machine.session {
+            Session::Offered | Session::Open => {
+                self.machine.session = Session::Cancelled;
+                self.outputs.push_back(Output::CancelSession);
+            }
+            Session::None | Session::Cancelled => {}
+        }
+    }
+
+    /// What follows from where the board stands, whatever brought it there.
+    pub(super) fn go_on(&mut self) {
+        if self.life == Life::Granted {
+            self.go_on_granted();
+        }
+        if let Some(closing) = self.closing
+            && let ClosePhase::EndingSession(until) = closing.phase
+            && (self.machine.session == Session::None || self.now >= until)
+        {
+            self.closed(closing);
+        }
+        self.drain();
+    }
+
+    pub(super) fn go_on_granted(&mut self) {
+        let Some(grant) = &mut self.grant else { return };
+        if grant.is_spent() {
+            grant.end(Note::Spent);
+        }
+        if grant.over.is_some() {
+            self.step(Step::Over);
+            return self.close();
+        }
+        let funds = grant.funds();
+        if self.machine.power == Power::Enabled && self.machine.session == Session::None {
+            self.machine.session = Session::Offered;
+            self.machine.vended = Vended::Nothing;
+            self.outputs.push_back(Output::BeginSession { funds });
+        }
+    }
+
+    pub(super) fn closed(&mut self, closing: Closing) {
+        if self.link.is_some() {
+            self.step(Step::ClosedLinked);
+            self.until = self.now.saturating_add(self.start.limits.answer_max);
+        } else {
+            self.shut_door();
+            self.step(Step::ClosedAlone);
+        }
+        self.tell(closing.note);
+        self.closing = None;
+    }
+}

@@ -1,0 +1,216 @@
+//! The INTENT and its one end.
+
+#[cfg(test)]
+use super::Unguarded;
+use super::{Asked, Board, ClosePhase, Intent, JournalSide, Phase, Session, Vended};
+use crate::board::record::after_ms;
+use crate::board::{
+    Ask, Fault, LastResult, Life, Note, Outcome, Output, Record, Sessions, Step, Ticket, Written,
+};
+use crate::id::Rseq;
+use crate::money::Amount;
+use crate::receipt::{Receipt, ReceiptKind};
+use core::time::Duration;
+
+impl Board {
+    pub(super) fn open_intent(&mut self, asked: Asked) {
+        let Some(grant) = self.grant.as_ref().map(|grant| grant.id) else {
+            return;
+        };
+        let rseq = self.next_rseq();
+        self.last = rseq;
+        let ticket = self.write(Record::Intent {
+            rseq,
+            grant,
+            item: asked.item,
+            price: asked.price,
+        });
+        self.intent = Some(Intent {
+            rseq,
+            asked,
+            since: self.now,
+            phase: Phase::Writing(ticket),
+        });
+        self.step(Step::Asked);
+        self.tell(Note::None);
+        #[cfg(test)]
+        if self.unguarded == Unguarded::ApprovesBeforeSync {
+            self.approve();
+        }
+    }
+
+    pub(super) fn approve(&mut self) {
+        let Some(intent) = &mut self.intent else {
+            return;
+        };
+        intent.phase = Phase::Approved;
+        self.outputs.push_back(Output::Approve {
+            ask: intent.asked.ask,
+            rseq: intent.rseq,
+            amount: intent.asked.price,
+        });
+    }
+
+    pub(super) fn deny(&mut self, ask: Ask, note: Note) {
+        self.outputs.push_back(Output::Deny { ask });
+        if let Some(grant) = &mut self.grant {
+            grant.last = LastResult::Denied;
+            grant.idle_since = self.now;
+        }
+        self.tell(note);
+    }
+
+    pub(super) fn cancelled(&mut self, ask: Ask) {
+        if self.asked.is_some_and(|asked| asked.ask == ask) {
+            self.asked = None;
+        }
+        if self.intent.is_some_and(|intent| intent.asked.ask == ask) {
+            self.fail_unapproved();
+        }
+    }
+
+    /// The bus cannot say this price, or the question is gone: the machine never heard a yes.
+    pub(super) fn approval_refused(&mut self, rseq: Rseq) {
+        let Some(intent) = self.intent.filter(|intent| intent.rseq == rseq) else {
+            return;
+        };
+        if let Phase::Approved = intent.phase {
+            self.deny(intent.asked.ask, Note::None);
+            self.fail_unapproved();
+        }
+    }
+
+    pub(super) fn fail_unapproved(&mut self) {
+        if let Some(intent) = self.intent {
+            match intent.phase {
+                Phase::Writing(_) | Phase::Approved => {
+                    self.end_intent(intent, Outcome::Failed, Duration::ZERO);
+                }
+                Phase::Ending(..) => {}
+            }
+        }
+    }
+
+    pub(super) fn result(&mut self, rseq: Rseq, outcome: Outcome, after: Duration) {
+        let open = self.intent.filter(|intent| match intent.phase {
+            Phase::Approved => intent.rseq == rseq,
+            Phase::Writing(_) | Phase::Ending(..) => false,
+        });
+        match open {
+            Some(intent) => self.end_intent(intent, outcome, after),
+            // A command that was answered before is answered again below, and never booked twice.
+            None => self.report(Fault::StrayResult { outcome, rseq }),
+        }
+    }
+
+    pub(super) fn end_intent(&mut self, intent: Intent, outcome: Outcome, after: Duration) {
+        let Some(grant) = self.grant.as_ref().map(|grant| grant.id) else {
+            return;
+        };
+        let written = self.seal(Receipt {
+            rseq: intent.rseq,
+            kind: outcome.kind(),
+            grant,
+            item: intent.asked.item,
+            amount: Amount::from_minor(i64::from(intent.asked.price)),
+            order: self.order(),
+            flags: outcome.flags(after),
+            after_ms: after_ms(after),
+            prev: self.chain,
+            chain: self.chain,
+        });
+        let ticket = self.write(Record::Receipt(written));
+        self.machine.vended = Vended::Something;
+        self.intent = Some(Intent {
+            phase: Phase::Ending(ticket, written),
+            ..intent
+        });
+    }
+
+    /// The result is on flash: only here it counts.
+    pub(super) fn intent_ended(&mut self, written: Written) {
+        self.intent = None;
+        self.outbox.push(written);
+        let price = u32::try_from(written.receipt.amount.minor()).unwrap_or(u32::MAX);
+        let Some(grant) = &mut self.grant else { return };
+        grant.count();
+        grant.idle_since = self.now;
+        match written.receipt.kind {
+            ReceiptKind::VendOk => {
+                grant.spend(price);
+                grant.last = LastResult::Vended;
+                if let Some(link) = &mut self.link {
+                    link.agains = 0;
+                }
+            }
+            ReceiptKind::VendUnknown => grant.last = LastResult::Unknown,
+            ReceiptKind::VendFail
+            | ReceiptKind::RevalueOk
+            | ReceiptKind::RevalueUnknown
+            | ReceiptKind::Close
+            | ReceiptKind::EpochStart
+            | ReceiptKind::LightGrantUsed
+            | ReceiptKind::RevalueFail
+            | ReceiptKind::NegativeVend => grant.last = LastResult::Failed,
+        }
+        if grant.is_spent() {
+            grant.end(Note::Spent);
+        }
+        let goes_on = grant.over.is_none() && self.life == Life::Vending;
+        if !goes_on {
+            self.step(Step::EndedLast);
+            return self.close();
+        }
+        self.step(Step::Ended);
+        self.tell(Note::None);
+        let open = self.machine.session == Session::Open;
+        if open && self.start.sessions == Sessions::OneVend {
+            // [MDB §2] a machine told "one vend" should end the session itself; some do not.
+            self.machine.session = Session::Cancelled;
+            self.outputs.push_back(Output::CancelSession);
+        }
+        if let Some(asked) = self.asked.take() {
+            self.asked(asked);
+        }
+    }
+
+    pub(super) fn synced(&mut self, ticket: Ticket) {
+        if let Some(intent) = self.intent {
+            match intent.phase {
+                Phase::Writing(writing) if writing == ticket => match self.life {
+                    Life::Vending => self.approve(),
+                    // The phone was let go meanwhile: too late to promise anything.
+                    Life::Idle
+                    | Life::Advertising
+                    | Life::Linked
+                    | Life::Granted
+                    | Life::Waiting
+                    | Life::Closing => {
+                        self.deny(intent.asked.ask, Note::TimedOut);
+                        self.end_intent(intent, Outcome::Failed, Duration::ZERO);
+                    }
+                },
+                Phase::Ending(writing, written) if writing == ticket => {
+                    self.intent_ended(written);
+                }
+                Phase::Writing(_) | Phase::Approved | Phase::Ending(..) => {}
+            }
+        }
+        if let Some(closing) = self.closing
+            && let ClosePhase::Writing(writing) = closing.phase
+            && writing == ticket
+        {
+            self.outbox.push(closing.written);
+            self.end_session();
+        }
+    }
+
+    pub(super) fn journal_failed(&mut self) {
+        self.journal = JournalSide::Failed;
+        if let Some(intent) = self.intent
+            && let Phase::Writing(_) = intent.phase
+        {
+            self.deny(intent.asked.ask, Note::JournalFailed);
+        }
+    }
+}
