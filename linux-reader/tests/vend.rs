@@ -3,6 +3,11 @@
 mod street;
 
 use gettone_channel::{BoardState, LastResult, LinkMessage, ReceiptKind, StatusReason};
+use gettone_core::board::{Record, Stamp, Written};
+use gettone_core::id::{Item, JournalEpoch, Order, Rseq, VendId};
+use gettone_core::money::Amount;
+use gettone_core::receipt::{Flags, Receipt};
+use gettone_core::time::Timestamp;
 use std::future::Future;
 use street::Street;
 use street::machine::Machine;
@@ -181,6 +186,67 @@ fn a_machine_reset_after_the_approval_is_charged_and_says_so() {
     let vend = &street.server.receipts[&2];
     assert_eq!(vend.kind, ReceiptKind::VendOk);
     assert!(vend.flags.has(gettone_channel::ReceiptFlags::BY_RESET));
+    street.stop_reader();
+}
+
+/// A journal with `count` receipts that no server has heard of.
+fn leave_receipts(street: &Street, count: u64) {
+    let stamp = Stamp {
+        order: Order {
+            boot: 0,
+            uptime_ms: 1,
+        },
+        utc: Timestamp::default(),
+    };
+    let opening = gettone_reader::Opening {
+        fresh_epoch: JournalEpoch::from_bytes([0xe1; 8]),
+        ending: None,
+        stamp,
+        acked_kept_max: 10,
+    };
+    let (mut journal, _) =
+        gettone_reader::Journal::open(&street.path("state"), &opening).expect("a new journal");
+    let mut before = journal.past().expect("nothing is open").chain;
+    for rseq in 2..=count {
+        let mut written = Written {
+            receipt: Receipt {
+                rseq: Rseq::new(rseq),
+                kind: gettone_core::receipt::ReceiptKind::VendFail,
+                grant: VendId::from_bytes([4; 16]),
+                item: Item::new(1),
+                amount: Amount::from_minor(100),
+                order: stamp.order,
+                flags: Flags::default(),
+                after_ms: 0,
+                prev: before,
+                chain: before,
+            },
+            utc: Timestamp::default(),
+        };
+        before = gettone_reader::chain_of(&written);
+        written.receipt.chain = before;
+        let record = Record::Receipt(written);
+        journal.append_unsynced(&record).expect("room");
+    }
+}
+
+#[test]
+fn a_long_backlog_leaves_on_one_link_without_a_gap() {
+    const BACKLOG: u64 = 501;
+    let mut street = Street::new();
+    leave_receipts(&street, BACKLOG);
+    let mut machine = street.machine();
+    street.start_reader("");
+    machine.power_up();
+    act(async {
+        street.show(CODE);
+        let mut phone = Phone::link(&street.air(), CODE).await;
+        let count = usize::try_from(BACKLOG).expect("small");
+        let began = std::time::Instant::now();
+        drain(&mut street, &mut phone, count).await;
+        println!("{BACKLOG} receipts in {:?}", began.elapsed());
+    });
+    assert!(street.server.receipts.keys().copied().eq(1..=BACKLOG));
     street.stop_reader();
 }
 
