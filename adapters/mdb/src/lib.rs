@@ -32,6 +32,8 @@ mod ear;
 mod lossy;
 mod message;
 mod money;
+mod reader;
+mod text;
 pub mod trace;
 pub mod vmc;
 mod word;
@@ -40,8 +42,8 @@ pub mod words;
 
 pub use block::{Block, Frame, checksum};
 pub use command::{Address, Command, CommandFault, Identity, Level, Prices, Setup, Supply};
-pub use message::{
-    Country, Layout, Media, Message, MessageFault, Messages, ReaderConfig, ReaderOptions, Text,
-};
+pub use message::{Layout, Media, Message, MessageFault, Messages};
 pub use money::{Digits, Inexact, Scale, ScaleFault, Units};
+pub use reader::{Country, ReaderConfig, ReaderOptions};
+pub use text::Text;
 pub use word::{ACK, Mode, NAK, RET, Word};

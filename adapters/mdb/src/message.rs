@@ -3,164 +3,10 @@
 use core::fmt;
 
 use crate::block::{Block, Frame};
-use crate::bounds::LINE_MAX;
-use crate::command::{Amount, Identity, Level, bytes, units};
+use crate::command::{Amount, Identity, bytes, units};
 use crate::money::{Scale, Units};
-
-/// Whose money a device counts in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Country(u16);
-
-impl Country {
-    /// Nobody knows.
-    pub const UNKNOWN: Self = Self(0xFFFF);
-
-    /// A currency by its ISO 4217 number (978 is the euro), of at most three digits.
-    #[must_use]
-    pub const fn currency(number: u16) -> Option<Self> {
-        match Self::dialling(number) {
-            Some(Self(digits)) => Some(Self(digits | 0x1000)),
-            None => None,
-        }
-    }
-
-    /// A country by its international dialling code, of at most three digits.
-    #[must_use]
-    pub const fn dialling(code: u16) -> Option<Self> {
-        if code > 999 {
-            return None;
-        }
-        let (hundreds, tens, ones) = (code / 100, code / 10 % 10, code % 10);
-        Some(Self(hundreds << 8 | tens << 4 | ones))
-    }
-
-    /// The two bytes of the wire as one number.
-    #[must_use]
-    pub const fn to_u16(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Debug for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04X}", self.0)
-    }
-}
-
-/// READER CONFIG: what the device is and how it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReaderConfig {
-    /// The device's level.
-    pub level: Level,
-    /// Whose money it counts in.
-    pub country: Country,
-    /// The scale factor.
-    pub scale: u8,
-    /// Decimal places of the scaled money.
-    pub decimals: u8,
-    /// How long the device may take over anything, in seconds.
-    pub max_response_s: u8,
-    /// What else it can do.
-    pub options: ReaderOptions,
-}
-
-/// The miscellaneous options of READER CONFIG.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ReaderOptions(u8);
-
-impl ReaderOptions {
-    /// Nothing special.
-    pub const NONE: Self = Self(0);
-    /// The device can give money back after a failed vend.
-    pub const REFUND: Self = Self(1);
-    /// One session may hold several vends.
-    pub const MULTIVEND: Self = Self(2);
-    /// The device has a display of its own.
-    pub const DISPLAY: Self = Self(4);
-    /// The device wants to hear of cash sales.
-    pub const CASH_SALE: Self = Self(8);
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn with(self, more: Self) -> Self {
-        Self(self.0 | more.0)
-    }
-
-    /// Whether all of the others are in this set.
-    #[must_use]
-    pub const fn has(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-}
-
-impl fmt::Debug for ReaderOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04b}", self.0)
-    }
-}
-
-/// A text for the controller's display.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Text {
-    bytes: [u8; LINE_MAX],
-    len: usize,
-}
-
-impl Text {
-    /// Fits a text to a display of so many characters: cut, or padded with blanks; what is not ASCII shows as `?`.
-    #[must_use]
-    pub fn fitted(text: &str, columns: u8, rows: u8) -> Self {
-        let mut bytes = [b' '; LINE_MAX];
-        let shown = text.chars().map(|letter| {
-            let printable = letter.is_ascii_graphic() || letter == ' ';
-            u8::try_from(letter).ok().filter(|_| printable)
-        });
-        for (place, letter) in bytes.iter_mut().zip(shown) {
-            *place = letter.unwrap_or(b'?');
-        }
-        let len = usize::from(columns) * usize::from(rows);
-        Self {
-            bytes,
-            len: len.min(LINE_MAX),
-        }
-    }
-
-    /// The characters.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// The same text on a display of another size.
-    pub(crate) fn refitted(&self, columns: u8, rows: u8) -> Self {
-        let len = usize::from(columns) * usize::from(rows);
-        Self {
-            bytes: self.bytes,
-            len: len.min(LINE_MAX),
-        }
-    }
-
-    fn from_bytes(text: &[u8]) -> Option<Self> {
-        let mut bytes = [b' '; LINE_MAX];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self {
-            bytes,
-            len: text.len(),
-        })
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes().escape_ascii().fmt(f)
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
+use crate::reader::ReaderConfig;
+use crate::text::Text;
 
 /// What BEGIN SESSION of level 2 says of the media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,10 +128,8 @@ impl Message {
         match *self {
             Self::JustReset => block.put(&[0x00]),
             Self::ReaderConfig(config) => {
-                let [high, low] = config.country.to_u16().to_be_bytes();
-                block.put(&[0x01, config.level.number(), high, low]);
-                block.put(&[config.scale, config.decimals]);
-                block.put(&[config.max_response_s, config.options.0]);
+                block.put(&[0x01]);
+                block.put(&config.to_bytes());
             }
             Self::Display { tenths, text } => {
                 block.put(&[0x02, tenths]);
@@ -346,7 +190,7 @@ impl Message {
             .map(|(code, rest)| (*code, rest))?;
         let len = match (code, layout) {
             (0x00 | 0x04 | 0x06..=0x08 | 0x0D | 0x0E, _) => 0,
-            (0x01, _) => 7,
+            (0x01, _) => ReaderConfig::LEN,
             // A text is as long as the display, which the block does not tell: it takes the rest.
             (0x02, _) => rest.len().max(1),
             (0x05 | 0x0F, _) | (0x03, Layout::One) => 2,
@@ -366,16 +210,7 @@ impl Message {
     fn from_fields(code: u8, fields: &[u8]) -> Option<Self> {
         Some(match (code, fields) {
             (0x00, _) => Self::JustReset,
-            (0x01, &[level, high, low, scale, decimals, max_response_s, options]) => {
-                Self::ReaderConfig(ReaderConfig {
-                    level: Level::from_number(level),
-                    country: Country(u16::from_be_bytes([high, low])),
-                    scale,
-                    decimals,
-                    max_response_s,
-                    options: ReaderOptions(options),
-                })
-            }
+            (0x01, fields) => Self::ReaderConfig(ReaderConfig::from_bytes(fields.try_into().ok()?)),
             (0x02, [tenths, text @ ..]) => Self::Display {
                 tenths: *tenths,
                 text: Text::from_bytes(text)?,
@@ -473,16 +308,7 @@ impl fmt::Display for Line {
         };
         match self.message {
             Message::JustReset => write!(f, "JUST RESET"),
-            Message::ReaderConfig(config) => write!(
-                f,
-                "READER CONFIG level {} country {:?} scale {} decimals {} {} s options {:?}",
-                config.level.number(),
-                config.country,
-                config.scale,
-                config.decimals,
-                config.max_response_s,
-                config.options
-            ),
+            Message::ReaderConfig(config) => write!(f, "READER CONFIG {config}"),
             Message::Display { tenths, text } => {
                 write!(
                     f,

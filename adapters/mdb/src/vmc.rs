@@ -16,8 +16,9 @@ use crate::block::{Block, Frame};
 use crate::bounds::{CONTROLLER_EVENTS_MAX, INTER_BYTE_MAX, WORD_TIME};
 use crate::command::{Command, Level};
 use crate::ear::{ControllerEar, FromDevice};
-use crate::message::{Layout, Message, ReaderConfig};
+use crate::message::{Layout, Message};
 use crate::money::{Scale, Units};
+use crate::reader::ReaderConfig;
 use crate::word::{ACK, Mode, NAK, RET, Word};
 
 /// What the controller is about.

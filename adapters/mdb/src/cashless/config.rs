@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use crate::bounds::ACK_MAX;
 use crate::command::{Address, Identity, Level};
-use crate::message::{Country, ReaderConfig, ReaderOptions};
 use crate::money::{Digits, Scale, ScaleFault};
+use crate::reader::{Country, ReaderConfig, ReaderOptions};
 
 /// Everything a cashless device has to know.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use crate::block::Frame;
 use crate::command::{Command, Identity, Level};
-use crate::message::Text;
 use crate::money::Inexact;
+use crate::text::Text;
 use crate::word::Word;
 
 /// The words of one answer, to be written in one go.

@@ -10,8 +10,9 @@ use crate::block::Frame;
 use crate::bounds::{NON_RESPONSE, REPLY_MAX};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::command::{Command, Identity, Prices, Setup};
-use crate::message::{Message, Text};
+use crate::message::Message;
 use crate::money::Units;
+use crate::text::Text;
 use crate::word::{ACK, Mode, Word};
 
 impl Cashless {
@@ -261,6 +262,8 @@ impl Cashless {
     }
 
     fn ask(&mut self, now: Duration, price: Units, item: u16) {
+        // A denial still owed to an older question must not answer this one.
+        self.outbox.remove(Kind::Denied);
         self.requests = self.requests.wrapping_add(1);
         let request = RequestNumber(self.requests);
         self.state = State::Vend;

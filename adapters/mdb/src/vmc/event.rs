@@ -2,8 +2,9 @@
 
 use crate::block::Frame;
 use crate::command::Identity;
-use crate::message::{ReaderConfig, Text};
 use crate::money::Inexact;
+use crate::reader::ReaderConfig;
+use crate::text::Text;
 use crate::word::Word;
 
 /// Something that happened to the controller.

@@ -7,8 +7,9 @@ use super::{
     SelectionRefusal, Step, Turn, Vmc,
 };
 use crate::command::{Command, Prices, Setup, Supply};
-use crate::message::{Message, ReaderConfig, ReaderOptions};
+use crate::message::Message;
 use crate::money::{Digits, Scale, Units};
+use crate::reader::{ReaderConfig, ReaderOptions};
 
 impl Vmc {
     /// The command this phase is there for.
@@ -179,10 +180,13 @@ impl Vmc {
                 self.event(Event::ReaderId(identity));
                 self.enter(Phase::Enabling);
             }
-            (Message::BeginSession { funds, .. }, Phase::Enabled) => {
-                self.enter(Phase::Session);
-                let funds = self.known(funds);
-                self.event(Event::SessionBegan { funds });
+            (Message::BeginSession { funds, .. }, Phase::Enabled | Phase::Disabling) => {
+                self.customer(funds);
+            }
+            // A reader that has a customer has heard READER ENABLE: only its ACK was lost.
+            (Message::BeginSession { funds, .. }, Phase::Enabling) => {
+                self.event(Event::Ready);
+                self.customer(funds);
             }
             (Message::SessionCancel, phase) => self.asked_to_end(phase),
             (Message::VendApproved { amount }, Phase::Asking(choice)) => {
@@ -228,6 +232,12 @@ impl Vmc {
                 _,
             ) => {}
         }
+    }
+
+    fn customer(&mut self, funds: Units) {
+        self.enter(Phase::Session);
+        let funds = self.known(funds);
+        self.event(Event::SessionBegan { funds });
     }
 
     /// An amount in minor units, unless it says "unknown".

@@ -103,6 +103,19 @@ fn an_answer_at_the_poll_between_is_an_answer() {
 }
 
 #[test]
+fn a_customer_proves_that_the_reader_is_enabled() {
+    play_in_session(
+        plain(),
+        "reader end               -> [POLL] ended [ack]
+         operator disable
+         reader ack               -> [READER DISABLE] disabled
+         operator enable
+         silence                  -> [READER ENABLE]
+         reader begin 500         -> [POLL] ready session Some(500) [ack]",
+    );
+}
+
+#[test]
 fn a_message_that_comes_twice_leads_nowhere_new() {
     play_in_session(
         plain(),

@@ -201,6 +201,12 @@ fn a_cancel_of_a_question_that_never_arrived_is_denied_all_the_same() {
          vmc ack
          vmc poll                 -> [ack]",
     );
+    play_in_session(
+        plain(),
+        "vmc cancel               -> [ack]
+         vmc request 120 23       -> asked #1 120 item 23 [ack]
+         vmc poll                 -> [ack]",
+    );
 }
 
 #[test]
