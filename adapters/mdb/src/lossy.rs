@@ -68,6 +68,7 @@ struct Truth {
 struct Street {
     dice: Dice,
     now: Duration,
+    answers: Answers,
     device: Cashless,
     controller: Vmc,
     coming: BTreeMap<(Duration, u64), Coming>,
@@ -106,10 +107,13 @@ impl Street {
             vmc::Completes::AsReaderSays,
             vmc::Completes::AfterEachVend,
             vmc::Completes::OnRequest,
+            vmc::Completes::Never,
         ];
+        let dispensing = [vmc::Dispensing::Polls, vmc::Dispensing::Silent];
         let config = vmc::Config {
             garbled: garbled[dice.below(3) as usize],
-            completes: completes[dice.below(3) as usize],
+            completes: completes[dice.below(4) as usize],
+            dispensing: dispensing[dice.below(2) as usize],
             timing: Timing {
                 reset_gap: Duration::from_secs(2),
                 deferred_max: Duration::from_secs(6),
@@ -120,6 +124,7 @@ impl Street {
         let mut street = Self {
             dice,
             now: Duration::ZERO,
+            answers,
             device,
             controller: Vmc::new(config),
             coming: BTreeMap::new(),
@@ -281,7 +286,7 @@ impl Street {
             match output {
                 vmc::Output::Send(frame) => {
                     self.transmit(&frame, Coming::ToDevice, Duration::ZERO);
-                    if self.faulty() && frame.len() > 1 && self.dice.one_in(40) {
+                    if self.faulty() && self.may_come_twice(&frame) && self.dice.one_in(40) {
                         let delay = Duration::from_millis(60);
                         self.transmit(&frame, Coming::ToDevice, delay);
                     }
@@ -304,6 +309,13 @@ impl Street {
                 vmc::Output::Event(_) => {}
             }
         }
+    }
+
+    /// A late copy of a question that was answered at once is a new question, and no device could tell; a wire makes
+    /// no such copies.
+    fn may_come_twice(&self, frame: &Frame) -> bool {
+        let asks = frame.first().map(|word| word.byte()) == Some(0x13);
+        frame.len() > 1 && !(asks && self.answers.vend == Answer::Immediate)
     }
 
     /// A customer comes, chooses or goes; somebody pulls a plug.
