@@ -1,1 +1,25 @@
-//! The stopwatch.
+//! The stopwatch: how many durable vends the engine settles, and what the disk beneath allows.
+//!
+//! Every figure comes with its conditions. It never compares with figures of another sitting, and
+//! never leaves out what the load generator itself costs: callers share the cores with the engine.
+//!
+//! ```
+//! use core::time::Duration;
+//! use gettone_benches::Latencies;
+//!
+//! let latencies: Latencies = (1..=100).map(Duration::from_micros).collect();
+//! assert_eq!(latencies.at(50.0), Some(Duration::from_micros(50)));
+//! assert_eq!(latencies.at(99.0), Some(Duration::from_micros(99)));
+//! ```
+
+mod conditions;
+mod fault;
+mod figures;
+pub mod floor;
+mod latencies;
+pub mod settle;
+
+pub use conditions::Conditions;
+pub use fault::Fault;
+pub use figures::Figures;
+pub use latencies::Latencies;
