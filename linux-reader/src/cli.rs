@@ -72,11 +72,14 @@ pub fn main_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = match arguments.command {
         Command::Run { config } => run_until_signal(&config),
         Command::Enrol { config } => enrol(&config),
-        Command::MdbTrace { replay, file } => match replay {
-            true => trace::replay(&file, &mut std::io::stdout().lock()),
-            false => trace::explain(&file, &mut std::io::stdout().lock()),
-        }
-        .map_err(Into::into),
+        Command::MdbTrace { replay, file } => show_trace(
+            &file,
+            if replay {
+                Showing::Replayed
+            } else {
+                Showing::Explained
+            },
+        ),
         Command::Config {
             command: ConfigCommand::Check { config },
         } => check(&config),
@@ -110,13 +113,37 @@ fn run_until_signal(path: &Path) -> Result<(), Box<dyn Error>> {
     })
 }
 
+/// What is done with a capture.
+#[derive(Clone, Copy, Debug)]
+enum Showing {
+    Explained,
+    Replayed,
+}
+
+fn show_trace(path: &Path, showing: Showing) -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    let shown = match showing {
+        Showing::Replayed => trace::replay(path, &mut out),
+        Showing::Explained => trace::explain(path, &mut out),
+    };
+    match shown {
+        // Whoever reads has seen enough.
+        Err(trace::CaptureFault::Write(fault))
+            if fault.kind() == std::io::ErrorKind::BrokenPipe =>
+        {
+            Ok(())
+        }
+        shown => Ok(shown?),
+    }
+}
+
 fn enrol(path: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::read(path)?;
     let identity = Identity::open(&config.state)?;
     let shown = serde_json::json!({
         "reader_id": identity.reader_id().to_string(),
         "public_key": identity.public().to_string(),
-        "claim_code": identity.claim(),
+        "claim_code": identity.claim().to_string(),
         "machine": config.machine,
     });
     println!("{shown}");

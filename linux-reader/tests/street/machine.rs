@@ -109,7 +109,6 @@ impl Machine {
     }
 
     pub(crate) fn poll(&mut self) -> Vec<u8> {
-        std::thread::sleep(Duration::from_millis(10));
         self.say(&[0x12])
     }
 

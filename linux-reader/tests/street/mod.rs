@@ -160,6 +160,6 @@ pub(crate) fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(began.elapsed() < PATIENCE, "{what} did not come");
-        thread::sleep(Duration::from_millis(2));
+        thread::yield_now();
     }
 }
