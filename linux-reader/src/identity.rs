@@ -1,6 +1,6 @@
 //! Who this reader is: its key, and the count of its starts beside it (protocol section 3).
 
-use gettone_channel::{PublicKey, ReaderId, StaticKey, reader_id};
+use gettone_channel::{ClaimCode, PublicKey, ReaderId, StaticKey, claim_code, reader_id};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const KEY_LEN: usize = 32;
-const CLAIM_LEN: usize = 8;
 /// A start counter has at most this many digits.
 const COUNTER_LEN_MAX: u64 = 16;
 
@@ -16,7 +15,6 @@ const COUNTER_LEN_MAX: u64 = 16;
 #[derive(Debug)]
 pub struct Identity {
     key: StaticKey,
-    claim: String,
     place: PathBuf,
     _lock: File,
 }
@@ -38,12 +36,8 @@ impl Identity {
             <[u8; KEY_LEN]>::try_from(key.as_slice())
                 .map_err(|_| IdentityFault::Damaged { path })?,
         );
-        let path = place.join("claim");
-        let claim = String::from_utf8(read(&path, CLAIM_LEN as u64)?)
-            .map_err(|_| IdentityFault::Damaged { path })?;
         Ok(Self {
             key: StaticKey::from_bytes(*key),
-            claim,
             place: place.to_owned(),
             _lock: lock,
         })
@@ -65,8 +59,8 @@ impl Identity {
     }
 
     /// What an installer types to claim this reader.
-    pub fn claim(&self) -> &str {
-        &self.claim
+    pub fn claim(&self) -> ClaimCode {
+        claim_code(&self.public())
     }
 
     /// Counts this start, on flash before it is used.
@@ -87,14 +81,9 @@ impl Identity {
 
 /// The key comes last: an identity is there when its key is.
 fn make(place: &Path) -> Result<(), IdentityFault> {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut key = Zeroizing::new([0; KEY_LEN]);
     getrandom::fill(key.as_mut_slice()).map_err(IdentityFault::Random)?;
-    let mut claim = [0; CLAIM_LEN];
-    getrandom::fill(&mut claim).map_err(IdentityFault::Random)?;
-    let claim = claim.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
     replace(place, "boot", b"0\n")?;
-    replace(place, "claim", &claim)?;
     replace(place, "key", key.as_slice())
 }
 

@@ -116,7 +116,7 @@ fn an_installer_reads_who_the_reader_is() {
     };
     assert!(run(&["config", "check"]).starts_with("good: machine 17, EUR"));
     let shown: serde_json::Value = serde_json::from_str(&run(&["enrol"])).expect("JSON");
-    for (name, len) in [("reader_id", 16), ("public_key", 64), ("claim_code", 8)] {
+    for (name, len) in [("reader_id", 16), ("public_key", 64), ("claim_code", 10)] {
         let text = shown[name].as_str().expect("text");
         assert_eq!(text.len(), len, "{name}");
     }

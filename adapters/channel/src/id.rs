@@ -118,6 +118,16 @@ id! {
     ManifestHash[32]
 }
 
+id! {
+    /// What a reader shows beside its key, so that a key typed wrong is noticed. No secret.
+    ClaimCode[5]
+}
+
+/// Derives the claim code of a key: the first bytes of SHA-256("gettone claim v1" || key).
+pub fn claim_code(key: &PublicKey) -> ClaimCode {
+    ClaimCode(digest(&[b"gettone claim v1", key.as_bytes()]))
+}
+
 /// Derives a reader's id from the key it enrolled with.
 pub fn reader_id(enrolled: &PublicKey) -> ReaderId {
     ReaderId(digest(&[enrolled.as_bytes()]))

@@ -62,8 +62,8 @@ pub use bounds::{
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
 pub use id::{
-    Bind, CallId, Chain, Eid, Handshake, IdFault, JournalEpoch, KeyCheck, ManifestHash, Nonce,
-    ReaderId, VendId, VmcId, reader_id, receipt_vend_id, vend_id,
+    Bind, CallId, Chain, ClaimCode, Eid, Handshake, IdFault, JournalEpoch, KeyCheck, ManifestHash,
+    Nonce, ReaderId, VendId, VmcId, claim_code, reader_id, receipt_vend_id, vend_id,
 };
 pub use item::{
     Ack, Audit, AuditAck, AuditCode, Config, CounterRow, Counters, Direction, Favourite, Grant,

@@ -5,7 +5,7 @@ use crate::failure;
 use crate::gateway::Gateway;
 use crate::problem::{Kind, Problem};
 use crate::request::{Body, Operator, named, nothing};
-use crate::text::{hex, unhex};
+use crate::text::unhex;
 use actix_web::{HttpResponse, web};
 use gettone_channel as channel;
 use gettone_channel::PublicKey;
@@ -13,10 +13,6 @@ use gettone_core::id::{MachineId, OperatorId, ReaderId, ReaderKey};
 use gettone_core::machine::Command as MachineCommand;
 use gettone_core::reader::{Command, Contradiction, Life, Reader};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-const CLAIM_LABEL: &[u8] = b"gettone claim v1";
-const CLAIM_CODE_LEN: usize = 5;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,15 +55,6 @@ struct Contradicted {
     rseq: Option<u64>,
 }
 
-/// The code that a reader shows beside its key: a typed key is checked by it.
-pub(super) fn claim_code(key: &PublicKey) -> String {
-    let digest = Sha256::new()
-        .chain_update(CLAIM_LABEL)
-        .chain_update(key.as_bytes())
-        .finalize();
-    hex(digest.get(..CLAIM_CODE_LEN).unwrap_or(&digest))
-}
-
 pub(super) async fn enrol(
     gateway: web::Data<Gateway>,
     Operator(operator): Operator,
@@ -79,7 +66,7 @@ pub(super) async fn enrol(
             Kind::Malformed
                 .because("public_key: write the 64 hexadecimal digits that the reader shows")
         })?;
-    if !claim_code(&key).eq_ignore_ascii_case(&new.claim_code) {
+    if new.claim_code.parse() != Ok(channel::claim_code(&key)) {
         return Err(Kind::Malformed.because(
             "claim_code: it does not belong to this public key; compare both with the reader's",
         ));
