@@ -575,3 +575,171 @@ const fn full<R>(what: &'static str) -> Failure<R> {
         limit: ENTITIES_MAX,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use gettone_core::id::TransferId;
+    use gettone_core::money::{Amount, Currency};
+
+    const ANN: WalletId = WalletId::new(1);
+    const PLACE: (MachineId, OperatorId) = (MachineId::new(1), OperatorId::new(1));
+
+    fn vend(number: u8) -> VendId {
+        VendId::from_bytes([number; 16])
+    }
+
+    fn at(time: Duration) -> Timestamp {
+        Timestamp::from_millis(u64::try_from(time.as_millis()).expect("a short time"))
+    }
+
+    fn act(
+        entities: &mut Entities,
+        name: u8,
+        action: Action,
+    ) -> Result<Progress, Failure<SessionRefusal>> {
+        let command = SessionCommand {
+            wallet: ANN,
+            session: vend(name),
+            action,
+        };
+        let turn = &mut Turn {
+            now: Timestamp::default(),
+            frames: &mut Frames::default(),
+        };
+        entities.session(turn, &command)
+    }
+
+    fn opened() -> Entities {
+        let mut entities = Entities::new(Arc::default());
+        let turn = &mut Turn {
+            now: Timestamp::default(),
+            frames: &mut Frames::default(),
+        };
+        for command in [
+            wallet::Command::Open {
+                currency: Currency::EUR,
+            },
+            wallet::Command::TopUp {
+                key: TransferId::from_bytes([1; 16]),
+                amount: Amount::from_minor(500),
+            },
+        ] {
+            entities.wallet(turn, ANN, &command).expect("allowed");
+        }
+        let (machine, operator) = PLACE;
+        let terms = Terms {
+            operator,
+            machine,
+            cap: Amount::from_minor(100),
+            least: Amount::from_minor(1),
+            vends_max: 1,
+            fee_basis_points: 0,
+        };
+        act(&mut entities, 1, Action::Open { machine, operator }).expect("opens");
+        act(&mut entities, 2, Action::Begin { terms }).expect("begins");
+        entities
+    }
+
+    #[test]
+    fn silence_ends_a_session_without_a_hold_and_never_one_with() {
+        let mut entities = opened();
+        let mut frames = Frames::default();
+        let mut swept = |entities: &mut Entities, time| {
+            let turn = &mut Turn {
+                now: at(time),
+                frames: &mut frames,
+            };
+            entities.lapse(turn, 1_000);
+            frames.len()
+        };
+        let just_before = IDLE_MAX - Duration::from_millis(1);
+        assert_eq!(swept(&mut entities, just_before), 0, "not yet");
+        assert_eq!(swept(&mut entities, IDLE_MAX), 1, "one record");
+        assert_eq!(swept(&mut entities, IDLE_MAX * 100), 1, "and no other");
+        assert!(entities.sessions.find((ANN, vend(1))).is_none());
+        let held = entities.sessions.find((ANN, vend(2)));
+        assert_eq!(held.map(|session| session.phase), Some(Phase::Held));
+        assert_eq!(entities.directory.live(), 1);
+        assert_eq!(
+            entities
+                .customers
+                .find(ANN)
+                .map(|customer| customer.sessions),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn a_sweep_looks_at_few_sessions_and_goes_on_where_it_left_off() {
+        let mut entities = opened();
+        let (machine, operator) = PLACE;
+        for name in 3..40 {
+            act(&mut entities, name, Action::Open { machine, operator }).expect("opens");
+        }
+        let mut sweeps = 0;
+        while entities.directory.live() > 1 {
+            let mut frames = Frames::default();
+            let turn = &mut Turn {
+                now: at(IDLE_MAX),
+                frames: &mut frames,
+            };
+            entities.lapse(turn, 4);
+            assert!(frames.len() <= 4);
+            sweeps += 1;
+            assert!(sweeps <= 64, "it comes round to every slot");
+        }
+    }
+
+    #[test]
+    fn a_hold_that_is_refused_leaves_no_session_behind() {
+        let mut entities = opened();
+        let (machine, operator) = PLACE;
+        let terms = Terms {
+            operator,
+            machine,
+            cap: Amount::from_minor(100_000),
+            least: Amount::from_minor(90_000),
+            vends_max: 1,
+            fee_basis_points: 0,
+        };
+        let refused = act(&mut entities, 9, Action::Begin { terms });
+        assert!(matches!(
+            refused,
+            Err(Failure::Refused(SessionRefusal::Wallet(
+                wallet::Refusal::InsufficientFunds { .. }
+            )))
+        ));
+        assert_eq!(entities.directory.wallet(vend(9)), None);
+        // The control: opened first, it stays.
+        act(&mut entities, 9, Action::Open { machine, operator }).expect("opens");
+        act(&mut entities, 9, Action::Reserve { terms }).expect_err("the same refusal");
+        assert_eq!(entities.directory.wallet(vend(9)), Some(ANN));
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_changes_nothing() {
+        let mut entities = opened();
+        let before = entities.seen_wallet(ANN);
+        let turn = &mut Turn {
+            now: Timestamp::default(),
+            frames: &mut Frames::default(),
+        };
+        let event = wallet::Event::ToppedUp {
+            key: TransferId::from_bytes([2; 16]),
+            amount: Amount::from_minor(1),
+            repaid: vec![(OperatorId::new(1), Amount::ZERO); RECORD_MAX],
+        };
+        let written = entities.commit_wallet::<()>(turn, ANN, Some(event));
+        assert!(matches!(
+            written,
+            Err(Failure::Full {
+                limit: RECORD_MAX,
+                ..
+            })
+        ));
+        assert!(turn.frames.is_empty());
+        assert_eq!(entities.seen_wallet(ANN), before);
+    }
+}

@@ -78,3 +78,74 @@ impl Gate {
         self.cause.get().cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_lives_by_this_table() {
+        type Step = (&'static str, fn(&Gate));
+        let lives: [Step; 3] = [
+            ("Open", |_| {}),
+            ("Closing", Gate::close),
+            ("Stopped", |gate| gate.stop(StopCause::Journal)),
+        ];
+        let steps: [Step; 3] = [
+            ("Close", Gate::close),
+            ("Stop", |gate| gate.stop(StopCause::Thread)),
+            ("Enter", |_| {}),
+        ];
+        let mut picture = String::from("         Close    Stop     Enter\n");
+        for (life, reach) in lives {
+            picture.push_str(&format!("{life:<9}"));
+            for (step, take) in steps {
+                let gate = Gate::new(1);
+                reach(&gate);
+                take(&gate);
+                let cell = if step == "Enter" {
+                    gate.enter::<()>(1).map_or("Refused", |()| "Entered")
+                } else {
+                    match gate.life.load(Ordering::SeqCst) {
+                        OPEN => "Open",
+                        CLOSING => "Closing",
+                        _ => "Stopped",
+                    }
+                };
+                picture.push_str(&format!("{cell:<9}"));
+            }
+            picture = picture.trim_end().to_owned() + "\n";
+        }
+        assert_eq!(
+            picture,
+            "         Close    Stop     Enter\n\
+             Open     Closing  Stopped  Entered\n\
+             Closing  Closing  Stopped  Refused\n\
+             Stopped  Stopped  Stopped  Refused\n"
+        );
+    }
+
+    #[test]
+    fn the_first_cause_of_a_stop_is_the_one_that_is_told() {
+        let gate = Gate::new(1);
+        gate.stop(StopCause::Bug { shard: 3 });
+        gate.stop(StopCause::Thread);
+        assert!(matches!(
+            gate.cause().as_deref(),
+            Some(StopCause::Bug { shard: 3 })
+        ));
+    }
+
+    #[test]
+    fn whoever_is_turned_away_holds_no_credit() {
+        let gate = Gate::new(3);
+        assert_eq!(gate.enter::<()>(2), Ok(()));
+        assert!(matches!(gate.enter::<()>(2), Err(Failure::Busy { .. })));
+        assert_eq!(gate.in_flight(), 2);
+        assert_eq!(gate.enter::<()>(1), Ok(()));
+        gate.close();
+        assert_eq!(gate.enter::<()>(1), Err(Failure::Stopped));
+        gate.leave(3);
+        assert_eq!(gate.in_flight(), 0);
+    }
+}

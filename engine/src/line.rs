@@ -228,7 +228,7 @@ impl Line {
 
     fn submit(&self, shard: usize, submission: Submission) {
         if let Some(shard) = self.shards.get(shard) {
-            #[allow(
+            #[expect(
                 clippy::disallowed_methods,
                 reason = "the one submit path: credits bound the mailbox, and the reply tells of loss"
             )]

@@ -4,11 +4,13 @@ mod play;
 
 use gettone::core::id::WalletId;
 use gettone::core::money::Currency;
+use gettone::core::port::{Each, Frames, Seq, Store, StoreFault};
 use gettone::core::wallet::{Reason, Wallet};
 use gettone::{Action, Engine, Failure, Progress, SessionCommand, SessionRefusal, StopCause};
 use gettone_store::{Kept, Tape};
 use play::{
-    MACHINE, OPERATOR, eur, fund, rseq, seen, settings, start, terms, transfer, vend, vended,
+    MACHINE, OPERATOR, eur, fund, rseq, seen, settings, start, start_on, terms, transfer, vend,
+    vended,
 };
 use tokio::task::JoinHandle;
 
@@ -212,4 +214,32 @@ async fn calls_that_wait_when_the_disk_fails_are_all_told() {
         assert_eq!(call.await.expect("ends"), Err(Failure::Stopped));
     }
     assert_eq!(tape.frames(), 0, "nothing was written after the failure");
+}
+
+/// Somebody's store, with a bug in it.
+struct Buggy;
+
+impl Store for Buggy {
+    fn replay(&mut self, _: &mut Each<'_>) -> Result<Seq, StoreFault> {
+        Ok(Seq::FIRST)
+    }
+
+    fn append(&mut self, _: Seq, _: &Frames) -> Result<(), StoreFault> {
+        panic!("a bug of the store");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_a_disk_that_failed() {
+    let (engine, _) = start_on(Box::new(Buggy), settings(2)).expect("starts");
+    let opened = engine.open_wallet(ANN, Currency::EUR).await;
+    assert_eq!(opened, Err(Failure::Stopped));
+    assert!(matches!(
+        engine.stopped().as_deref(),
+        Some(StopCause::Journal)
+    ));
+    engine
+        .shutdown()
+        .await
+        .expect_err("it tells that it stopped");
 }
