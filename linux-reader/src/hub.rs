@@ -92,7 +92,7 @@ impl Hub {
         let is_current = |number: LinkNumber| self.link == Some(number);
         match news {
             News::Machine(machine) => {
-                tracing::info!(?machine, "machine");
+                tracing::debug!(?machine, "machine");
                 self.tell(Input::Machine(machine))
             }
             News::Standing(standing) => {
@@ -189,7 +189,7 @@ impl Hub {
         }
         let after = self.board.life();
         if after != before {
-            tracing::info!(from = ?before, to = ?after, "life");
+            tracing::info!("{before:?} -> {after:?}");
         }
         Ok(())
     }

@@ -184,7 +184,7 @@ mod tests {
     fn a_reader_stays_who_it_is_and_counts_its_starts() {
         let place = tempfile::tempdir().expect("a directory");
         let first = Identity::open(place.path()).expect("made");
-        let (public, claim) = (first.public(), first.claim().to_owned());
+        let (public, claim) = (first.public(), first.claim());
         assert_eq!(first.count_start().expect("counted"), 1);
         assert_eq!(first.count_start().expect("counted"), 2);
         assert!(matches!(
@@ -193,7 +193,7 @@ mod tests {
         ));
         drop(first);
         let again = Identity::open(place.path()).expect("found");
-        assert_eq!((again.public(), again.claim()), (public, claim.as_str()));
+        assert_eq!((again.public(), again.claim()), (public, claim));
         assert_eq!(again.count_start().expect("counted"), 3);
     }
 
