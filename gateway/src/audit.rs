@@ -5,6 +5,7 @@ use core::fmt;
 use gettone_core::audit::{Audit, Check, Report};
 use gettone_core::port::{Store, StoreFault};
 use gettone_core::record::Record;
+use gettone_store::bounds::SEGMENT_BYTES_MIN;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,8 @@ pub fn audit(dir: &Path) -> Result<Audited, AuditFault> {
     if !holds_something {
         return Err(AuditFault::NoJournal(dir.to_owned()));
     }
-    let mut store = open_store(&journal)?;
+    // Nothing is appended, so the smallest segment will do.
+    let mut store = open_store(&journal, SEGMENT_BYTES_MIN)?;
     let mut audit = Audit::default();
     store.replay(&mut |seq, bytes| {
         let record = Record::decode(bytes).map_err(|fault| StoreFault::Damaged {

@@ -29,6 +29,8 @@ pub(crate) const RECORDS_WAITING_MAX: usize = 65_536;
 /// How long a grant lives, counted from its HELLO (protocol section 6.2).
 pub(crate) const GRANT_LIFE: Duration = Duration::from_secs(300);
 
+/// Smallest segment of a gateway's journal, in bytes: smaller ones are for tests of stores.
+pub(crate) const SEGMENT_BYTES_LEAST: u64 = 1024 * 1024;
 /// Longest configuration file, in bytes.
 pub(crate) const CONFIG_LEN_MAX: u64 = 1024 * 1024;
 /// Operators of one gateway.

@@ -1,9 +1,12 @@
 //! The configuration file: TOML, every field known, every fault named with what to do about it.
 
-use crate::bounds::{CONFIG_LEN_MAX, OPERATOR_NAME_LEN_MAX, OPERATOR_NUMBER_MAX, OPERATORS_MAX};
+use crate::bounds::{
+    CONFIG_LEN_MAX, OPERATOR_NAME_LEN_MAX, OPERATOR_NUMBER_MAX, OPERATORS_MAX, SEGMENT_BYTES_LEAST,
+};
 use crate::credential::KeyDigest;
 use core::time::Duration;
 use gettone_core::id::OperatorId;
+use gettone_store::bounds::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
@@ -58,6 +61,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Shards of the engine; 0 for one on each core.
     pub shards: usize,
+    /// Bytes of one segment of the journal, which are filled in advance.
+    pub segment_bytes: u64,
 }
 
 impl Default for Limits {
@@ -72,6 +77,7 @@ impl Default for Limits {
             shutdown_timeout_s: 10,
             in_flight_max: 4_096,
             shards: 0,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
         }
     }
 }
@@ -221,6 +227,12 @@ impl Limits {
                 1_048_576,
             ),
             ("limits.shards", self.shards as u64, 0, 64),
+            (
+                "limits.segment_bytes",
+                self.segment_bytes,
+                SEGMENT_BYTES_LEAST,
+                SEGMENT_BYTES_MAX,
+            ),
         ];
         for (name, value, least, most) in within {
             if !(least..=most).contains(&value) {

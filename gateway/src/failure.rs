@@ -87,3 +87,39 @@ pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
         | _ => Kind::Refused.because(refusal),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use gettone_core::money::Amount;
+
+    #[test]
+    fn every_failure_says_whether_a_retry_is_harmless() {
+        let kind = |failure: Failure<Infallible>| unread(failure).kind();
+        let retry_after = Duration::from_millis(5);
+        assert_eq!(kind(Failure::Busy { retry_after }), Kind::Busy);
+        assert_eq!(kind(Failure::TimedOut), Kind::Unknown);
+        assert_eq!(kind(Failure::Stopped), Kind::Unknown);
+        for kind in [Kind::Busy, Kind::Unknown, Kind::Stopping] {
+            assert_eq!(kind.status().as_u16(), 503);
+        }
+        let full = Failure::Full {
+            what: "sessions",
+            limit: 64,
+        };
+        assert_eq!(kind(full), Kind::Refused);
+    }
+
+    #[test]
+    fn a_wallets_figures_are_told_in_its_currency() {
+        let refusal = wallet::Refusal::InsufficientFunds {
+            available: Amount::from_minor(50),
+            short_by: Amount::from_minor(30),
+            pending: Amount::ZERO,
+        };
+        let told = wallet(refusal, Currency::EUR).to_json();
+        assert_eq!(told["short_by"], "0.30");
+        assert_eq!(told["available"], "0.50");
+    }
+}

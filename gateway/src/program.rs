@@ -11,7 +11,7 @@ use core::task::Poll;
 use rt::signal::unix::{Signal, SignalKind, signal};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
     name = "gettone-gateway",
     version,
     about = "The server of Gettone: accounts, grants, receipts and the operators' HTTP API.",
-    after_help = "Logs go to stderr; RUST_LOG sets how much (default: info)."
+    after_help = "Logs go to stderr; RUST_LOG sets how much."
 )]
 struct Program {
     #[command(subcommand)]
@@ -80,6 +80,9 @@ struct AuditPlace {
     dir: Option<PathBuf>,
 }
 
+/// What is logged unless RUST_LOG says otherwise: the server below tells its workers' comings and
+/// goings as news.
+const LOGGED: &str = "info,actix_server=warn";
 /// The books are read, and do not balance.
 const NOT_BALANCED: u8 = 1;
 /// It could not be done, and stderr says why.
@@ -126,11 +129,12 @@ enum Fault {
 
 fn run(file: &File) -> Result<ExitCode, Fault> {
     let config = Config::read(&file.config)?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     // Whoever embeds this program may log already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .try_init();
     rt::System::new().block_on(async {
         let stop = stop_signal().map_err(Fault::Signals)?;

@@ -474,3 +474,93 @@ fn grant(
 fn whole_seconds(life: Duration) -> u16 {
     u16::try_from(life.as_secs()).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gettone_core::id::OperatorId;
+
+    #[test]
+    fn a_hello_is_answered_by_this_table() {
+        let cents = Amount::from_minor;
+        let answered = [
+            Answer::Granted {
+                held: cents(500),
+                vends_max: 3,
+                balance: cents(900),
+            },
+            Answer::Funds {
+                short_by: cents(30),
+                pending: Amount::ZERO,
+            },
+            Answer::Funds {
+                short_by: cents(30),
+                pending: cents(500),
+            },
+            Answer::Blocked,
+        ];
+        let standings = answered.into_iter().map(Standing::Answered).chain([
+            Standing::Due,
+            Standing::Unclaimed,
+            Standing::Taken,
+            Standing::Stale,
+            Standing::Lost { from: 7 },
+            Standing::Distrusted,
+        ]);
+        let mut picture = String::from("              Asked         Barred        Nobody asked\n");
+        for standing in standings {
+            let row = format!("{standing:?}").replace("Answered(", "");
+            let row = row.split([' ', '(', ')']).next().unwrap_or_default();
+            picture.push_str(&format!("{row:<14}"));
+            for asked in [Asked::Yes, Asked::Barred(Reason::MachineOff), Asked::No] {
+                let outcome = Outcome::of(Some(standing), asked);
+                let cell = match outcome {
+                    Outcome::Refused { reason, .. } => reason.name(),
+                    other @ (Outcome::Granted(_)
+                    | Outcome::Recorded
+                    | Outcome::Resend { .. }
+                    | Outcome::Unfinished) => other.name(),
+                };
+                picture.push_str(&format!("{cell:<14}"));
+            }
+            picture = picture.trim_end().to_owned() + "\n";
+        }
+        assert_eq!(
+            picture,
+            "              Asked         Barred        Nobody asked\n\
+             Granted       granted       granted       recorded\n\
+             Funds         funds         funds         recorded\n\
+             Funds         pending       pending       recorded\n\
+             Blocked       blocked       blocked       recorded\n\
+             Due           unfinished    unfinished    recorded\n\
+             Unclaimed     pending       machine_off   recorded\n\
+             Taken         taken         taken         recorded\n\
+             Stale         stale         stale         recorded\n\
+             Lost          resend        resend        resend\n\
+             Distrusted    reader        reader        reader\n"
+        );
+    }
+
+    #[test]
+    fn a_cap_is_bounded_by_operator_machine_and_wire() {
+        let terms = |cap, vends_max| Terms {
+            operator: OperatorId::new(1),
+            machine: MachineId::new(1),
+            cap: Amount::from_minor(cap),
+            least: Amount::from_minor(1),
+            vends_max,
+            fee_basis_points: 0,
+        };
+        for (operators, vends_max, max_price, held) in [
+            (500, 3, 0, 500),
+            (500, 3, u32::MAX, 500),
+            (500, 3, 100, 300),
+            (500, 3, 200, 500),
+            (i64::MAX, 255, 0, i64::from(u32::MAX)),
+            (i64::MAX, 255, u32::MAX - 1, i64::from(u32::MAX)),
+        ] {
+            let cap = cap(terms(operators, vends_max), max_price);
+            assert_eq!(cap, Amount::from_minor(held), "{max_price} each");
+        }
+    }
+}

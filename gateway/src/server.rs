@@ -60,7 +60,7 @@ pub async fn serve(
 ) -> Result<(), ServeFault> {
     let limits = config.limits;
     key::state_directory(&config.state)?;
-    let store = open_store(&config.state.join(JOURNAL))?;
+    let store = open_store(&config.state.join(JOURNAL), limits.segment_bytes)?;
     let mut history = History::default();
     let engine = Engine::start(Box::new(store), settings(&limits), &mut |_, record| {
         history.take(record);
@@ -113,8 +113,12 @@ pub async fn serve(
 ///
 /// # Errors
 /// `StoreFault` when it is in use, damaged or out of reach.
-pub(crate) fn open_store(journal: &Path) -> Result<File, StoreFault> {
-    File::open(journal, FileSettings::default())
+pub(crate) fn open_store(journal: &Path, segment_bytes: u64) -> Result<File, StoreFault> {
+    let settings = FileSettings {
+        segment_bytes,
+        ..FileSettings::default()
+    };
+    File::open(journal, settings)
 }
 
 fn settings(limits: &Limits) -> Settings {

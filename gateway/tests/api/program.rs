@@ -1,10 +1,13 @@
 //! The program itself, as a process.
 
-use crate::street::configuration;
+use crate::street::{OPERATOR, configuration, hex};
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+const LOGS: &str = "gateway.log";
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_gettone-gateway"))
@@ -24,17 +27,24 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn configured(home: &Path) -> PathBuf {
+    written(home, &configuration())
+}
+
+fn written(home: &Path, configuration: &str) -> PathBuf {
     let path = home.join("gateway.toml");
-    std::fs::write(&path, configuration()).expect("written");
+    fs::write(&path, configuration).expect("written");
     path
 }
 
+/// Serves, with everything it can log in a file beside the configuration.
 fn serve(config: &Path) -> (Child, String) {
+    let logs = fs::File::create(config.with_file_name(LOGS)).expect("made");
     let mut child = program()
+        .env("RUST_LOG", "trace")
         .args(["serve", "--config"])
         .arg(config)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(logs)
         .spawn()
         .expect("it runs");
     let mut line = String::new();
@@ -97,6 +107,69 @@ fn it_serves_until_it_is_told_to_stop_and_then_the_books_balance() {
 }
 
 #[test]
+fn it_says_not_ready_before_it_stops_to_serve() {
+    let home = tempfile::tempdir().expect("a directory");
+    let patient = configuration().replace("[limits]", "[limits]\nunready_ms = 2000");
+    let config = written(home.path(), &patient);
+    let (child, reached) = serve(&config);
+    signal(&child, "-TERM");
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let mut seen = Vec::new();
+    while let Ok(answer) = agent.get(format!("{reached}/health/ready")).call() {
+        seen.push(answer.status().as_u16());
+    }
+    assert_eq!(seen.last(), Some(&503), "{seen:?}");
+    assert!(seen.is_sorted(), "{seen:?}");
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+#[test]
+fn no_credential_shows_in_its_logs_however_much_it_logs() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    let (child, reached) = serve(&config);
+    let mut opened = ureq::post(format!("{reached}/v1/wallets"))
+        .header("authorization", format!("Bearer {OPERATOR}"))
+        .send_json(serde_json::json!({"wallet": 1, "currency": "EUR"}))
+        .expect("opened");
+    let opened: Value = opened.body_mut().read_json().expect("JSON");
+    let token = opened["token"].as_str().expect("a token");
+    ureq::get(format!("{reached}/v1/app/wallet"))
+        .header("authorization", format!("Bearer {token}"))
+        .call()
+        .expect("shown");
+    ureq::get(format!("{reached}/v1/app/wallet"))
+        .header("authorization", "Bearer canary-4711")
+        .call()
+        .expect_err("refused");
+    signal(&child, "-TERM");
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{ended:?}");
+    let logged = fs::read_to_string(config.with_file_name(LOGS)).expect("logs");
+    assert!(
+        logged.contains("TRACE"),
+        "the control: it does log that much"
+    );
+    for secret in [OPERATOR, token, "canary-4711"] {
+        assert!(!logged.contains(secret), "{secret} in {logged}");
+    }
+    for file in ["server.key", "app.key"] {
+        let path = home.path().join("state").join(file);
+        let bytes = fs::read(path).expect("a key");
+        let hexadecimal = hex(&bytes);
+        assert!(!logged.contains(&hexadecimal));
+        if let Ok(line) = String::from_utf8(bytes) {
+            let key = line.split_whitespace().last().expect("a key");
+            assert!(!logged.contains(key));
+        }
+    }
+}
+
+#[test]
 fn its_key_is_made_once_and_printed_as_json() {
     let home = tempfile::tempdir().expect("a directory");
     let config = configured(home.path());
@@ -115,7 +188,7 @@ fn a_configuration_that_cannot_be_used_is_refused_by_name_of_its_field() {
     let sound = run(&["config", "check"], &config);
     assert!(sound.status.success(), "{sound:?}");
     let unsound = configuration().replace("127.0.0.1:0", "nowhere");
-    std::fs::write(&config, unsound).expect("written");
+    fs::write(&config, unsound).expect("written");
     for args in [&["config", "check"][..], &["serve"], &["audit"], &["key"]] {
         let refused = run(args, &config);
         assert_eq!(refused.status.code(), Some(2));

@@ -2,7 +2,16 @@
 
 use crate::street::{OPERATOR, Server, audited};
 use gettone_channel::{Item, ReceiptKind};
+use gettone_core::grant::Parts;
+use gettone_core::id::{OperatorId, Rseq, VendId, WalletId};
+use gettone_core::money::Amount;
+use gettone_core::port::{Frames, Seq, Store};
+use gettone_core::record::{Event, Record};
+use gettone_core::time::Timestamp;
+use gettone_core::wallet;
+use gettone_store::{File, FileSettings};
 use serde_json::Value;
+use std::process::ExitCode;
 
 fn awaited(server: &Server, path: &str, credential: &str, list: &str, len: usize) -> Value {
     loop {
@@ -70,4 +79,50 @@ fn an_audit_of_the_wrong_directory_says_so_and_makes_nothing() {
     let fault = gettone_gateway::audit(empty.path()).expect_err("nothing there");
     assert!(fault.to_string().contains("has no journal"), "{fault}");
     assert_eq!(std::fs::read_dir(empty.path()).expect("listed").count(), 0);
+}
+
+#[test]
+fn books_that_do_not_balance_are_said_not_to() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut store = File::open(home.path(), FileSettings::default()).expect("begun");
+    store.replay(&mut |_, _| Ok(())).expect("empty");
+    // A sale under a hold that was never given, from a wallet that was never opened.
+    let record = Record {
+        at: Timestamp::default(),
+        event: Event::Wallet {
+            wallet: WalletId::new(1),
+            event: wallet::Event::Captured {
+                vend: VendId::from_bytes([1; 16]),
+                rseq: Rseq::new(1),
+                operator: OperatorId::new(1),
+                item: gettone_core::id::Item::new(1),
+                parts: Parts::default(),
+                debt: Amount::ZERO,
+                fee: Amount::from_minor(1),
+                review: wallet::Review::Unneeded,
+            },
+        },
+    };
+    let mut frames = Frames::default();
+    frames
+        .push_with(|bytes| record.encode(bytes))
+        .expect("encoded");
+    store.append(Seq::FIRST, &frames).expect("appended");
+    drop(store);
+
+    let found = gettone_gateway::audit(home.path()).expect("read");
+    assert!(!found.is_balanced());
+    assert_eq!(found.to_json()["balanced"], false);
+    assert_eq!(found.to_json()["checks"]["balances_are_folds"], false);
+    assert!(
+        found.to_string().ends_with("audit: NOT balanced\n"),
+        "{found}"
+    );
+    let ended = gettone_gateway::main_with([
+        "gettone-gateway".into(),
+        "audit".into(),
+        "--dir".into(),
+        home.path().into(),
+    ]);
+    assert_eq!(ended, ExitCode::from(1));
 }

@@ -236,6 +236,7 @@ pub(crate) fn configuration() -> String {
         [limits]
         workers = 1
         shards = 2
+        segment_bytes = 1048576
         body_timeout_ms = 1000
         head_timeout_ms = 1000
         [platform]
