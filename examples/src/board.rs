@@ -1,0 +1,106 @@
+use crate::fault::StreetFault;
+use crate::phone::Places;
+use crate::process::{self, Program};
+use crate::server::{Key, Server};
+use crate::transcript::Transcript;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How long the reader waits for a phone that disappeared. Twenty seconds on a real street; here
+/// nobody wants to watch that.
+const RESUME_S: u32 = 1;
+
+/// The real reader in a process of its own.
+pub struct Board {
+    program: Program,
+}
+
+impl Board {
+    /// Enrols a new reader for `machine` with the server, and starts it on the machine's link.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server refuses it, or it does not come up.
+    pub fn start(
+        dir: &Path,
+        machine: u32,
+        link: &Path,
+        server: &Server,
+        transcript: &Transcript,
+    ) -> Result<(Self, Places), StreetFault> {
+        let config = dir.join("reader.toml");
+        let places = Places {
+            air: dir.join("air"),
+            light: dir.join("light.sock"),
+        };
+        fs::create_dir_all(&places.air).map_err(|fault| StreetFault::file(&places.air, fault))?;
+        let text = settings(dir, machine, link, &places);
+        write(&config, &text)?;
+        let enrolment = enrol(&config)?;
+        let answer = server.post(
+            Key::Operator,
+            "/v1/readers",
+            &json!({
+                "public_key": enrolment["public_key"],
+                "claim_code": enrolment["claim_code"],
+                "machine": machine,
+            }),
+        )?;
+        let key = answer["server_public_key"].as_str().unwrap_or_default();
+        let epoch = answer["server_epoch"].as_u64().unwrap_or_default();
+        write(
+            &config,
+            &format!("{text}\n[[server]]\nepoch = {epoch}\nkey = \"{key}\"\n"),
+        )?;
+        let mut program = Program::start(
+            "reader",
+            &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
+        )?;
+        program.follow("reader", transcript, process::message);
+        Ok((Self { program }, places))
+    }
+
+    /// Resident memory, in KiB, where the system tells.
+    pub fn resident_kib(&self) -> Option<u64> {
+        self.program.resident_kib()
+    }
+
+    /// Ends the reader as a service manager would.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not end well.
+    pub fn stop(self) -> Result<(), StreetFault> {
+        self.program.stop()
+    }
+}
+
+fn settings(dir: &Path, machine: u32, link: &Path, places: &Places) -> String {
+    let state: PathBuf = dir.join("reader");
+    format!(
+        "state = \"{}\"\nmachine = {machine}\nair = \"{}\"\nlight = \"socket:{}\"\n\n\
+         [mdb]\nlink = \"words:{}\"\ncurrency = \"EUR\"\n\n\
+         [limits]\nresume_s = {RESUME_S}\n",
+        state.display(),
+        places.air.display(),
+        places.light.display(),
+        link.display(),
+    )
+}
+
+fn enrol(config: &Path) -> Result<Value, StreetFault> {
+    let (said, succeeded) = process::run(
+        "reader",
+        &["enrol".as_ref(), "--config".as_ref(), config.as_os_str()],
+    )?;
+    if !succeeded {
+        return Err(StreetFault::Process {
+            name: "reader",
+            what: said,
+        });
+    }
+    serde_json::from_str(&said).map_err(|_| StreetFault::Unexpected("an enrolment that is no JSON"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), StreetFault> {
+    fs::write(path, text).map_err(|fault| StreetFault::file(path, fault))
+}

@@ -1,0 +1,305 @@
+use crate::fault::StreetFault;
+use crate::transcript::Transcript;
+use gettone_mdb::vmc::{Config, Event, Input, Operator, Output, Timing, Vmc};
+use gettone_mdb::words::{Pty, WordLink};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The longest that the street waits for its machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that the controller sleeps before it looks for a customer's choice.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long the motors run.
+const MOTORS: Duration = Duration::from_millis(300);
+
+/// How a selection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The product falls.
+    Dispensed,
+    /// The product is stuck.
+    Jammed,
+}
+
+/// What a bystander sees of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// Its reader is enabled.
+    Ready,
+    /// It shows a credit, in minor units.
+    Credit(u32),
+    /// It refuses the selection.
+    Denied,
+    /// The product fell.
+    Dispensed,
+    /// The product is stuck.
+    Jammed,
+    /// The session is over.
+    SessionEnded,
+}
+
+impl Seen {
+    /// Whether a credit is shown.
+    pub const fn is_credit(self) -> bool {
+        matches!(self, Self::Credit(_))
+    }
+}
+
+/// How fast a machine is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// As real ones are.
+    Real,
+    /// As fast as its bus goes, for figures over many vends.
+    Hurried,
+}
+
+enum Order {
+    Select {
+        item: u16,
+        price: u32,
+        ending: Ending,
+    },
+    PowerDown,
+}
+
+/// A vending machine: the controller of the MDB adapter on a pseudo-terminal, and its motors.
+pub struct Machine {
+    link: PathBuf,
+    orders: Sender<Order>,
+    seen: Receiver<Seen>,
+    thread: JoinHandle<Result<(), StreetFault>>,
+}
+
+impl Machine {
+    /// Switches one on. Its reader's link appears under `dir`.
+    ///
+    /// # Errors
+    /// `StreetFault` when the system gives no pseudo-terminal.
+    pub fn start(dir: &Path, pace: Pace, transcript: &Transcript) -> Result<Self, StreetFault> {
+        let link = dir.join("mdb");
+        let pty = Pty::open(&link).map_err(|fault| StreetFault::Machine(fault.to_string()))?;
+        let (orders, ordered) = channel();
+        let (seer, seen) = channel();
+        let controller = Controller {
+            vmc: Vmc::new(config(pace)),
+            begun: Instant::now(),
+            pace,
+            ending: Ending::Dispensed,
+            motors_until: None,
+            seer,
+            transcript: transcript.clone(),
+        };
+        let thread = thread::spawn(move || controller.run(pty, &ordered));
+        Ok(Self {
+            link,
+            orders,
+            seen,
+            thread,
+        })
+    }
+
+    /// The reader's end of the bus.
+    pub fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// Presses a selection that will end so.
+    ///
+    /// # Errors
+    /// `StreetFault` when the machine is broken.
+    pub fn select(&self, item: u16, price: u32, ending: Ending) -> Result<(), StreetFault> {
+        self.orders
+            .send(Order::Select {
+                item,
+                price,
+                ending,
+            })
+            .map_err(|_| StreetFault::Unexpected("a machine that is switched off"))
+    }
+
+    /// Watches until the machine does what is waited for.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not.
+    pub fn wait(&self, what: &str, wanted: impl Fn(Seen) -> bool) -> Result<Seen, StreetFault> {
+        loop {
+            match self.seen.recv_timeout(PATIENCE) {
+                Ok(seen) if wanted(seen) => return Ok(seen),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(StreetFault::Silence {
+                        what: what.to_owned(),
+                        seconds: PATIENCE.as_secs(),
+                    });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(StreetFault::Unexpected("a machine that broke down"));
+                }
+            }
+        }
+    }
+
+    /// Switches it off.
+    ///
+    /// # Errors
+    /// What broke it, when something had.
+    pub fn stop(self) -> Result<(), StreetFault> {
+        // A machine that broke down before takes no orders; joining tells why.
+        let _ = self.orders.send(Order::PowerDown);
+        self.thread
+            .join()
+            .map_err(|_| StreetFault::Unexpected("a machine that panicked"))?
+    }
+}
+
+fn config(pace: Pace) -> Config {
+    let patient = Timing::patient();
+    let timing = match pace {
+        Pace::Real => patient,
+        Pace::Hurried => Timing {
+            poll_period: Duration::from_millis(2),
+            setup: Duration::from_millis(10),
+            ..patient
+        },
+    };
+    Config {
+        timing,
+        ..Config::default()
+    }
+}
+
+struct Controller {
+    vmc: Vmc,
+    begun: Instant,
+    pace: Pace,
+    ending: Ending,
+    motors_until: Option<Instant>,
+    seer: Sender<Seen>,
+    transcript: Transcript,
+}
+
+impl Controller {
+    fn run(mut self, pty: Pty, ordered: &Receiver<Order>) -> Result<(), StreetFault> {
+        let mut line = pty.line();
+        self.drive(&mut line, Input::Operator(Operator::PowerUp))?;
+        loop {
+            match ordered.try_recv() {
+                Ok(Order::Select {
+                    item,
+                    price,
+                    ending,
+                }) => {
+                    self.ending = ending;
+                    self.say(format_args!(
+                        "selection {item} is pressed, {}",
+                        money(price)
+                    ));
+                    self.drive(&mut line, Input::Operator(Operator::Select { price, item }))?;
+                }
+                Ok(Order::PowerDown) | Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    return self.drive(&mut line, Input::Operator(Operator::PowerDown));
+                }
+                Err(std::sync::mpsc::TryRecvError::Empty) => {}
+            }
+            if self.motors_until.is_some_and(|end| Instant::now() >= end) {
+                self.motors_until = None;
+                let done = match self.ending {
+                    Ending::Dispensed => {
+                        self.tell("the product falls", Seen::Dispensed);
+                        Operator::Dispensed
+                    }
+                    Ending::Jammed => {
+                        self.tell("the product is stuck", Seen::Jammed);
+                        Operator::Jammed
+                    }
+                };
+                self.drive(&mut line, Input::Operator(done))?;
+            }
+            let heard = line
+                .read(self.patience())
+                .map_err(|fault| StreetFault::Machine(fault.to_string()))?;
+            match heard {
+                Some(word) => self.drive(&mut line, Input::Word(word))?,
+                None => self.drive(&mut line, Input::Tick)?,
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = self.begun.elapsed();
+        self.vmc
+            .next_deadline()
+            .map_or(LOOK_EVERY, |at| at.saturating_sub(now).min(LOOK_EVERY))
+    }
+
+    fn drive(&mut self, line: &mut WordLink, input: Input) -> Result<(), StreetFault> {
+        self.vmc.handle(self.begun.elapsed(), input);
+        while let Some(output) = self.vmc.poll() {
+            match output {
+                Output::Event(event) => self.note(event),
+                Output::Send(frame) => line
+                    .write(&frame)
+                    .map_err(|fault| StreetFault::Machine(fault.to_string()))?,
+                // A pseudo-terminal has no line to hold.
+                Output::Break => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Restarting(why) => self.say(format_args!("RESET ({why:?})")),
+            Event::ReaderFound(_) => self.say("the reader answers SETUP"),
+            Event::Ready => self.tell("READER ENABLE", Seen::Ready),
+            Event::SessionBegan { funds } => {
+                let funds = funds.unwrap_or_default();
+                self.tell(
+                    format_args!("BEGIN SESSION, shows a credit of {}", money(funds)),
+                    Seen::Credit(funds),
+                );
+            }
+            Event::Dispense { amount, .. } => {
+                self.say(format_args!(
+                    "VEND APPROVED {}, the motors run",
+                    amount.map_or("by token".to_owned(), money)
+                ));
+                let motors = match self.pace {
+                    Pace::Real => MOTORS,
+                    Pace::Hurried => Duration::ZERO,
+                };
+                self.motors_until = Some(Instant::now() + motors);
+            }
+            Event::Denied { item } => {
+                self.tell(format_args!("VEND DENIED, selection {item}"), Seen::Denied);
+            }
+            Event::SessionEnded => self.tell("END SESSION", Seen::SessionEnded),
+            Event::Reported => self.say("the result is acknowledged"),
+            Event::SelectionRefused(why) => {
+                self.tell(
+                    format_args!("the selection goes nowhere: {why:?}"),
+                    Seen::Denied,
+                );
+            }
+            Event::Malfunction { code } => self.say(format_args!("MALFUNCTION {code:#04x}")),
+            _ => {}
+        }
+    }
+
+    fn tell(&self, what: impl std::fmt::Display, seen: Seen) {
+        self.say(what);
+        // Nobody watches a street that is being left.
+        let _ = self.seer.send(seen);
+    }
+
+    fn say(&self, what: impl std::fmt::Display) {
+        self.transcript.say("machine", what);
+    }
+}
+
+fn money(minor: u32) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}
