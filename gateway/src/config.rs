@@ -347,19 +347,19 @@ mod tests {
     "#;
 
     fn fault(text: &str) -> String {
-        Config::parse(text, Path::new("/home"))
+        Config::parse(text, Path::new("/etc/gettone"))
             .expect_err("a fault")
             .to_string()
     }
 
     #[test]
     fn a_relative_state_is_relative_to_the_file() {
-        let config = Config::parse(SOUND, Path::new("/home")).expect("sound");
-        assert_eq!(config.state, Path::new("/home/state"));
+        let config = Config::parse(SOUND, Path::new("/etc/gettone")).expect("sound");
+        assert_eq!(config.state, Path::new("/etc/gettone/state"));
         assert_eq!(config.limits.workers, 1);
         assert_eq!(config.limits.in_flight_max, Limits::default().in_flight_max);
         let absolute = SOUND.replace("\"state\"", "\"/elsewhere\"");
-        let config = Config::parse(&absolute, Path::new("/home")).expect("sound");
+        let config = Config::parse(&absolute, Path::new("/etc/gettone")).expect("sound");
         assert_eq!(config.state, Path::new("/elsewhere"));
     }
 
