@@ -102,10 +102,10 @@ impl Decoder {
     /// Returns how far it has come, or why it does not.
     pub fn progress(&self) -> Progress {
         match self.lock {
-            Some(lock) => Progress::Locked {
+            Some(lock) if lock.bytes > 0 => Progress::Locked {
                 percent: (lock.bytes.min(WORD_BYTES) * 100 / WORD_BYTES) as u8,
             },
-            None => progress::without_lock(&self.feed.ring, self.feed.spacing_us()),
+            Some(_) | None => progress::before_lock(&self.feed.ring, self.feed.spacing_us()),
         }
     }
 

@@ -50,13 +50,15 @@ const SPACING_MAX_US: f32 = 6_000.0;
 const CEILING_SHARE: f32 = 0.1;
 /// Share of rows that repeat the row before.
 const REPEATED_SHARE: f32 = 0.6;
-/// A channel changes when it goes this much further than from row to row; noise alone goes less than 6 times as far.
-const TRAVEL_MIN: f32 = 7.5;
-/// Swing below which noise hides the code, in counts.
-const SWING_WEAK: f32 = 2.0 * SWING_MIN;
+/// Rows over which a change counts: longer than any transition, shorter than a shadow.
+const JUMP_ROWS: usize = 6;
+/// A channel jumps when it goes this much further than from row to row; noise and mains ripple go less than 5 times as far.
+const JUMP_MIN: f32 = 5.5;
+/// Jump below which noise hides the code, in counts.
+const JUMP_WEAK: f32 = 2.0 * SWING_MIN;
 
-/// Judges a light in which no code has been recognised.
-pub(crate) fn without_lock(ring: &Ring, spacing_us: f32) -> Progress {
+/// Judges a light in which no code can be read yet.
+pub(crate) fn before_lock(ring: &Ring, spacing_us: f32) -> Progress {
     let mut channels = [Channel::default(); 3];
     let mut before: Option<[f32; 3]> = None;
     let (mut rows, mut repeated) = (0.0, 0.0);
@@ -79,57 +81,65 @@ pub(crate) fn without_lock(ring: &Ring, spacing_us: f32) -> Progress {
     if rows < ROWS_MIN {
         return Progress::Nothing;
     }
+    if spacing_us > SPACING_MAX_US {
+        return Progress::SensorTooSlow;
+    }
     if channels.iter().any(|channel| channel.at_ceiling(rows)) {
         return Progress::Saturated;
     }
-    let changing = channels.iter().any(|channel| channel.changes(rows));
-    if !changing {
+    if !channels.iter().any(|channel| channel.jumps(rows)) {
         return Progress::Nothing;
     }
-    if spacing_us > SPACING_MAX_US || repeated > REPEATED_SHARE * rows {
-        return Progress::SensorTooSlow;
-    }
-    if channels.iter().any(|channel| channel.swing() < SWING_WEAK) {
+    if channels.iter().any(|channel| channel.jump < JUMP_WEAK) {
         return Progress::TooDark;
+    }
+    if repeated > REPEATED_SHARE * rows {
+        return Progress::SensorTooSlow;
     }
     Progress::Searching
 }
 
+/// What one channel did.
 #[derive(Clone, Copy, Default)]
 struct Channel {
-    range: Option<(f32, f32)>,
-    last: f32,
+    /// The newest counts, in a ring.
+    recent: [f32; JUMP_ROWS],
+    rows: usize,
+    /// Greatest change over a few rows.
+    jump: f32,
+    /// Sum of the changes from row to row.
     travel: f32,
+    greatest: f32,
     greatest_rows: f32,
 }
 
 impl Channel {
     fn take(&mut self, count: f32) {
-        let (least, greatest) = self.range.unwrap_or((count, count));
-        if self.range.is_some() {
-            self.travel += (count - self.last).abs();
+        let place = self.rows % JUMP_ROWS;
+        if self.rows >= JUMP_ROWS {
+            self.jump = self.jump.max((count - self.recent[place]).abs());
         }
-        if count > greatest || self.range.is_none() {
+        if self.rows > 0 {
+            self.travel += (count - self.recent[(self.rows - 1) % JUMP_ROWS]).abs();
+        }
+        self.recent[place] = count;
+        self.rows += 1;
+        if count > self.greatest {
+            self.greatest = count;
             self.greatest_rows = 0.0;
         }
-        if count >= greatest {
+        if count >= self.greatest {
             self.greatest_rows += 1.0;
         }
-        self.range = Some((least.min(count), greatest.max(count)));
-        self.last = count;
     }
 
-    fn swing(&self) -> f32 {
-        self.range.map_or(0.0, |(least, greatest)| greatest - least)
-    }
-
-    fn changes(&self, rows: f32) -> bool {
-        self.swing() >= SWING_MIN && self.swing() > TRAVEL_MIN * self.travel / rows
+    fn jumps(&self, rows: f32) -> bool {
+        self.jump >= SWING_MIN && self.jump > JUMP_MIN * self.travel / rows
     }
 
     /// Scales end at a power of two less one, or at a multiple of 1024 per integration step.
     fn at_ceiling(&self, rows: f32) -> bool {
-        let greatest = self.range.map_or(0.0, |(_, greatest)| greatest) as u32;
+        let greatest = self.greatest as u32;
         let end_of_scale =
             greatest >= 255 && ((greatest + 1).is_power_of_two() || greatest.is_multiple_of(1_024));
         end_of_scale && self.greatest_rows > CEILING_SHARE * rows

@@ -1,7 +1,5 @@
 //! From traced slots to a payload: symbols, anchors, bytes, repair.
 
-use std::ops::Range;
-
 use crate::calibration::Calibration;
 use crate::code::{LOOP_SYMBOLS, PREAMBLE};
 use crate::colour::Colour;
@@ -75,6 +73,13 @@ type Decisions = [Option<Decision>; DATA_SYMBOLS];
 enum Slip {
     Lost,
     Extra,
+}
+
+/// On which side of a preamble it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    After,
 }
 
 /// Working memory of an attempt, and the word tables.
@@ -167,7 +172,7 @@ impl Reading {
     /// Returns the payload, or how many bytes of the word are known.
     fn read(&mut self, effort: Effort) -> Result<Payload, usize> {
         let decisions = self.all_loops();
-        let known = match self.solve(&decisions, SPENT_MAX) {
+        let known = match self.solve(&decisions) {
             Ok(payload) => return Ok(payload),
             Err(known) => known,
         };
@@ -209,7 +214,7 @@ impl Reading {
         evidence.map(|evidence| evidence.as_ref().map(decide))
     }
 
-    /// Tries every place for one lost or extra symbol, on either side of the newest preambles.
+    /// Tries every byte for one lost or extra symbol, on either side of the newest preambles.
     fn with_one_slip(&mut self) -> Option<Payload> {
         let mut anchors = [0; ANCHORS_MAX];
         let mut count = 0;
@@ -221,24 +226,14 @@ impl Reading {
             anchor = self.next_anchor(begin + PREAMBLE.len());
         }
         for begin in anchors.into_iter().take(count) {
-            let end = begin + PREAMBLE.len();
-            let head = begin.saturating_sub(DATA_SYMBOLS + 2)..begin;
-            let tail = end..(end + DATA_SYMBOLS + 2).min(self.symbols.len());
-            for slip in [Slip::Lost, Slip::Extra] {
-                for cut in 0..head.len() {
-                    let mut decisions: Decisions = [None; DATA_SYMBOLS];
-                    self.place_back(&mut decisions, head.clone(), Some((slip, cut)));
-                    self.place_on(&mut decisions, tail.clone(), None);
-                    if let Ok(payload) = self.solve(&decisions, SPENT_GUESSING_MAX) {
-                        return Some(payload);
-                    }
-                }
-                for cut in 0..tail.len() {
-                    let mut decisions: Decisions = [None; DATA_SYMBOLS];
-                    self.place_on(&mut decisions, tail.clone(), Some((slip, cut)));
-                    self.place_back(&mut decisions, head.clone(), None);
-                    if let Ok(payload) = self.solve(&decisions, SPENT_GUESSING_MAX) {
-                        return Some(payload);
+            for side in [Side::After, Side::Before] {
+                for slip in [Slip::Lost, Slip::Extra] {
+                    for byte in 0..WORD_BYTES {
+                        let decisions = self.around(begin, side, slip, byte);
+                        let (word, erased, _) = word_of(&decisions);
+                        if let Some(payload) = self.repair(&word, erased, SPENT_GUESSING_MAX) {
+                            return Some(payload);
+                        }
                     }
                 }
             }
@@ -246,27 +241,30 @@ impl Reading {
         None
     }
 
-    /// Places symbols that follow a preamble.
-    fn place_on(&self, decisions: &mut Decisions, tail: Range<usize>, slip: Option<(Slip, usize)>) {
-        for (step, decision) in self.decided[tail].iter().enumerate() {
-            if let Some(place) = slipped(step, slip) {
-                put(decisions, Some(place), *decision);
+    /// Places the symbols around a preamble as if one slipped on one side, within one byte.
+    fn around(&self, begin: usize, side: Side, slip: Slip, byte: usize) -> Decisions {
+        let mut decisions: Decisions = [None; DATA_SYMBOLS];
+        let end = begin + PREAMBLE.len();
+        let after = &self.decided[end..(end + DATA_SYMBOLS + 1).min(self.decided.len())];
+        let before = &self.decided[begin.saturating_sub(DATA_SYMBOLS + 2)..begin];
+        let first = byte * SYMBOLS_PER_BYTE;
+        match side {
+            Side::After => {
+                place_after(&mut decisions, after, Some((slip, first)));
+                forget(&mut decisions, first);
+                place_before(&mut decisions, before, None);
+            }
+            Side::Before => {
+                let back = match slip {
+                    Slip::Lost => DATA_SYMBOLS - first,
+                    Slip::Extra => DATA_SYMBOLS - first + 1,
+                };
+                place_before(&mut decisions, before, Some((slip, back)));
+                forget(&mut decisions, first);
+                place_after(&mut decisions, after, None);
             }
         }
-    }
-
-    /// Places symbols that lead to a preamble; the last of them is the guard.
-    fn place_back(
-        &self,
-        decisions: &mut Decisions,
-        head: Range<usize>,
-        slip: Option<(Slip, usize)>,
-    ) {
-        for (step, decision) in self.decided[head].iter().rev().enumerate() {
-            if let Some(back) = slipped(step, slip) {
-                put(decisions, DATA_SYMBOLS.checked_sub(back), *decision);
-            }
-        }
+        decisions
     }
 
     fn next_anchor(&self, from: usize) -> Option<usize> {
@@ -283,25 +281,54 @@ impl Reading {
     }
 
     /// Returns the payload, or how many bytes of the word are known.
-    fn solve(&mut self, decisions: &Decisions, spent_max: usize) -> Result<Payload, usize> {
-        let (word, mut erased, doubt) = word_of(decisions);
+    fn solve(&mut self, decisions: &Decisions) -> Result<Payload, usize> {
+        let (word, mut erased, margins) = word_of(decisions);
         let known = WORD_BYTES - erased.count();
         // Erase nothing more at first, then the bytes in most doubt.
-        while erased.count() <= spent_max {
-            if let Some(checked) = self.words.repair(&word, erased, spent_max)
-                && let Some(payload) = Payload::from_checked(&checked)
-            {
+        while erased.count() <= SPENT_MAX {
+            if let Some(payload) = self.repair(&word, erased, SPENT_MAX) {
                 return Ok(payload);
             }
             let weakest = (0..WORD_BYTES)
                 .filter(|place| !erased.contains(*place))
-                .min_by(|a, b| doubt[*a].total_cmp(&doubt[*b]));
+                .min_by(|a, b| margins[*a].total_cmp(&margins[*b]));
             match weakest {
                 Some(place) => erased.insert(place),
                 None => break,
             }
         }
         Err(known)
+    }
+
+    fn repair(&mut self, word: &Word, erased: Erased, spent_max: usize) -> Option<Payload> {
+        let checked = self.words.repair(word, erased, spent_max)?;
+        Payload::from_checked(&checked)
+    }
+}
+
+/// Places symbols that follow a preamble.
+fn place_after(decisions: &mut Decisions, after: &[Option<Decision>], slip: Option<(Slip, usize)>) {
+    for (step, decision) in after.iter().enumerate() {
+        put(decisions, slipped(step, slip), *decision);
+    }
+}
+
+/// Places symbols that lead to a preamble; the last of them is the guard.
+fn place_before(
+    decisions: &mut Decisions,
+    before: &[Option<Decision>],
+    slip: Option<(Slip, usize)>,
+) {
+    for (step, decision) in before.iter().rev().enumerate() {
+        let place = slipped(step, slip).and_then(|back| DATA_SYMBOLS.checked_sub(back));
+        put(decisions, place, *decision);
+    }
+}
+
+/// Drops the symbols that are out of place when the slip was later in the byte.
+fn forget(decisions: &mut Decisions, first: usize) {
+    for decision in &mut decisions[first..first + SYMBOLS_PER_BYTE - 1] {
+        *decision = None;
     }
 }
 

@@ -257,12 +257,14 @@ impl Trellis {
         let mut written = 0;
         for place in slots {
             let step = self.back[slot(last)][usize::from(colour)];
-            if step == BEGIN {
-                break;
-            }
             let rows = u64::from(step >> COLOUR_BITS);
-            let first = last + 1 - rows;
-            if first <= oldest {
+            // The first slot began before the first row.
+            let first = if step == BEGIN {
+                oldest
+            } else {
+                last + 1 - rows
+            };
+            if first < oldest {
                 break;
             }
             *place = Slot {
@@ -271,6 +273,9 @@ impl Trellis {
                 last,
             };
             written += 1;
+            if first == oldest {
+                break;
+            }
             last = first - 1;
             colour = (step & ((1 << COLOUR_BITS) - 1)) as u8;
         }

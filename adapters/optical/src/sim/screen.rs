@@ -20,7 +20,10 @@ pub(super) struct Screen {
     skip: usize,
     before: [f64; 3],
     after: [f64; 3],
-    stages: [[f64; 3]; 2],
+    stages: Vec<[f64; 3]>,
+    /// Share of the way a stage goes in one step, up and down.
+    rise: f64,
+    fall: f64,
 }
 
 impl Screen {
@@ -34,6 +37,11 @@ impl Screen {
         }
         let shown = random.below(pictures.len());
         let first = pictures[shown];
+        let stages = match conditions.panel {
+            Panel::Lcd { stages } => stages,
+            Panel::Oled { .. } => 1,
+        };
+        let share = |tau_us: f64| 1.0 - (-STEP_US * stages as f64 / tau_us).exp();
         Self {
             shown,
             now_us: 0.0,
@@ -43,7 +51,9 @@ impl Screen {
             skip: 0,
             before: first,
             after: first,
-            stages: [first; 2],
+            stages: vec![first; stages],
+            rise: share(conditions.rise_us),
+            fall: share(conditions.fall_us),
             pictures,
             conditions: conditions.clone(),
         }
@@ -61,11 +71,7 @@ impl Screen {
         for (primary, target) in target.iter_mut().enumerate() {
             *target = self.before[primary] + swept * (self.after[primary] - self.before[primary]);
         }
-        let stages = match self.conditions.panel {
-            Panel::Lcd { stages } => stages,
-            Panel::Oled { .. } => 1,
-        };
-        let light = self.respond(target, stages);
+        let light = self.respond(target);
         let brightness = self.dimming(since_us, period_us) * self.gain();
         self.now_us += STEP_US;
         light.map(|primary| primary * brightness)
@@ -112,16 +118,16 @@ impl Screen {
         }
     }
 
-    fn respond(&mut self, target: [f64; 3], stages: usize) -> [f64; 3] {
+    fn respond(&mut self, target: [f64; 3]) -> [f64; 3] {
         let mut input = target;
-        for stage in self.stages.iter_mut().take(stages) {
+        for stage in &mut self.stages {
             for (state, input) in stage.iter_mut().zip(&mut input) {
-                let tau_us = if *input > *state {
-                    self.conditions.rise_us
+                let share = if *input > *state {
+                    self.rise
                 } else {
-                    self.conditions.fall_us
-                } / stages as f64;
-                *state += (*input - *state) * (1.0 - (-STEP_US / tau_us).exp());
+                    self.fall
+                };
+                *state += (*input - *state) * share;
                 *input = *state;
             }
         }
