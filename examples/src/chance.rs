@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 ///
 /// # Errors
 /// `StreetFault` when the system has none.
-pub fn bytes<const N: usize>() -> Result<[u8; N], StreetFault> {
+pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], StreetFault> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| StreetFault::Unexpected("no randomness"))?;
     Ok(bytes)
@@ -15,7 +15,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], StreetFault> {
 ///
 /// # Errors
 /// `StreetFault` when the system has none.
-pub fn hex<const N: usize>() -> Result<String, StreetFault> {
+pub(crate) fn hex<const N: usize>() -> Result<String, StreetFault> {
     let mut text = String::with_capacity(2 * N);
     for byte in bytes::<N>()? {
         write!(text, "{byte:02x}").map_err(|_| StreetFault::Unexpected("a full string"))?;

@@ -285,7 +285,14 @@ impl Controller {
                 );
             }
             Event::Malfunction { code } => self.say(format_args!("MALFUNCTION {code:#04x}")),
-            _ => {}
+            Event::CancelRequested => self.say("SESSION CANCEL REQUEST"),
+            // Of no interest to a bystander.
+            Event::ReaderId(_)
+            | Event::Disabled
+            | Event::ApprovalDeclined { .. }
+            | Event::Cancelled
+            | Event::Display(_)
+            | _ => {}
         }
     }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The longest that one answer of the server may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// A short street fills small files.
+const SEGMENT_BYTES: u32 = 1024 * 1024;
+
 /// Who may ask the server for what.
 #[derive(Clone, Copy, Debug)]
 pub enum Key<'a> {
@@ -45,7 +48,8 @@ impl Server {
         let text = format!(
             "listen = \"127.0.0.1:0\"\nstate = \"gateway\"\n\n\
              [platform]\napi_key_sha256 = \"{}\"\n\n\
-             [[operator]]\nnumber = 1\nname = \"Caffè Aurora\"\napi_key_sha256 = \"{}\"\n",
+             [[operator]]\nnumber = 1\nname = \"Caffè Aurora\"\napi_key_sha256 = \"{}\"\n\n\
+             [limits]\nsegment_bytes = {SEGMENT_BYTES}\n",
             digest(&platform_key),
             digest(&operator_key),
         );
