@@ -68,8 +68,12 @@ pub fn encode_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
 
 /// Returns the colours of one loop.
 pub fn colours(payload: &Payload) -> [Colour; LOOP_SYMBOLS] {
-    let checked: [u8; CHECKED_BYTES] = payload.to_checked();
-    let word: Word = Words::new().encode(&checked);
+    colours_of(&payload.to_checked())
+}
+
+/// Returns the colours of one loop that carries these bytes, whatever they say.
+pub(crate) fn colours_of(checked: &[u8; CHECKED_BYTES]) -> [Colour; LOOP_SYMBOLS] {
+    let word: Word = Words::new().encode(checked);
     let mut colours = [Colour::BLACK; LOOP_SYMBOLS];
     colours[..PREAMBLE.len()].copy_from_slice(&PREAMBLE);
     let mut last = Colour::BLUE;

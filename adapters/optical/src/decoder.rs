@@ -193,3 +193,69 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::colours_of;
+    use crate::payload::{CHECKED_BYTES, Kind};
+    use crate::sim::{Channel, Tier};
+    use crate::{RefreshRate, Rgb};
+
+    const SECRET: [u8; 10] = *b"0123456789";
+
+    /// Plays a loop of bytes that a real encoder would not make, for three loops.
+    fn read(checked: &[u8; CHECKED_BYTES]) -> Option<Payload> {
+        let frames: Vec<Rgb> = colours_of(checked)
+            .iter()
+            .map(|colour| colour.rgb())
+            .collect();
+        let mut decoder = Decoder::new();
+        Channel::new(3, Tier::Nominal, RefreshRate::HZ_60)
+            .play(&frames)
+            .take(1_400)
+            .find_map(|sample| decoder.push(sample))
+            .map(|decoded| decoded.payload)
+    }
+
+    /// Returns twelve bytes with their right check.
+    fn checked(header: u8, spare: u8) -> [u8; CHECKED_BYTES] {
+        let mut bytes = [0; 12];
+        bytes[0] = header;
+        bytes[1..11].copy_from_slice(&SECRET);
+        bytes[11] = spare;
+        let mut checked = [0; CHECKED_BYTES];
+        checked[..12].copy_from_slice(&bytes);
+        checked[12..].copy_from_slice(&crate::payload::crc32c(&bytes).to_be_bytes());
+        checked
+    }
+
+    #[test]
+    fn a_whole_word_with_another_header_or_spare_byte_is_ignored() {
+        assert_eq!(
+            read(&checked(1, 0)),
+            Some(Payload::new(Kind::Pairing, SECRET))
+        );
+        assert_eq!(
+            read(&checked(2, 0)),
+            Some(Payload::new(Kind::LightGrant, SECRET))
+        );
+        for (header, spare) in [(0, 0), (3, 0), (0x11, 0), (255, 0), (1, 1), (2, 128)] {
+            assert_eq!(
+                read(&checked(header, spare)),
+                None,
+                "header {header} spare {spare}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_whole_word_with_a_wrong_check_is_ignored() {
+        // The word itself is without fault, so only the check can refuse it.
+        for bit in [0, 7, 50, 95, 96, 127] {
+            let mut changed = checked(1, 0);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&changed), None, "bit {bit}");
+        }
+    }
+}

@@ -206,16 +206,53 @@ mod tests {
         assert_eq!(feed.ring.row(2).counts(), Some([2.0; 3]));
     }
 
+    /// Every place a sample can come in, against everything a clock can do: what is made of it, and the rows there are then.
     #[test]
-    fn a_late_sample_is_dropped_and_a_jump_of_the_clock_starts_over() {
-        let (feed, taken) = rows(&[1_000_000, 1_003_000, 1_002_000, 1_003_000, 1_006_000]);
-        let (first, row, nothing) = (Taken::First, Taken::Row, Taken::Nothing);
-        assert_eq!(taken, [first, row, nothing, nothing, row]);
-        assert_eq!(feed.elapsed_us(), 6_000);
-        for jump in [0, 700_000, 1_300_000, u64::MAX] {
-            let (feed, taken) = rows(&[1_000_000, jump]);
-            assert_eq!(taken, [first, first], "jump to {jump}");
-            assert_eq!(feed.elapsed_us(), 0);
+    fn the_whole_table_of_clocks_is_this() {
+        let states: [(&str, &[u64]); 3] = [
+            ("empty", &[]),
+            ("running", &[5_000_000, 5_003_000]),
+            ("merging", &[5_000_000, 5_003_000, 5_004_000]),
+        ];
+        let events = [
+            ("+3 ms", 3_000_i64),
+            ("+1 ms", 1_000),
+            ("+9 ms", 9_000),
+            ("same", 0),
+            ("-1 ms", -1_000),
+            ("-2 s", -2_000_000),
+            ("+250 ms", 250_000),
+            ("+251 ms", 251_000),
+        ];
+        let mut picture = format!("{:9}", "");
+        for (event, _) in events {
+            picture += &format!("{event:10}");
+        }
+        for (state, before) in states {
+            picture += &format!("\n{state:9}");
+            for (_, step_us) in events {
+                let (mut feed, _) = rows(before);
+                let last_us = before.last().copied().unwrap_or(5_000_000);
+                let taken = feed.take(sample(last_us.saturating_add_signed(step_us), 7));
+                picture += &format!("{:10}", format!("{taken:?} {}", feed.ring.next()));
+            }
+        }
+        let picture: Vec<&str> = picture.lines().map(str::trim_end).collect();
+        assert_eq!(picture.join("\n"), GOLDEN);
+    }
+
+    #[rustfmt::skip]
+    const GOLDEN: &str = "         +3 ms     +1 ms     +9 ms     same      -1 ms     -2 s      +250 ms   +251 ms
+empty    First 1   First 1   First 1   First 1   First 1   First 1   First 1   First 1
+running  Row 3     Nothing 2 Row 5     Nothing 2 Nothing 2 First 1   Row 85    First 1
+merging  Row 3     Row 3     Row 5     Nothing 2 Nothing 2 First 1   Row 86    First 1";
+
+    #[test]
+    fn the_ends_of_the_clock_are_survived() {
+        for jump in [0, 1, u64::MAX - 1, u64::MAX] {
+            let (feed, taken) = rows(&[5_000_000, jump, jump.saturating_add(3_000)]);
+            assert_eq!(taken[..2], [Taken::First, Taken::First], "jump to {jump}");
+            assert!(feed.elapsed_us() <= 3_000);
         }
     }
 }

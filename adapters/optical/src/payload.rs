@@ -135,7 +135,7 @@ impl std::fmt::Debug for Payload {
 }
 
 /// CRC-32C (Castagnoli): reflected polynomial 82F63B78, start and final value all ones.
-fn crc32c(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = !0_u32;
     for byte in bytes {
         crc ^= u32::from(*byte);
