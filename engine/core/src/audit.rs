@@ -69,8 +69,8 @@ impl Check {
 pub struct Audit {
     wallets: BTreeMap<WalletId, Wallet>,
     pending: BTreeMap<WalletId, Amount>,
-    effects: BTreeSet<(VendId, Rseq)>,
-    ended: BTreeSet<VendId>,
+    effects: BTreeSet<(WalletId, VendId, Rseq)>,
+    ended: BTreeSet<(WalletId, VendId)>,
     book: Book,
     records: u64,
     faults: BTreeMap<Check, Faults>,
@@ -231,7 +231,7 @@ impl Audit {
             | wallet::Event::Released { rseq: None, .. } => None,
         };
         if let Some((vend, rseq)) = effect
-            && !self.effects.insert((vend, rseq))
+            && !self.effects.insert((id, vend, rseq))
         {
             self.fault(Check::ReceiptsOnce, || {
                 format!("hold {vend}: receipt {rseq} twice")
@@ -239,7 +239,7 @@ impl Audit {
         }
         if let wallet::Event::Released { vend, reason, .. } = event
             && *reason != Reason::TimedOut
-            && !self.ended.insert(*vend)
+            && !self.ended.insert((id, *vend))
         {
             self.fault(Check::GrantsEndOnce, || format!("hold {vend} ended twice"));
         }

@@ -18,5 +18,6 @@ pub const CLOSED_MAX: usize = 256;
 pub const RESOLVED_KEPT: usize = 64;
 /// Releases kept that came before their hold.
 pub const BARRED_KEPT: usize = 64;
-/// Transfers kept to recognise repeats by.
-pub const TRANSFERS_KEPT: usize = 256;
+/// Transfers into one wallet, for as long as it lives: each one's name is kept, so that a repeat moves
+/// nothing however late it comes.
+pub const TRANSFERS_MAX: usize = 65_536;

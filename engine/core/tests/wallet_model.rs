@@ -370,6 +370,28 @@ impl Dice {
     }
 }
 
+#[test]
+fn a_transfer_that_comes_again_after_a_thousand_others_moves_nothing() {
+    let now = Timestamp::from_millis(DAY_MS);
+    let mut wallet = Wallet::default();
+    let top_up = |number: u16| {
+        let mut key = [0; 16];
+        key[..2].copy_from_slice(&number.to_be_bytes());
+        Command::TopUp {
+            key: TransferId::from_bytes(key),
+            amount: Amount::from_minor(1),
+        }
+    };
+    let open = Command::Open {
+        currency: Currency::EUR,
+    };
+    for command in core::iter::once(open).chain((0..1_000).map(top_up)) {
+        let event = wallet.decide(&command, now).expect("allowed").expect("new");
+        wallet.evolve(&event);
+    }
+    assert_eq!(wallet.decide(&top_up(0), now), Ok(None));
+}
+
 fn record(event: wallet::Event, now: Timestamp) -> Record {
     Record {
         at: now,

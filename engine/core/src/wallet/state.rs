@@ -1,6 +1,6 @@
 use super::{
     BARRED_KEPT, CLOSED_MAX, Command, Event, LIVE_MAX, Outcome, Proof, RESOLVED_KEPT, Reason,
-    Refusal, Review, StrayReason, TRANSFERS_KEPT, Verdict,
+    Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
 };
 use crate::entity::Entity;
 use crate::grant::{Doubt, Grant, GrantState, Parts, RECEIPTS_MAX, Terms};
@@ -8,7 +8,7 @@ use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
 use crate::unknown::{self, Ruling, Unseen};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// One customer's money in one currency.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -20,7 +20,8 @@ pub struct Wallet {
     live: Vec<Grant>,
     resolved: VecDeque<Grant>,
     barred: VecDeque<VendId>,
-    transfers: VecDeque<(TransferId, Option<OperatorId>, Amount)>,
+    // All of them: a name that was forgotten could move its money again.
+    transfers: BTreeMap<TransferId, (Option<OperatorId>, Amount)>,
     last_excused: Option<Timestamp>,
 }
 
@@ -102,9 +103,10 @@ impl Wallet {
         operator: Option<OperatorId>,
         amount: Amount,
     ) -> Result<bool, Refusal> {
-        match self.transfers.iter().find(|(known, ..)| *known == key) {
+        match self.transfers.get(&key) {
+            None if self.transfers.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
             None => Ok(false),
-            Some(known) if *known == (key, operator, amount) => Ok(true),
+            Some(known) if *known == (operator, amount) => Ok(true),
             Some(_) => Err(Refusal::NameReused),
         }
     }
@@ -483,7 +485,7 @@ impl Entity for Wallet {
                 }
                 self.owed.retain(|(_, amount)| amount.is_positive());
                 self.emoney = self.emoney + left;
-                push_bounded(&mut self.transfers, (*key, None, *amount), TRANSFERS_KEPT);
+                self.transfers.insert(*key, (None, *amount));
             }
             Event::Given {
                 key,
@@ -491,11 +493,7 @@ impl Entity for Wallet {
                 amount,
             } => {
                 add(&mut self.closed, *operator, *amount);
-                push_bounded(
-                    &mut self.transfers,
-                    (*key, Some(*operator), *amount),
-                    TRANSFERS_KEPT,
-                );
+                self.transfers.insert(*key, (Some(*operator), *amount));
             }
             Event::Reserved {
                 vend,
