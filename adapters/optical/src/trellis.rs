@@ -29,6 +29,8 @@ const ROW_VARIANCE: f32 = 0.22 * 0.22;
 const GAIN_VARIANCE: f32 = 0.3 * 0.3;
 /// Cost of a symbol that stays for one more slot: a missed refresh is rare.
 const STAY_COST: f32 = 7.0;
+/// Cost of a path above which all paths are lowered.
+const COST_MAX: f32 = 20_000.0;
 /// Bits of a step back that hold the colour before.
 const COLOUR_BITS: u32 = 3;
 /// A step back that leads to no earlier slot.
@@ -210,6 +212,12 @@ impl Trellis {
                 second = (here, colour);
             }
         }
+        if least.0 > COST_MAX {
+            self.lower(least.0);
+            path = path.map(|cost| cost - least.0);
+            second.0 -= least.0;
+            least.0 = 0.0;
+        }
         self.back[slot(number)] = back;
         *self.column_mut(number) = Column {
             row,
@@ -219,6 +227,15 @@ impl Trellis {
             second,
             clock,
         };
+    }
+
+    /// Takes an amount off all paths: only differences matter, and large sums lose them.
+    fn lower(&mut self, amount: f32) {
+        for column in &mut self.columns {
+            column.path = column.path.map(|cost| cost - amount);
+            column.least.0 -= amount;
+            column.second.0 -= amount;
+        }
     }
 
     /// Returns what it costs that a slot ends with this row, and the clock from then on.

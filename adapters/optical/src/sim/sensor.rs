@@ -21,8 +21,12 @@ pub(super) struct Sensor {
     sums: VecDeque<[f64; CHANNELS]>,
     seen_us: f64,
     read_at_us: f64,
-    read_before_us: f64,
     stamp_before_us: u64,
+    /// Begin of the conversion that runs and end of the one before, when reads start them.
+    started_at_us: f64,
+    finished_at_us: f64,
+    /// End and counts of the conversion each channel gave last.
+    converted: [Option<(f64, u16)>; CHANNELS],
 }
 
 impl Sensor {
@@ -36,8 +40,10 @@ impl Sensor {
             sums,
             seen_us: 0.0,
             read_at_us: start_us,
-            read_before_us: start_us - conditions.poll_us,
             stamp_before_us: 0,
+            started_at_us: start_us - conditions.poll_us,
+            finished_at_us: start_us - conditions.poll_us,
+            converted: [None; CHANNELS],
         }
     }
 
@@ -53,9 +59,8 @@ impl Sensor {
         if random.chance(self.conditions.hole) {
             next_us += random.exponential(self.conditions.hole_mean_us);
         }
-        self.read_before_us = self.read_at_us;
         // A row takes its own time on the bus.
-        self.read_at_us = next_us.max(self.read_before_us + 4.0 * self.conditions.skew_us + 100.0);
+        self.read_at_us = next_us.max(self.read_at_us + 4.0 * self.conditions.skew_us + 100.0);
         self.read_at_us + CHANNELS as f64 * self.conditions.skew_us
     }
 
@@ -85,6 +90,14 @@ impl Sensor {
 
     /// Reads the planned row.
     pub(super) fn read_row(&mut self, random: &mut Random) -> Sample {
+        if let Conversions::AtRead = self.conditions.conversions {
+            let due_us = self.started_at_us + self.conditions.window_us;
+            // A row that comes too early finds the conversion before.
+            if due_us <= self.read_at_us {
+                self.finished_at_us = due_us;
+                self.started_at_us = self.read_at_us;
+            }
+        }
         let mut counts = [0_u16; CHANNELS];
         for (channel, counts) in counts.iter_mut().enumerate() {
             let at_us = self.read_at_us + channel as f64 * self.conditions.skew_us;
@@ -93,13 +106,19 @@ impl Sensor {
                     period_us,
                     phase_us,
                 } => ((at_us - phase_us) / period_us).floor() * period_us + phase_us,
-                // The conversion was started by the row before; a long hole only makes it older.
-                Conversions::AtRead => (self.read_before_us + self.conditions.window_us).min(at_us),
+                Conversions::AtRead => self.finished_at_us,
             };
-            let mean = self.mean(channel, end_us);
-            let deviation = (self.conditions.read_noise.powi(2) + 0.02 * mean).sqrt();
-            let noisy = mean + deviation * random.normal();
-            *counts = noisy.round().clamp(0.0, self.conditions.full_scale) as u16;
+            // A conversion that is read twice is the same to the last bit.
+            *counts = match self.converted[channel] {
+                Some((before_us, counts)) if before_us == end_us => counts,
+                Some(_) | None => {
+                    let mean = self.mean(channel, end_us);
+                    let deviation = (self.conditions.read_noise.powi(2) + 0.02 * mean).sqrt();
+                    let noisy = mean + deviation * random.normal();
+                    noisy.round().clamp(0.0, self.conditions.full_scale) as u16
+                }
+            };
+            self.converted[channel] = Some((end_us, *counts));
         }
         let own_us =
             self.read_at_us * (1.0 + self.conditions.clock_drift) + random.within((0.0, 30.0));
