@@ -3,6 +3,7 @@
 //! Input goes in by `handle`, everything it caused comes out of `poll` until `None`. Nothing here waits, sleeps or
 //! allocates, so the whole exchange fits the 5 ms the bus allows.
 
+mod completion;
 mod config;
 mod event;
 mod life;
@@ -10,7 +11,7 @@ mod outbox;
 
 use core::time::Duration;
 
-pub use config::{Answer, Answers, Config, ConfigFault};
+pub use config::{Answer, Answers, Completion, Config, ConfigFault};
 pub use event::{
     ApprovalRefusal, ApprovalState, Event, Host, Input, Output, Reply, RequestNumber,
     SessionRefusal, UNKNOWN_FUNDS,
@@ -109,6 +110,8 @@ pub struct Cashless {
     after: After,
     leaving: Leaving,
     vend: Option<Vend>,
+    /// When the controller completed the session that the host has still to let end.
+    completed_at: Option<Duration>,
     last: Outcome,
     requests: u32,
     setup: Option<Setup>,
@@ -151,6 +154,7 @@ impl Cashless {
             after: After::Enabled,
             leaving: Leaving::No,
             vend: None,
+            completed_at: None,
             last: Outcome::Nothing,
             requests: 0,
             setup: None,
@@ -223,6 +227,7 @@ impl Cashless {
         let deadlines = [
             self.ear.deadline(),
             self.decision_deadline(),
+            self.end_deadline(),
             self.silence_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -235,8 +240,15 @@ impl Cashless {
 
     fn decision_deadline(&self) -> Option<Duration> {
         let vend = self.vend.filter(|vend| vend.verdict == Verdict::Open)?;
-        let patience = self.config.max_response().saturating_sub(DECISION_MARGIN);
-        Some(vend.asked_at.saturating_add(patience))
+        Some(vend.asked_at.saturating_add(self.host_patience()))
+    }
+
+    fn end_deadline(&self) -> Option<Duration> {
+        Some(self.completed_at?.saturating_add(self.host_patience()))
+    }
+
+    fn host_patience(&self) -> Duration {
+        self.config.max_response().saturating_sub(DECISION_MARGIN)
     }
 
     fn silence_deadline(&self) -> Option<Duration> {
@@ -253,6 +265,10 @@ impl Cashless {
             let request = vend.request;
             self.outbox.push(Message::VendDenied);
             self.event(Event::VendTimedOut { request });
+        }
+        if self.end_deadline().is_some_and(|end| now >= end) {
+            self.event(Event::EndTimedOut);
+            self.end();
         }
         if self.silence_deadline().is_some_and(|end| now >= end) {
             self.heard_at = None;
@@ -318,6 +334,7 @@ impl Cashless {
         match host {
             Host::BeginSession { funds } => self.offer(funds),
             Host::CancelSession => self.leave(),
+            Host::EndSession => self.end(),
             Host::Approve {
                 request,
                 amount,

@@ -8,7 +8,9 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bounds::WORD_TIME;
-use crate::cashless::{self, Answer, Answers, ApprovalState, Cashless, Host, RequestNumber};
+use crate::cashless::{
+    self, Answer, Answers, ApprovalState, Cashless, Completion, Host, RequestNumber,
+};
 use crate::vmc::{self, Operator, Timing, Vmc};
 use crate::{Frame, Word};
 
@@ -47,6 +49,7 @@ enum Coming {
     ToController(Word),
     Break,
     Decide(RequestNumber, u32),
+    EndSession,
     Operator(Operator),
     /// The people on both sides look around.
     Look,
@@ -84,15 +87,18 @@ struct Street {
 impl Street {
     fn new(seed: u64, repeats: cashless::Repeats) -> Self {
         let mut dice = Dice(seed);
-        let answers = if dice.one_in(3) {
-            Answers {
+        let answers = match dice.below(3) {
+            0 => Answers {
                 vend: Answer::Immediate,
-                complete: Answer::Deferred,
+                complete: Completion::Deferred,
                 setup: Answer::Deferred,
                 ..Answers::default()
-            }
-        } else {
-            Answers::default()
+            },
+            1 => Answers {
+                complete: Completion::Host,
+                ..Answers::default()
+            },
+            _ => Answers::default(),
         };
         let mut device = Cashless::new(cashless::Config {
             answers,
@@ -203,6 +209,7 @@ impl Street {
             Coming::Break => self.device_input(cashless::Input::Break),
             Coming::Operator(operator) => self.operate(operator),
             Coming::Look => self.look(),
+            Coming::EndSession => self.device_input(cashless::Input::Host(Host::EndSession)),
             Coming::Decide(request, price) => {
                 let host = if self.dice.one_in(6) {
                     Host::Deny { request }
@@ -252,6 +259,11 @@ impl Street {
                 self.questions.insert(request.0, price);
                 let after = self.dice.millis(800);
                 self.later(after, Coming::Decide(request, price));
+            }
+            // Now and then the host says nothing, and the device has to help itself.
+            Event::SessionCompleted if !self.dice.one_in(20) => {
+                let after = self.dice.millis(800);
+                self.later(after, Coming::EndSession);
             }
             Event::VendSucceeded { tag, .. } => {
                 let price = self.prices[&tag];

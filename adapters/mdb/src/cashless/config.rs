@@ -73,6 +73,17 @@ pub enum Answer {
     Deferred,
 }
 
+/// How SESSION COMPLETE is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// END SESSION itself, in place of an ACK.
+    Immediate,
+    /// An ACK, and END SESSION at the next POLL.
+    Deferred,
+    /// An ACK, and END SESSION at the first POLL after the host has said [`Host::EndSession`](super::Host).
+    Host,
+}
+
 /// How each class of command is answered: some controllers take only one of the two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answers {
@@ -83,7 +94,7 @@ pub struct Answers {
     /// REQUEST ID.
     pub identity: Answer,
     /// SESSION COMPLETE.
-    pub complete: Answer,
+    pub complete: Completion,
     /// READER CANCEL.
     pub cancel: Answer,
 }
@@ -94,7 +105,7 @@ impl Default for Answers {
             vend: Answer::Deferred,
             setup: Answer::Immediate,
             identity: Answer::Immediate,
-            complete: Answer::Immediate,
+            complete: Completion::Immediate,
             cancel: Answer::Immediate,
         }
     }

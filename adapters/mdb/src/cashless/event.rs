@@ -52,6 +52,8 @@ pub enum Host {
     },
     /// The customer is leaving: ask the controller to end the session.
     CancelSession,
+    /// Let the session end that the controller has completed; where none waits for this, nothing happens.
+    EndSession,
     /// Sell it.
     Approve {
         /// The question this answers.
@@ -189,8 +191,10 @@ pub enum Event {
         /// The host's mark.
         tag: u64,
     },
-    /// The controller ended the session.
+    /// The controller ended the session. With [`Completion::Host`](super::Completion) it waits for the host's word.
     SessionCompleted,
+    /// The host took too long; the controller is given its END SESSION all the same.
+    EndTimedOut,
     /// The controller stops whatever goes on before a session.
     ReaderCancelled,
     /// Something was sold for cash.

@@ -36,7 +36,7 @@ impl Cashless {
             Command::VendCancel => self.cancelled(command),
             Command::VendSuccess { item } => self.succeeded(item, command),
             Command::VendFailure => self.failed(command),
-            Command::SessionComplete => self.completed(command),
+            Command::SessionComplete => self.completed(now, command),
             Command::CashSale { price, item } => self.sold(now, price, item),
             Command::Disable => self.disable(),
             Command::Enable => self.enable(command),
@@ -75,6 +75,7 @@ impl Cashless {
         self.setup = None;
         self.prices = None;
         self.vmc = None;
+        self.completed_at = None;
         self.last_sale = None;
         self.on_wire = None;
         self.open_until = None;
@@ -188,25 +189,11 @@ impl Cashless {
         self.event(Event::SessionRefused(refusal));
     }
 
-    fn withdraw_offer(&mut self, refusal: SessionRefusal) {
+    pub(super) fn withdraw_offer(&mut self, refusal: SessionRefusal) {
         if self.outbox.waiting(Kind::Begin).is_some() {
             self.outbox.remove(Kind::Begin);
             self.leaving = Leaving::No;
             self.event(Event::SessionRefused(refusal));
-        }
-    }
-
-    /// Queues the wish to end the session, as soon as that is legal.
-    pub(super) fn leave(&mut self) {
-        match (self.state, self.outbox.waiting(Kind::Begin)) {
-            (State::SessionIdle, _) => self.outbox.push(Message::SessionCancel),
-            (State::Vend, _) | (State::Enabled, Some(Sent::Unacknowledged)) => {
-                self.leaving = Leaving::WhenIdle;
-            }
-            (State::Enabled, Some(Sent::Never)) => {
-                self.withdraw_offer(SessionRefusal::CalledOff);
-            }
-            (State::Inactive | State::Disabled | State::Enabled, _) => {}
         }
     }
 
@@ -227,7 +214,7 @@ impl Cashless {
     }
 
     /// A controller that acts on a session has heard of it, even if its ACK was lost.
-    fn begin_if_seen(&mut self) {
+    pub(super) fn begin_if_seen(&mut self) {
         if self.outbox.waiting(Kind::Begin) == Some(Sent::Unacknowledged) {
             self.outbox.remove(Kind::Begin);
             self.begin();
@@ -240,6 +227,8 @@ impl Cashless {
             self.begin_if_seen();
         }
         match (self.state, self.vend) {
+            // The session is over for the controller itself: only END SESSION may follow.
+            (State::SessionIdle, _) if self.completed_at.is_some() => self.out_of_sequence(command),
             (State::SessionIdle, _) => self.ask(now, price, item),
             (State::Vend, Some(vend)) => {
                 let same = vend.price == price && vend.item == item;
@@ -413,37 +402,6 @@ impl Cashless {
         self.ack();
     }
 
-    fn completed(&mut self, command: Command) {
-        if self.state == State::Enabled {
-            self.begin_if_seen();
-        }
-        match (self.state, self.vend) {
-            (State::SessionIdle, _) => self.complete(),
-            (State::Vend, Some(vend))
-                if matches!(vend.verdict, Verdict::Denied | Verdict::Cancelled) =>
-            {
-                self.denial_delivered(vend);
-                self.complete();
-            }
-            // A repeat: END SESSION was not heard.
-            (State::Enabled | State::Disabled, _) => {}
-            (State::Inactive | State::Vend, _) => return self.out_of_sequence(command),
-        }
-        self.answer(self.config.answers.complete, Message::EndSession);
-    }
-
-    fn complete(&mut self) {
-        self.outbox.remove(Kind::SessionCancel);
-        self.event(Event::SessionCompleted);
-        match self.after {
-            After::Enabled => self.state = State::Enabled,
-            After::Disabled => {
-                self.state = State::Disabled;
-                self.event(Event::Disabled);
-            }
-        }
-    }
-
     fn sold(&mut self, now: Duration, price: Units, item: u16) {
         let sale = Command::CashSale { price, item };
         let repeat = self
@@ -468,14 +426,14 @@ impl Cashless {
         self.outbox.push(Message::Display { tenths, text });
     }
 
-    fn out_of_sequence(&mut self, command: Command) {
+    pub(super) fn out_of_sequence(&mut self, command: Command) {
         let state = None;
         self.outbox.push_first(Message::OutOfSequence { state });
         self.event(Event::OutOfSequence { command });
         self.ack();
     }
 
-    fn answer(&mut self, how: Answer, message: Message) {
+    pub(super) fn answer(&mut self, how: Answer, message: Message) {
         self.outbox.push(message);
         match how {
             Answer::Immediate => self.reply = self.outbox.send(message.into()),
@@ -483,7 +441,7 @@ impl Cashless {
         }
     }
 
-    fn ack(&mut self) {
+    pub(super) fn ack(&mut self) {
         self.reply = Some(Frame::lone(Word::new(Mode::Address, ACK)));
     }
 }

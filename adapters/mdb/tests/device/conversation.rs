@@ -1,6 +1,6 @@
 //! Conversations, each a claim. A reply stands in brackets; what stands before it was told to the host first.
 
-use gettone_mdb::cashless::{Answer, Answers, Config};
+use gettone_mdb::cashless::{Answer, Answers, Completion, Config};
 use gettone_mdb::{Address, Level};
 
 use crate::stage::{play, play_in_session};
@@ -392,7 +392,7 @@ fn every_class_can_be_answered_later() {
             vend: deferred,
             setup: deferred,
             identity: deferred,
-            complete: deferred,
+            complete: Completion::Deferred,
             cancel: deferred,
         },
         ..plain()
@@ -418,6 +418,95 @@ fn every_class_can_be_answered_later() {
          vmc poll                 -> [END SESSION]
          vmc ack
          vmc poll                 -> [ack]",
+    );
+}
+
+fn ended_by_host() -> Config {
+    Config {
+        answers: Answers {
+            complete: Completion::Host,
+            ..Answers::default()
+        },
+        ..plain()
+    }
+}
+
+#[test]
+fn a_session_ends_only_when_the_host_lets_it() {
+    play_in_session(
+        ended_by_host(),
+        "host end
+         vmc complete             -> completed [ack]
+         vmc poll                 -> [ack]
+         vmc complete             -> [ack]
+         vmc poll                 -> [ack]
+         host begin 500           -> no session Busy
+         host cancel
+         vmc poll                 -> [ack]
+         host end
+         vmc poll                 -> [END SESSION]
+         vmc poll                 -> [END SESSION]
+         vmc ack
+         host end
+         vmc poll                 -> [ack]
+         vmc complete             -> [END SESSION]
+         vmc ack
+         host begin 500
+         vmc poll                 -> [BEGIN SESSION 5.00]
+         vmc ack                  -> session
+         vmc complete             -> completed [ack]
+         vmc poll                 -> [ack]",
+    );
+}
+
+#[test]
+fn the_next_session_waits_behind_the_end_of_the_last() {
+    play_in_session(
+        ended_by_host(),
+        "vmc complete             -> completed [ack]
+         host end
+         host begin 500
+         vmc poll                 -> [END SESSION]
+         vmc poll                 -> [END SESSION]
+         vmc ack
+         vmc poll                 -> [BEGIN SESSION 5.00]
+         vmc ack                  -> session",
+    );
+}
+
+#[test]
+fn a_completed_session_takes_no_question() {
+    play_in_session(
+        ended_by_host(),
+        "vmc complete             -> completed [ack]
+         vmc request 120 23       -> out of sequence [ack]
+         vmc poll                 -> [COMMAND OUT OF SEQUENCE]
+         vmc ack
+         vmc reset                -> reset [ack]
+         host end
+         vmc poll                 -> [JUST RESET]
+         vmc ack
+         time 29500
+         vmc poll                 -> [ack]",
+    );
+}
+
+#[test]
+fn a_host_that_does_not_end_a_session_is_not_waited_for_for_ever() {
+    play_in_session(
+        ended_by_host(),
+        "vmc disable              -> [ack]
+         vmc complete             -> completed [ack]
+         time 29000
+         vmc complete             -> [ack]
+         vmc poll                 -> [ack]
+         time 265
+         vmc poll                 -> end timed out disabled [END SESSION]
+         vmc ack
+         vmc enable               -> enabled [ack]
+         host end
+         host begin 500
+         vmc poll                 -> [BEGIN SESSION 5.00]",
     );
 }
 

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use gettone_mdb::cashless::{Config, State};
+use gettone_mdb::cashless::{Answers, Completion, Config, State};
 
 use crate::stage::{IN_SESSION, Stage};
 
 /// How each row is reached: a session first, or only what stands here.
-const ROWS: [(&str, &[&str]); 9] = [
+const ROWS: [(&str, &[&str]); 10] = [
     ("Inactive", &["vmc poll", "vmc ack"]),
     (
         "Disabled",
@@ -20,6 +20,7 @@ const ROWS: [(&str, &[&str]); 9] = [
     ("Approved", APPROVED),
     ("Heard", HEARD),
     ("Denied", DENIED),
+    ("Complete", COMPLETE),
 ];
 
 const ENABLED: &[&str] = &[
@@ -58,7 +59,10 @@ const HEARD: &[&str] = &[
 ];
 const DENIED: &[&str] = &["session", "vmc request 120 23", "host deny", "vmc poll"];
 
-const COLUMNS: [&str; 19] = [
+/// The host has still to let the session end.
+const COMPLETE: &[&str] = &["session", "vmc complete"];
+
+const COLUMNS: [&str; 20] = [
     "vmc reset",
     "vmc setup",
     "vmc prices",
@@ -76,12 +80,23 @@ const COLUMNS: [&str; 19] = [
     "vmc complete",
     "host begin 500",
     "host cancel",
+    "host end",
     "host approve 120 tag 9",
     "host deny",
 ];
 
 fn reached(steps: &[&str]) -> Stage {
-    let mut stage = Stage::new(Config::default());
+    let complete = match steps {
+        COMPLETE => Completion::Host,
+        _ => Completion::Immediate,
+    };
+    let mut stage = Stage::new(Config {
+        answers: Answers {
+            complete,
+            ..Answers::default()
+        },
+        ..Config::default()
+    });
     for step in steps {
         match *step {
             "session" => IN_SESSION.iter().for_each(|it| drop(stage.play(it))),
@@ -150,28 +165,30 @@ fn tidy(picture: &str) -> String {
 }
 
 /// Offered, Approved and Denied: sent, its ACK missing. Heard: the approval acknowledged.
+/// Complete: the host has still to let the session end; all others answer SESSION COMPLETE at once.
 #[rustfmt::skip]
 const STEPS: &str = "\
-step                   Inactive Disabled Enabled  Offered  Idle     Asked    Approved Heard    Denied
-vmc reset              .        Inactive Inactive Inactive Inactive Inactive Inactive Inactive Inactive
-vmc setup              .        .        .        .        oos      oos      oos      oos      oos
-vmc prices             .        .        .        .        .        .        .        .        .
-vmc id                 .        .        .        .        .        .        .        .        .
-vmc poll               .        .        .        .        .        .        .        .        .
-vmc ack                .        .        .        Idle     .        .        .        .        Idle
-vmc enable             oos      Enabled  .        .        .        .        .        .        .
-vmc disable            .        .        Disabled Disabled .        .        .        .        .
-vmc stop               oos      .        .        .        .        .        .        .        .
-vmc request 120 23     oos      oos      oos      Vend     Vend     .        .        .        .
-vmc request 80 5       oos      oos      oos      Vend     Vend     oos      oos      oos      .
-vmc cancel             oos      oos      oos      oos      .        .        .        oos      .
-vmc success 23         oos      oos      oos      oos      oos      oos      Idle     Idle     oos
-vmc failure            oos      oos      oos      oos      oos      Idle     Idle     Idle     .
-vmc complete           oos      .        .        .        Enabled  oos      oos      oos      Enabled
-host begin 500         no       no       .        no       no       no       no       no       no
-host cancel            .        .        .        .        .        .        .        .        .
-host approve 120 tag 9 no       no       no       no       no       .        no       no       no
-host deny              .        .        .        .        .        .        .        .        .
+step                   Inactive Disabled Enabled  Offered  Idle     Asked    Approved Heard    Denied   Complete
+vmc reset              .        Inactive Inactive Inactive Inactive Inactive Inactive Inactive Inactive Inactive
+vmc setup              .        .        .        .        oos      oos      oos      oos      oos      oos
+vmc prices             .        .        .        .        .        .        .        .        .        .
+vmc id                 .        .        .        .        .        .        .        .        .        .
+vmc poll               .        .        .        .        .        .        .        .        .        .
+vmc ack                .        .        .        Idle     .        .        .        .        Idle     .
+vmc enable             oos      Enabled  .        .        .        .        .        .        .        .
+vmc disable            .        .        Disabled Disabled .        .        .        .        .        .
+vmc stop               oos      .        .        .        .        .        .        .        .        .
+vmc request 120 23     oos      oos      oos      Vend     Vend     .        .        .        .        oos
+vmc request 80 5       oos      oos      oos      Vend     Vend     oos      oos      oos      .        oos
+vmc cancel             oos      oos      oos      oos      .        .        .        oos      .        .
+vmc success 23         oos      oos      oos      oos      oos      oos      Idle     Idle     oos      oos
+vmc failure            oos      oos      oos      oos      oos      Idle     Idle     Idle     .        oos
+vmc complete           oos      .        .        .        Enabled  oos      oos      oos      Enabled  .
+host begin 500         no       no       .        no       no       no       no       no       no       no
+host cancel            .        .        .        .        .        .        .        .        .        .
+host end               .        .        .        .        .        .        .        .        .        Enabled
+host approve 120 tag 9 no       no       no       no       no       .        no       no       no       no
+host deny              .        .        .        .        .        .        .        .        .        .
 ";
 
 const TOLD: &str = "\
@@ -250,6 +267,11 @@ Denied
   vmc ack                denial delivered #1
   vmc request 80 5       denial delivered #1 asked #2 80 item 5 [ack]
   vmc complete           denial delivered #1 completed [END SESSION]
+  host begin 500         no session Busy
+  host approve 120 tag 9 refused 9 NotOpen
+Complete
+  vmc reset              reset [ack]
+  vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
   host begin 500         no session Busy
   host approve 120 tag 9 refused 9 NotOpen
 ";

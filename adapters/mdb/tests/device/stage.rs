@@ -95,6 +95,7 @@ impl Stage {
                 funds: number(rest, 1),
             },
             ["cancel"] => Host::CancelSession,
+            ["end"] => Host::EndSession,
             ["approve", ..] => Host::Approve {
                 request: request(),
                 amount: number(rest, 1),
@@ -228,6 +229,7 @@ pub(crate) fn tell(event: &Event) -> String {
         Event::CashSale { price, item } => format!("cash sale {price} item {item}"),
         Event::SessionBegan => "session".to_owned(),
         Event::SessionCompleted => "completed".to_owned(),
+        Event::EndTimedOut => "end timed out".to_owned(),
         Event::Enabled => "enabled".to_owned(),
         Event::Disabled => "disabled".to_owned(),
         Event::ReaderCancelled => "stopped".to_owned(),
