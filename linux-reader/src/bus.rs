@@ -37,6 +37,7 @@ pub(crate) enum Command {
         funds: u32,
     },
     CancelSession,
+    EndSession,
     Approve {
         ask: Ask,
         rseq: Rseq,
@@ -153,6 +154,7 @@ impl Reflex {
         Some(match command {
             Command::BeginSession { funds } => Host::BeginSession { funds },
             Command::CancelSession => Host::CancelSession,
+            Command::EndSession => Host::EndSession,
             Command::Approve {
                 ask,
                 rseq,
@@ -250,6 +252,9 @@ impl Reflex {
                 self.tell_machine(Machine::Failed { rseq, after });
             }
             Event::SessionCompleted => self.tell_machine(Machine::SessionCompleted),
+            Event::EndTimedOut => {
+                tracing::error!("the hub did not end the machine's session in time")
+            }
             Event::OutOfSequence { command } => {
                 tracing::warn!(?command, "the machine's command has no place here");
             }

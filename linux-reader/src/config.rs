@@ -207,6 +207,8 @@ impl Mdb {
                     VendAnswer::Immediate => cashless::Answer::Immediate,
                     VendAnswer::Deferred => cashless::Answer::Deferred,
                 },
+                // The board writes its CLOSE before the machine's session ends.
+                complete: cashless::Completion::Host,
                 ..standard.answers
             },
             ack_max: WORDS_ACK_MAX,

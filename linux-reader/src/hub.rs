@@ -233,6 +233,7 @@ impl Hub {
                 .map_err(|_| HubFault::Stopped { part: "journal" }),
             Output::BeginSession { funds } => self.command(Command::BeginSession { funds }),
             Output::CancelSession => self.command(Command::CancelSession),
+            Output::EndSession => self.command(Command::EndSession),
             Output::Approve { ask, rseq, amount } => self.command(Command::Approve {
                 ask,
                 rseq,

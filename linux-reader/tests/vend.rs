@@ -6,8 +6,9 @@ use gettone_channel::{BoardState, LastResult, LinkMessage, ReceiptKind, StatusRe
 use gettone_core::board::{Record, Stamp, Written};
 use gettone_core::id::{Item, JournalEpoch, Order, Rseq, VendId};
 use gettone_core::money::Amount;
-use gettone_core::receipt::{Flags, Receipt};
+use gettone_core::receipt::{Flags, Receipt, ReceiptKind as CoreReceiptKind};
 use gettone_core::time::Timestamp;
+use gettone_reader::{Journal, Opening};
 use std::future::Future;
 use street::Street;
 use street::machine::Machine;
@@ -189,33 +190,58 @@ fn a_machine_reset_after_the_approval_is_charged_and_says_so() {
     street.stop_reader();
 }
 
-/// A journal with `count` receipts that no server has heard of.
-fn leave_receipts(street: &Street, count: u64) {
-    let stamp = Stamp {
-        order: Order {
-            boot: 0,
-            uptime_ms: 1,
-        },
-        utc: Timestamp::default(),
-    };
-    let opening = gettone_reader::Opening {
+#[test]
+fn a_machine_hears_end_session_only_when_the_close_is_in_the_journal() {
+    let (mut street, mut machine) = open("");
+    act(async {
+        let mut phone = begin(&mut street, &mut machine, 500, 1).await;
+        machine.end_session_by_poll();
+        assert_eq!(newest_receipt(&street), CoreReceiptKind::Close);
+        drain(&mut street, &mut phone, 2).await;
+    });
+    street.stop_reader();
+}
+
+/// What the journal says while its reader goes on, read from a copy.
+fn newest_receipt(street: &Street) -> CoreReceiptKind {
+    let copy = tempfile::tempdir().expect("a directory");
+    let journal = street.path("state").join("journal");
+    std::fs::copy(journal, copy.path().join("journal")).expect("a journal");
+    let (journal, _) = Journal::open(copy.path(), &opening()).expect("a good journal");
+    let past = journal.past().expect("nothing is open");
+    let newest = past.outbox.kept().last().expect("a receipt");
+    newest.receipt.kind
+}
+
+fn opening() -> Opening {
+    Opening {
         fresh_epoch: JournalEpoch::from_bytes([0xe1; 8]),
         ending: None,
-        stamp,
+        stamp: Stamp {
+            order: Order {
+                boot: 0,
+                uptime_ms: 1,
+            },
+            utc: Timestamp::default(),
+        },
         acked_kept_max: 10,
-    };
-    let (mut journal, _) =
-        gettone_reader::Journal::open(&street.path("state"), &opening).expect("a new journal");
+    }
+}
+
+/// A journal with `count` receipts that no server has heard of.
+fn leave_receipts(street: &Street, count: u64) {
+    let opening = opening();
+    let (mut journal, _) = Journal::open(&street.path("state"), &opening).expect("a new journal");
     let mut before = journal.past().expect("nothing is open").chain;
     for rseq in 2..=count {
         let mut written = Written {
             receipt: Receipt {
                 rseq: Rseq::new(rseq),
-                kind: gettone_core::receipt::ReceiptKind::VendFail,
+                kind: CoreReceiptKind::VendFail,
                 grant: VendId::from_bytes([4; 16]),
                 item: Item::new(1),
                 amount: Amount::from_minor(100),
-                order: stamp.order,
+                order: opening.stamp.order,
                 flags: Flags::default(),
                 after_ms: 0,
                 prev: before,

@@ -84,6 +84,13 @@ impl Machine {
         }
     }
 
+    /// Ends the session with a reader that may answer only at a POLL.
+    pub(crate) fn end_session_by_poll(&mut self) {
+        let answer = self.say(&[0x13, 0x04]);
+        assert_eq!(answer, NOTHING, "SESSION COMPLETE is acknowledged");
+        self.poll_for(0x07);
+    }
+
     /// Polls until the reader asks for the session's end, then ends it.
     pub(crate) fn await_cancel(&mut self) {
         self.poll_for(0x04);

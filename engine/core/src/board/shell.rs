@@ -212,7 +212,7 @@ pub enum Machine {
         /// From the approval to this result.
         after: Duration,
     },
-    /// It ended the session.
+    /// It wants to end the session, and waits until it may.
     SessionCompleted,
 }
 
@@ -440,6 +440,8 @@ pub enum Output {
     },
     /// Ask the machine to end its session.
     CancelSession,
+    /// Let the machine end the session that it has completed.
+    EndSession,
     /// Let the machine vend.
     Approve {
         /// The question it answers.

@@ -169,6 +169,8 @@ enum Session {
     Open,
     /// We have asked the machine to end it.
     Cancelled,
+    /// The machine has completed it and waits for our leave to end it.
+    Completed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -198,6 +200,7 @@ pub(super) enum Unguarded {
     ApprovesBeforeSync,
     IgnoresTheCap,
     ClosesBeforeSync,
+    EndsBeforeSync,
 }
 
 impl Board {

@@ -157,6 +157,7 @@ pub(super) fn brief(output: &Output) -> String {
         Output::Journal(_, Record::Acked(rseq)) => format!("write acked {rseq}"),
         Output::BeginSession { funds } => format!("begin {funds}"),
         Output::CancelSession => "cancel session".to_owned(),
+        Output::EndSession => "end session".to_owned(),
         Output::Approve { rseq, amount, .. } => format!("approve {rseq} {amount}"),
         Output::Deny { .. } => "deny".to_owned(),
         Output::Report(fault) => format!("report {fault:?}"),

@@ -179,7 +179,7 @@ fn a_vend_goes_from_the_light_code_to_the_acknowledged_receipt() {
          machine delivers 2      -> write VendOk 2 120
          flash syncs             -> write Close 3 120, [Closing Spent], cancel session
          phone took              -> receipts <2 3>
-         machine completes       -> [Linked Spent]
+         machine completes       -> end session, [Linked Spent]
          server acks 3           -> write acked 3
          phone leaves            -> drop",
     );
@@ -197,10 +197,57 @@ fn a_machine_that_does_not_deliver_costs_nothing_and_the_grant_goes_on() {
          flash syncs             -> approve 2 120
          machine fails 2         -> write VendFail 2 120
          flash syncs             -> [Granted 500]
-         machine completes       -> begin 500
+         machine completes       -> end session, begin 500
          machine begins          ->
          machine completes       -> write Close 3 0, [Closing Returned]
-         flash syncs             -> [Linked Returned]",
+         flash syncs             -> end session, [Linked Returned]",
+    );
+}
+
+#[test]
+fn a_machine_that_completes_waits_for_the_close() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 1     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         machine completes       ->
+         flash syncs             -> write Close 3 120, [Closing Spent], end session, [Linked Spent]",
+    );
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine completes       -> write Close 2 0, [Closing Returned]
+         machine asks 120        -> deny, [Closing NoGrant]
+         time 31                 ->
+         flash syncs             -> end session, [Linked Returned]",
+    );
+}
+
+#[test]
+fn a_grant_that_goes_on_ends_the_session_once_its_result_is_on_flash() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         machine completes       ->
+         flash syncs             -> [Granted 380], end session, begin 380
+         machine begins          ->
+         phone leaves            -> write Close 3 120, [Closing Left]
+         machine completes       ->
+         flash syncs             -> end session, [Linked Left]",
     );
 }
 
@@ -232,7 +279,7 @@ fn a_phone_that_vanishes_after_the_selection_leaves_its_receipt_to_another_one()
          time 21                 -> hush
          machine delivers 2      -> write VendOk 2 120
          flash syncs             -> write Close 3 120, cancel session
-         machine completes       ->
+         machine completes       -> end session
          light code              -> advertise
          phone links             -> hush, hello <1 2 3>
          server acks 3           -> write acked 3",
@@ -380,7 +427,7 @@ fn a_grant_is_taken_once_and_only_within_its_time() {
          server grants 500 2     -> report StrayGrant
          phone leaves            -> write Close 2 0, [Closing Left]
          flash syncs             -> cancel session
-         machine completes       -> [Linked Left]
+         machine completes       -> end session, [Linked Left]
          server grants 500 2     -> report StrayGrant
          phone again             -> hello <1 2>
          phone again             ->
@@ -458,7 +505,7 @@ fn a_result_that_no_phone_has_seen_goes_before_older_receipts() {
              flash syncs             -> approve {vend} 120
              machine delivers {vend} -> write VendOk {vend} 120
              flash syncs             -> write Close {close} 120, cancel session
-             machine completes       -> hush
+             machine completes       -> end session, hush
              ",
             hello = match first {
                 2 => "<1>",

@@ -34,6 +34,8 @@ enum Vmc {
     Session,
     Asked(Ask),
     Approved(Rseq),
+    /// It waits for END SESSION.
+    Completed,
 }
 
 /// What the observer knows of one grant.
@@ -60,6 +62,8 @@ struct Walk {
     /// Deliveries in the machine's own truth.
     delivered: BTreeSet<Rseq>,
     grants: BTreeMap<VendId, Held>,
+    /// How often the machine had to wait for a CLOSE before its session could end.
+    waits: usize,
     unguarded: Unguarded,
 }
 
@@ -79,6 +83,7 @@ impl Walk {
             hello: None,
             delivered: BTreeSet::new(),
             grants: BTreeMap::new(),
+            waits: 0,
             unguarded,
         }
     }
@@ -148,14 +153,17 @@ impl Walk {
             self.observe(output)
                 .map_err(|fault| format!("after {said}: {} {fault}", brief(output)))?;
         }
+        if self.vmc == Vmc::Completed {
+            self.waits += usize::from(self.close_is_open());
+            if self.unsynced().next().is_none() && !self.board.has_intent() {
+                return Err(format!("after {said}: nothing lets the session end"));
+            }
+        }
         Ok(())
     }
 
     fn observe(&mut self, output: &Output) -> Result<(), String> {
-        let close_is_open = self.unsynced().any(|record| match record {
-            Record::Receipt(written) => written.receipt.kind == ReceiptKind::Close,
-            Record::Intent { .. } | Record::Acked(_) => false,
-        });
+        let close_is_open = self.close_is_open();
         match output {
             Output::Approve { ask, rseq, amount } => {
                 let open = self.synced_intent(*rseq);
@@ -175,9 +183,13 @@ impl Walk {
             }
             Output::Deny { ask } if self.vmc == Vmc::Asked(*ask) => self.vmc = Vmc::Session,
             Output::BeginSession { .. } if self.vmc == Vmc::Enabled => self.vmc = Vmc::Offered,
-            Output::CancelSession if close_is_open => {
+            Output::CancelSession | Output::EndSession if close_is_open => {
                 return Err("before its CLOSE is on flash".to_owned());
             }
+            Output::EndSession if self.board.has_intent() => {
+                return Err("while an INTENT is open".to_owned());
+            }
+            Output::EndSession if self.vmc == Vmc::Completed => self.vmc = Vmc::Enabled,
             Output::Greet(greeting) => {
                 if self.board.has_intent() || close_is_open {
                     return Err("while a grant is open".to_owned());
@@ -263,6 +275,13 @@ impl Walk {
         self.flash.records.iter().skip(self.flash.synced)
     }
 
+    fn close_is_open(&self) -> bool {
+        self.unsynced().any(|record| match record {
+            Record::Receipt(written) => written.receipt.kind == ReceiptKind::Close,
+            Record::Intent { .. } | Record::Acked(_) => false,
+        })
+    }
+
     fn synced_intent(&self, wanted: Rseq) -> Option<(VendId, u32)> {
         let synced = self.flash.records.iter().take(self.flash.synced);
         synced.into_iter().rev().find_map(|record| match record {
@@ -333,7 +352,8 @@ impl Walk {
             (Vmc::Enabled, 1) => (Vmc::Off, Machine::Disabled),
             (Vmc::Enabled, _) => return None,
             (Vmc::Offered, _) => (Vmc::Session, Machine::SessionBegan),
-            (Vmc::Session, 1..=10) => (Vmc::Enabled, Machine::SessionCompleted),
+            (Vmc::Session, 1..=10) => (Vmc::Completed, Machine::SessionCompleted),
+            (Vmc::Completed, _) => return None,
             (Vmc::Session, _) => {
                 self.asks += 1;
                 let ask = Ask::new(self.asks);
@@ -379,6 +399,26 @@ fn the_walk_sees_a_vend_beyond_the_cap() {
 #[test]
 fn the_walk_sees_a_session_that_ends_before_its_close_is_on_flash() {
     assert!(walk(Unguarded::ClosesBeforeSync).is_err());
+}
+
+#[test]
+fn the_walk_sees_an_end_session_before_its_close_is_on_flash() {
+    let fault = walk(Unguarded::EndsBeforeSync).expect_err("the guard is off");
+    assert!(fault.contains("end session before its CLOSE"), "{fault}");
+}
+
+#[test]
+fn end_session_never_leaves_while_a_close_is_unsynced_however_long_the_machine_waits() {
+    let mut waits = 0;
+    for seed in 0..SEEDS {
+        let mut walk = Walk::new(seed, Unguarded::Nothing);
+        for _ in 0..STEPS {
+            walk.step()
+                .unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        }
+        waits += walk.waits;
+    }
+    assert!(waits > 100, "only {waits} waits in all");
 }
 
 #[test]

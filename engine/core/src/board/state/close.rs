@@ -10,7 +10,7 @@ use crate::receipt::{Flags, Receipt, ReceiptKind};
 impl Board {
     pub(super) fn session_completed(&mut self) {
         let was_open = self.machine.session == Session::Open;
-        self.machine.session = Session::None;
+        self.machine.session = Session::Completed;
         let returned = was_open && self.machine.vended == Vended::Nothing && self.intent.is_none();
         if returned && let Some(grant) = &mut self.grant {
             grant.end(Note::Returned);
@@ -77,14 +77,21 @@ impl Board {
                 self.machine.session = Session::Cancelled;
                 self.outputs.push_back(Output::CancelSession);
             }
-            Session::None | Session::Cancelled => {}
+            Session::None | Session::Cancelled | Session::Completed => {}
         }
     }
 
     /// What follows from where the board stands, whatever brought it there.
     pub(super) fn go_on(&mut self) {
         if self.life == Life::Granted {
-            self.go_on_granted();
+            self.close_if_over();
+        }
+        if self.machine.session == Session::Completed && self.may_end_session() {
+            self.machine.session = Session::None;
+            self.outputs.push_back(Output::EndSession);
+        }
+        if self.life == Life::Granted {
+            self.offer_session();
         }
         if let Some(closing) = self.closing
             && let ClosePhase::EndingSession(until) = closing.phase
@@ -95,15 +102,28 @@ impl Board {
         self.drain();
     }
 
-    pub(super) fn go_on_granted(&mut self) {
+    /// END SESSION comes after the result and the CLOSE, where there are any (protocol section 6.2).
+    fn may_end_session(&self) -> bool {
+        let closing = self.closing.map(|closing| closing.phase);
+        let is_written = !matches!(closing, Some(ClosePhase::Writing(_)));
+        #[cfg(test)]
+        let is_written = is_written || self.unguarded == Unguarded::EndsBeforeSync;
+        is_written && self.intent.is_none()
+    }
+
+    fn close_if_over(&mut self) {
         let Some(grant) = &mut self.grant else { return };
         if grant.is_spent() {
             grant.end(Note::Spent);
         }
         if grant.over.is_some() {
             self.step(Step::Over);
-            return self.close();
+            self.close();
         }
+    }
+
+    fn offer_session(&mut self) {
+        let Some(grant) = &self.grant else { return };
         let funds = grant.funds();
         if self.machine.power == Power::Enabled && self.machine.session == Session::None {
             self.machine.session = Session::Offered;
