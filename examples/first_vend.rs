@@ -6,7 +6,7 @@
 use gettone_channel::{BoardState, LastResult, Status};
 use gettone_examples::{
     Board, Ending, Key, Machine, Pace, Phone, Places, Relay, Seen, Server, StreetFault, Transcript,
-    run,
+    Visit, run,
 };
 use serde_json::json;
 use std::env;
@@ -179,26 +179,19 @@ fn street() -> Result<bool, StreetFault> {
 impl Street<'_> {
     async fn vend(&self, ann: &Phone<'_>, seed: u64) -> Result<Relay, StreetFault> {
         self.transcript.scene("a vend");
-        let mut visit = ann.tap(seed).await?;
-        visit.until("the grant", granted).await?;
-        self.machine.wait("the credit", Seen::is_credit)?;
+        let mut visit = self.open(ann, seed).await?;
         self.machine.select(ESPRESSO, 120, Ending::Dispensed)?;
         visit
             .until("the product", |status| status.last == LastResult::Vended)
             .await?;
-        visit.leave().await?;
-        visit.until("the end", free).await?;
-        self.machine
-            .wait("the session to end", |seen| seen == Seen::SessionEnded)?;
+        let relay = self.close(visit).await?;
         self.ledger("ann", ann)?;
-        Ok(visit.relay())
+        Ok(relay)
     }
 
     async fn short_of_funds(&self, bob: &Phone<'_>) -> Result<(), StreetFault> {
         self.transcript.scene("not enough money");
-        let mut visit = bob.tap(2).await?;
-        visit.until("the grant", granted).await?;
-        self.machine.wait("the credit", Seen::is_credit)?;
+        let mut visit = self.open(bob, 2).await?;
         self.machine.select(SALAD, 190, Ending::Dispensed)?;
         self.machine
             .wait("the refusal", |seen| seen == Seen::Denied)?;
@@ -212,35 +205,25 @@ impl Street<'_> {
         if status.short_by != 90 {
             return Err(StreetFault::Unexpected("a shortfall that is not 0.90"));
         }
-        visit.leave().await?;
-        visit.until("the end", free).await?;
-        self.machine
-            .wait("the session to end", |seen| seen == Seen::SessionEnded)?;
+        self.close(visit).await?;
         self.ledger("bob", bob)
     }
 
     async fn machine_fails(&self, ann: &Phone<'_>) -> Result<(), StreetFault> {
         self.transcript.scene("the machine does not deliver");
-        let mut visit = ann.tap(3).await?;
-        visit.until("the grant", granted).await?;
-        self.machine.wait("the credit", Seen::is_credit)?;
+        let mut visit = self.open(ann, 3).await?;
         self.machine.select(ESPRESSO, 120, Ending::Jammed)?;
         visit
             .until("the failure", |status| status.last == LastResult::Failed)
             .await?;
-        visit.leave().await?;
-        visit.until("the end", free).await?;
-        self.machine
-            .wait("the session to end", |seen| seen == Seen::SessionEnded)?;
+        self.close(visit).await?;
         self.ledger("ann", ann)
     }
 
     async fn phone_disappears(&self, ann: &Phone<'_>, bob: &Phone<'_>) -> Result<(), StreetFault> {
         self.transcript
             .scene("a phone disappears; another one brings the receipt");
-        let mut visit = ann.tap(4).await?;
-        visit.until("the grant", granted).await?;
-        self.machine.wait("the credit", Seen::is_credit)?;
+        let mut visit = self.open(ann, 4).await?;
         self.machine.select(ESPRESSO, 120, Ending::Dispensed)?;
         visit
             .until("the choice", |status| status.state == BoardState::Vending)
@@ -248,17 +231,27 @@ impl Street<'_> {
         visit.vanish();
         self.machine
             .wait("the product", |seen| seen == Seen::Dispensed)?;
-        self.machine
-            .wait("the session to end", |seen| seen == Seen::SessionEnded)?;
         self.ledger("ann", ann)?;
-        let mut visit = bob.tap(5).await?;
+        let visit = self.open(bob, 5).await?;
+        self.ledger("ann", ann)?;
+        self.close(visit).await?;
+        Ok(())
+    }
+
+    /// Has the reader take a phone up, and the machine show its credit.
+    async fn open<'a>(&self, phone: &'a Phone<'a>, seed: u64) -> Result<Visit<'a>, StreetFault> {
+        let mut visit = phone.tap(seed).await?;
+        self.machine.until_idle()?;
         visit.until("the grant", granted).await?;
-        self.ledger("ann", ann)?;
+        self.machine.wait("the credit", Seen::is_credit)?;
+        Ok(visit)
+    }
+
+    /// Ends a visit, once its receipts are with the server; gives what its relay took.
+    async fn close(&self, mut visit: Visit<'_>) -> Result<Relay, StreetFault> {
         visit.leave().await?;
         visit.until("the end", free).await?;
-        self.machine
-            .wait("the session to end", |seen| seen == Seen::SessionEnded)?;
-        Ok(())
+        Ok(visit.relay())
     }
 
     /// Says what the ledger has for a customer.

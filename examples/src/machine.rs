@@ -2,6 +2,7 @@ use crate::fault::StreetFault;
 use crate::transcript::Transcript;
 use gettone_mdb::vmc::{Config, Event, Input, Operator, Output, Timing, Vmc};
 use gettone_mdb::words::{Pty, WordLink};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -70,6 +71,7 @@ pub struct Machine {
     link: PathBuf,
     orders: Sender<Order>,
     seen: Receiver<Seen>,
+    in_session: Cell<bool>,
     thread: JoinHandle<Result<(), StreetFault>>,
 }
 
@@ -97,6 +99,7 @@ impl Machine {
             link,
             orders,
             seen,
+            in_session: Cell::new(false),
             thread,
         })
     }
@@ -126,19 +129,49 @@ impl Machine {
     /// `StreetFault` when it does not.
     pub fn wait(&self, what: &str, wanted: impl Fn(Seen) -> bool) -> Result<Seen, StreetFault> {
         loop {
-            match self.seen.recv_timeout(PATIENCE) {
-                Ok(seen) if wanted(seen) => return Ok(seen),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(StreetFault::Silence {
-                        what: what.to_owned(),
-                        seconds: PATIENCE.as_secs(),
-                    });
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(StreetFault::Unexpected("a machine that broke down"));
-                }
+            let seen = self.watch(what)?;
+            if wanted(seen) {
+                return Ok(seen);
             }
+        }
+    }
+
+    /// Watches until no session is open. What a grant before the current one still made the
+    /// machine do is seen and forgotten by then.
+    ///
+    /// # Errors
+    /// `StreetFault` when its session does not end.
+    pub fn until_idle(&self) -> Result<(), StreetFault> {
+        while let Ok(seen) = self.seen.try_recv() {
+            self.note(seen);
+        }
+        while self.in_session.get() {
+            self.watch("the session to end")?;
+        }
+        Ok(())
+    }
+
+    fn watch(&self, what: &str) -> Result<Seen, StreetFault> {
+        match self.seen.recv_timeout(PATIENCE) {
+            Ok(seen) => {
+                self.note(seen);
+                Ok(seen)
+            }
+            Err(RecvTimeoutError::Timeout) => Err(StreetFault::Silence {
+                what: what.to_owned(),
+                seconds: PATIENCE.as_secs(),
+            }),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(StreetFault::Unexpected("a machine that broke down"))
+            }
+        }
+    }
+
+    fn note(&self, seen: Seen) {
+        match seen {
+            Seen::Credit(_) => self.in_session.set(true),
+            Seen::SessionEnded => self.in_session.set(false),
+            Seen::Ready | Seen::Denied | Seen::Dispensed | Seen::Jammed => {}
         }
     }
 
