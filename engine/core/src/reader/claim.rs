@@ -1,0 +1,72 @@
+use super::{Answer, Ask};
+use crate::id::{JournalEpoch, Order, WalletId};
+use crate::receipt::Receipt;
+
+/// One claim on a HELLO.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// Who asked for what.
+    pub ask: Ask,
+    /// The HELLO's order.
+    pub order: Order,
+    /// The answer, once there is one.
+    pub answer: Option<Answer>,
+    /// Whether its hold is gone for good.
+    pub state: ClaimState,
+}
+
+/// Whether a claim's hold can still be spent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClaimState {
+    /// It can, or it has no answer yet.
+    Open,
+    /// It cannot.
+    Over,
+}
+
+/// The next step of the chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Give this receipt its effect, on the hold it belongs to; then `Command::Apply`.
+    Apply {
+        /// The journal epoch.
+        epoch: JournalEpoch,
+        /// The receipt.
+        receipt: Receipt,
+        /// Whose hold it is; none when it is nobody's.
+        wallet: Option<WalletId>,
+    },
+    /// Release this hold; then `Command::Fence`.
+    Fence {
+        /// The claim.
+        ask: Ask,
+    },
+    /// Hold money; then `Command::Answer`.
+    Hold {
+        /// The claim.
+        ask: Ask,
+    },
+}
+
+/// How a HELLO stands with a reader that has heard it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// This account's claim, with this answer.
+    Answered(Answer),
+    /// This account's claim, whose steps are not all done.
+    Due,
+    /// It may be claimed.
+    Unclaimed,
+    /// Another account claimed it.
+    Taken,
+    /// A newer HELLO has come, or the hold is gone for good.
+    Stale,
+    /// The reader knows of acknowledgements that this server does not: receipts from here on have
+    /// to come again.
+    Lost {
+        /// The first missing receipt.
+        from: u64,
+    },
+    /// The reader gets no grants.
+    Distrusted,
+}

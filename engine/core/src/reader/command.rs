@@ -1,0 +1,66 @@
+use super::{Answer, EPOCHS_MAX, News};
+use crate::id::{JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
+use crate::money::Currency;
+
+/// What a reader can be asked to take in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// An operator enrols it.
+    Enrol {
+        /// Its public key.
+        key: ReaderKey,
+        /// The machine that it serves.
+        machine: MachineId,
+        /// Whose it is.
+        operator: OperatorId,
+        /// What its machine sells in.
+        currency: Currency,
+    },
+    /// An authentic envelope came.
+    Hear(News),
+    /// A receipt has had its effect.
+    Apply {
+        /// The journal epoch.
+        epoch: JournalEpoch,
+        /// The receipt.
+        rseq: Rseq,
+    },
+    /// A claim has its answer.
+    Answer {
+        /// The HELLO's nonce.
+        nonce: Nonce,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A claim's hold is gone for good.
+    Fence {
+        /// The HELLO's nonce.
+        nonce: Nonce,
+    },
+    /// Its operator revokes it.
+    Revoke,
+}
+
+/// A reader's "no".
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Nobody has enrolled it.
+    #[error("no such reader is enrolled")]
+    Unknown,
+    /// It is enrolled already, in another way.
+    #[error("the reader is enrolled already, in another way")]
+    Enrolled,
+    /// Its operator has revoked it.
+    #[error("the reader is revoked")]
+    Revoked,
+    /// More than one envelope can hold.
+    #[error("more news than one envelope can hold")]
+    TooMuch,
+    /// Too many journals.
+    #[error("the reader has begun more than {EPOCHS_MAX} journals whose receipts are not all in")]
+    TooManyEpochs,
+    /// There is no such claim.
+    #[error("no such claim")]
+    NoSuchClaim,
+}

@@ -1,0 +1,79 @@
+use super::{Answer, Ask, Hello};
+use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
+use crate::money::Currency;
+use crate::receipt::Receipt;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// What has happened to a reader.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// It was enrolled.
+    Enrolled {
+        /// Its public key.
+        key: ReaderKey,
+        /// The machine that it serves.
+        machine: MachineId,
+        /// Whose it is.
+        operator: OperatorId,
+        /// What its machine sells in.
+        currency: Currency,
+    },
+    /// An envelope's news were taken in.
+    Heard {
+        /// The journal epoch of the receipts.
+        epoch: JournalEpoch,
+        /// What that epoch's first receipt links to.
+        first: Chain,
+        /// Receipts that are new.
+        receipts: Vec<Receipt>,
+        /// The HELLO, when it is the newest.
+        hello: Option<Hello>,
+        /// The claim on it, when it is new.
+        ask: Option<Ask>,
+        /// What contradicts what was known.
+        contradiction: Option<Contradiction>,
+    },
+    /// Receipts up to this one have had their effect.
+    Applied {
+        /// The journal epoch.
+        epoch: JournalEpoch,
+        /// The last of them.
+        rseq: Rseq,
+    },
+    /// A claim was answered.
+    Answered {
+        /// The HELLO's nonce.
+        nonce: Nonce,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Nothing of a claim can vend any more, and its hold is gone.
+    Fenced {
+        /// The HELLO's nonce.
+        nonce: Nonce,
+    },
+    /// Its operator revoked it.
+    Revoked,
+}
+
+/// What a reader said that cannot be true beside what it said before.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contradiction {
+    /// The same receipt number with other content.
+    OtherContent {
+        /// The number.
+        rseq: u64,
+    },
+    /// A receipt that does not link to the one before.
+    BrokenChain {
+        /// The number.
+        rseq: u64,
+    },
+    /// A HELLO that does not know a receipt written before it.
+    Rollback {
+        /// The receipt.
+        rseq: u64,
+    },
+    /// A newest HELLO in a journal that was replaced before.
+    OldEpoch,
+}

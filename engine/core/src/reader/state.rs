@@ -1,0 +1,393 @@
+use super::log::{Log, Place};
+use super::{
+    Answer, CLAIMS_KEPT, Claim, ClaimState, Command, Contradiction, Due, EPOCHS_MAX, Event, Hello,
+    Life, NEWS_MAX, News, Refusal, Standing, Step,
+};
+use crate::entity::Entity;
+use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, WalletId};
+use crate::money::Currency;
+use crate::receipt::Receipt;
+use crate::time::Timestamp;
+use std::collections::VecDeque;
+
+/// One reader board as the server knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reader {
+    life: Life,
+    enrolled: Option<(ReaderKey, MachineId, OperatorId, Currency)>,
+    logs: Vec<Log>,
+    newest: Option<Hello>,
+    claims: VecDeque<Claim>,
+    contradiction: Option<Contradiction>,
+}
+
+impl Reader {
+    /// Where its life stands.
+    pub const fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Its public key, once it is enrolled.
+    pub fn key(&self) -> Option<ReaderKey> {
+        self.enrolled.map(|(key, ..)| key)
+    }
+
+    /// The machine that it serves, once it is enrolled.
+    pub fn machine(&self) -> Option<MachineId> {
+        self.enrolled.map(|(_, machine, ..)| machine)
+    }
+
+    /// Whose it is, once it is enrolled.
+    pub fn operator(&self) -> Option<OperatorId> {
+        self.enrolled.map(|(.., operator, _)| operator)
+    }
+
+    /// What its machine sells in, once it is enrolled.
+    pub fn currency(&self) -> Option<Currency> {
+        self.enrolled.map(|(.., currency)| currency)
+    }
+
+    /// Why it is quarantined, when it is.
+    pub const fn contradiction(&self) -> Option<Contradiction> {
+        self.contradiction
+    }
+
+    /// The newest HELLO.
+    pub const fn newest(&self) -> Option<Hello> {
+        self.newest
+    }
+
+    /// Up to where receipts of `epoch` are recorded without a gap, and the chain there: what an
+    /// ACK may say.
+    pub fn recorded(&self, epoch: JournalEpoch) -> Option<(u64, Chain)> {
+        self.log(epoch).map(|log| (log.recorded, log.chain))
+    }
+
+    /// Up to where receipts of `epoch` have had their effect.
+    pub fn applied(&self, epoch: JournalEpoch) -> u64 {
+        self.log(epoch).map_or(0, |log| log.applied)
+    }
+
+    /// How `hello` stands, for `wallet`.
+    pub fn standing(&self, hello: &Hello, wallet: Option<WalletId>) -> Standing {
+        if self.life != Life::Active {
+            return Standing::Distrusted;
+        }
+        if let Some(claim) = self.claim(hello.nonce) {
+            return match (claim.answer, claim.state) {
+                _ if Some(claim.ask.wallet) != wallet => Standing::Taken,
+                (Some(answer), _) => Standing::Answered(answer),
+                (None, ClaimState::Open) => Standing::Due,
+                (None, ClaimState::Over) => Standing::Stale,
+            };
+        }
+        match self.newest {
+            Some(newest) if newest.nonce == hello.nonce => {
+                let recorded = self.log(hello.epoch).map_or(0, |log| log.recorded);
+                if hello.acked > recorded {
+                    Standing::Lost { from: recorded + 1 }
+                } else {
+                    Standing::Unclaimed
+                }
+            }
+            Some(newest) if hello.order <= newest.order => Standing::Stale,
+            _ => Standing::Unclaimed,
+        }
+    }
+
+    /// The next step of the chain: receipts first, then fences, then the hold.
+    pub fn due(&self) -> Option<Due> {
+        if self.life != Life::Active {
+            return None;
+        }
+        for log in &self.logs {
+            if let Some(receipt) = log.unapplied.front() {
+                return Some(Due::Apply {
+                    epoch: log.epoch,
+                    receipt: *receipt,
+                    wallet: self
+                        .claims
+                        .iter()
+                        .rev()
+                        .find(|claim| claim.ask.vend == receipt.grant)
+                        .map(|claim| claim.ask.wallet),
+                });
+            }
+        }
+        let newest = self.newest?;
+        let proven = self.applied(newest.epoch) >= newest.rseq_newest;
+        self.claims
+            .iter()
+            .filter(|claim| claim.state == ClaimState::Open)
+            .find_map(|claim| {
+                let older = claim.order < newest.order;
+                match claim.answer {
+                    // No grant ever left for it, so nothing can come of it.
+                    None if older => Some(Due::Fence { ask: claim.ask }),
+                    None => Some(Due::Hold { ask: claim.ask }),
+                    Some(_) if older && proven => Some(Due::Fence { ask: claim.ask }),
+                    Some(_) => None,
+                }
+            })
+    }
+
+    fn log(&self, epoch: JournalEpoch) -> Option<&Log> {
+        self.logs.iter().find(|log| log.epoch == epoch)
+    }
+
+    fn claim(&self, nonce: Nonce) -> Option<&Claim> {
+        self.claims
+            .iter()
+            .rev()
+            .find(|claim| claim.ask.nonce == nonce)
+    }
+
+    fn hear(&self, news: &News) -> Result<Option<Event>, Refusal> {
+        if news.receipts.len() > NEWS_MAX {
+            return Err(Refusal::TooMuch);
+        }
+        let known = self.log(news.epoch);
+        if known.is_none()
+            && self.logs.len() >= EPOCHS_MAX
+            && !self
+                .logs
+                .iter()
+                .any(|log| log.unapplied.is_empty() && log.ahead.is_empty())
+        {
+            return Err(Refusal::TooManyEpochs);
+        }
+        let fresh = Log::begun(news.epoch, news.first);
+        let log = known.unwrap_or(&fresh);
+        let mut contradiction = None;
+        let mut receipts: Vec<Receipt> = Vec::new();
+        for receipt in &news.receipts {
+            match log.place(receipt, &receipts) {
+                Place::New => receipts.push(*receipt),
+                Place::Known | Place::TooFar => {}
+                Place::Contradicts(found) => contradiction = contradiction.or(Some(found)),
+            }
+        }
+        let hello = news.hello.filter(|hello| {
+            self.newest
+                .is_none_or(|newest| hello.order > newest.order && hello.nonce != newest.nonce)
+        });
+        if let Some(hello) = hello {
+            contradiction = contradiction.or_else(|| self.belied(&hello));
+        }
+        let newest = hello.or(self.newest).map(|newest| newest.nonce);
+        let ask = news.ask.filter(|ask| {
+            contradiction.is_none()
+                && newest == Some(ask.nonce)
+                && self.claim(ask.nonce).is_none()
+                && self.has_room_for_a_claim()
+                && news.hello.is_some_and(|asked| {
+                    asked.nonce == ask.nonce && asked.acked <= log.recorded_with(&receipts)
+                })
+        });
+        if receipts.is_empty()
+            && hello.is_none()
+            && ask.is_none()
+            && contradiction.is_none()
+            && self.life != Life::Pending
+        {
+            return Ok(None);
+        }
+        Ok(Some(Event::Heard {
+            epoch: news.epoch,
+            first: news.first,
+            receipts,
+            hello,
+            ask,
+            contradiction,
+        }))
+    }
+
+    /// What a newest HELLO belies: a receipt written before it that it does not know, or a journal
+    /// that was replaced.
+    fn belied(&self, hello: &Hello) -> Option<Contradiction> {
+        match self.logs.iter().position(|log| log.epoch == hello.epoch) {
+            Some(at) => {
+                if self
+                    .newest
+                    .is_some_and(|newest| newest.epoch != hello.epoch)
+                    && at + 1 < self.logs.len()
+                {
+                    return Some(Contradiction::OldEpoch);
+                }
+                let (rseq, written) = self.logs.get(at)?.top?;
+                (written < hello.order && rseq > hello.rseq_newest)
+                    .then_some(Contradiction::Rollback { rseq })
+            }
+            None => None,
+        }
+    }
+
+    fn has_room_for_a_claim(&self) -> bool {
+        self.claims.len() < CLAIMS_KEPT
+            || self
+                .claims
+                .iter()
+                .any(|claim| claim.state == ClaimState::Over)
+    }
+
+    fn step(&mut self, step: Step) {
+        self.life = self.life.after(step).unwrap_or(self.life);
+    }
+
+    fn log_mut(&mut self, epoch: JournalEpoch, first: Chain) -> Option<&mut Log> {
+        let at = match self.logs.iter().position(|log| log.epoch == epoch) {
+            Some(at) => at,
+            None => {
+                if self.logs.len() >= EPOCHS_MAX {
+                    let done = self
+                        .logs
+                        .iter()
+                        .position(|log| log.unapplied.is_empty() && log.ahead.is_empty())?;
+                    self.logs.remove(done);
+                }
+                self.logs.push(Log::begun(epoch, first));
+                self.logs.len() - 1
+            }
+        };
+        self.logs.get_mut(at)
+    }
+}
+
+impl Entity for Reader {
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(&self, command: &Command, _now: Timestamp) -> Result<Option<Event>, Refusal> {
+        match (command, self.life) {
+            (
+                Command::Enrol {
+                    key,
+                    machine,
+                    operator,
+                    currency,
+                },
+                _,
+            ) => {
+                let wanted = (*key, *machine, *operator, *currency);
+                match self.enrolled {
+                    Some(enrolled) if enrolled == wanted => Ok(None),
+                    Some(_) => Err(Refusal::Enrolled),
+                    None => Ok(Some(Event::Enrolled {
+                        key: *key,
+                        machine: *machine,
+                        operator: *operator,
+                        currency: *currency,
+                    })),
+                }
+            }
+            (_, Life::Unknown) => Err(Refusal::Unknown),
+            (Command::Revoke, Life::Revoked) => Ok(None),
+            (Command::Revoke, _) => Ok(Some(Event::Revoked)),
+            (Command::Hear(_), Life::Revoked) => Err(Refusal::Revoked),
+            (Command::Hear(news), _) => self.hear(news),
+            (Command::Apply { epoch, rseq }, _) => {
+                let next = self.log(*epoch).and_then(|log| log.unapplied.front());
+                Ok(next
+                    .filter(|receipt| receipt.rseq == *rseq)
+                    .map(|_| Event::Applied {
+                        epoch: *epoch,
+                        rseq: *rseq,
+                    }))
+            }
+            (Command::Answer { nonce, answer }, _) => {
+                let claim = self.claim(*nonce).ok_or(Refusal::NoSuchClaim)?;
+                let unanswered = claim.answer.is_none() && claim.state == ClaimState::Open;
+                Ok(unanswered.then_some(Event::Answered {
+                    nonce: *nonce,
+                    answer: *answer,
+                }))
+            }
+            (Command::Fence { nonce }, _) => {
+                let claim = self.claim(*nonce).ok_or(Refusal::NoSuchClaim)?;
+                Ok((claim.state == ClaimState::Open).then_some(Event::Fenced { nonce: *nonce }))
+            }
+        }
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::Enrolled {
+                key,
+                machine,
+                operator,
+                currency,
+            } => {
+                self.enrolled = Some((*key, *machine, *operator, *currency));
+                self.step(Step::Enrol);
+            }
+            Event::Heard {
+                epoch,
+                first,
+                receipts,
+                hello,
+                ask,
+                contradiction,
+            } => {
+                self.step(Step::Hear);
+                if let Some(log) = self.log_mut(*epoch, *first) {
+                    for receipt in receipts {
+                        log.take(*receipt);
+                    }
+                }
+                if hello.is_some() {
+                    self.newest = *hello;
+                }
+                if let (Some(ask), Some(newest)) = (ask, self.newest) {
+                    if self.claims.len() >= CLAIMS_KEPT
+                        && let Some(over) = self
+                            .claims
+                            .iter()
+                            .position(|claim| claim.state == ClaimState::Over)
+                    {
+                        self.claims.remove(over);
+                    }
+                    self.claims.push_back(Claim {
+                        ask: *ask,
+                        order: newest.order,
+                        answer: None,
+                        state: ClaimState::Open,
+                    });
+                }
+                if contradiction.is_some() {
+                    self.contradiction = *contradiction;
+                    self.step(Step::Contradict);
+                }
+            }
+            Event::Applied { epoch, rseq } => {
+                if let Some(log) = self.logs.iter_mut().find(|log| log.epoch == *epoch) {
+                    log.unapplied.retain(|receipt| receipt.rseq > *rseq);
+                    log.applied = log.applied.max(rseq.number());
+                }
+            }
+            Event::Answered { nonce, answer } => {
+                if let Some(claim) = self
+                    .claims
+                    .iter_mut()
+                    .find(|claim| claim.ask.nonce == *nonce)
+                {
+                    claim.answer = Some(*answer);
+                    // A refusal holds nothing that could be fenced.
+                    if !matches!(answer, Answer::Granted { .. }) {
+                        claim.state = ClaimState::Over;
+                    }
+                }
+            }
+            Event::Fenced { nonce } => {
+                if let Some(claim) = self
+                    .claims
+                    .iter_mut()
+                    .find(|claim| claim.ask.nonce == *nonce)
+                {
+                    claim.state = ClaimState::Over;
+                }
+            }
+            Event::Revoked => self.step(Step::Revoke),
+        }
+    }
+}
