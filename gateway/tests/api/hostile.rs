@@ -91,11 +91,15 @@ fn health_and_version_are_for_everybody() {
 #[test]
 fn who_speaks_no_http_or_never_ends_does_not_stop_the_others() {
     let server = Server::start();
-    let raw = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(server.address).expect("it listens");
+    let connect = || {
+        let stream = TcpStream::connect(server.address).expect("it listens");
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .expect("set");
+        stream
+    };
+    let raw = |bytes: &[u8]| {
+        let mut stream = connect();
         stream.write_all(bytes).expect("written");
         stream
     };
@@ -107,8 +111,11 @@ fn who_speaks_no_http_or_never_ends_does_not_stop_the_others() {
     };
     let garbage = raw(&[0x16, 0x03, 0x01, 0x00, 0xff, 0x00, 0x0d, 0x0a, 0x0d, 0x0a]);
     assert!(!answer(garbage).contains("200"));
-    let endless_header = raw(&[b"GET /".as_slice(), &[b'a'; 300_000]].concat());
-    endless_header.shutdown(Shutdown::Write).expect("shut");
+    // The gateway may hang up before it has been told all of it: whatever fails here then is its
+    // answer, and none that says 200 can follow.
+    let mut endless_header = connect();
+    let _ = endless_header.write_all(&[b"GET /".as_slice(), &[b'a'; 300_000]].concat());
+    let _ = endless_header.shutdown(Shutdown::Write);
     assert!(!answer(endless_header).contains("200"));
     // The body is announced and never comes: the gateway gives up first.
     let slow = raw(
