@@ -39,6 +39,7 @@ mod failure;
 mod gateway;
 mod history;
 mod key;
+mod page;
 mod problem;
 mod program;
 mod relay;

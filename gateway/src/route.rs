@@ -36,6 +36,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/app/wallet").get(app::wallet))
         .service(at("/v1/app/receipts").get(app::receipts))
         .service(at("/v1/app/relay").post(relay::relay))
+        .configure(crate::page::pages)
         .default_service(web::to(nowhere));
 }
 

@@ -60,7 +60,7 @@ fn a_text_that_is_no_envelope_is_rejected_beside_the_others() {
 #[test]
 fn a_path_that_names_nothing_is_not_found_and_another_method_not_allowed() {
     let server = Server::start();
-    server.get("/", "").problem(404);
+    server.get("/assets/customer/", "").problem(404);
     server.get("/v1/machines/3/../4", OPERATOR).problem(404);
     for odd in ["x", "-1", "4294967296", "%00", "3.0", "%F0%9F%98%80"] {
         server
