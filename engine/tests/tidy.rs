@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which floor a package stands on: it may depend on lower floors only.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("gettone-core", 0),
     ("gettone-channel", 0),
     ("gettone", 1),
     ("gettone-mdb", 1),
     ("gettone-optical", 1),
     ("gettone-ble", 1),
+    ("gettone-display", 1),
     ("gettone-store", 1),
     ("gettone-gateway", 2),
     ("gettone-reader", 2),
@@ -24,12 +25,13 @@ const FLOORS: [(&str, u8); 11] = [
 ];
 
 /// Where a dependency lives: nobody else may take it in.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("actix", &["gettone"]),
     ("actix-web", &["gettone-gateway"]),
     ("aes-gcm", &["gettone-channel"]),
     ("bluer", &["gettone-ble"]),
     ("dashmap", &["gettone"]),
+    ("gpiocdev", &["gettone-display"]),
     ("postgres", &["gettone-store"]),
     ("rkyv", &["gettone-core"]),
     ("rust_decimal", &["gettone-core", "gettone-gateway"]),
