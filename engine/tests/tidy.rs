@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which floor a package stands on: it may depend on lower floors only.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("gettone-core", 0),
     ("gettone-channel", 0),
     ("gettone", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("gettone-optical", 1),
     ("gettone-ble", 1),
     ("gettone-display", 1),
+    ("gettone-relay", 1),
     ("gettone-store", 1),
     ("gettone-gateway", 2),
     ("gettone-reader", 2),

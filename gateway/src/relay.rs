@@ -1,176 +1,18 @@
-//! The pure part of a relay: what an envelope's items say to the engine, and what its answer says
-//! to the reader (protocol sections 5 and 6.3).
+//! The pure part of a relay: who may claim a HELLO, and what the engine's answer says to the reader
+//! and to the app (protocol section 6.3).
 
 use crate::bounds::GRANT_LIFE;
-use core::time::Duration;
 use gettone_channel as channel;
-use gettone_channel::{MdbState, RefuseReason, Utc};
+use gettone_channel::{MdbState, RefuseReason};
 use gettone_core::grant::Terms;
-use gettone_core::id::{
-    Chain, Item, JournalEpoch, MachineId, Nonce, Order, ReaderId, Rseq, VendId, WalletId,
-};
+use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::machine::Machine;
-use gettone_core::money::{Amount, Currency};
-use gettone_core::reader::{Answer, Ask, Hello, News, Standing};
-use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
-use gettone_core::time::Timestamp;
+use gettone_core::money::Amount;
+use gettone_core::reader::{Answer, Ask, Standing};
+use gettone_relay::{Granted, Verdict, nonce_in, vend_of};
 
 /// Grants travel in 32 bits of minor units.
 const CAP_MAX: Amount = Amount::from_minor(u32::MAX as i64);
-
-/// What one opened envelope is about.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Letter {
-    /// The journal epoch of its receipts.
-    pub epoch: channel::JournalEpoch,
-    /// Its HELLO, when it has one.
-    pub hello: Option<channel::Hello>,
-    /// Its receipts.
-    pub receipts: Vec<channel::Receipt>,
-}
-
-/// Why the items of an authentic envelope are no letter.
-#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub(crate) enum LetterFault {
-    /// Receipts without the journal epoch that they count in.
-    #[error("receipts without their journal epoch")]
-    NoEpoch,
-    /// Two epochs.
-    #[error("more than one journal epoch")]
-    Epochs,
-    /// Two HELLOs.
-    #[error("more than one HELLO")]
-    Hellos,
-    /// Nothing that this server takes in.
-    #[error("nothing that this server takes in")]
-    Nothing,
-}
-
-impl Letter {
-    /// Sorts an envelope's items.
-    ///
-    /// # Errors
-    /// `LetterFault` when no honest reader sends such a list.
-    pub(crate) fn of(items: Vec<channel::Item>) -> Result<Self, LetterFault> {
-        let mut epoch = None;
-        let mut hello = None;
-        let mut receipts = Vec::new();
-        for item in items {
-            let counts_in = match item {
-                channel::Item::Hello(ours) => {
-                    let counts_in = ours.journal_epoch;
-                    if hello.replace(ours).is_some() {
-                        return Err(LetterFault::Hellos);
-                    }
-                    Some(counts_in)
-                }
-                channel::Item::Epoch(counts_in) => Some(counts_in),
-                channel::Item::Receipt(receipt) => {
-                    receipts.push(receipt);
-                    None
-                }
-                // Keys, counters and the technician's records move no money of customers; a server
-                // that does not keep them acknowledges none, and readers send them again.
-                channel::Item::KeyUpdate(_)
-                | channel::Item::TokenKey(_)
-                | channel::Item::Counters(_)
-                | channel::Item::Audit(_) => None,
-                // The channel refuses these on the way here.
-                channel::Item::Grant(_)
-                | channel::Item::Ack(_)
-                | channel::Item::Time(_)
-                | channel::Item::Config(_)
-                | channel::Item::Refuse { .. }
-                | channel::Item::ServerKey(_)
-                | channel::Item::Lock(_)
-                | channel::Item::Call(_)
-                | channel::Item::KeyAck(_)
-                | channel::Item::Resend(_)
-                | channel::Item::AuditAck(_) => None,
-            };
-            if let Some(counts_in) = counts_in
-                && epoch
-                    .replace(counts_in)
-                    .is_some_and(|other| other != counts_in)
-            {
-                return Err(LetterFault::Epochs);
-            }
-        }
-        match epoch {
-            Some(epoch) => Ok(Self {
-                epoch,
-                hello,
-                receipts,
-            }),
-            None if receipts.is_empty() => Err(LetterFault::Nothing),
-            None => Err(LetterFault::NoEpoch),
-        }
-    }
-
-    /// What it tells the engine, with the claim that somebody makes on its HELLO.
-    pub(crate) fn news(&self, ask: Option<Ask>) -> News {
-        News {
-            epoch: JournalEpoch::from_bytes(*self.epoch.as_bytes()),
-            first: chain(channel::Chain::first(self.epoch)),
-            hello: self.hello.as_ref().map(hello),
-            ask,
-            receipts: self.receipts.iter().map(receipt).collect(),
-        }
-    }
-}
-
-/// What of a HELLO the engine uses.
-pub(crate) fn hello(told: &channel::Hello) -> Hello {
-    Hello {
-        epoch: JournalEpoch::from_bytes(*told.journal_epoch.as_bytes()),
-        order: Order {
-            boot: told.boot,
-            uptime_ms: told.uptime_ms,
-        },
-        nonce: Nonce::from_bytes(*told.nonce.as_bytes()),
-        rseq_newest: told.rseq_newest,
-        acked: told.acked,
-    }
-}
-
-/// A receipt as the engine knows it.
-pub(crate) fn receipt(told: &channel::Receipt) -> Receipt {
-    Receipt {
-        rseq: Rseq::new(told.rseq),
-        kind: kind(told.kind),
-        grant: VendId::from_bytes(*told.grant.as_bytes()),
-        item: Item::new(told.item),
-        amount: Amount::from_minor(i64::from(told.amount)),
-        order: Order {
-            boot: told.boot,
-            uptime_ms: told.mono_ms,
-        },
-        flags: Flags::from_wire(told.flags.bits()),
-        after_ms: told.ms,
-        prev: chain(told.prev),
-        chain: chain(channel::Chain::of(told)),
-    }
-}
-
-const fn kind(told: channel::ReceiptKind) -> ReceiptKind {
-    match told {
-        channel::ReceiptKind::VendOk => ReceiptKind::VendOk,
-        channel::ReceiptKind::VendFail => ReceiptKind::VendFail,
-        channel::ReceiptKind::VendUnknown => ReceiptKind::VendUnknown,
-        channel::ReceiptKind::RevalueOk => ReceiptKind::RevalueOk,
-        channel::ReceiptKind::RevalueUnknown => ReceiptKind::RevalueUnknown,
-        channel::ReceiptKind::Close => ReceiptKind::Close,
-        channel::ReceiptKind::EpochStart => ReceiptKind::EpochStart,
-        channel::ReceiptKind::LightGrantUsed => ReceiptKind::LightGrantUsed,
-        channel::ReceiptKind::RevalueFail => ReceiptKind::RevalueFail,
-        channel::ReceiptKind::NegativeVend => ReceiptKind::NegativeVend,
-    }
-}
-
-fn chain(told: channel::Chain) -> Chain {
-    Chain::from_bytes(*told.as_bytes())
-}
 
 /// Why a HELLO got no grant, as customers' apps are told; its wire form says less.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -255,10 +97,10 @@ pub(crate) fn ask(
     if told.currency != sold_in.numeric() || told.exponent != sold_in.exponent() {
         return Err(Reason::Currency);
     }
-    let reader = channel::ReaderId::from_bytes(*place.reader.as_bytes());
+    let nonce = nonce_in(told.nonce);
     Ok(Ask {
-        nonce: Nonce::from_bytes(*told.nonce.as_bytes()),
-        vend: VendId::from_bytes(*channel::vend_id(reader, told.nonce).as_bytes()),
+        nonce,
+        vend: vend_of(place.reader, nonce),
         wallet,
         terms: Terms {
             cap: cap(terms, told.max_price),
@@ -274,17 +116,6 @@ fn cap(terms: Terms, max_price: u32) -> Amount {
         known => Amount::from_minor(i64::from(known)).times(u32::from(terms.vends_max)),
     };
     most.unwrap_or(terms.cap).min(terms.cap).min(CAP_MAX)
-}
-
-/// What a grant is worth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Granted {
-    /// How much is held.
-    pub held: Amount,
-    /// For how many vends.
-    pub vends_max: u8,
-    /// What the customer could spend here, this hold included.
-    pub balance: Amount,
 }
 
 /// What became of one envelope.
@@ -373,7 +204,9 @@ impl Outcome {
             } => Self::Granted(Granted {
                 held,
                 vends_max,
+                revalue_max: Amount::ZERO,
                 balance,
+                ttl: GRANT_LIFE,
             }),
             Answer::Funds { short_by, pending } => Self::Refused {
                 reason: if pending.is_positive() {
@@ -390,6 +223,16 @@ impl Outcome {
         }
     }
 
+    /// What the reader is told.
+    pub(crate) const fn verdict(&self) -> Verdict {
+        match *self {
+            Self::Granted(granted) => Verdict::Granted(granted),
+            Self::Refused { reason, .. } => Verdict::Refused(reason.to_wire()),
+            Self::Resend { from } => Verdict::Resend { from },
+            Self::Recorded | Self::Unfinished => Verdict::Nothing,
+        }
+    }
+
     /// Its name in answers to apps; it never changes.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
@@ -400,79 +243,6 @@ impl Outcome {
             Self::Unfinished => "unfinished",
         }
     }
-}
-
-/// The items of the answer: ACK, TIME, then GRANT, REFUSE or RESEND.
-pub(crate) fn reply(
-    letter: &Letter,
-    reader: ReaderId,
-    currency: Currency,
-    ack: Option<(JournalEpoch, u64, Chain)>,
-    outcome: Outcome,
-    now: Timestamp,
-) -> Vec<channel::Item> {
-    let mut items = Vec::new();
-    if let Some((epoch, upto, at)) = ack {
-        items.push(channel::Item::Ack(channel::Ack {
-            journal_epoch: channel::JournalEpoch::from_bytes(*epoch.as_bytes()),
-            upto,
-            chain: channel::Chain::from_bytes(*at.as_bytes()),
-        }));
-    }
-    let Some(told) = &letter.hello else {
-        return items;
-    };
-    items.push(channel::Item::Time(channel::Time {
-        utc: Utc::from_unix_ms(now.as_millis()),
-        nonce: told.nonce,
-    }));
-    items.extend(match outcome {
-        Outcome::Granted(granted) => {
-            Some(channel::Item::Grant(grant(told, reader, currency, granted)))
-        }
-        Outcome::Refused { reason, .. } => Some(channel::Item::Refuse {
-            nonce: told.nonce,
-            reason: reason.to_wire(),
-        }),
-        Outcome::Resend { from } => Some(channel::Item::Resend(channel::Resend {
-            nonce: told.nonce,
-            journal_epoch: told.journal_epoch,
-            from,
-        })),
-        Outcome::Recorded | Outcome::Unfinished => None,
-    });
-    items
-}
-
-fn grant(
-    told: &channel::Hello,
-    reader: ReaderId,
-    currency: Currency,
-    granted: Granted,
-) -> channel::Grant {
-    let reader = channel::ReaderId::from_bytes(*reader.as_bytes());
-    let shown = granted
-        .balance
-        .minor()
-        .clamp(i64::from(i32::MIN), i64::from(i32::MAX));
-    channel::Grant {
-        grant: channel::vend_id(reader, told.nonce),
-        nonce: told.nonce,
-        bind: told.bind,
-        currency: currency.numeric(),
-        exponent: currency.exponent(),
-        // A hold is at most its cap, which fits; were it ever more, the reader gets no more.
-        max_spend: u32::try_from(granted.held.minor()).unwrap_or(0),
-        max_vends: granted.vends_max,
-        max_revalue: 0,
-        show_balance: i32::try_from(shown).unwrap_or(0),
-        ttl_s: whole_seconds(GRANT_LIFE),
-        favourite: None,
-    }
-}
-
-fn whole_seconds(life: Duration) -> u16 {
-    u16::try_from(life.as_secs()).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

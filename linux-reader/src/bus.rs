@@ -4,7 +4,7 @@
 //! an answer leaves inside the 5 ms that the bus allows. A vend's result is on the result page
 //! before the answer that acknowledges it.
 
-use crate::news::{News, Standing};
+use crate::news::News;
 use crate::page::{Ending, ResultPage};
 use crate::uptime::Uptime;
 use gettone_channel::{MdbState, VmcId};
@@ -14,6 +14,7 @@ use gettone_mdb::cashless::{
     ApprovalState, Cashless, Event, Host, Input, Output, RequestNumber, SessionRefusal, State,
 };
 use gettone_mdb::words::{LinkFault, WordLink};
+use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -29,25 +30,6 @@ const REOPEN_AFTER: Duration = Duration::from_millis(500);
 const BACKLOG_MAX: usize = 1_024;
 /// The thread's place among the real-time ones, of 99.
 const PRIORITY: u8 = 50;
-
-/// What the hub wants of the machine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Command {
-    BeginSession {
-        funds: u32,
-    },
-    CancelSession,
-    EndSession,
-    Approve {
-        ask: Ask,
-        rseq: Rseq,
-        amount: u32,
-        epoch: JournalEpoch,
-    },
-    Deny {
-        ask: Ask,
-    },
-}
 
 /// The thread's own state.
 pub(crate) struct Reflex {
@@ -86,7 +68,7 @@ impl Reflex {
     }
 
     /// Answers the machine until the hub is gone.
-    pub(crate) fn run(mut self, words: &Path, commands: &Receiver<Command>) {
+    pub(crate) fn run(mut self, words: &Path, commands: &Receiver<Order>) {
         use_real_time();
         loop {
             match WordLink::open(words) {
@@ -106,7 +88,7 @@ impl Reflex {
         }
     }
 
-    fn serve(&mut self, mut line: WordLink, commands: &Receiver<Command>) -> Result<(), LinkFault> {
+    fn serve(&mut self, mut line: WordLink, commands: &Receiver<Order>) -> Result<(), LinkFault> {
         loop {
             if !self.obey(commands, &mut line)? {
                 return Ok(());
@@ -132,11 +114,7 @@ impl Reflex {
     }
 
     /// Follows what the hub has ordered; false once the hub is gone.
-    fn obey(
-        &mut self,
-        commands: &Receiver<Command>,
-        line: &mut WordLink,
-    ) -> Result<bool, LinkFault> {
+    fn obey(&mut self, commands: &Receiver<Order>, line: &mut WordLink) -> Result<bool, LinkFault> {
         loop {
             let command = match commands.try_recv() {
                 Ok(command) => command,
@@ -149,13 +127,13 @@ impl Reflex {
         }
     }
 
-    fn host(&mut self, command: Command) -> Option<Host> {
+    fn host(&mut self, command: Order) -> Option<Host> {
         let open = |ask: Ask| self.asked.filter(|(open, _)| *open == ask);
         Some(match command {
-            Command::BeginSession { funds } => Host::BeginSession { funds },
-            Command::CancelSession => Host::CancelSession,
-            Command::EndSession => Host::EndSession,
-            Command::Approve {
+            Order::BeginSession { funds } => Host::BeginSession { funds },
+            Order::CancelSession => Host::CancelSession,
+            Order::EndSession => Host::EndSession,
+            Order::Approve {
                 ask,
                 rseq,
                 amount,
@@ -173,7 +151,7 @@ impl Reflex {
                     tag: rseq.number(),
                 }
             }
-            Command::Deny { ask } => Host::Deny {
+            Order::Deny { ask } => Host::Deny {
                 request: open(ask)?.1,
             },
         })

@@ -1,9 +1,9 @@
 //! The reader's configuration file.
 
-use gettone_channel::PublicKey;
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
 use gettone_mdb::cashless;
+use gettone_relay::{SERVERS_MAX, Server};
 use serde::Deserialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,6 @@ use std::time::Duration;
 
 /// A configuration file is at most this long.
 const CONFIG_LEN_MAX: u64 = 64 * 1024;
-/// Two keys: the server's current one and its next.
-const SERVERS_MAX: usize = 2;
 /// How long the machine's ACK may take on a `words:` link, which has no timing of its own.
 const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
 /// No limit may be set above a day.
@@ -50,15 +48,6 @@ pub enum LightSource {
     File(PathBuf),
     /// A Unix socket that the reader listens on; the sensor connects.
     Socket(PathBuf),
-}
-
-/// One key of the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Server {
-    /// Its epoch.
-    pub epoch: u16,
-    /// The key.
-    pub key: PublicKey,
 }
 
 impl Config {

@@ -63,6 +63,11 @@ impl Identity {
         claim_code(&self.public())
     }
 
+    /// The key for whoever seals with it, and the directory's lock for whoever stays.
+    pub fn split(self) -> (StaticKey, Tenancy) {
+        (self.key, Tenancy { _lock: self._lock })
+    }
+
     /// Counts this start, on flash before it is used.
     ///
     /// # Errors
@@ -77,6 +82,12 @@ impl Identity {
         replace(&self.place, "boot", format!("{starts}\n").as_bytes())?;
         Ok(starts)
     }
+}
+
+/// What keeps a state directory to one process, for as long as it is held.
+#[derive(Debug)]
+pub struct Tenancy {
+    _lock: File,
 }
 
 /// The key comes last: an identity is there when its key is.

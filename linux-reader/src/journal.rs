@@ -2,10 +2,10 @@
 //! (protocol section 7).
 
 use crate::page::Ending;
-use crate::wire::{chain_of, first_chain, receipt_in, receipt_out};
 use gettone_channel as channel;
 use gettone_core::board::{Past, Record, Replay, Stamp};
 use gettone_core::id::{Item, JournalEpoch, Rseq, VendId};
+use gettone_relay::{chain_of, first_chain, receipt_in, receipt_out};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;

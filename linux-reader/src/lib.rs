@@ -23,14 +23,12 @@ mod radio;
 mod servers;
 mod trace;
 mod uptime;
-mod wire;
 
 pub use cli::main_with;
-pub use config::{Config, ConfigFault, LightSource, Server};
+pub use config::{Config, ConfigFault, LightSource};
 pub use hub::HubFault;
-pub use identity::{Identity, IdentityFault};
+pub use identity::{Identity, IdentityFault, Tenancy};
 pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
 pub use page::{Ending, ResultPage};
 pub use program::{RunFault, run};
 pub use uptime::Uptime;
-pub use wire::chain_of;

@@ -1,21 +1,20 @@
 //! Parts picked, wired and stopped.
 
-use crate::bus::{Command, Reflex};
+use crate::bus::Reflex;
 use crate::config::{Config, LightSource};
 use crate::hub::{Hub, HubFault};
 use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
-use crate::news::{News, Standing};
+use crate::news::News;
 use crate::page::ResultPage;
-use crate::servers::Servers;
 use crate::uptime::Uptime;
-use crate::wire::chain_of;
-use crate::{light, radio};
+use crate::{light, radio, servers};
 use gettone_ble::local::LocalRadio;
-use gettone_core::board::{Board, Record, Stamp, Start, Ticket};
+use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::time::Timestamp;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
+use gettone_relay::{Order as Saying, Start, Station, english};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ use tokio::sync::mpsc::{self, Sender};
 
 /// Bounds of the queues between the parts; a full one means that a part is stuck.
 const NEWS_MAX: usize = 1_024;
-const ORDERS_MAX: usize = 1_024;
+const WISHES_MAX: usize = 1_024;
 const RECORDS_MAX: usize = 1_024;
 const COMMANDS_MAX: usize = 256;
 
@@ -36,7 +35,7 @@ const COMMANDS_MAX: usize = 256;
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
     let uptime = Uptime::begin();
     let identity = Identity::open(&config.state)?;
-    let servers = Servers::open(&config.state, &config.servers)?.ok_or(RunFault::NoServer)?;
+    let servers = servers::open(&config.state, &config.servers)?.ok_or(RunFault::NoServer)?;
     let page = config.state.join("result");
     let ending = open_page(&page)?.read().map_err(page_fault(&page))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
@@ -74,43 +73,42 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         tracing::warn!(%rseq, "an open vend of the last start was ended");
     }
     let past = journal.past().ok_or(JournalFault::OutOfOrder)?;
-    let epoch = past.outbox.epoch();
     let (records, written) = sync_channel(RECORDS_MAX);
     let writer = write_journal(journal, written, news.clone())?;
 
-    let board = Board::new(Start {
+    let reader = identity.reader_id();
+    let (key, _tenancy) = identity.split();
+    let station = Station::new(Start {
+        key,
+        reader,
+        servers,
         boot,
         past,
         limits: config.limits,
         sessions: config.sessions,
         currency: config.currency,
-        chain_of,
+        scale: config.device.scale,
+        firmware: firmware(),
+        line: english,
     });
     std::fs::create_dir_all(&config.air).map_err(|source| RunFault::Air {
         path: config.air.clone(),
         source,
     })?;
-    let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+    let (wishes, wished) = mpsc::channel(WISHES_MAX);
     let radio = radio::serve(
         LocalRadio::new(&config.air),
         config.machine.to_string(),
-        ordered,
+        wished,
         news.clone(),
     );
     let light = watch_light(config.light.clone(), news);
-    tracing::info!(reader = %identity.reader_id(), boot, "the reader runs");
+    tracing::info!(%reader, boot, "the reader runs");
     let hub = Hub {
-        board,
+        station,
         uptime,
-        boot,
-        epoch,
-        identity,
-        servers,
-        config,
-        standing: Standing::default(),
-        link: None,
-        sequence: 0,
-        radio: orders,
+        state: config.state,
+        radio: wishes,
         journal: records,
         bus,
     };
@@ -129,6 +127,14 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
     Ok(ended?)
 }
 
+/// The version in three bytes: major, minor, patch.
+fn firmware() -> u32 {
+    let part = |text: &str| text.parse::<u8>().map_or(0, u32::from);
+    part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"))
+}
+
 /// A sensor that fails is a pity, and no reason to leave the machine alone.
 async fn watch_light(source: LightSource, news: Sender<News>) -> core::convert::Infallible {
     match light::serve(source, news).await {
@@ -141,7 +147,7 @@ async fn watch_light(source: LightSource, news: Sender<News>) -> core::convert::
 fn answer_machine(
     reflex: Reflex,
     words: PathBuf,
-    commands: Receiver<Command>,
+    commands: Receiver<Saying>,
 ) -> Result<JoinHandle<()>, RunFault> {
     thread::Builder::new()
         .name("mdb".to_owned())

@@ -249,7 +249,7 @@ fn leave_receipts(street: &Street, count: u64) {
             },
             utc: Timestamp::default(),
         };
-        before = gettone_reader::chain_of(&written);
+        before = gettone_relay::chain_of(&written);
         written.receipt.chain = before;
         let record = Record::Receipt(written);
         journal.append_unsynced(&record).expect("room");

@@ -5,7 +5,7 @@ use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::failure;
 use crate::gateway::{Gateway, now};
 use crate::problem::{Kind, Problem};
-use crate::relay::{self, Asked, Granted, Letter, Outcome, Place, Reason};
+use crate::relay::{self, Asked, Outcome, Place, Reason};
 use crate::request::{Anyone, Body};
 use crate::text::{money, unhex};
 use actix_web::{HttpResponse, web};
@@ -17,6 +17,7 @@ use gettone_channel::{Bind, Direction, Header, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
 use gettone_core::reader::{Ask, Reader, Refusal};
+use gettone_relay::{Granted, Letter, Reply, key_out, reader_in, reply_out};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -131,14 +132,14 @@ async fn one(
             return Err(failure::told(failed, failure::reader));
         }
     };
-    let items = relay::reply(
-        &authentic.letter,
-        authentic.id,
-        authentic.currency,
+    let reply = Reply {
+        reader: authentic.id,
+        currency: authentic.currency,
         ack,
-        outcome,
-        now(),
-    );
+        verdict: outcome.verdict(),
+        now: now(),
+    };
+    let items = reply_out(&authentic.letter, &reply);
     if !items.is_empty() {
         answers.envelopes.push(seal(gateway, &authentic, &items)?);
     }
@@ -159,7 +160,7 @@ async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Proble
     let Ok(header) = channel::header(&bytes) else {
         return Ok(None);
     };
-    let id = ReaderId::from_bytes(*header.reader_id.as_bytes());
+    let id = reader_in(header.reader_id);
     let reader = gateway
         .engine()
         .reader(id)
@@ -192,7 +193,7 @@ async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Proble
 
 fn enrolled(reader: &Reader) -> Option<(PublicKey, MachineId, Currency)> {
     Some((
-        PublicKey::from_bytes(*reader.key()?.as_bytes()),
+        key_out(reader.key()?),
         reader.machine()?,
         reader.currency()?,
     ))
@@ -279,6 +280,7 @@ fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {
             held,
             vends_max,
             balance,
+            ..
         }) => Told {
             held: shown(held),
             vends_max: Some(vends_max),

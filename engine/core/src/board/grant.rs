@@ -80,6 +80,11 @@ impl Grant {
         }
     }
 
+    /// The balance to show, in minor units, less what was spent since; it decides nothing.
+    pub const fn balance(&self) -> i64 {
+        self.balance
+    }
+
     /// What the machine is told: the least of the balance and what is left, never below nothing.
     pub(super) fn funds(&self) -> u32 {
         let shown = self.balance.clamp(0, i64::from(self.spend_left));

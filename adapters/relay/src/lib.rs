@@ -1,0 +1,68 @@
+//! Between the rules and the wire: one home for what reader and server both map, and [`Station`], a
+//! whole reader board without I/O.
+//!
+//! `gettone_core` knows what may happen and nothing of bytes; `gettone_channel` knows bytes and
+//! nothing of what may happen. Here the same facts are put into the words of both: `_out` writes
+//! them as they travel, `_in` reads them back. A [`Station`] is a board's rules with its link, its
+//! envelopes and the server's keys: whole messages and the machine's facts go in, whole messages,
+//! records and the machine's orders come out.
+//!
+//! It reads no clock, no file, no socket and no random source: time and random bytes are handed in.
+//! It decides nothing that is not decided in the rules below it, and its log lines hold no secret.
+//!
+//! ```
+//! use gettone_channel::{PublicKey, Secret, StaticKey, reader_id};
+//! use gettone_core::board::{Code, Limits, Replay, Sessions};
+//! use gettone_core::id::JournalEpoch;
+//! use gettone_core::money::Currency;
+//! use gettone_relay::{Entropy, Input, Output, Server, Servers, Start, Station, english, first_chain};
+//! use core::time::Duration;
+//!
+//! let key = StaticKey::from_bytes([3; 32]);
+//! let server = Server { epoch: 1, key: StaticKey::from_bytes([4; 32]).public() };
+//! let epoch = JournalEpoch::from_bytes([1; 8]);
+//! let mut station = Station::new(Start {
+//!     reader: reader_id(&key.public()),
+//!     key,
+//!     servers: Servers::installed(&[server]).expect("one key"),
+//!     boot: 1,
+//!     past: Replay::new(epoch, first_chain(epoch)).finish().expect("no INTENT is open"),
+//!     limits: Limits::PROTOCOL,
+//!     sessions: Sessions::OneVend,
+//!     currency: Currency::EUR,
+//!     scale: 1,
+//!     firmware: 1,
+//!     line: english,
+//! });
+//! let seen = Input::CodeSeen(Code::from_bytes([7; 10]));
+//! station.handle(Duration::ZERO, seen, Entropy::take(&mut [9; Entropy::LEN]));
+//! let asks: Vec<Output> = core::iter::from_fn(|| station.poll()).collect();
+//! assert!(asks.contains(&Output::Advertise(Secret::light([7; 10]).eid())));
+//! ```
+
+mod answer;
+mod bounds;
+mod greeting;
+mod letter;
+mod names;
+mod receipt;
+mod reply;
+mod servers;
+mod station;
+mod status;
+
+pub use answer::answer_in;
+pub use bounds::LINK_1_MAX;
+pub use greeting::{ReaderFacts, Standing, greeting_out, receipts_out};
+pub use letter::{Letter, LetterFault, hello_in};
+pub use names::{
+    bind_in, bind_out, chain_in, chain_out, epoch_in, epoch_out, key_out, nonce_in, nonce_out,
+    reader_in, reader_out, vend_in, vend_of, vend_out,
+};
+pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
+pub use reply::{Granted, Reply, Verdict, reply_out};
+pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
+pub use station::{
+    Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start, Station,
+};
+pub use status::{Line, Telling, english, status_out};

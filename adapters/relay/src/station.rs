@@ -1,0 +1,313 @@
+//! A whole board without I/O: its rules, its link, its envelopes and the server's keys.
+
+mod line;
+mod shell;
+
+pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
+
+use crate::answer::answer_in;
+use crate::greeting::{ReaderFacts, Standing, greeting_out, receipts_out};
+use crate::receipt::chain_of;
+use crate::servers::Servers;
+use crate::status::{Line, Telling, status_out};
+use core::time::Duration;
+use gettone_channel as channel;
+use gettone_channel::{Direction, Header, LinkMessage, MdbState, ResumeSecret, StaticKey};
+use gettone_core::board::{self, Board, Code, LastResult, Life, Note, Outbox};
+use gettone_core::money::Amount;
+use line::{Door, Visitor};
+use std::collections::VecDeque;
+
+/// A reader board (protocol sections 4 to 7) without radio, flash or machine. Time and random bytes
+/// are handed in; many stations can live in one process.
+#[derive(Debug)]
+pub struct Station {
+    board: Board,
+    key: StaticKey,
+    reader: channel::ReaderId,
+    facts: ReaderFacts,
+    servers: Servers,
+    /// Keys that are being written.
+    coming: Option<Servers>,
+    standing: Standing,
+    door: Option<Door>,
+    visitor: Option<Visitor>,
+    /// Envelopes sealed in this start.
+    sequence: u64,
+    line: Line,
+    telling: Telling,
+    outputs: VecDeque<Output>,
+}
+
+impl Station {
+    /// A station that has just started, with its journal read and synced.
+    pub fn new(start: Start) -> Self {
+        let facts = start.facts();
+        Self {
+            key: start.key,
+            reader: start.reader,
+            facts,
+            servers: start.servers,
+            coming: None,
+            standing: Standing::default(),
+            door: None,
+            visitor: None,
+            sequence: 0,
+            line: start.line,
+            telling: Telling {
+                life: Life::Idle,
+                remaining: Amount::ZERO,
+                last: LastResult::None,
+                note: Note::None,
+            },
+            outputs: VecDeque::new(),
+            board: Board::new(board::Start {
+                boot: start.boot,
+                past: start.past,
+                limits: start.limits,
+                sessions: start.sessions,
+                currency: start.currency,
+                chain_of,
+            }),
+        }
+    }
+
+    /// Takes one input. Drain [`Station::poll`] before the next.
+    pub fn handle(&mut self, now: Duration, input: Input, mut entropy: Entropy) {
+        self.expire_stranger(now);
+        let entropy = &mut entropy;
+        match input {
+            Input::Tick => self.tell(now, board::Input::Tick, entropy),
+            Input::CodeSeen(code) => self.code_seen(now, code, entropy),
+            Input::Connected(connection) => self.connected(now, connection),
+            Input::Disconnected(connection) => self.disconnected(now, connection, entropy),
+            Input::Heard(connection, message) => self.heard(now, connection, &message, entropy),
+            Input::Took(connection) => {
+                if self.linked() == Some(connection) {
+                    self.tell(now, board::Input::LinkTook, entropy);
+                }
+            }
+            Input::Machine(machine) => self.tell(now, board::Input::Machine(machine), entropy),
+            Input::Standing(standing) => self.standing = standing,
+            Input::BusLost => self.standing.mdb_state = MdbState::Inactive,
+            Input::Synced(ticket) => self.tell(now, board::Input::Synced(ticket), entropy),
+            Input::JournalFailed => self.tell(now, board::Input::JournalFailed, entropy),
+            Input::ServersKept => {
+                if let Some(servers) = self.coming.take() {
+                    let active = servers.active().epoch;
+                    self.servers = servers;
+                    self.note(Notice::Servers { active });
+                }
+            }
+            // The server says it again with its next answer.
+            Input::ServersLost => self.coming = None,
+        }
+    }
+
+    /// What the shell has to do next.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the station wants to be told that time has passed.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let stranger = self.visitor.as_ref().and_then(Visitor::until);
+        [self.board.next_deadline(), stranger]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Where the board stands.
+    pub const fn life(&self) -> Life {
+        self.board.life()
+    }
+
+    /// Whether an INTENT is open.
+    pub const fn has_intent(&self) -> bool {
+        self.board.has_intent()
+    }
+
+    /// The receipts it keeps.
+    pub const fn outbox(&self) -> &Outbox {
+        self.board.outbox()
+    }
+
+    /// The reader's name.
+    pub const fn reader(&self) -> channel::ReaderId {
+        self.reader
+    }
+
+    /// What is known of the machine's controller.
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+}
+
+/// Between the board's rules and the wire.
+impl Station {
+    fn code_seen(&mut self, now: Duration, code: Code, entropy: &mut Entropy) {
+        if self.board.life() == Life::Idle {
+            self.note(Notice::CodeSeen);
+        }
+        self.tell(now, board::Input::CodeSeen(code), entropy);
+    }
+
+    /// Tells the board one thing and follows what it asks for.
+    fn tell(&mut self, now: Duration, input: board::Input, entropy: &mut Entropy) {
+        self.tell_board(now, input, entropy);
+        // A link that cannot seal is no link; the board hears of it once it has been followed.
+        if self.visitor.as_ref().is_some_and(Visitor::is_broken) {
+            self.drop_visitor();
+            self.tell_board(now, board::Input::LinkDown, entropy);
+        }
+    }
+
+    fn tell_board(&mut self, now: Duration, input: board::Input, entropy: &mut Entropy) {
+        let from = self.board.life();
+        self.board.handle(now, input);
+        while let Some(output) = self.board.poll() {
+            self.follow(output, entropy);
+        }
+        let to = self.board.life();
+        if from != to {
+            self.note(Notice::Moved { from, to });
+        }
+        self.show();
+    }
+
+    fn follow(&mut self, output: board::Output, entropy: &mut Entropy) {
+        match output {
+            board::Output::Advertise(door) => self.open_door(&door),
+            board::Output::Hush => self.shut_door(),
+            board::Output::DropLink => self.drop_visitor(),
+            board::Output::Greet(greeting) => {
+                let items = greeting_out(&greeting, &self.facts, &self.standing);
+                self.send_envelope(&items, entropy);
+            }
+            board::Output::SendReceipts(receipts) => {
+                let items = receipts_out(&receipts, self.facts.epoch);
+                self.send_envelope(&items, entropy);
+            }
+            board::Output::Tell {
+                life,
+                remaining,
+                last,
+                note,
+                resume,
+            } => {
+                self.telling = Telling {
+                    life,
+                    remaining,
+                    last,
+                    note,
+                };
+                let resume = resume.map(|fresh| ResumeSecret::from_bytes(*fresh.as_bytes()));
+                let status = status_out(&self.telling, self.facts.currency, self.line, resume);
+                self.send(&LinkMessage::Status(status), Report::Nothing);
+                self.put_show();
+            }
+            board::Output::Journal(ticket, record) => {
+                self.outputs.push_back(Output::Journal(ticket, record));
+            }
+            board::Output::BeginSession { funds } => self.order(Order::BeginSession { funds }),
+            board::Output::CancelSession => self.order(Order::CancelSession),
+            board::Output::EndSession => self.order(Order::EndSession),
+            board::Output::Approve { ask, rseq, amount } => self.order(Order::Approve {
+                ask,
+                rseq,
+                amount,
+                epoch: self.facts.epoch,
+            }),
+            board::Output::Deny { ask } => self.order(Order::Deny { ask }),
+            board::Output::Report(fault) => self.note(Notice::Board(fault)),
+        }
+    }
+
+    /// Takes the server's word, or a stranger's.
+    fn envelope(&mut self, now: Duration, envelope: &[u8], entropy: &mut Entropy) {
+        let items = match self.open(envelope) {
+            Ok(items) => items,
+            Err(notice) => return self.note(notice),
+        };
+        let mut answers = Vec::new();
+        for item in &items {
+            match (answer_in(item), item) {
+                (Some(answer), _) => answers.push(answer),
+                (None, channel::Item::ServerKey(told)) => self.server_key(told),
+                (None, other) => self.note(Notice::Unused { kind: other.kind() }),
+            }
+        }
+        let fresh = entropy.fresh;
+        self.tell(now, board::Input::Answered { answers, fresh }, entropy);
+    }
+
+    fn server_key(&mut self, told: &channel::ServerKey) {
+        // One change at a time: what is not yet on flash is no ground for the next.
+        if self.coming.is_some() {
+            return;
+        }
+        if let Some(servers) = self.servers.after(told) {
+            self.coming = Some(servers.clone());
+            self.outputs.push_back(Output::KeepServers(servers));
+        }
+    }
+
+    fn open(&self, envelope: &[u8]) -> Result<Vec<channel::Item>, Notice> {
+        let header = channel::header(envelope).map_err(Notice::Envelope)?;
+        let is_ours = header.direction == Direction::ToReader && header.reader_id == self.reader;
+        let server = self.servers.of(header.server_epoch).filter(|_| is_ours);
+        let server = server.ok_or(Notice::Foreign)?;
+        let (_, items) =
+            channel::open(envelope, &self.key, &server.key).map_err(Notice::Envelope)?;
+        Ok(items)
+    }
+
+    fn send_envelope(&mut self, items: &[channel::Item], entropy: &mut Entropy) {
+        let server = *self.servers.active();
+        let Some(ephemeral) = entropy.envelope.take() else {
+            debug_assert!(false, "one input makes one envelope");
+            return;
+        };
+        self.sequence = self.sequence.saturating_add(1);
+        let header = Header {
+            direction: Direction::ToServer,
+            server_epoch: server.epoch,
+            reader_id: self.reader,
+            sequence: self.sequence,
+        };
+        match channel::seal(header, &self.key, &server.key, ephemeral, items) {
+            Ok(envelope) => self.send(&LinkMessage::Envelope(envelope), Report::Took),
+            Err(fault) => self.note(Notice::Seal(fault)),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.outputs.push_back(Output::Order(order));
+    }
+
+    fn note(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Note(notice));
+    }
+
+    /// Shows a state that no phone was told of.
+    fn show(&mut self) {
+        let life = self.board.life();
+        if life != self.telling.life {
+            self.telling = Telling {
+                life,
+                remaining: self.board.grant().map_or(Amount::ZERO, |g| g.remaining()),
+                last: LastResult::None,
+                note: Note::None,
+            };
+            self.put_show();
+        }
+    }
+
+    fn put_show(&mut self) {
+        self.outputs.push_back(Output::Show(Showing {
+            telling: self.telling,
+            balance: self.board.grant().map(|grant| grant.balance()),
+        }));
+    }
+}

@@ -1,0 +1,346 @@
+//! A station with a phone and a server of nothing but the channel crate, all in memory: what they
+//! say reaches the other side at once, flash syncs when the test says so.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at what it is about"
+)]
+
+use core::time::Duration;
+use gettone_channel as channel;
+use gettone_channel::{
+    Ephemeral, Header, Hello1, Initiator, Item, LINK_VERSION, Link, LinkMessage, ReceiptKind,
+    ResumeSecret, Secret, StaticKey, Status,
+};
+use gettone_core::board::{Code, Limits, Machine, Record, Replay, Sessions, Stamp, Ticket};
+use gettone_core::id::{JournalEpoch, Order as Place};
+use gettone_core::money::{Amount, Currency};
+use gettone_core::time::Timestamp;
+use gettone_relay::{
+    Connection, Entropy, Granted, Input, Letter, Notice, Order, Output, Reply, Report, Server,
+    Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of, english, epoch_in,
+    first_chain, reader_in, reply_out,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+pub(crate) const CODE: [u8; 10] = [7, 6, 5, 4, 3, 2, 1, 0, 9, 8];
+pub(crate) const EPOCH: JournalEpoch = JournalEpoch::from_bytes([9; 8]);
+const READER: [u8; 32] = [3; 32];
+
+/// Numbers that are random enough for a test, and the same each time.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        core::array::from_fn(|_| {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            self.0.to_be_bytes()[1]
+        })
+    }
+}
+
+/// The board and everything that it asked for and nobody has taken yet.
+pub(crate) struct Street {
+    pub(crate) station: Station,
+    pub(crate) now: Duration,
+    pub(crate) dice: Dice,
+    pub(crate) records: Vec<Record>,
+    pub(crate) unsynced: VecDeque<Ticket>,
+    pub(crate) orders: VecDeque<Order>,
+    pub(crate) messages: VecDeque<(Connection, Vec<u8>, Report)>,
+    pub(crate) door: Option<channel::Eid>,
+    pub(crate) dropped: Vec<Connection>,
+    pub(crate) shown: Vec<Showing>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) kept: Option<Servers>,
+    connections: u64,
+}
+
+impl Street {
+    pub(crate) fn new(server: &Book) -> Self {
+        Self::with(server, Limits::PROTOCOL)
+    }
+
+    pub(crate) fn with(server: &Book, limits: Limits) -> Self {
+        let key = StaticKey::from_bytes(READER);
+        let mut replay = Replay::new(EPOCH, first_chain(EPOCH));
+        let stamp = Stamp {
+            order: Place {
+                boot: 1,
+                uptime_ms: 0,
+            },
+            utc: Timestamp::default(),
+        };
+        let beginning = replay.beginning(stamp, chain_of).expect("nothing is read");
+        let beginning = Record::Receipt(beginning);
+        replay.take(&beginning).expect("the first");
+        let installed = Server {
+            epoch: server.epoch,
+            key: server.key.public(),
+        };
+        let station = Station::new(Start {
+            reader: channel::reader_id(&key.public()),
+            key,
+            servers: Servers::installed(&[installed]).expect("one key"),
+            boot: 1,
+            past: replay.finish().expect("no INTENT is open"),
+            limits,
+            sessions: Sessions::OneVend,
+            currency: Currency::EUR,
+            scale: 1,
+            firmware: 0x0102_0003,
+            line: english,
+        });
+        let mut street = Self {
+            station,
+            now: Duration::from_secs(1),
+            dice: Dice(1),
+            records: vec![beginning],
+            unsynced: VecDeque::new(),
+            orders: VecDeque::new(),
+            messages: VecDeque::new(),
+            door: None,
+            dropped: Vec::new(),
+            shown: Vec::new(),
+            notices: Vec::new(),
+            kept: None,
+            connections: 0,
+        };
+        street.tell(Input::Standing(Standing {
+            mdb_state: channel::MdbState::Enabled,
+            price_max: 250,
+            vmc_level: 2,
+            vmc_id: channel::VmcId::from_bytes([8; 8]),
+        }));
+        street.tell(Input::Machine(Machine::Enabled));
+        street
+    }
+
+    pub(crate) fn tell(&mut self, input: Input) {
+        let entropy = Entropy::take(&mut self.dice.bytes());
+        self.station.handle(self.now, input, entropy);
+        while let Some(output) = self.station.poll() {
+            match output {
+                Output::Advertise(eid) => self.door = Some(eid),
+                Output::Hush => self.door = None,
+                Output::Drop(connection) => self.dropped.push(connection),
+                Output::Send(to, message, report) => self.messages.push_back((to, message, report)),
+                Output::Journal(ticket, record) => {
+                    self.records.push(record);
+                    self.unsynced.push_back(ticket);
+                }
+                Output::KeepServers(servers) => self.kept = Some(servers),
+                Output::Order(order) => self.orders.push_back(order),
+                Output::Show(showing) => self.shown.push(showing),
+                Output::Note(notice) => self.notices.push(notice),
+            }
+        }
+    }
+
+    pub(crate) fn machine(&mut self, machine: Machine) {
+        self.tell(Input::Machine(machine));
+    }
+
+    pub(crate) fn wait(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+        self.tell(Input::Tick);
+    }
+
+    /// Syncs all that was written, one record after the other.
+    pub(crate) fn sync(&mut self) {
+        while let Some(ticket) = self.unsynced.pop_front() {
+            self.tell(Input::Synced(ticket));
+        }
+    }
+
+    pub(crate) fn order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    pub(crate) fn connect(&mut self) -> Connection {
+        self.connections += 1;
+        let connection = Connection::new(self.connections);
+        self.tell(Input::Connected(connection));
+        connection
+    }
+
+    /// A phone shows its code and links.
+    pub(crate) fn link(&mut self) -> Phone {
+        self.tell(Input::CodeSeen(Code::from_bytes(CODE)));
+        Phone::link(self, &Secret::light(CODE).psk())
+    }
+
+    /// The next message of the board for `connection`.
+    pub(crate) fn message(&mut self, connection: Connection) -> Option<Vec<u8>> {
+        let (to, message, report) = self.messages.pop_front()?;
+        assert_eq!(to, connection, "nobody else is spoken to");
+        if report == Report::Took {
+            self.tell(Input::Took(to));
+        }
+        Some(message)
+    }
+}
+
+/// A phone, which reads what it is meant to read and carries the rest.
+pub(crate) struct Phone {
+    pub(crate) connection: Connection,
+    pub(crate) link: Link,
+    pub(crate) statuses: Vec<Status>,
+    pub(crate) resume: Option<ResumeSecret>,
+}
+
+impl Phone {
+    pub(crate) fn link(street: &mut Street, psk: &channel::Psk) -> Self {
+        let connection = street.connect();
+        let hello = Hello1 {
+            version: LINK_VERSION,
+            caps: 0,
+        };
+        let ephemeral = Ephemeral::from_bytes(street.dice.bytes());
+        let (waiting, link_1) = Initiator::start(psk, ephemeral, hello).expect("its version");
+        street.tell(Input::Heard(connection, link_1));
+        let link_2 = street.message(connection).expect("Link 2");
+        Self {
+            connection,
+            link: waiting.finish(&link_2).expect("the same secret"),
+            statuses: Vec::new(),
+            resume: None,
+        }
+    }
+
+    /// Takes all that the board says; gives the envelopes.
+    pub(crate) fn envelopes(&mut self, street: &mut Street) -> Vec<Vec<u8>> {
+        let mut envelopes = Vec::new();
+        while let Some(sealed) = street.message(self.connection) {
+            match self.link.open(&sealed).expect("sealed by the board") {
+                LinkMessage::Envelope(envelope) => envelopes.push(envelope),
+                LinkMessage::Status(status) => {
+                    self.resume = status.resume.clone().or(self.resume.take());
+                    self.statuses.push(status);
+                }
+                other => panic!("a board never says {other:?}"),
+            }
+        }
+        envelopes
+    }
+
+    pub(crate) fn say(&mut self, street: &mut Street, message: &LinkMessage) {
+        let sealed = self.link.seal(message).expect("it travels this way");
+        street.tell(Input::Heard(self.connection, sealed));
+    }
+
+    pub(crate) fn bring(&mut self, street: &mut Street, envelope: Vec<u8>) {
+        self.say(street, &LinkMessage::Envelope(envelope));
+    }
+
+    /// Carries everything to the server.
+    pub(crate) fn carry(&mut self, street: &mut Street, server: &mut Book) {
+        for envelope in self.envelopes(street) {
+            server.record(&envelope);
+        }
+    }
+}
+
+/// The server's books, as far as one reader sees them.
+pub(crate) struct Book {
+    pub(crate) key: StaticKey,
+    pub(crate) epoch: u16,
+    pub(crate) letter: Option<Letter>,
+    pub(crate) receipts: BTreeMap<u64, channel::Receipt>,
+    /// Under which of its epochs each envelope came.
+    pub(crate) epochs: Vec<u16>,
+    sealed: u64,
+}
+
+impl Book {
+    pub(crate) fn new() -> Self {
+        Self {
+            key: StaticKey::from_bytes([4; 32]),
+            epoch: 1,
+            letter: None,
+            receipts: BTreeMap::new(),
+            epochs: Vec::new(),
+            sealed: 0,
+        }
+    }
+
+    pub(crate) fn record(&mut self, envelope: &[u8]) {
+        let reader = StaticKey::from_bytes(READER).public();
+        let (header, items) =
+            channel::open(envelope, &self.key, &reader).expect("sealed by the reader");
+        self.epochs.push(header.server_epoch);
+        let letter = Letter::of(items).expect("an honest reader");
+        for receipt in &letter.receipts {
+            let before = self.receipts.insert(receipt.rseq, *receipt);
+            assert!(
+                before.is_none_or(|before| before == *receipt),
+                "one content"
+            );
+        }
+        if letter.hello.is_some() {
+            self.letter = Some(letter);
+        }
+    }
+
+    pub(crate) fn hello(&self) -> &channel::Hello {
+        let letter = self.letter.as_ref().expect("a letter");
+        letter.hello.as_ref().expect("with a HELLO")
+    }
+
+    /// ACK and TIME, with this verdict on the last HELLO.
+    pub(crate) fn answer(&mut self, verdict: Verdict) -> Vec<u8> {
+        let letter = self.letter.clone().expect("a letter");
+        let (upto, newest) = self.receipts.last_key_value().expect("receipts");
+        let reply = Reply {
+            reader: reader_in(channel::reader_id(&StaticKey::from_bytes(READER).public())),
+            currency: Currency::EUR,
+            ack: Some((
+                epoch_in(letter.epoch),
+                *upto,
+                chain_in(channel::Chain::of(newest)),
+            )),
+            verdict,
+            now: Timestamp::from_millis(1_800_000_000_000),
+        };
+        let items = reply_out(&letter, &reply);
+        self.seal(&items)
+    }
+
+    pub(crate) fn grant(&mut self, held: i64, vends_max: u8) -> Vec<u8> {
+        self.answer(Verdict::Granted(Granted {
+            held: Amount::from_minor(held),
+            vends_max,
+            revalue_max: Amount::ZERO,
+            balance: Amount::from_minor(held * 2),
+            ttl: Duration::from_secs(300),
+        }))
+    }
+
+    pub(crate) fn seal(&mut self, items: &[Item]) -> Vec<u8> {
+        let epoch = self.epochs.last().copied().unwrap_or(self.epoch);
+        self.seal_under(epoch, items)
+    }
+
+    pub(crate) fn seal_under(&mut self, server_epoch: u16, items: &[Item]) -> Vec<u8> {
+        self.sealed += 1;
+        let reader = StaticKey::from_bytes(READER).public();
+        let header = Header {
+            direction: channel::Direction::ToReader,
+            server_epoch,
+            reader_id: channel::reader_id(&reader),
+            sequence: self.sealed,
+        };
+        let mut random = [0x77; 32];
+        random[..8].copy_from_slice(&self.sealed.to_be_bytes());
+        let ephemeral = Ephemeral::from_bytes(random);
+        channel::seal(header, &self.key, &reader, ephemeral, items).expect("items of this road")
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<ReceiptKind> {
+        self.receipts.values().map(|receipt| receipt.kind).collect()
+    }
+}
