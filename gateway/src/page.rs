@@ -61,6 +61,22 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
 
 #[rustfmt::skip]
 const CONSOLE: &[File] = folder!("console", "/console", [
+    ("api.js", SCRIPT),
+    ("app.js", SCRIPT),
+    ("console.css", STYLE),
+    ("credit.js", SCRIPT),
+    ("dom.js", SCRIPT),
+    ("icon.svg", SVG),
+    ("live.js", SCRIPT),
+    ("log.js", SCRIPT),
+    ("machine.js", SCRIPT),
+    ("overview.js", SCRIPT),
+    ("people.js", SCRIPT),
+    ("readers.js", SCRIPT),
+    ("refunds.js", SCRIPT),
+    ("sales.js", SCRIPT),
+    ("sign-in.js", SCRIPT),
+    ("words.js", SCRIPT),
 ]);
 
 /// Adds every file of both pages.

@@ -1,0 +1,38 @@
+// What happens now: one stream for the whole page, shared by its screens.
+
+let source = null;
+const ears = new Set();
+const EVENTS = ["sale", "session", "machine", "reader", "alarm", "refund", "cash"];
+let state = "off";
+
+/** Opens or closes the stream. The browser reconnects by itself and says what it saw last. */
+export function listen(on) {
+  source?.close();
+  source = null;
+  tell("state", "off");
+  if (!on) return;
+  source = new EventSource("/v1/live");
+  source.onopen = () => tell("state", "on");
+  source.onerror = () => tell("state", source?.readyState === EventSource.CLOSED ? "off" : "waiting");
+  for (const name of EVENTS) {
+    source.addEventListener(name, (event) => {
+      try {
+        tell(name, JSON.parse(event.data));
+      } catch {
+        // An event that this page does not understand is no reason to stop.
+      }
+    });
+  }
+}
+
+/** Hears every event until the given function is called. */
+export function hear(ear) {
+  ears.add(ear);
+  ear("state", state);
+  return () => ears.delete(ear);
+}
+
+function tell(name, event) {
+  if (name === "state") state = event;
+  for (const ear of ears) ear(name, event);
+}

@@ -1,0 +1,118 @@
+// Readers: enrolment, what was heard of them, replacement, revocation.
+
+import { send, whole } from "./api.js";
+import { choice, confirm, dialog, field, form, h, say, table } from "./dom.js";
+import { machineName, since } from "./words.js";
+
+export async function readers({ again }) {
+  const [lines, machines] = await Promise.all([whole("/v1/readers"), whole("/v1/machines")]);
+  const names = new Map(machines.map((one) => [one.machine, one]));
+  return [
+    h("h1", {}, "Readers"),
+    h("section", { class: "sheet", "aria-label": "All readers" }, table({
+      caption: `${lines.length} ${lines.length === 1 ? "reader" : "readers"}`,
+      columns: [
+        { title: "Reader", cell: (line) => h("span", { class: "code" }, line.reader_id) },
+        { title: "Machine", cell: (line) => (line.machine === null ? "" : h("a", { href: `#/machines/${line.machine}` }, machineName(names.get(line.machine) ?? line))) },
+        { title: "State", tight: true, cell: (line) => [stateChip(line.state), line.contradiction && h("span", { class: "chip bad", title: "Its journal contradicts what it told before" }, "contradicts itself")] },
+        { title: "Last heard", cell: (line) => since(line.last_seen_ms) },
+        { title: "Firmware", number: true, cell: (line) => line.firmware ?? "" },
+        { title: "Starts", number: true, cell: (line) => line.boot ?? "" },
+        { title: "Receipts waiting", number: true, cell: (line) => line.receipts_waiting ?? "" },
+        { title: "", tight: true, cell: (line) => actions(line, again) },
+      ],
+      lines,
+      empty: "No reader is enrolled yet. Enrol the first one below.",
+    })),
+    enrol(machines, again),
+  ];
+}
+
+function stateChip(state) {
+  const tone = { active: "good", pending: "warn", revoked: "bad" }[state] ?? "";
+  const meaning = { pending: "enrolled, not heard yet", revoked: "trusted no more" }[state];
+  return h("span", { class: `chip ${tone}`, title: meaning }, state);
+}
+
+const HINT = "as `gettone-reader enrol` shows it";
+
+function keyFields() {
+  return [
+    field("Public key", h("input", { name: "public_key", class: "code", required: true, pattern: "\\s*[0-9a-fA-F]{64}\\s*", autocomplete: "off", spellcheck: "false", title: "64 hexadecimal digits" }), `64 digits, ${HINT}`),
+    field("Claim code", h("input", { name: "claim_code", class: "code", required: true, autocomplete: "off", spellcheck: "false" }), HINT),
+  ];
+}
+
+function keys(values) {
+  return { public_key: values.public_key.trim().toLowerCase(), claim_code: values.claim_code.trim() };
+}
+
+/** What the reader has to be told to trust this server. */
+function enrolled(answer) {
+  return [
+    h("p", {}, "Now give these to the reader, in its configuration:"),
+    h("dl", { class: "pairs" },
+      h("dt", {}, "reader"), h("dd", { class: "code" }, answer.reader_id),
+      h("dt", {}, "server key"), h("dd", { class: "code" }, answer.server_public_key),
+      h("dt", {}, "server epoch"), h("dd", { class: "code" }, answer.server_epoch),
+      h("dt", {}, "operator"), h("dd", { class: "code" }, answer.operator)),
+  ];
+}
+
+function told(title, answer, again) {
+  dialog(title, (close) => [
+    enrolled(answer),
+    h("div", { class: "actions" }, h("button", { type: "button", class: "main", onclick: close }, "Done")),
+  ]).addEventListener("close", again);
+}
+
+function enrol(machines, again) {
+  return h("section", { class: "sheet", "aria-label": "Enrol a reader" },
+    h("h2", {}, "Enrol a reader"),
+    machines.length === 0
+      ? h("p", { class: "empty" }, "Register its machine first, under “Machines”.")
+      : form({
+        fields: [
+          field("Machine", choice("machine", machines.map((one) => [String(one.machine), `${machineName(one)}${one.reader ? ", has a reader" : ""}`]))),
+          keyFields(),
+        ],
+        submit: "Enrol",
+        send: async (values) => {
+          const answer = await send("/v1/readers", { ...keys(values), machine: Number(values.machine) });
+          told("The reader is enrolled", answer, again);
+        },
+      }));
+}
+
+function actions(line, again) {
+  if (line.state === "revoked") return "";
+  return [
+    h("button", { type: "button", onclick: () => replace(line, again) }, "Replace"), " ",
+    h("button", { type: "button", class: "grave", onclick: () => confirm({
+      title: "Revoke this reader?",
+      words: "It gets no grants any more, and what it reports from now on waits for your review. It cannot be taken back: a revoked reader needs a new key.",
+      yes: "Revoke",
+      act: async () => {
+        await send(`/v1/readers/${line.reader_id}/revoke`);
+        say("The reader is revoked.");
+        again();
+      },
+    }) }, "Revoke"),
+  ];
+}
+
+function replace(line, again) {
+  dialog("Replace a dead reader", (close) => [
+    h("p", {}, "The new board takes over the machine. The old one is revoked; what it sold and has not told yet counts as unknown."),
+    form({
+      fields: keyFields(),
+      submit: "Replace",
+      send: async (values) => {
+        const answer = await send(`/v1/readers/${line.reader_id}/replace`, keys(values));
+        close();
+        told("The reader is replaced", answer, again);
+      },
+      more: h("button", { type: "button", onclick: close }, "Cancel"),
+    }),
+  ]);
+}
