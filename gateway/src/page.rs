@@ -53,10 +53,29 @@ macro_rules! folder {
 
 #[rustfmt::skip]
 const CUSTOMER: &[File] = folder!("customer", "/", [
+    ("api.js", SCRIPT),
     ("app.js", SCRIPT),
+    ("bluetooth.js", SCRIPT),
+    ("buy.js", SCRIPT),
+    ("bytes.js", SCRIPT),
+    ("customer.js", SCRIPT),
+    ("dom.js", SCRIPT),
+    ("flash.js", SCRIPT),
+    ("history.js", SCRIPT),
     ("icon.svg", SVG),
+    ("link.js", SCRIPT),
     ("manifest.webmanifest", MANIFEST),
+    ("noise.js", SCRIPT),
+    ("optical.js", SCRIPT),
+    ("relay.js", SCRIPT),
+    ("segments.js", SCRIPT),
+    ("settings.js", SCRIPT),
+    ("sign-in.js", SCRIPT),
     ("style.css", STYLE),
+    ("visit.js", SCRIPT),
+    ("wallet.js", SCRIPT),
+    ("words.js", SCRIPT),
+    ("worker.js", SCRIPT),
 ]);
 
 #[rustfmt::skip]
