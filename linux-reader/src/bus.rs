@@ -237,7 +237,7 @@ impl Reflex {
                 tracing::warn!(?command, "the machine's command has no place here");
             }
             Event::VmcSilent => tracing::warn!("the machine is silent"),
-            Event::DenialDelivered { .. } | Event::ReaderCancelled | Event::CashSale { .. } => {}
+            Event::DenialDelivered { .. } | Event::ReaderCancelled | Event::CashSold { .. } => {}
             other => tracing::debug!(?other, "an event of a later day"),
         }
     }
@@ -332,5 +332,6 @@ const fn state_out(state: State) -> MdbState {
         State::Enabled => MdbState::Enabled,
         State::SessionIdle => MdbState::SessionIdle,
         State::Vend => MdbState::Vend,
+        State::Revalue => MdbState::Revalue,
     }
 }

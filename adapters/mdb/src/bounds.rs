@@ -6,8 +6,12 @@ use core::time::Duration;
 pub const BLOCK_MAX: usize = 36;
 /// Characters of one DISPLAY REQUEST. [MDB 7.4]
 pub const LINE_MAX: usize = 32;
+/// Characters of a text before it is fitted: a full display, and the ends of its lines.
+pub const TEXT_MAX: usize = LINE_MAX + 3;
 /// Kinds of message a device can have waiting for the controller; each waits at most once.
 pub(crate) const OUTBOX_MAX: usize = 13;
+/// Commands met with silence while only a POLL can tell whether the controller has an approval.
+pub(crate) const HUSHES_MAX: u8 = 3;
 /// Events one input can cause in a device.
 pub(crate) const DEVICE_EVENTS_MAX: usize = 8;
 /// Events one input can cause in a controller: one for each message of a block, and two of its own.
@@ -29,5 +33,9 @@ pub const REPLY_MAX: Duration = Duration::from_millis(4);
 pub(crate) const DECISION_MARGIN: Duration = Duration::from_millis(500);
 /// A controller silent for this many maximum response times is lost. [MDB appendix 3]
 pub(crate) const SILENCE_FACTOR: u32 = 10;
+/// Silence after which nobody is there: a controller says RESET every 10 s even to devices it misses.
+pub(crate) const WORDLESS_MAX: Duration = Duration::from_secs(15);
+/// How long a device that is known to the controller may go without a command.
+pub(crate) const UNPOLLED_MAX: Duration = Duration::from_secs(25);
 /// The non-response time of a cashless device that announces no longer one. [MDB 7.5]
 pub const NON_RESPONSE: Duration = Duration::from_secs(5);

@@ -8,23 +8,26 @@ mod config;
 mod event;
 mod life;
 mod outbox;
+mod revalue;
 
 use core::time::Duration;
 
 pub use config::{Answer, Answers, Completion, Config, ConfigFault};
 pub use event::{
-    ApprovalRefusal, ApprovalState, Event, Host, Input, Output, Reply, RequestNumber,
+    ApprovalRefusal, ApprovalState, Event, Host, Input, Output, PriceFault, Reply, RequestNumber,
     SessionRefusal, UNKNOWN_FUNDS,
 };
 
 use crate::block::Frame;
 use crate::bounds::{DECISION_MARGIN, DEVICE_EVENTS_MAX, SILENCE_FACTOR, WORD_TIME};
-use crate::command::{Command, Identity, Prices, Setup};
+use crate::command::{Command, Identity, Level, Prices, Setup};
+use crate::diagnosis::{Finding, Watch};
 use crate::ear::{DeviceEar, FromController};
 use crate::message::Message;
 use crate::money::{Scale, Units};
 use crate::word::{ACK, Mode, RET, Word};
 use outbox::Outbox;
+use revalue::{Grant, LimitQuestion, Revalue};
 
 /// Where the device stands; the numbers are those of COMMAND OUT OF SEQUENCE. [MDB 7.2]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +42,23 @@ pub enum State {
     SessionIdle,
     /// 5: a selection is being decided, dispensed or reported.
     Vend,
+    /// 6: cash for the account is being decided.
+    Revalue,
+}
+
+impl State {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Inactive => 1,
+            Self::Disabled => 2,
+            Self::Enabled => 3,
+            Self::SessionIdle => 4,
+            Self::Vend => 5,
+            Self::Revalue => 6,
+        }
+    }
 }
 
 /// The question of the machine that is open.
@@ -60,6 +80,8 @@ enum Verdict {
         delivery: Delivery,
     },
     Denied,
+    /// Denied for its price, without asking the host.
+    Refused,
     Cancelled,
 }
 
@@ -85,6 +107,18 @@ enum Leaving {
     WhenIdle,
 }
 
+/// Whether the device answers at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Speaking,
+    /// It only listens, since the first word.
+    Silent {
+        since: Option<Duration>,
+    },
+    /// Another device was found to have its address.
+    Taken,
+}
+
 /// What a session returns to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
@@ -99,17 +133,21 @@ pub(crate) enum Repeats {
     TakenAsNew,
 }
 
-/// A cashless device of level 1.
+/// A cashless device of levels 1 and 2.
 #[derive(Clone, Debug)]
 pub struct Cashless {
     config: Config,
     scale: Scale,
     ear: DeviceEar,
+    watch: Watch,
+    voice: Voice,
     outbox: Outbox,
     state: State,
     after: After,
     leaving: Leaving,
     vend: Option<Vend>,
+    revalue: Option<Revalue>,
+    limit: Option<LimitQuestion>,
     /// When the controller completed the session that the host has still to let end.
     completed_at: Option<Duration>,
     last: Outcome,
@@ -124,7 +162,7 @@ pub struct Cashless {
     heard_at: Option<Duration>,
     /// Our last words, while the controller may ask for them again or acknowledge them.
     on_wire: Option<OnWire>,
-    /// A VEND REQUEST that an immediate answer may still follow.
+    /// Until when an immediate answer may follow the question on the wire.
     open_until: Option<Duration>,
     events: [Option<Event>; DEVICE_EVENTS_MAX],
     reply: Option<Reply>,
@@ -149,11 +187,19 @@ impl Cashless {
             config,
             scale,
             ear: DeviceEar::new(config.address),
+            watch: Watch::new(config.address, Duration::ZERO),
+            voice: if config.listen_before.is_zero() {
+                Voice::Speaking
+            } else {
+                Voice::Silent { since: None }
+            },
             outbox,
             state: State::Inactive,
             after: After::Enabled,
             leaving: Leaving::No,
             vend: None,
+            revalue: None,
+            limit: None,
             completed_at: None,
             last: Outcome::Nothing,
             requests: 0,
@@ -177,10 +223,23 @@ impl Cashless {
         self.state
     }
 
+    /// The level spoken with this controller: the lower of the two sides'.
+    #[must_use]
+    pub fn spoken(&self) -> Level {
+        let vmc = self.setup.map_or(Level::One, |setup| setup.level);
+        vmc.min(self.config.level)
+    }
+
     /// How money is counted on this bus.
     #[must_use]
     pub const fn scale(&self) -> Scale {
         self.scale
+    }
+
+    /// How the bus looks, and since when.
+    #[must_use]
+    pub fn finding(&self, now: Duration) -> Finding {
+        self.watch.finding(now)
     }
 
     /// Takes one input at this uptime.
@@ -204,7 +263,9 @@ impl Cashless {
             }
             Input::Host(host) => self.host(now, host),
         }
+        self.watch.stands(now, self.state);
         if let Some(frame) = self.reply {
+            self.watch.answered();
             let words = u32::try_from(frame.len()).unwrap_or(u32::MAX);
             let sending = WORD_TIME.saturating_mul(words);
             let until = now.saturating_add(sending.saturating_add(self.config.ack_max));
@@ -227,6 +288,8 @@ impl Cashless {
         let deadlines = [
             self.ear.deadline(),
             self.decision_deadline(),
+            self.revalue_deadline(),
+            self.limit_deadline(),
             self.end_deadline(),
             self.silence_deadline(),
         ];
@@ -266,6 +329,7 @@ impl Cashless {
             self.outbox.push(Message::VendDenied);
             self.event(Event::VendTimedOut { request });
         }
+        self.revalue_timed_out(now);
         if self.end_deadline().is_some_and(|end| now >= end) {
             self.event(Event::EndTimedOut);
             self.end();
@@ -273,14 +337,18 @@ impl Cashless {
         if self.silence_deadline().is_some_and(|end| now >= end) {
             self.heard_at = None;
             self.event(Event::VmcSilent);
-            // An open vend ends by a result or a reset of the machine, never by silence.
-            if self.state != State::Vend {
+            // What is open about money ends by a result or a reset of the machine, never by silence.
+            if !matches!(self.state, State::Vend | State::Revalue) {
                 self.reset();
             }
         }
     }
 
     fn word(&mut self, now: Duration, word: Word) {
+        self.watch.heard(now, word);
+        if !self.speaks(now) {
+            return;
+        }
         if word.mode() == Mode::Address {
             self.outbox.lose();
             self.on_wire = None;
@@ -289,6 +357,29 @@ impl Cashless {
         if let Some(heard) = self.ear.hear(now, word) {
             self.hear(now, heard);
         }
+    }
+
+    /// Whether it answers yet: a device that talks into another one's answers helps nobody.
+    fn speaks(&mut self, now: Duration) -> bool {
+        let other = self.watch.is_other_device();
+        self.voice = match self.voice {
+            Voice::Speaking => return true,
+            Voice::Silent { since } => {
+                let since = since.unwrap_or(now);
+                let over = now.saturating_sub(since) >= self.config.listen_before;
+                match (other, over) {
+                    (true, _) => {
+                        self.event(Event::AddressTaken);
+                        Voice::Taken
+                    }
+                    (false, true) => Voice::Speaking,
+                    (false, false) => Voice::Silent { since: Some(since) },
+                }
+            }
+            Voice::Taken if other => Voice::Taken,
+            Voice::Taken => Voice::Speaking,
+        };
+        self.voice == Voice::Speaking
     }
 
     fn hear(&mut self, now: Duration, heard: FromController) {
@@ -326,6 +417,9 @@ impl Cashless {
             (Message::BeginSession { .. }, _) => self.begin(),
             (Message::VendApproved { .. }, Some(_)) => self.approval_delivered(),
             (Message::VendDenied, Some(vend)) => self.denial_delivered(vend),
+            (Message::RevalueApproved | Message::RevalueDenied, _) => {
+                self.revalue_answer_delivered(message);
+            }
             _ => {}
         }
     }
@@ -358,6 +452,11 @@ impl Cashless {
                     self.decide(now, Verdict::Denied, Message::VendDenied);
                 }
             }
+            Host::RevalueLimit { request, limit } => self.tell_limit(now, request, limit),
+            Host::ApproveRevalue { request } => {
+                self.grant_revalue(now, request, Grant::Approved);
+            }
+            Host::DenyRevalue { request } => self.grant_revalue(now, request, Grant::Denied),
             Host::Show { text, during } => self.show(text, during),
             Host::Malfunction { code } => self.outbox.push(Message::Malfunction { code }),
         }
@@ -376,6 +475,11 @@ impl Cashless {
         if let Some(vend) = &mut self.vend {
             vend.verdict = verdict;
         }
+        self.tell(now, message);
+    }
+
+    /// Answers the open question.
+    fn tell(&mut self, now: Duration, message: Message) {
         self.outbox.push(message);
         // An immediate answer may still leave while the controller listens; later it would collide.
         if self.open_until.take().is_some_and(|until| now <= until) {

@@ -93,7 +93,7 @@ pub enum Supply {
 /// The dearest and the cheapest price; `None` when the controller does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prices {
-    /// FFFF on the wire is "unknown".
+    /// FFFF on the wire is "unknown", and so is 0000.
     pub max: Option<Units>,
     /// 0000 on the wire is "unknown".
     pub min: Option<Units>,
@@ -242,6 +242,8 @@ pub(crate) fn length(command: u8, sub: u8) -> Length {
         (5, 0) => Length::Bytes(4),
         (5, 1) => Length::Bytes(2),
         (7, 0) => Length::Bytes(2 + Identity::LEN),
+        // WRITE TIME/DATE, acknowledged and not used.
+        (7, 3) => Length::Bytes(12),
         (7, 4) => Length::Bytes(6),
         _ => Length::UntilSilence,
     }
@@ -283,7 +285,8 @@ impl Command {
                 display,
             }),
             (1, 1, &[a, b, c, d]) => Self::Prices(Prices {
-                max: Some(units(a, b)).filter(|max| *max != Units::UNKNOWN),
+                // A controller whose dearest price is nothing has none to tell.
+                max: Some(units(a, b)).filter(|max| *max != Units::UNKNOWN && max.to_u16() != 0),
                 min: Some(units(c, d)).filter(|min| min.to_u16() != 0),
             }),
             (2, _, _) => Self::Poll,

@@ -1,5 +1,5 @@
-//! MDB/ICP, the bus inside a vending machine: its words, blocks, commands and replies; the cashless device of level 1
-//! that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
+//! MDB/ICP, the bus inside a vending machine: its words, blocks, commands and replies; the cashless device of levels
+//! 1 and 2 that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
 //!
 //! Both ends are handed words and time and tell what to send. Nothing here reads a clock, waits, allocates or decides
 //! about money: who may buy what is the host's business. One file, behind the feature `link`, touches the outside.
@@ -27,6 +27,7 @@ mod block;
 pub mod bounds;
 pub mod cashless;
 mod command;
+pub mod diagnosis;
 mod ear;
 #[cfg(test)]
 mod lossy;

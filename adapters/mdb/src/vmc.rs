@@ -9,7 +9,7 @@ mod life;
 
 use core::time::Duration;
 
-pub use config::{Completes, Config, Dispensing, Garbled, Timing};
+pub use config::{Approved, Completes, Config, Dispensing, Garbled, Timing};
 pub use event::{Event, Input, Operator, Output, Restart, SelectionRefusal};
 
 use crate::block::{Block, Frame};
@@ -40,6 +40,18 @@ enum Phase {
     Dispensing(Choice, Reader),
     Reporting(Choice, Outcome),
     Completing,
+    Revaluing(Units),
+    AskingLimit,
+    /// Reporting a cash sale, and where to go on after it.
+    SellingForCash(Choice, Back),
+}
+
+/// Where a controller goes on after a cash sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Back {
+    Enabled,
+    Disabled,
+    Session,
 }
 
 /// Where the controller stands, for whoever watches.
@@ -180,6 +192,9 @@ impl Vmc {
             | Phase::Dispensing(..)
             | Phase::Reporting(..)
             | Phase::Completing
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
+            | Phase::SellingForCash(..)
             | Phase::Disabling => State::Busy,
         }
     }

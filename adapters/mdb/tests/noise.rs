@@ -65,6 +65,7 @@ fn some_command(dice: &mut Dice) -> Vec<u8> {
         Command::Enable,
         Command::ReaderCancel,
         Command::RevalueLimit,
+        Command::RevalueRequest { amount: price },
         Command::EnableOptions(1),
     ];
     let at = usize::try_from(dice.below(24)).expect("a small number");
@@ -106,6 +107,15 @@ struct Ledger {
     delivered: Option<u64>,
     approvals: u64,
     settled: u64,
+    /// The cash question that has not ended, and whether the host has said yes.
+    cash: Option<(RequestNumber, Granted)>,
+    credited: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Granted {
+    No,
+    Yes,
 }
 
 impl Ledger {
@@ -132,7 +142,24 @@ impl Ledger {
                 assert_eq!(self.delivered, None, "cancelled when heard, {what}");
                 self.open = None;
             }
+            Event::RevalueAsked { request, .. } => {
+                assert_eq!(
+                    self.cash, None,
+                    "asked for cash inside a cash question, {what}"
+                );
+                self.cash = Some((*request, Granted::No));
+            }
+            Event::RevalueApprovalTaken { request } => {
+                let open = self.cash.take();
+                assert_eq!(open, Some((*request, Granted::Yes)), "{what}");
+                self.credited += 1;
+            }
+            Event::RevalueOver { request } => {
+                let open = self.cash.take().map(|(open, _)| open);
+                assert_eq!(open, Some(*request), "over that was not open, {what}");
+            }
             Event::Reset { approval } => {
+                assert_eq!(self.cash, None, "cash open after a reset, {what}");
                 let expected = match (self.open.take(), self.delivered.take()) {
                     (_, Some(tag)) => ApprovalState::Delivered { tag },
                     (Some(tag), None) => ApprovalState::NotDelivered { tag },
@@ -161,15 +188,34 @@ impl Ledger {
         })
     }
 
+    fn take_cash(&mut self) -> Option<Host> {
+        let (request, granted) = self.cash.as_mut()?;
+        *granted = Granted::Yes;
+        let request = *request;
+        Some(Host::ApproveRevalue { request })
+    }
+
+    /// A denial the device took ends its question without a word more.
+    fn denied(&mut self, request: RequestNumber) {
+        if self.cash == Some((request, Granted::No)) {
+            self.cash = None;
+        }
+    }
+
     fn host(&mut self, dice: &mut Dice) -> Host {
         let newest = self.asked.last().copied();
-        match (dice.below(6), newest) {
+        match (dice.below(8), newest) {
             (0, _) => Host::BeginSession {
                 funds: u32::from_be_bytes([0, 0, dice.byte(), dice.byte()]),
             },
             (1, _) => Host::CancelSession,
             (2, Some(request)) => Host::Deny { request },
             (3, _) => self.approve().unwrap_or(Host::CancelSession),
+            (6, _) => self.take_cash().unwrap_or(Host::CancelSession),
+            (7, _) => match self.cash {
+                Some((request, _)) => Host::DenyRevalue { request },
+                None => Host::EndSession,
+            },
             (4, _) => Host::Show {
                 text: Text::fitted("Credit 12.00 \u{20AC}", dice.byte(), dice.byte()),
                 during: Duration::from_secs(dice.below(60)),
@@ -184,7 +230,11 @@ fn forward(state: State, dice: &mut Dice) -> Command {
     let (price, item) = (Units::from_u16(100), 1);
     match state {
         State::Inactive => Command::Setup(Setup {
-            level: Level::One,
+            level: if dice.below(3) == 0 {
+                Level::One
+            } else {
+                Level::Two
+            },
             supply: Supply::Mains,
             columns: 16,
             rows: 2,
@@ -192,6 +242,8 @@ fn forward(state: State, dice: &mut Dice) -> Command {
         }),
         State::Disabled => Command::Enable,
         State::Enabled => Command::Poll,
+        State::SessionIdle if dice.below(3) == 0 => Command::RevalueRequest { amount: price },
+        State::Revalue => Command::Poll,
         State::SessionIdle => Command::VendRequest { price, item },
         State::Vend if dice.below(2) == 0 => Command::Poll,
         State::Vend => Command::VendSuccess { item },
@@ -200,7 +252,7 @@ fn forward(state: State, dice: &mut Dice) -> Command {
 
 #[test]
 fn no_controller_however_mad_upsets_the_device_or_the_order_of_its_money() {
-    let mut settled = 0;
+    let (mut settled, mut credited) = (0, 0);
     for seed in 0..SEEDS {
         let mut dice = Dice(seed);
         let mut device = Cashless::new(cashless::Config {
@@ -220,6 +272,7 @@ fn no_controller_however_mad_upsets_the_device_or_the_order_of_its_money() {
                     let host = match device.state() {
                         State::Enabled => Some(Host::BeginSession { funds: 500 }),
                         State::Vend => Some(ledger.approve()).flatten(),
+                        State::Revalue => ledger.take_cash(),
                         _ => None,
                     };
                     let host = host.map(cashless::Input::Host);
@@ -250,16 +303,24 @@ fn no_controller_however_mad_upsets_the_device_or_the_order_of_its_money() {
                     }
                 }
                 assert!(sent <= 1, "one answer at most, {what}");
+                if let cashless::Input::Host(Host::DenyRevalue { request }) = input {
+                    ledger.denied(request);
+                }
                 if matches!(input, cashless::Input::Host(Host::Approve { .. })) {
                     ledger.open = ledger.submitted.take();
                 }
             }
         }
         settled += ledger.settled;
+        credited += ledger.credited;
     }
     assert!(
         settled > SEEDS,
         "the noise hardly ever sold anything: {settled}"
+    );
+    assert!(
+        credited > SEEDS,
+        "the noise hardly ever paid anything in: {credited}"
     );
 }
 

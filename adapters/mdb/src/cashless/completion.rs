@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::{After, Answer, Cashless, Completion, Event, Leaving, SessionRefusal, State, Verdict};
 use crate::cashless::outbox::{Kind, Sent};
+use crate::cashless::revalue::Overtaken;
 use crate::command::Command;
 use crate::message::Message;
 
@@ -14,7 +15,7 @@ impl Cashless {
             // The controller is ending it already.
             (State::SessionIdle, _) if self.completed_at.is_some() => {}
             (State::SessionIdle, _) => self.outbox.push(Message::SessionCancel),
-            (State::Vend, _) | (State::Enabled, Some(Sent::Unacknowledged)) => {
+            (State::Vend | State::Revalue, _) | (State::Enabled, Some(Sent::Unacknowledged)) => {
                 self.leaving = Leaving::WhenIdle;
             }
             (State::Enabled, Some(Sent::Never)) => {
@@ -34,14 +35,23 @@ impl Cashless {
             (State::SessionIdle, _) if self.completed_at.is_some() => return self.ack(),
             (State::SessionIdle, _) => {}
             (State::Vend, Some(vend))
-                if matches!(vend.verdict, Verdict::Denied | Verdict::Cancelled) =>
+                if matches!(
+                    vend.verdict,
+                    Verdict::Denied | Verdict::Refused | Verdict::Cancelled
+                ) =>
             {
                 self.denial_delivered(vend);
             }
+            (State::Revalue, _) => match self.overtake(command) {
+                Overtaken::Over => {}
+                Overtaken::Hush => return,
+                Overtaken::NoPlace => return self.out_of_sequence(command),
+            },
             // A repeat: END SESSION was not heard.
             (State::Enabled | State::Disabled, _) => return self.say_end(),
             (State::Inactive | State::Vend, _) => return self.out_of_sequence(command),
         }
+        self.drop_limit();
         self.outbox.remove(Kind::SessionCancel);
         self.event(Event::SessionCompleted);
         match self.config.answers.complete {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::bounds::ACK_MAX;
+use crate::bounds::{ACK_MAX, NON_RESPONSE};
 use crate::command::{Address, Identity, Level};
 use crate::money::{Digits, Scale, ScaleFault};
 use crate::reader::{Country, ReaderConfig, ReaderOptions};
@@ -12,7 +12,7 @@ use crate::reader::{Country, ReaderConfig, ReaderOptions};
 pub struct Config {
     /// Which of the machine's two cashless devices this is.
     pub address: Address,
-    /// The level it announces; only level 1 is spoken.
+    /// The highest level it speaks, 1 or 2; with each controller it speaks the lower of the two sides' levels.
     pub level: Level,
     /// The currency.
     pub country: Country,
@@ -36,6 +36,9 @@ pub struct Config {
     pub identity: Identity,
     /// How long a lone word counts as the answer to our block.
     pub ack_max: Duration,
+    /// How long it only listens after power-up, to find out whether another device has its address; zero answers at
+    /// once. See [`diagnosis`](crate::diagnosis).
+    pub listen_before: Duration,
 }
 
 impl Default for Config {
@@ -43,7 +46,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             address: Address::First,
-            level: Level::One,
+            level: Level::Two,
             country: Country::currency(978).expect("978 has three digits"),
             scale: 1,
             decimals: 2,
@@ -60,6 +63,7 @@ impl Default for Config {
                 version: 0x0100,
             },
             ack_max: ACK_MAX,
+            listen_before: Duration::ZERO,
         }
     }
 }
@@ -89,6 +93,8 @@ pub enum Completion {
 pub struct Answers {
     /// VEND REQUEST and VEND CANCEL.
     pub vend: Answer,
+    /// REVALUE REQUEST and REVALUE LIMIT REQUEST.
+    pub revalue: Answer,
     /// SETUP.
     pub setup: Answer,
     /// REQUEST ID.
@@ -103,6 +109,7 @@ impl Default for Answers {
     fn default() -> Self {
         Self {
             vend: Answer::Deferred,
+            revalue: Answer::Deferred,
             setup: Answer::Immediate,
             identity: Answer::Immediate,
             complete: Completion::Immediate,
@@ -121,6 +128,9 @@ pub enum ConfigFault {
     /// A level this crate does not speak as a device.
     #[error("a device of level {} is not spoken", .0.number())]
     Level(Level),
+    /// A controller gives up a reader that listens for longer.
+    #[error("listening before the first answer takes {} s, and may take {} s", .0.as_secs(), NON_RESPONSE.as_secs())]
+    Listening(Duration),
     /// No time to answer anything.
     #[error("the maximum response time is zero")]
     NoTime,
@@ -132,11 +142,14 @@ impl Config {
     /// # Errors
     /// When the configuration contradicts itself.
     pub fn check(&self) -> Result<Scale, ConfigFault> {
-        if self.level != Level::One {
+        if self.level == Level::Three {
             return Err(ConfigFault::Level(self.level));
         }
         if self.max_response_s == 0 {
             return Err(ConfigFault::NoTime);
+        }
+        if self.listen_before > NON_RESPONSE {
+            return Err(ConfigFault::Listening(self.listen_before));
         }
         let digits = Digits {
             bus: self.decimals,
@@ -150,8 +163,8 @@ impl Config {
         Duration::from_secs(self.max_response_s.into())
     }
 
-    /// The same, as READER CONFIG says it.
-    pub(crate) fn announced(&self) -> ReaderConfig {
+    /// What READER CONFIG says to a controller with which this level is spoken.
+    pub(crate) fn announced(&self, spoken: Level) -> ReaderConfig {
         let mut options = ReaderOptions::NONE;
         for (wanted, option) in [
             (self.can_refund, ReaderOptions::REFUND),
@@ -163,7 +176,7 @@ impl Config {
             }
         }
         ReaderConfig {
-            level: self.level,
+            level: spoken,
             country: self.country,
             scale: self.scale,
             decimals: self.decimals,

@@ -68,9 +68,26 @@ pub enum Host {
         /// The question this answers.
         request: RequestNumber,
     },
+    /// Tell how much cash would be taken.
+    RevalueLimit {
+        /// The question this answers.
+        request: RequestNumber,
+        /// The most; told rounded down to what the bus can say.
+        limit: u32,
+    },
+    /// Put the cash on the account.
+    ApproveRevalue {
+        /// The question this answers.
+        request: RequestNumber,
+    },
+    /// Take no cash; answers a question for a limit as well.
+    DenyRevalue {
+        /// The question this answers.
+        request: RequestNumber,
+    },
     /// Show a text on the machine's display, if it lends one.
     Show {
-        /// What to show; it is cut or padded to the display.
+        /// What to show; it is fitted to the lines of the display.
         text: Text,
         /// For how long, up to 25.5 s.
         during: Duration,
@@ -198,19 +215,63 @@ pub enum Event {
     /// The controller stops whatever goes on before a session.
     ReaderCancelled,
     /// Something was sold for cash.
-    CashSale {
+    CashSold {
+        /// What was sold; the high bits may flag a free, test or token vend.
+        item: u16,
         /// The price paid.
         price: u32,
-        /// What was sold.
+    },
+    /// The machine asked a price that makes no sense, and was denied without asking the host.
+    PriceRefused {
+        /// What it would have sold.
         item: u16,
+        /// The price; `None` when it is no amount at all.
+        price: Option<u32>,
+        /// What is wrong with it.
+        why: PriceFault,
+    },
+    /// The machine asks how much cash would be taken.
+    RevalueLimitAsked(RequestNumber),
+    /// The machine asks whether this cash may be put on the account.
+    ///
+    /// Unless the host denies it, each such question ends in exactly one [`Event::RevalueApprovalTaken`] or
+    /// [`Event::RevalueOver`].
+    RevalueAsked {
+        /// Names this question in the answer.
+        request: RequestNumber,
+        /// The cash.
+        amount: u32,
+    },
+    /// The controller acknowledged the approval: the cash is the operator's. The shell writes this down at once.
+    RevalueApprovalTaken {
+        /// The question.
+        request: RequestNumber,
+    },
+    /// The question ended before an approval was acknowledged: nothing is credited, whatever the host still decides.
+    RevalueOver {
+        /// The question.
+        request: RequestNumber,
     },
     /// A command came that has no place now; the controller is told to reset.
     OutOfSequence {
         /// What it said.
         command: Command,
     },
+    /// Another device answers at this address, so this one stays silent; see
+    /// [`Config::listen_before`](super::Config).
+    AddressTaken,
     /// Nothing was heard for ten times the maximum response time.
     VmcSilent,
+}
+
+/// What is wrong with a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PriceFault {
+    /// Above the dearest or below the cheapest price of SETUP.
+    OutsideSetup,
+    /// No whole number of the bus's steps, such as FFFF.
+    NotDivisible,
 }
 
 /// Why a session did not begin.

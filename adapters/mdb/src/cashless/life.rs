@@ -3,14 +3,15 @@
 use core::time::Duration;
 
 use super::{
-    After, Answer, ApprovalState, Cashless, Delivery, Event, Leaving, Outcome, Repeats,
+    After, Answer, ApprovalState, Cashless, Delivery, Event, Leaving, Outcome, PriceFault, Repeats,
     RequestNumber, SessionRefusal, State, UNKNOWN_FUNDS, Vend, Verdict,
 };
 use crate::block::Frame;
 use crate::bounds::{NON_RESPONSE, REPLY_MAX};
 use crate::cashless::outbox::{Kind, Sent};
-use crate::command::{Command, Identity, Prices, Setup};
-use crate::message::Message;
+use crate::cashless::revalue::Overtaken;
+use crate::command::{Command, Identity, Level, Prices, Setup};
+use crate::message::{Media, Message};
 use crate::money::Units;
 use crate::text::Text;
 use crate::word::{ACK, Mode, Word};
@@ -41,15 +42,8 @@ impl Cashless {
             Command::Disable => self.disable(),
             Command::Enable => self.enable(command),
             Command::ReaderCancel => self.call_off(command),
-            Command::RevalueRequest { .. } | Command::RevalueLimit => match self.state {
-                // A controller that asks a level 1 device at least understands a no.
-                State::SessionIdle => {
-                    self.answer(self.config.answers.vend, Message::RevalueDenied);
-                }
-                State::Inactive | State::Disabled | State::Enabled | State::Vend => {
-                    self.out_of_sequence(command);
-                }
-            },
+            Command::RevalueRequest { amount } => self.revalue_asked(now, amount, command),
+            Command::RevalueLimit => self.limit_asked(now, command),
             Command::RequestId(identity) => self.identified(identity),
             // Options we did not offer may not be switched on. [MDB 7.4.17]
             Command::EnableOptions(options) if options != 0 => self.out_of_sequence(command),
@@ -64,10 +58,12 @@ impl Cashless {
                 Delivery::Pending => ApprovalState::NotDelivered { tag },
                 Delivery::Acknowledged => ApprovalState::Delivered { tag },
             },
-            Some(Verdict::Open | Verdict::Denied | Verdict::Cancelled) | None => {
-                ApprovalState::None
-            }
+            Some(Verdict::Open | Verdict::Denied | Verdict::Refused | Verdict::Cancelled)
+            | None => ApprovalState::None,
         };
+        self.revalue_over();
+        self.revalue = None;
+        self.limit = None;
         self.state = State::Inactive;
         self.after = After::Enabled;
         self.leaving = Leaving::No;
@@ -85,10 +81,19 @@ impl Cashless {
     }
 
     fn set_up(&mut self, setup: Setup, command: Command) {
-        if matches!(self.state, State::SessionIdle | State::Vend) {
+        if matches!(
+            self.state,
+            State::SessionIdle | State::Vend | State::Revalue
+        ) {
             return self.out_of_sequence(command);
         }
-        if self.setup.replace(setup) != Some(setup) {
+        let before = self.spoken();
+        let known = self.setup.replace(setup);
+        // What waits in the layout of another level would be misread.
+        if self.spoken() != before {
+            self.withdraw_offer(SessionRefusal::CalledOff);
+        }
+        if known != Some(setup) {
             self.event(Event::Configured {
                 level: setup.level,
                 columns: setup.columns,
@@ -101,7 +106,7 @@ impl Cashless {
             self.outbox.remove(Kind::JustReset);
         }
         self.settle_in();
-        let config = Message::ReaderConfig(self.config.announced());
+        let config = Message::ReaderConfig(self.config.announced(self.spoken()));
         self.answer(self.config.answers.setup, config);
     }
 
@@ -138,7 +143,9 @@ impl Cashless {
                 self.state = State::Enabled;
                 self.event(Event::Enabled);
             }
-            State::Enabled | State::SessionIdle | State::Vend => self.after = After::Enabled,
+            State::Enabled | State::SessionIdle | State::Vend | State::Revalue => {
+                self.after = After::Enabled;
+            }
         }
         self.ack();
     }
@@ -151,7 +158,7 @@ impl Cashless {
                 self.state = State::Disabled;
                 self.event(Event::Disabled);
             }
-            State::SessionIdle | State::Vend => self.after = After::Disabled,
+            State::SessionIdle | State::Vend | State::Revalue => self.after = After::Disabled,
         }
         self.ack();
     }
@@ -167,7 +174,7 @@ impl Cashless {
                 self.withdraw_offer(SessionRefusal::CalledOff);
                 self.answer(self.config.answers.cancel, Message::Cancelled);
             }
-            State::SessionIdle | State::Vend => self.ack(),
+            State::SessionIdle | State::Vend | State::Revalue => self.ack(),
         }
     }
 
@@ -175,14 +182,19 @@ impl Cashless {
     pub(super) fn offer(&mut self, funds: u32) {
         let refusal = match self.state {
             State::Inactive | State::Disabled => SessionRefusal::NotEnabled,
-            State::SessionIdle | State::Vend => SessionRefusal::Busy,
+            State::SessionIdle | State::Vend | State::Revalue => SessionRefusal::Busy,
             State::Enabled if self.outbox.waiting(Kind::Begin).is_some() => SessionRefusal::Busy,
             State::Enabled => {
                 let funds = match funds {
                     UNKNOWN_FUNDS => Units::UNKNOWN,
                     known => self.scale.funds(known),
                 };
-                let media = None;
+                // [MDB 7.4.4] who pays is nobody's business: no media number, the controller's own prices.
+                let media = (self.spoken() > Level::One).then_some(Media {
+                    id: u32::MAX,
+                    payment: 0,
+                    data: 0,
+                });
                 return self.outbox.push(Message::BeginSession { funds, media });
             }
         };
@@ -205,7 +217,7 @@ impl Cashless {
         self.idle();
     }
 
-    fn idle(&mut self) {
+    pub(super) fn idle(&mut self) {
         self.state = State::SessionIdle;
         self.vend = None;
         if core::mem::replace(&mut self.leaving, Leaving::No) == Leaving::WhenIdle {
@@ -230,14 +242,24 @@ impl Cashless {
             // The session is over for the controller itself: only END SESSION may follow.
             (State::SessionIdle, _) if self.completed_at.is_some() => self.out_of_sequence(command),
             (State::SessionIdle, _) => self.ask(now, price, item),
+            (State::Revalue, _) => match self.overtake(command) {
+                Overtaken::Over => self.ask(now, price, item),
+                Overtaken::Hush => {}
+                Overtaken::NoPlace => self.out_of_sequence(command),
+            },
             (State::Vend, Some(vend)) => {
                 let same = vend.price == price && vend.item == item;
                 match vend.verdict {
-                    Verdict::Open | Verdict::Approved { .. } | Verdict::Denied if same => {
+                    Verdict::Open
+                    | Verdict::Approved { .. }
+                    | Verdict::Denied
+                    | Verdict::Refused
+                        if same =>
+                    {
                         self.ask_again(now, vend);
                     }
                     // The controller is past the denial it was owed, or will never want it.
-                    Verdict::Denied | Verdict::Cancelled => {
+                    Verdict::Denied | Verdict::Refused | Verdict::Cancelled => {
                         self.denial_delivered(vend);
                         self.ask(now, price, item);
                     }
@@ -253,8 +275,9 @@ impl Cashless {
     fn ask(&mut self, now: Duration, price: Units, item: u16) {
         // A denial still owed to an older question must not answer this one.
         self.outbox.remove(Kind::Denied);
-        self.requests = self.requests.wrapping_add(1);
-        let request = RequestNumber(self.requests);
+        self.drop_limit();
+        let fault = self.price_fault(price);
+        let request = self.next_request();
         self.state = State::Vend;
         self.last = Outcome::Nothing;
         self.vend = Some(Vend {
@@ -262,29 +285,54 @@ impl Cashless {
             price,
             item,
             asked_at: now,
-            verdict: Verdict::Open,
+            verdict: match fault {
+                None => Verdict::Open,
+                Some(_) => Verdict::Refused,
+            },
         });
+        if let Some(why) = fault {
+            let known = Some(price).filter(|price| *price != Units::UNKNOWN);
+            let price = known.map(|price| self.scale.minor(price));
+            self.event(Event::PriceRefused { item, price, why });
+            return self.answer(self.config.answers.vend, Message::VendDenied);
+        }
         let price = self.scale.minor(price);
         self.event(Event::VendRequested {
             request,
             price,
             item,
         });
-        self.take_question(now);
+        self.take_question(now, self.config.answers.vend);
+    }
+
+    /// What makes a price one that the machine itself ruled out in SETUP.
+    fn price_fault(&self, price: Units) -> Option<PriceFault> {
+        if price == Units::UNKNOWN {
+            return Some(PriceFault::NotDivisible);
+        }
+        let prices = self.prices?;
+        let outside =
+            prices.max.is_some_and(|max| price > max) || prices.min.is_some_and(|min| price < min);
+        outside.then_some(PriceFault::OutsideSetup)
+    }
+
+    pub(super) fn next_request(&mut self) -> RequestNumber {
+        self.requests = self.requests.wrapping_add(1);
+        RequestNumber(self.requests)
     }
 
     /// The controller did not hear us: the same question gets the same verdict.
     fn ask_again(&mut self, now: Duration, vend: Vend) {
         let verdict = match vend.verdict {
-            Verdict::Open => return self.take_question(now),
+            Verdict::Open => return self.take_question(now, self.config.answers.vend),
             Verdict::Approved { amount, .. } => Message::VendApproved { amount },
-            Verdict::Denied | Verdict::Cancelled => Message::VendDenied,
+            Verdict::Denied | Verdict::Refused | Verdict::Cancelled => Message::VendDenied,
         };
         self.answer(self.config.answers.vend, verdict);
     }
 
-    fn take_question(&mut self, now: Duration) {
-        match self.config.answers.vend {
+    pub(super) fn take_question(&mut self, now: Duration, how: Answer) {
+        match how {
             // Silence: the answer follows at once, or when the question is repeated.
             Answer::Immediate => self.open_until = Some(now.saturating_add(REPLY_MAX)),
             Answer::Deferred => self.ack(),
@@ -327,7 +375,7 @@ impl Cashless {
                 // One denial answers the cancel and the request. [MDB 7.4.8]
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
-            (State::Vend, Some(Verdict::Denied | Verdict::Cancelled)) => {
+            (State::Vend, Some(Verdict::Denied | Verdict::Refused | Verdict::Cancelled)) => {
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
             // A repeat: the controller has its denial already.
@@ -336,7 +384,10 @@ impl Cashless {
             (State::SessionIdle, _) => {
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
-            (State::Inactive | State::Disabled | State::Enabled | State::Vend, _) => {
+            (
+                State::Inactive | State::Disabled | State::Enabled | State::Vend | State::Revalue,
+                _,
+            ) => {
                 self.out_of_sequence(command);
             }
         }
@@ -395,7 +446,7 @@ impl Cashless {
                 self.idle();
                 self.last = Outcome::Failed;
             }
-            (Some(Verdict::Denied | Verdict::Cancelled), None) => {}
+            (Some(Verdict::Denied | Verdict::Refused | Verdict::Cancelled), None) => {}
             (None, _) if self.last == Outcome::Failed => {}
             (None, _) => return self.out_of_sequence(command),
         }
@@ -410,7 +461,7 @@ impl Cashless {
         self.last_sale = Some((now, sale));
         if !repeat {
             let price = self.scale.minor(price);
-            self.event(Event::CashSale { price, item });
+            self.event(Event::CashSold { item, price });
         }
         self.ack();
     }
@@ -422,12 +473,12 @@ impl Cashless {
             return;
         }
         let tenths = u8::try_from(during.as_millis() / 100).unwrap_or(u8::MAX);
-        let text = text.refitted(setup.columns, setup.rows);
+        let text = text.on(setup.columns, setup.rows, setup.display);
         self.outbox.push(Message::Display { tenths, text });
     }
 
     pub(super) fn out_of_sequence(&mut self, command: Command) {
-        let state = None;
+        let state = (self.spoken() > Level::One).then_some(self.state.number());
         self.outbox.push_first(Message::OutOfSequence { state });
         self.event(Event::OutOfSequence { command });
         self.ack();

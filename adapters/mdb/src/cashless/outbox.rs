@@ -91,6 +91,11 @@ impl Outbox {
         self.pending(wanted).map(|pending| pending.sent)
     }
 
+    /// The message of this kind that waits.
+    pub(crate) fn message(&self, wanted: Kind) -> Option<Message> {
+        self.pending(wanted).map(|pending| pending.message)
+    }
+
     /// Takes a message out, wherever it stands.
     pub(crate) fn remove(&mut self, wanted: Kind) {
         if let Some(at) = self.place_of(wanted) {

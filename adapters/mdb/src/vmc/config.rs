@@ -16,12 +16,18 @@ pub struct Config {
     pub columns: u8,
     /// Lines of that display.
     pub rows: u8,
+    /// What that display can show, as SETUP says it: 0 digits and capitals, 1 all of ASCII.
+    pub display: u8,
     /// The dearest price in minor units, if it tells.
     pub price_max: Option<u32>,
+    /// The cheapest price in minor units, if it tells.
+    pub price_min: Option<u32>,
     /// Decimal places of the currency's minor unit.
     pub minor_digits: u8,
     /// Who it is.
     pub identity: Identity,
+    /// What it does once a vend is approved.
+    pub approved: Approved,
     /// When it ends a session.
     pub completes: Completes,
     /// What the bus sees while the motors run.
@@ -40,7 +46,9 @@ impl Default for Config {
             level: Level::Two,
             columns: 16,
             rows: 2,
+            display: 1,
             price_max: None,
+            price_min: None,
             minor_digits: 2,
             identity: Identity {
                 manufacturer: *b"GTN",
@@ -48,12 +56,22 @@ impl Default for Config {
                 model: *b"vmc         ",
                 version: 0x0100,
             },
+            approved: Approved::Dispenses,
             completes: Completes::AsReaderSays,
             dispensing: Dispensing::Polls,
             garbled: Garbled::Nak,
             timing: Timing::default(),
         }
     }
+}
+
+/// What a controller does once a vend is approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approved {
+    /// It runs the motors.
+    Dispenses,
+    /// It resets the reader, as real machines do that dislike the amount; nothing is dispensed.
+    Resets,
 }
 
 /// When a controller sends SESSION COMPLETE.

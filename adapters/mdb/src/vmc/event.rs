@@ -1,5 +1,7 @@
 //! What goes into a controller and what comes out of it.
 
+use core::time::Duration;
+
 use crate::block::Frame;
 use crate::command::Identity;
 use crate::money::Inexact;
@@ -44,6 +46,22 @@ pub enum Operator {
     Return,
     /// Drop a coin: an open question to the reader is taken back.
     InsertCash,
+    /// Drop cash that is to go on the customer's account.
+    Revalue {
+        /// The cash.
+        amount: u32,
+    },
+    /// Ask how much cash the account would take.
+    AskLimit,
+    /// Sell for cash, and tell the reader if it wants to hear of it.
+    SellForCash {
+        /// Its price.
+        price: u32,
+        /// Its number.
+        item: u16,
+    },
+    /// Say nothing on the bus for so long.
+    Hush(Duration),
     /// Take no cashless customers.
     DisableReader,
     /// Take them again.
@@ -77,6 +95,8 @@ pub enum Restart {
     ReaderRestarted,
     /// The reader counts its money in a way no price can be said.
     Money,
+    /// It resets the reader upon its approval; see [`Approved::Resets`](super::Approved).
+    Approval,
 }
 
 /// What the controller learned or did. Amounts are minor units.
@@ -121,6 +141,23 @@ pub enum Event {
     Cancelled,
     /// The reader acknowledged the result.
     Reported,
+    /// The reader takes this much cash; `None` when it takes none.
+    RevalueLimit {
+        /// The most.
+        limit: Option<u32>,
+    },
+    /// The reader has put the cash on the account: it is in the cash box.
+    RevalueTaken {
+        /// The cash.
+        amount: u32,
+    },
+    /// The cash goes back to the customer.
+    RevalueRefused {
+        /// The cash.
+        amount: u32,
+    },
+    /// The reader acknowledged the cash sale.
+    CashSaleReported,
     /// The reader wants the session ended.
     CancelRequested,
     /// The session is over.
@@ -144,4 +181,8 @@ pub enum SelectionRefusal {
     Busy,
     /// The bus cannot say this price.
     Inexact(Inexact),
+    /// The reader, or this machine with it, speaks level 1 only: it takes no cash.
+    NoRevalue,
+    /// The reader does not want to hear of cash sales.
+    NotWanted,
 }

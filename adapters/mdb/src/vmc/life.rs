@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use super::{
-    Choice, Completes, Ending, Event, Exchange, Operator, Outcome, Output, Phase, Reader, Restart,
-    SelectionRefusal, Step, Turn, Vmc,
+    Approved, Back, Choice, Completes, Ending, Event, Exchange, Operator, Outcome, Output, Phase,
+    Reader, Restart, SelectionRefusal, Step, Turn, Vmc,
 };
-use crate::command::{Command, Prices, Setup, Supply};
+use crate::command::{Command, Level, Prices, Setup, Supply};
 use crate::message::Message;
 use crate::money::{Digits, Scale, Units};
 use crate::reader::{ReaderConfig, ReaderOptions};
@@ -21,11 +21,11 @@ impl Vmc {
                 supply: Supply::Mains,
                 columns: self.config.columns,
                 rows: self.config.rows,
-                display: 1,
+                display: self.config.display,
             }),
             Phase::Pricing => Command::Prices(Prices {
-                max: self.price_max(),
-                min: None,
+                max: self.price(self.config.price_max),
+                min: self.price(self.config.price_min),
             }),
             Phase::Identifying => Command::RequestId(self.config.identity),
             Phase::Enabling => Command::Enable,
@@ -37,6 +37,9 @@ impl Vmc {
             }
             Phase::Reporting(_, Outcome::Failure) => Command::VendFailure,
             Phase::Completing => Command::SessionComplete,
+            Phase::Revaluing(amount) => Command::RevalueRequest { amount },
+            Phase::AskingLimit => Command::RevalueLimit,
+            Phase::SellingForCash(Choice { price, item }, _) => Command::CashSale { price, item },
             Phase::Off
             | Phase::AwaitingReset
             | Phase::Enabled
@@ -46,8 +49,8 @@ impl Vmc {
         })
     }
 
-    fn price_max(&self) -> Option<Units> {
-        self.scale?.units(self.config.price_max?).ok()
+    fn price(&self, minor: Option<u32>) -> Option<Units> {
+        self.scale?.units(minor?).ok()
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -69,6 +72,9 @@ impl Vmc {
             self.heard_at = now;
             return;
         }
+        if let Phase::Revaluing(amount) = self.phase {
+            self.give_back(amount);
+        }
         self.ending = Ending::No;
         self.event(Event::Restarting(why));
         match why {
@@ -77,7 +83,8 @@ impl Vmc {
             | Restart::NoResponse
             | Restart::NoAnswer
             | Restart::OutOfSequence
-            | Restart::Money => {
+            | Restart::Money
+            | Restart::Approval => {
                 self.enter(Phase::Resetting);
                 self.reader = None;
                 self.scale = None;
@@ -104,7 +111,18 @@ impl Vmc {
             | Phase::Identifying
             | Phase::Asking(_)
             | Phase::Cancelling
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
             | Phase::Completing => self.wait(now),
+            Phase::SellingForCash(_, back) => {
+                self.event(Event::CashSaleReported);
+                match back {
+                    Back::Enabled if self.is_to_end() => self.enter(Phase::Completing),
+                    Back::Enabled => self.enter(Phase::Enabled),
+                    Back::Disabled => self.enter(Phase::Disabled),
+                    Back::Session => self.idle(),
+                }
+            }
             Phase::Pricing => self.enter(Phase::Identifying),
             Phase::Enabling => {
                 self.enter(Phase::Enabled);
@@ -153,17 +171,24 @@ impl Vmc {
             | Phase::Cancelling
             | Phase::Dispensing(..)
             | Phase::Reporting(..)
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
+            | Phase::SellingForCash(..)
             | Phase::Completing => self.start_over(now, Restart::NoAnswer),
         }
     }
 
     /// Back to the session, or on to its end.
     fn idle(&mut self) {
-        let ending = core::mem::replace(&mut self.ending, Ending::No);
-        match (ending, self.config.completes) {
-            (Ending::No, _) | (Ending::WhenIdle, Completes::Never) => self.enter(Phase::Session),
-            (Ending::WhenIdle, _) => self.enter(Phase::Completing),
+        match self.is_to_end() {
+            true => self.enter(Phase::Completing),
+            false => self.enter(Phase::Session),
         }
+    }
+
+    fn is_to_end(&mut self) -> bool {
+        let ending = core::mem::replace(&mut self.ending, Ending::No);
+        ending == Ending::WhenIdle && self.config.completes != Completes::Never
     }
 
     /// What a message of the reader leads to; one that comes twice leads nowhere new.
@@ -188,7 +213,41 @@ impl Vmc {
                 self.event(Event::Ready);
                 self.customer(funds);
             }
+            // The sale is still to be acknowledged; the customer is here all the same.
+            (Message::BeginSession { funds, .. }, Phase::SellingForCash(sale, Back::Enabled)) => {
+                self.phase = Phase::SellingForCash(sale, Back::Session);
+                let funds = self.known(funds);
+                self.event(Event::SessionBegan { funds });
+            }
+            (Message::EndSession, Phase::SellingForCash(sale, Back::Session)) => {
+                self.phase = Phase::SellingForCash(sale, Back::Enabled);
+                self.event(Event::SessionEnded);
+            }
             (Message::SessionCancel, phase) => self.asked_to_end(phase),
+            (Message::VendApproved { .. }, Phase::Asking(_))
+                if self.config.approved == Approved::Resets =>
+            {
+                self.start_over(now, Restart::Approval);
+            }
+            (Message::RevalueApproved, Phase::Revaluing(amount)) => {
+                if let Some(amount) = self.known(amount) {
+                    self.event(Event::RevalueTaken { amount });
+                }
+                self.idle();
+            }
+            (Message::RevalueDenied, Phase::Revaluing(amount)) => {
+                self.give_back(amount);
+                self.idle();
+            }
+            (Message::RevalueLimit { amount }, Phase::AskingLimit) => {
+                let limit = self.known(amount);
+                self.event(Event::RevalueLimit { limit });
+                self.idle();
+            }
+            (Message::RevalueDenied, Phase::AskingLimit) => {
+                self.event(Event::RevalueLimit { limit: None });
+                self.idle();
+            }
             (Message::VendApproved { amount }, Phase::Asking(choice)) => {
                 self.enter(Phase::Dispensing(choice, Reader::Here));
                 let item = choice.item;
@@ -234,6 +293,12 @@ impl Vmc {
         }
     }
 
+    fn give_back(&mut self, amount: Units) {
+        if let Some(amount) = self.known(amount) {
+            self.event(Event::RevalueRefused { amount });
+        }
+    }
+
     fn customer(&mut self, funds: Units) {
         self.enter(Phase::Session);
         let funds = self.known(funds);
@@ -272,7 +337,13 @@ impl Vmc {
                     self.enter(Phase::Completing);
                 }
             }
-            Phase::Asking(_) | Phase::Cancelling | Phase::Dispensing(..) | Phase::Reporting(..) => {
+            Phase::Asking(_)
+            | Phase::Cancelling
+            | Phase::Dispensing(..)
+            | Phase::Reporting(..)
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
+            | Phase::SellingForCash(..) => {
                 self.event(Event::CancelRequested);
                 self.ending = Ending::WhenIdle;
             }
@@ -329,12 +400,26 @@ impl Vmc {
                 | Phase::Cancelling
                 | Phase::Dispensing(..)
                 | Phase::Reporting(..)
+                | Phase::Revaluing(_)
+                | Phase::AskingLimit
+                | Phase::SellingForCash(..)
                 | Phase::Completing => {}
             },
             Operator::InsertCash => {
                 if matches!(self.phase, Phase::Asking(_)) {
                     self.enter(Phase::Cancelling);
                 }
+            }
+            Operator::Revalue { amount } => self.revalue(amount),
+            Operator::AskLimit => match self.cash_refusal() {
+                None => self.enter(Phase::AskingLimit),
+                Some(refusal) => self.event(Event::SelectionRefused(refusal)),
+            },
+            Operator::SellForCash { price, item } => self.sell_for_cash(price, item),
+            Operator::Hush(during) => {
+                self.exchange = Exchange::Idle;
+                self.next_at = now.saturating_add(during);
+                self.heard_at = self.next_at;
             }
             Operator::DisableReader => {
                 if matches!(self.phase, Phase::Enabled | Phase::Enabling) {
@@ -366,8 +451,88 @@ impl Vmc {
                 Err(inexact) => SelectionRefusal::Inexact(inexact),
             },
             (Phase::Asking(_) | Phase::Cancelling, _)
+            | (Phase::Revaluing(_) | Phase::AskingLimit | Phase::SellingForCash(..), _)
             | (Phase::Dispensing(..) | Phase::Reporting(..), _) => SelectionRefusal::Busy,
             _ => SelectionRefusal::NoSession,
+        };
+        self.event(Event::SelectionRefused(refusal));
+    }
+
+    /// Why no cash can be put on the account now.
+    fn cash_refusal(&self) -> Option<SelectionRefusal> {
+        let reader = self.reader.map_or(Level::One, |reader| reader.level);
+        match self.phase {
+            Phase::Session if self.config.level.min(reader) == Level::One => {
+                Some(SelectionRefusal::NoRevalue)
+            }
+            Phase::Session => None,
+            Phase::Off
+            | Phase::Resetting
+            | Phase::AwaitingReset
+            | Phase::SettingUp
+            | Phase::Pricing
+            | Phase::Identifying
+            | Phase::Enabling
+            | Phase::Enabled
+            | Phase::Disabling
+            | Phase::Disabled
+            | Phase::Completing => Some(SelectionRefusal::NoSession),
+            Phase::Asking(_)
+            | Phase::Cancelling
+            | Phase::Dispensing(..)
+            | Phase::Reporting(..)
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
+            | Phase::SellingForCash(..) => Some(SelectionRefusal::Busy),
+        }
+    }
+
+    fn revalue(&mut self, amount: u32) {
+        let refusal = match (self.cash_refusal(), self.scale) {
+            (Some(refusal), _) => refusal,
+            (None, None) => SelectionRefusal::NoSession,
+            (None, Some(scale)) => match scale.units(amount) {
+                Ok(amount) => return self.enter(Phase::Revaluing(amount)),
+                Err(inexact) => SelectionRefusal::Inexact(inexact),
+            },
+        };
+        self.event(Event::SelectionRefused(refusal));
+    }
+
+    fn sell_for_cash(&mut self, price: u32, item: u16) {
+        let back = match self.phase {
+            Phase::Enabled => Some(Back::Enabled),
+            Phase::Disabled => Some(Back::Disabled),
+            Phase::Session => Some(Back::Session),
+            Phase::Off
+            | Phase::Resetting
+            | Phase::AwaitingReset
+            | Phase::SettingUp
+            | Phase::Pricing
+            | Phase::Identifying
+            | Phase::Enabling
+            | Phase::Disabling
+            | Phase::Asking(_)
+            | Phase::Cancelling
+            | Phase::Dispensing(..)
+            | Phase::Reporting(..)
+            | Phase::Revaluing(_)
+            | Phase::AskingLimit
+            | Phase::SellingForCash(..)
+            | Phase::Completing => None,
+        };
+        let wanted = self
+            .reader
+            .is_some_and(|reader| reader.options.has(ReaderOptions::CASH_SALE));
+        let refusal = match (back, self.scale) {
+            (Some(_), _) if !wanted => SelectionRefusal::NotWanted,
+            (Some(back), Some(scale)) => match scale.units(price) {
+                Ok(price) => {
+                    return self.enter(Phase::SellingForCash(Choice { price, item }, back));
+                }
+                Err(inexact) => SelectionRefusal::Inexact(inexact),
+            },
+            _ => SelectionRefusal::Busy,
         };
         self.event(Event::SelectionRefused(refusal));
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use gettone_mdb::vmc::{Completes, Config, State};
 
-use crate::stage::{READY, Stage};
+use crate::stage::{READY, READY_OF_TWO, Stage};
 
 const START: &[&str] = &["operator on"];
 const RESET: &[&str] = &["operator on", "reader ack"];
@@ -69,6 +69,36 @@ const COLUMNS: [&str; 22] = [
     "operator off",
 ];
 
+/// What level 2 adds.
+const CASH_ROWS: [(&str, &[&str]); 6] = [
+    ("Enabled", &["two", "reader end"]),
+    ("Session", &["two"]),
+    ("Limit", &["two", "operator limit", "reader ack"]),
+    ("Revalue", &["two", "operator revalue 500", "reader ack"]),
+    ("Sale", &["two", "operator sell 80 5"]),
+    ("Between", &["two", "reader end", "operator sell 80 5"]),
+];
+
+const CASH_COLUMNS: [&str; 17] = [
+    "reader ack",
+    "reader JUST RESET",
+    "reader begin media",
+    "reader cancel",
+    "reader approved 90",
+    "reader denied",
+    "reader end",
+    "reader cash taken",
+    "reader cash denied",
+    "reader limit 700",
+    "reader out of place",
+    "operator select 80 5",
+    "operator revalue 200",
+    "operator limit",
+    "operator sell 90 6",
+    "operator return",
+    "operator off",
+];
+
 fn reached(steps: &[&str]) -> Stage {
     let mut stage = Stage::new(Config {
         completes: Completes::OnRequest,
@@ -76,6 +106,7 @@ fn reached(steps: &[&str]) -> Stage {
     });
     for step in steps {
         match *step {
+            "two" => READY_OF_TWO.iter().for_each(|it| drop(stage.play(it))),
             "session" => READY.iter().for_each(|it| drop(stage.play(it))),
             other => drop(stage.play(other)),
         }
@@ -95,14 +126,14 @@ fn name(state: State) -> &'static str {
 }
 
 /// Where each step leads, a dot staying; and what the controller would say next, where that changed.
-fn steps() -> String {
+fn steps(rows: &[(&str, &[&str])], columns: &[&str]) -> String {
     let mut picture = format!("{:22}", "step");
-    for (row, _) in ROWS {
+    for (row, _) in rows {
         write!(picture, " {row:8}").expect("a string takes all");
     }
-    for column in COLUMNS {
+    for column in columns {
         write!(picture, "\n{column:22}").expect("a string takes all");
-        for (_, steps) in ROWS {
+        for (_, steps) in rows {
             let mut stage = reached(steps);
             let before = stage.controller.state();
             let asleep = before == State::Off && column.starts_with("reader");
@@ -126,12 +157,12 @@ fn steps() -> String {
 }
 
 /// What the controller says next after each step, unless it goes on as before.
-fn next() -> String {
+fn next(rows: &[(&str, &[&str])], columns: &[&str]) -> String {
     let mut picture = String::new();
-    for (row, steps) in ROWS.into_iter().skip(1) {
+    for (row, steps) in rows {
         let as_before = reached(steps).play("silence");
         writeln!(picture, "{row} {as_before}").expect("a string takes all");
-        for column in COLUMNS {
+        for column in columns {
             let mut stage = reached(steps);
             stage.play(column);
             if stage.controller.state() == State::Off {
@@ -296,9 +327,89 @@ Complete [SESSION COMPLETE]
   operator restart       [RESET]
 ";
 
+/// Limit and Revalue: acknowledged, the answer to come. Sale and Between: a cash sale still to be acknowledged, in a
+/// session and between two.
+#[rustfmt::skip]
+const CASH_STEPS: &str = "\
+step                   Enabled  Session  Limit    Revalue  Sale     Between
+reader ack             .        .        .        .        Session  Enabled
+reader JUST RESET      Restart  Restart  Restart  Restart  Restart  Restart
+reader begin media     Session  .        .        .        Session  Session
+reader cancel          Busy     Busy     .        .        .        .
+reader approved 90     .        Busy     .        .        Session  Enabled
+reader denied          .        .        .        .        Session  Enabled
+reader end             .        Enabled  .        .        Enabled  Enabled
+reader cash taken      .        .        .        Session  Session  Enabled
+reader cash denied     .        .        Session  Session  Session  Enabled
+reader limit 700       .        .        Session  .        Session  Enabled
+reader out of place    Restart  Restart  Restart  Restart  Restart  Restart
+operator select 80 5   no       Busy     no       no       no       no
+operator revalue 200   no       Busy     no       no       no       no
+operator limit         no       Busy     no       no       no       no
+operator sell 90 6     Busy     Busy     no       no       no       no
+operator return        .        Busy     .        .        .        .
+operator off           Off      Off      Off      Off      Off      Off
+";
+
+const CASH_NEXT: &str = "\
+Enabled [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader cancel          [SESSION COMPLETE]
+  reader out of place    [RESET]
+  operator sell 90 6     [CASH SALE 0.90 item 6]
+Session [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader cancel          [SESSION COMPLETE]
+  reader approved 90     [VEND FAILURE]
+  reader out of place    [RESET]
+  operator select 80 5   [VEND REQUEST 0.80 item 5]
+  operator revalue 200   [REVALUE REQUEST 2.00]
+  operator limit         [REVALUE LIMIT REQUEST]
+  operator sell 90 6     [CASH SALE 0.90 item 6]
+  operator return        [SESSION COMPLETE]
+Limit [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader out of place    [RESET]
+Revalue [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader out of place    [RESET]
+Sale [CASH SALE 0.80 item 5]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader begin media     [POLL]
+  reader cancel          [SESSION COMPLETE]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cash taken      [POLL]
+  reader cash denied     [POLL]
+  reader limit 700       [POLL]
+  reader out of place    [RESET]
+Between [CASH SALE 0.80 item 5]
+  reader ack             [POLL]
+  reader JUST RESET      [SETUP level 2 display 16x2]
+  reader begin media     [POLL]
+  reader cancel          [SESSION COMPLETE]
+  reader approved 90     [POLL]
+  reader denied          [POLL]
+  reader end             [POLL]
+  reader cash taken      [POLL]
+  reader cash denied     [POLL]
+  reader limit 700       [POLL]
+  reader out of place    [RESET]
+";
+
+#[test]
+fn cash_meets_everything_that_can_happen() {
+    let steps = steps(&CASH_ROWS, &CASH_COLUMNS);
+    let next = next(&CASH_ROWS, &CASH_COLUMNS);
+    let whole = steps == CASH_STEPS && next == CASH_NEXT;
+    assert!(whole, "\n{steps}\n{next}");
+}
+
 #[test]
 fn every_place_meets_everything_that_can_happen() {
-    let (steps, next) = (steps(), next());
+    let (steps, next) = (steps(&ROWS, &COLUMNS), next(&ROWS[1..], &COLUMNS));
     assert!(steps == STEPS, "\n{steps}");
     assert!(next == NEXT, "\n{next}");
 }

@@ -94,6 +94,19 @@ pub(crate) const READY: [&str; 9] = [
     "reader begin 1200",
 ];
 
+/// The same with a reader of level 2 that wants to hear of cash sales.
+pub(crate) const READY_OF_TWO: [&str; 9] = [
+    "operator on",
+    "reader ack",
+    "reader JUST RESET",
+    "reader config sales",
+    "reader ack",
+    "reader id",
+    "reader ack",
+    "reader ack",
+    "reader begin media",
+];
+
 fn said(frame: &Frame) -> String {
     let bytes: Vec<u8> = frame.iter().map(|word| word.byte()).collect();
     let (sum, body) = bytes.split_last().expect("a frame has words");
@@ -148,10 +161,14 @@ fn reply(text: &str) -> Frame {
         },
         "cancel" => Message::SessionCancel,
         "denied" => Message::VendDenied,
+        "cash taken" => Message::RevalueApproved,
+        "cash denied" => Message::RevalueDenied,
+        "config sales" => config(Level::Two, 1, ReaderOptions::CASH_SALE),
         "end" => Message::EndSession,
         "cancelled" => Message::Cancelled,
         "malfunction" => Message::Malfunction { code: 0xC0 },
         "out of sequence" => Message::OutOfSequence { state: None },
+        "out of place" => Message::OutOfSequence { state: Some(4) },
         "display" => Message::Display {
             tenths: 20,
             text: Text::fitted("Hello", 5, 1),
@@ -164,6 +181,9 @@ fn reply(text: &str) -> Frame {
             Some(("begin", funds)) => Message::BeginSession {
                 funds: units(funds),
                 media: None,
+            },
+            Some(("limit", amount)) => Message::RevalueLimit {
+                amount: units(amount),
             },
             Some(("approved", amount)) => Message::VendApproved {
                 amount: units(amount),
@@ -188,6 +208,15 @@ fn operator(text: &str) -> Operator {
         ["dispensed"] => Operator::Dispensed,
         ["jammed"] => Operator::Jammed,
         ["return"] => Operator::Return,
+        ["limit"] => Operator::AskLimit,
+        ["revalue", amount] => Operator::Revalue {
+            amount: amount.parse().expect("an amount"),
+        },
+        ["sell", price, item] => Operator::SellForCash {
+            price: price.parse().expect("a price"),
+            item: item.parse().expect("an item"),
+        },
+        ["hush", seconds] => Operator::Hush(Duration::from_secs(seconds.parse().expect("seconds"))),
         ["cash"] => Operator::InsertCash,
         ["disable"] => Operator::DisableReader,
         ["enable"] => Operator::EnableReader,
@@ -209,6 +238,10 @@ fn tell(event: &Event) -> String {
         Event::Denied { item } => format!("denied {item}"),
         Event::Cancelled => "taken back".to_owned(),
         Event::Reported => "reported".to_owned(),
+        Event::RevalueLimit { limit } => format!("limit {limit:?}"),
+        Event::RevalueTaken { amount } => format!("taken {amount}"),
+        Event::RevalueRefused { amount } => format!("given back {amount}"),
+        Event::CashSaleReported => "sale reported".to_owned(),
         Event::CancelRequested => "wants to end".to_owned(),
         Event::SessionEnded => "ended".to_owned(),
         Event::Display(text) => format!("display {text:?}"),
@@ -220,6 +253,15 @@ fn tell(event: &Event) -> String {
 /// Plays a whole conversation from power-off.
 pub(crate) fn play(config: Config, script: &str) {
     on(&mut Stage::new(config), script);
+}
+
+/// The same, from a session of level 2 that has just begun, with a reader that wants to hear of cash sales.
+pub(crate) fn play_in_session_of_two(config: Config, script: &str) {
+    let mut stage = Stage::new(config);
+    for line in READY_OF_TWO {
+        stage.play(line);
+    }
+    on(&mut stage, script);
 }
 
 /// The same, from a session that has just begun.

@@ -6,7 +6,10 @@ use gettone_mdb::{Address, Level};
 use crate::stage::{play, play_in_session};
 
 fn plain() -> Config {
-    Config::default()
+    Config {
+        level: Level::One,
+        ..Config::default()
+    }
 }
 
 #[test]
@@ -18,7 +21,7 @@ fn a_whole_life_from_power_up_to_the_next_customer() {
          vmc ack
          vmc setup                -> configured [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
          vmc ack
-         vmc prices               -> prices Some(350) None [ack]
+         vmc prices               -> prices Some(350) Some(5) [ack]
          vmc id                   -> vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
          vmc ack
          vmc enable               -> enabled [ack]
@@ -390,6 +393,7 @@ fn every_class_can_be_answered_later() {
     let config = Config {
         answers: Answers {
             vend: deferred,
+            revalue: deferred,
             setup: deferred,
             identity: deferred,
             complete: Completion::Deferred,
@@ -571,7 +575,7 @@ fn a_level_2_controller_gets_the_layouts_of_level_1() {
     }
     assert!(
         gettone_mdb::cashless::Cashless::new(Config {
-            level: Level::Two,
+            level: Level::Three,
             ..plain()
         })
         .is_err(),
@@ -618,7 +622,7 @@ fn a_text_fills_the_display_the_machine_lends_and_no_other() {
     play_in_session(
         plain(),
         "host show Credit
-         vmc poll                 -> [DISPLAY REQUEST 2.0 s \"Credit          \"]
+         vmc poll                 -> [DISPLAY REQUEST 2.0 s \"CREDIT          \"]
          vmc ack
          host malfunction
          vmc poll                 -> [MALFUNCTION C0]

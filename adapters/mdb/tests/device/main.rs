@@ -1,5 +1,6 @@
 //! The cashless device in conversation with a controller and its host.
 
+mod cash;
 mod conversation;
 mod picture;
 mod stage;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use gettone_mdb::Level;
 use gettone_mdb::cashless::{Answers, Completion, Config, State};
 
 use crate::stage::{IN_SESSION, Stage};
@@ -85,7 +86,50 @@ const COLUMNS: [&str; 20] = [
     "host deny",
 ];
 
-fn reached(steps: &[&str]) -> Stage {
+/// What level 2 adds: cash for the account.
+const CASH_ROWS: [(&str, &[&str]); 8] = [
+    ("Enabled", ENABLED),
+    ("Idle", &IN_SESSION),
+    ("Limit", LIMIT),
+    ("Asked", ASKED),
+    ("Cash", CASH),
+    ("Granted", GRANTED),
+    ("Declined", DECLINED),
+    ("Complete", COMPLETE),
+];
+
+const LIMIT: &[&str] = &["session", "vmc limit"];
+const CASH: &[&str] = &["session", "vmc revalue 500"];
+/// The approval was sent, its ACK is missing.
+const GRANTED: &[&str] = &["session", "vmc revalue 500", "host take", "vmc poll"];
+const DECLINED: &[&str] = &["session", "vmc revalue 500", "host decline", "vmc poll"];
+
+const CASH_COLUMNS: [&str; 22] = [
+    "vmc reset",
+    "vmc setup",
+    "vmc poll",
+    "vmc ack",
+    "vmc enable",
+    "vmc disable",
+    "vmc stop",
+    "vmc request 120 23",
+    "vmc cancel",
+    "vmc success 23",
+    "vmc failure",
+    "vmc complete",
+    "vmc sale 80 5",
+    "vmc limit",
+    "vmc revalue 500",
+    "vmc revalue 200",
+    "host begin 500",
+    "host cancel",
+    "host end",
+    "host limit 700",
+    "host take",
+    "host decline",
+];
+
+fn reached(steps: &[&str], level: Level) -> Stage {
     let complete = match steps {
         COMPLETE => Completion::Host,
         _ => Completion::Immediate,
@@ -95,6 +139,7 @@ fn reached(steps: &[&str]) -> Stage {
             complete,
             ..Answers::default()
         },
+        level,
         ..Config::default()
     });
     for step in steps {
@@ -113,19 +158,20 @@ fn name(state: State) -> &'static str {
         State::Enabled => "Enabled",
         State::SessionIdle => "Idle",
         State::Vend => "Vend",
+        State::Revalue => "Revalue",
     }
 }
 
 /// Where each step leads: a dot stays, `oos` is told out of sequence, `no` is refused to the host.
-fn steps() -> String {
+fn steps(rows: &[(&str, &[&str])], columns: &[&str], level: Level) -> String {
     let mut picture = format!("{:22}", "step");
-    for (row, _) in ROWS {
+    for (row, _) in rows {
         write!(picture, " {row:8}").expect("a string takes all");
     }
-    for column in COLUMNS {
+    for column in columns {
         write!(picture, "\n{column:22}").expect("a string takes all");
-        for (_, steps) in ROWS {
-            let mut stage = reached(steps);
+        for (_, steps) in rows {
+            let mut stage = reached(steps, level);
             let before = stage.device.state();
             let told = stage.play(column);
             let after = stage.device.state();
@@ -145,12 +191,12 @@ fn steps() -> String {
 }
 
 /// What each step tells, unless it is only acknowledged or was out of sequence.
-fn told() -> String {
+fn told(rows: &[(&str, &[&str])], columns: &[&str], level: Level) -> String {
     let mut picture = String::new();
-    for (row, steps) in ROWS {
+    for (row, steps) in rows {
         writeln!(picture, "{row}").expect("a string takes all");
-        for column in COLUMNS {
-            let told = reached(steps).play(column);
+        for column in columns {
+            let told = reached(steps, level).play(column);
             if !["", "[ack]", "out of sequence [ack]"].contains(&told.as_str()) {
                 writeln!(picture, "  {column:22} {told}").expect("a string takes all");
             }
@@ -195,7 +241,7 @@ const TOLD: &str = "\
 Inactive
   vmc reset              reset [ack]
   vmc setup              configured [READER CONFIG level 1 country 1978 scale 1 decimals 2 30 s options 0001]
-  vmc prices             prices Some(350) None [ack]
+  vmc prices             prices Some(350) Some(5) [ack]
   vmc id                 vmc VMC VMC-1 000000000042 01.07 [PERIPHERAL ID GTN gettone 000000000000 01.00]
   host begin 500         no session NotEnabled
   host approve 120 tag 9 refused 9 NotOpen
@@ -276,9 +322,104 @@ Complete
   host approve 120 tag 9 refused 9 NotOpen
 ";
 
+/// Level 2. Limit and Cash: asked and open. Granted and Declined: answered, the ACK missing.
+/// A command in Granted is met with silence, so that the controller POLLs and tells whether it heard the approval.
+#[rustfmt::skip]
+const CASH_STEPS: &str = "\
+step                   Enabled  Idle     Limit    Asked    Cash     Granted  Declined Complete
+vmc reset              Inactive Inactive Inactive Inactive Inactive Inactive Inactive Inactive
+vmc setup              .        oos      oos      oos      oos      oos      oos      oos
+vmc poll               .        .        .        .        .        .        .        .
+vmc ack                .        .        .        .        .        Idle     Idle     .
+vmc enable             .        .        .        .        .        .        .        .
+vmc disable            Disabled .        .        .        .        .        .        .
+vmc stop               .        .        .        .        .        .        .        .
+vmc request 120 23     oos      Vend     Vend     .        oos      .        Vend     oos
+vmc cancel             oos      .        .        .        oos      oos      oos      .
+vmc success 23         oos      oos      oos      oos      oos      oos      oos      oos
+vmc failure            oos      oos      oos      Idle     oos      oos      oos      oos
+vmc complete           .        Enabled  Enabled  oos      Enabled  .        Enabled  .
+vmc sale 80 5          .        .        .        .        .        .        .        .
+vmc limit              oos      .        .        oos      oos      .        Idle     oos
+vmc revalue 500        oos      Revalue  Revalue  oos      .        .        .        oos
+vmc revalue 200        oos      Revalue  Revalue  oos      oos      .        .        oos
+host begin 500         .        no       no       no       no       no       no       no
+host cancel            .        .        .        .        .        .        .        .
+host end               .        .        .        .        .        .        .        Enabled
+host limit 700         .        .        .        .        .        .        .        .
+host take              .        .        .        .        .        .        .        .
+host decline           .        .        .        .        .        .        .        .
+";
+
+const CASH_TOLD: &str = "\
+Enabled
+  vmc reset              reset [ack]
+  vmc setup              [READER CONFIG level 2 country 1978 scale 1 decimals 2 30 s options 0001]
+  vmc disable            disabled [ack]
+  vmc stop               stopped [CANCELLED]
+  vmc complete           [END SESSION]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+Idle
+  vmc reset              reset [ack]
+  vmc request 120 23     asked #1 120 item 23 [ack]
+  vmc complete           completed [END SESSION]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  vmc limit              asked limit #1 [ack]
+  vmc revalue 500        asked to take #1 500 [ack]
+  vmc revalue 200        asked to take #1 200 [ack]
+  host begin 500         no session Busy
+Limit
+  vmc reset              reset [ack]
+  vmc request 120 23     asked #2 120 item 23 [ack]
+  vmc complete           completed [END SESSION]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  vmc revalue 500        asked to take #2 500 [ack]
+  vmc revalue 200        asked to take #2 200 [ack]
+  host begin 500         no session Busy
+Asked
+  vmc reset              reset [ack]
+  vmc cancel             withdrawn #1 [ack]
+  vmc failure            withdrawn #1 [ack]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  host begin 500         no session Busy
+Cash
+  vmc reset              over #1 reset [ack]
+  vmc complete           over #1 completed [END SESSION]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  host begin 500         no session Busy
+Granted
+  vmc reset              over #1 reset [ack]
+  vmc poll               [REVALUE APPROVED]
+  vmc ack                taken #1
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  host begin 500         no session Busy
+Declined
+  vmc reset              reset [ack]
+  vmc poll               [REVALUE DENIED]
+  vmc request 120 23     asked #2 120 item 23 [ack]
+  vmc complete           completed [END SESSION]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  vmc limit              asked limit #2 [ack]
+  vmc revalue 200        asked to take #2 200 [ack]
+  host begin 500         no session Busy
+Complete
+  vmc reset              reset [ack]
+  vmc sale 80 5          cash sale 80 item 5 [ack]
+  host begin 500         no session Busy
+";
+
+#[test]
+fn cash_for_the_account_meets_everything_that_can_happen() {
+    let steps = steps(&CASH_ROWS, &CASH_COLUMNS, Level::Two);
+    let told = told(&CASH_ROWS, &CASH_COLUMNS, Level::Two);
+    let whole = steps == CASH_STEPS && told == CASH_TOLD;
+    assert!(whole, "\n{steps}\n{told}");
+}
+
 #[test]
 fn every_state_meets_everything_that_can_happen() {
-    let (steps, told) = (steps(), told());
+    let steps = steps(&ROWS, &COLUMNS, Level::One);
+    let told = told(&ROWS, &COLUMNS, Level::One);
     assert!(steps == STEPS, "\n{steps}");
     assert!(told == TOLD, "\n{told}");
 }

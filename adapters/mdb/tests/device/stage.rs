@@ -73,12 +73,21 @@ impl Stage {
         while let Some(output) = self.device.poll() {
             told.push(match output {
                 Output::Event(event) => {
-                    if let Event::VendRequested { request, .. } = event {
+                    if let Event::VendRequested { request, .. }
+                    | Event::RevalueAsked { request, .. }
+                    | Event::RevalueLimitAsked(request) = event
+                    {
                         self.asked.push(request);
                     }
                     tell(&event)
                 }
-                Output::Send(reply) => format!("[{}]", said(&reply)),
+                Output::Send(reply) => {
+                    let layout = match self.device.spoken() {
+                        Level::One => Layout::One,
+                        Level::Two | Level::Three => Layout::Two,
+                    };
+                    format!("[{}]", said(&reply, layout))
+                }
             });
         }
         told.join(" ")
@@ -102,6 +111,12 @@ impl Stage {
                 tag: number(rest, 3),
             },
             ["deny", ..] => Host::Deny { request: request() },
+            ["limit", ..] => Host::RevalueLimit {
+                request: request(),
+                limit: number(rest, 1),
+            },
+            ["take", ..] => Host::ApproveRevalue { request: request() },
+            ["decline", ..] => Host::DenyRevalue { request: request() },
             ["show", text] => Host::Show {
                 text: Text::fitted(text, 16, 2),
                 during: Duration::from_secs(2),
@@ -155,7 +170,7 @@ fn command(words: &[&str]) -> Command {
         }),
         ["prices"] => Command::Prices(Prices {
             max: Some(Units::from_u16(350)),
-            min: None,
+            min: Some(Units::from_u16(5)),
         }),
         ["id"] => Command::RequestId(Identity {
             manufacturer: *b"VMC",
@@ -181,6 +196,7 @@ fn command(words: &[&str]) -> Command {
         ["disable"] => Command::Disable,
         ["enable"] => Command::Enable,
         ["stop"] => Command::ReaderCancel,
+        ["limit"] => Command::RevalueLimit,
         ["revalue", ..] => Command::RevalueRequest {
             amount: Units::from_u16(number(words, 1)),
         },
@@ -189,7 +205,7 @@ fn command(words: &[&str]) -> Command {
     }
 }
 
-fn said(reply: &Frame) -> String {
+fn said(reply: &Frame, layout: Layout) -> String {
     let bytes: Vec<u8> = reply.iter().map(|word| word.byte()).collect();
     let (sum, body) = bytes.split_last().expect("a reply has words");
     if body.is_empty() {
@@ -197,8 +213,12 @@ fn said(reply: &Frame) -> String {
         return "ack".to_owned();
     }
     let cents = Scale::new(1, Digits { bus: 2, minor: 2 }).expect("a good scale");
-    let messages = Message::parse_all(body, Layout::One);
-    let lines = messages.map(|it| it.expect("the device speaks level 1").at(cents).to_string());
+    let messages = Message::parse_all(body, layout);
+    let lines = messages.map(|it| {
+        it.expect("the device's level is spoken")
+            .at(cents)
+            .to_string()
+    });
     lines.collect::<Vec<_>>().join(" + ")
 }
 
@@ -226,13 +246,21 @@ pub(crate) fn tell(event: &Event) -> String {
         Event::Configured { .. } => "configured".to_owned(),
         Event::Prices { max, min } => format!("prices {max:?} {min:?}"),
         Event::VmcId(identity) => format!("vmc {identity}"),
-        Event::CashSale { price, item } => format!("cash sale {price} item {item}"),
+        Event::PriceRefused { item, price, why } => {
+            format!("price {price:?} of {item} refused {why:?}")
+        }
+        Event::RevalueLimitAsked(request) => format!("asked limit {request}"),
+        Event::RevalueAsked { request, amount } => format!("asked to take {request} {amount}"),
+        Event::RevalueApprovalTaken { request } => format!("taken {request}"),
+        Event::RevalueOver { request } => format!("over {request}"),
+        Event::CashSold { price, item } => format!("cash sale {price} item {item}"),
         Event::SessionBegan => "session".to_owned(),
         Event::SessionCompleted => "completed".to_owned(),
         Event::EndTimedOut => "end timed out".to_owned(),
         Event::Enabled => "enabled".to_owned(),
         Event::Disabled => "disabled".to_owned(),
         Event::ReaderCancelled => "stopped".to_owned(),
+        Event::AddressTaken => "address taken".to_owned(),
         Event::VmcSilent => "silent".to_owned(),
         other => format!("{other:?}"),
     }
