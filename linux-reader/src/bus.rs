@@ -69,7 +69,12 @@ impl Reflex {
 
     /// Answers the machine until the hub is gone.
     pub(crate) fn run(mut self, words: &Path, commands: &Receiver<Order>) {
-        use_real_time();
+        if let Err(fault) = use_real_time() {
+            tracing::warn!(
+                fault,
+                "no real-time priority: MDB answers may come late under load"
+            );
+        }
         loop {
             match WordLink::open(words) {
                 Ok(line) => match self.serve(line, commands) {
@@ -303,26 +308,18 @@ impl Reflex {
     }
 }
 
-fn use_real_time() {
+/// Puts the calling thread among the real-time ones.
+pub(crate) fn use_real_time() -> Result<(), String> {
     use thread_priority::{
         RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
         set_thread_priority_and_policy, thread_native_id,
     };
-    let priority =
-        thread_priority::ThreadPriorityValue::try_from(PRIORITY).map(ThreadPriority::Crossplatform);
-    let set = priority
-        .map_err(|fault| fault.to_string())
-        .and_then(|priority| {
-            let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-            set_thread_priority_and_policy(thread_native_id(), priority, policy)
-                .map_err(|fault| format!("{fault:?}"))
-        });
-    if let Err(fault) = set {
-        tracing::warn!(
-            fault,
-            "no real-time priority: MDB answers may come late under load"
-        );
-    }
+    let priority = thread_priority::ThreadPriorityValue::try_from(PRIORITY)
+        .map(ThreadPriority::Crossplatform)
+        .map_err(|fault| fault.to_string())?;
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    set_thread_priority_and_policy(thread_native_id(), priority, policy)
+        .map_err(|fault| format!("{fault:?}"))
 }
 
 const fn state_out(state: State) -> MdbState {

@@ -1,20 +1,29 @@
 //! The command line.
 
-use crate::config::Config;
-use crate::identity::Identity;
+use crate::config::{CONFIG_PATH, Config};
+use crate::enrol::{self, Road, Unsent, Wish};
 use crate::program::run;
+use crate::self_test::{Form, Verdict, self_test};
+use crate::status::{Found, Status};
 use crate::trace;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use gettone_channel::ReaderId;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// What `status` answers when no reader runs.
+const NOT_RUNNING: u8 = 3;
+
 /// The reader board of a vending machine: light in, radio link, MDB, journal.
 #[derive(Parser, Debug)]
 #[command(name = "gettone-reader", version)]
 struct Arguments {
+    /// The configuration file (TOML); files in the folder of the same name ending in .d stand over it.
+    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG_PATH)]
+    config: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
@@ -23,15 +32,46 @@ struct Arguments {
 enum Command {
     /// Run the board until SIGTERM or SIGINT; an open vend is finished first.
     Run {
-        /// The configuration file (TOML).
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        /// Print the configuration with all its defaults, and do not run.
+        #[arg(long)]
+        print_config: bool,
     },
-    /// Make the board's key if it has none, and print as JSON what an installer registers.
-    Enrol {
-        /// The configuration file (TOML).
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+    /// Test the board and what is wired to it; each line is ok, warn or FAIL, with what to do.
+    ///
+    /// Exits with 0 when the board can sell, 1 when it cannot.
+    SelfTest {
+        /// One JSON object in place of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the board's key if it has none, print who it is as JSON, and enrol it with a server.
+    ///
+    /// Without --server it tells the call that enrols it from another computer.
+    Enrol(EnrolArguments),
+    /// Take the place of another board on its machine: that one is revoked on the server.
+    Replace {
+        /// The board that is gone: its reader_id, 16 hexadecimal digits.
+        #[arg(value_name = "READER_ID")]
+        old: ReaderId,
+        #[command(flatten)]
+        enrol: EnrolArguments,
+    },
+    /// Forget who this board is: key, journal, enrolment. With --server it is revoked there first.
+    Reset {
+        /// Really.
+        #[arg(long, required = true)]
+        yes: bool,
+        /// Lose receipts that no phone has carried to the server.
+        #[arg(long)]
+        forget_receipts: bool,
+        #[command(flatten)]
+        call: CallArguments,
+    },
+    /// Say how the running reader is. Exits with 0 when it runs, 3 when it does not.
+    Status {
+        /// One JSON object in place of lines.
+        #[arg(long)]
+        json: bool,
     },
     /// Read a bus capture (lines of `TIME_US V|P WORD..`, 9-bit words in hex) and say what it means.
     MdbTrace {
@@ -48,14 +88,34 @@ enum Command {
     },
 }
 
+#[derive(Args, Debug)]
+struct EnrolArguments {
+    /// The machine's number, as the operator has registered it; needed once.
+    #[arg(long, value_name = "NUMBER")]
+    machine: Option<u32>,
+    #[command(flatten)]
+    call: CallArguments,
+    /// The server's answer, when the call was made on another computer; - is the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    answer: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct CallArguments {
+    /// The server, such as http://127.0.0.1:8080: plain HTTP, on this machine or this site only.
+    #[arg(long, value_name = "URL", requires = "api_key_file")]
+    server: Option<String>,
+    /// A file that holds an operator's key and nothing else; - is the standard input.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    api_key_file: Option<PathBuf>,
+}
+
 #[derive(Subcommand, Debug)]
 enum ConfigCommand {
-    /// Read a configuration and say whether it is good.
-    Check {
-        /// The configuration file (TOML).
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    /// Read a configuration and say whether it is good, or which line is not.
+    Check,
+    /// Print what it comes to, defaults included.
+    Print,
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -69,9 +129,34 @@ pub fn main_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let done = match arguments.command {
-        Command::Run { config } => run_until_signal(&config),
-        Command::Enrol { config } => enrol(&config),
+    match follow(&arguments.config, arguments.command) {
+        Ok(code) => code,
+        Err(fault) => {
+            complain(fault.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn follow(config: &Path, command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Run { print_config: true } => print(config)?,
+        Command::Run { .. } => run_until_signal(config)?,
+        Command::SelfTest { json } => return test(config, json),
+        Command::Enrol(wish) => enrol::enrol(config, &wish.wish(None))?,
+        Command::Replace { old, enrol: wish } => enrol::enrol(config, &wish.wish(Some(old)))?,
+        Command::Reset {
+            yes: _,
+            forget_receipts,
+            call,
+        } => {
+            let unsent = match forget_receipts {
+                true => Unsent::Forget,
+                false => Unsent::Keep,
+            };
+            enrol::reset(config, unsent, call.server.zip(call.api_key_file))?;
+        }
+        Command::Status { json } => return status(config, json),
         Command::MdbTrace { replay, file } => show_trace(
             &file,
             if replay {
@@ -79,16 +164,26 @@ pub fn main_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             } else {
                 Showing::Explained
             },
-        ),
-        Command::Config {
-            command: ConfigCommand::Check { config },
-        } => check(&config),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            complain(fault.as_ref());
-            ExitCode::FAILURE
+        )?,
+        Command::Config { command } => match command {
+            ConfigCommand::Check => check(config)?,
+            ConfigCommand::Print => print(config)?,
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl EnrolArguments {
+    fn wish(self, replaces: Option<ReaderId>) -> Wish {
+        let call = self.call.server.zip(self.call.api_key_file);
+        Wish {
+            machine: self.machine,
+            replaces,
+            road: match (call, self.answer) {
+                (Some((server, api_key)), _) => Road::Call { server, api_key },
+                (None, Some(answer)) => Road::Answer(answer),
+                (None, None) => Road::Elsewhere,
+            },
         }
     }
 }
@@ -111,6 +206,40 @@ fn run_until_signal(path: &Path) -> Result<(), Box<dyn Error>> {
         };
         Ok(run(config, stop).await?)
     })
+}
+
+fn test(path: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let form = match json {
+        true => Form::Json,
+        false => Form::Text,
+    };
+    match self_test(path, form, &mut std::io::stdout().lock())? {
+        Verdict::Ok | Verdict::Warn => Ok(ExitCode::SUCCESS),
+        Verdict::Fail => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn status(path: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let config = Config::read(path)?;
+    let place = config.status.ok_or(
+        "the configuration names no status file: write status = \"/run/gettone/status.json\"",
+    )?;
+    let (status, code) = match Status::find(&place)? {
+        Found::Running(status) => (status, ExitCode::SUCCESS),
+        Found::Stale(status) => {
+            eprintln!("no reader runs, or it hangs: this is what it said last");
+            (status, ExitCode::from(NOT_RUNNING))
+        }
+        Found::Nothing => {
+            eprintln!("no reader has run since the computer's start");
+            return Ok(ExitCode::from(NOT_RUNNING));
+        }
+    };
+    match json {
+        true => println!("{}", serde_json::to_string(&status)?),
+        false => print!("{}", status.print()),
+    }
+    Ok(code)
 }
 
 /// What is done with a capture.
@@ -137,19 +266,6 @@ fn show_trace(path: &Path, showing: Showing) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn enrol(path: &Path) -> Result<(), Box<dyn Error>> {
-    let config = Config::read(path)?;
-    let identity = Identity::open(&config.state)?;
-    let shown = serde_json::json!({
-        "reader_id": identity.reader_id().to_string(),
-        "public_key": identity.public().to_string(),
-        "claim_code": identity.claim().to_string(),
-        "machine": config.machine,
-    });
-    println!("{shown}");
-    Ok(())
-}
-
 fn check(path: &Path) -> Result<(), Box<dyn Error>> {
     let config = Config::read(path)?;
     println!(
@@ -158,6 +274,11 @@ fn check(path: &Path) -> Result<(), Box<dyn Error>> {
         config.currency,
         config.servers.len()
     );
+    Ok(())
+}
+
+fn print(path: &Path) -> Result<(), Box<dyn Error>> {
+    print!("{}", Config::read(path)?.print());
     Ok(())
 }
 

@@ -1,20 +1,26 @@
-//! The reader's configuration file.
+//! The reader's configuration: its files, and what they come to.
 
+mod entries;
+mod print;
+
+use crate::enrolment::{Enrolment, EnrolmentFault};
+use entries::Entries;
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
+use gettone_display::Language;
+use gettone_display::gpio::Wiring;
 use gettone_mdb::cashless;
 use gettone_relay::{SERVERS_MAX, Server};
-use serde::Deserialize;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::str::FromStr;
 
+/// Where the configuration lies on an installed board.
+pub const CONFIG_PATH: &str = "/etc/gettone/reader.toml";
 /// A configuration file is at most this long.
 const CONFIG_LEN_MAX: u64 = 64 * 1024;
-/// How long the machine's ACK may take on a `words:` link, which has no timing of its own.
-const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
-/// No limit may be set above a day.
-const LIMIT_SECONDS_MAX: u32 = 86_400;
+/// At most so many files beside the first one.
+const FILES_MAX: usize = 64;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -23,10 +29,16 @@ pub struct Config {
     pub state: PathBuf,
     /// The machine's number, as a chooser shows it.
     pub machine: u32,
+    /// The language of the display and of the phone's line.
+    pub language: Language,
+    /// Where the running reader says how it is.
+    pub status: Option<PathBuf>,
     /// The directory that stands for the air.
     pub air: PathBuf,
     /// Where light samples come from.
     pub light: LightSource,
+    /// The lamp and the buzzer.
+    pub panel: Option<Wiring>,
     /// The MDB link: a PTY or a Unix socket.
     pub words: PathBuf,
     /// The cashless device.
@@ -51,253 +63,219 @@ pub enum LightSource {
 }
 
 impl Config {
-    /// Reads and checks the file at `path`.
+    /// Reads the file at `path`, what lies in the folder of the same name ending in `.d`, in the
+    /// order of their names, and what enrolment has left in the state directory. A later file
+    /// stands over an earlier one, field by field.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub fn read(path: &Path) -> Result<Self, ConfigFault> {
-        let read = |source| ConfigFault::Read {
-            path: path.to_owned(),
-            source,
+        let entries = read_all(path)?;
+        let enrolment = match &entries.state {
+            Some(state) => Enrolment::read(state)?,
+            None => None,
         };
-        let file = std::fs::File::open(path).map_err(read)?;
-        let mut text = String::new();
-        let len = file
-            .take(CONFIG_LEN_MAX + 1)
-            .read_to_string(&mut text)
-            .map_err(read)?;
-        if u64::try_from(len).is_ok_and(|len| len > CONFIG_LEN_MAX) {
-            return Err(ConfigFault::TooLong);
-        }
-        Self::parse(&text)
+        entries.checked(enrolment.as_ref())
     }
 
-    /// Checks a configuration's text.
+    /// Checks the text of a configuration that stands alone.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, ConfigFault> {
-        let file: File = toml::from_str(text)?;
-        let currency =
-            Currency::from_code(&file.mdb.currency).map_err(|_| ConfigFault::Currency)?;
-        let sessions = match file.mdb.multivend {
-            true => Sessions::ManyVends,
-            false => Sessions::OneVend,
-        };
-        let words = file.mdb.link.strip_prefix("words:");
-        let words = PathBuf::from(words.ok_or(ConfigFault::Link)?);
-        let light = match file.light.split_once(':') {
-            Some(("file", path)) => LightSource::File(path.into()),
-            Some(("socket", path)) => LightSource::Socket(path.into()),
-            _ => return Err(ConfigFault::Light),
-        };
-        if file.server.len() > SERVERS_MAX {
-            return Err(ConfigFault::TooManyServers);
+        parse(text, Path::new("the configuration"))?.checked(None)
+    }
+
+    /// Only what is known before a board is enrolled.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub(crate) fn read_place(path: &Path) -> Result<Place, ConfigFault> {
+        let entries = read_all(path)?;
+        Ok(Place {
+            state: entries.state.ok_or(ConfigFault::Missing {
+                field: "state",
+                hint: "state = \"/var/lib/gettone\"",
+            })?,
+            machine: entries.machine,
+        })
+    }
+
+    /// All of it as a file would say it, defaults included.
+    pub fn print(&self) -> String {
+        print::print(self)
+    }
+}
+
+/// What a board knows of itself before it is enrolled.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) state: PathBuf,
+    pub(crate) machine: Option<u32>,
+}
+
+impl FromStr for LightSource {
+    type Err = SourceFault;
+
+    fn from_str(text: &str) -> Result<Self, SourceFault> {
+        match text.split_once(':') {
+            Some((_, "")) | None => Err(SourceFault::Light),
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some(("socket", path)) => Ok(Self::Socket(path.into())),
+            Some(_) => Err(SourceFault::Light),
         }
-        let mut servers = file
-            .server
-            .iter()
-            .map(|server| {
-                let key = server.key.parse().map_err(|_| ConfigFault::ServerKey {
-                    epoch: server.epoch,
-                })?;
-                Ok(Server {
-                    epoch: server.epoch,
-                    key,
-                })
-            })
-            .collect::<Result<Vec<_>, ConfigFault>>()?;
-        servers.sort_by_key(|server| server.epoch);
-        Ok(Self {
-            device: file.mdb.device(currency)?,
-            limits: file.limits.over(Limits::PROTOCOL)?,
-            state: file.state,
-            machine: file.machine,
-            air: file.air,
-            light,
-            words,
-            currency,
-            servers,
-            sessions,
-        })
     }
 }
 
-/// The file as it is written.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-struct File {
-    state: PathBuf,
-    machine: u32,
-    air: PathBuf,
-    light: String,
-    mdb: Mdb,
-    #[serde(default)]
-    server: Vec<ServerEntry>,
-    #[serde(default)]
-    limits: LimitEntries,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-struct Mdb {
-    link: String,
-    #[serde(default)]
-    address: Address,
-    currency: String,
-    #[serde(default = "one")]
-    scale: u8,
-    decimals: Option<u8>,
-    max_response_s: Option<u8>,
-    #[serde(default)]
-    multivend: bool,
-    /// Whether the machine wants its answers at once, where it may choose.
-    #[serde(default)]
-    vend_answer: VendAnswer,
-}
-
-#[derive(Deserialize, Clone, Copy, Default, Debug)]
-#[serde(rename_all = "lowercase")]
-enum Address {
-    #[default]
-    First,
-    Second,
-}
-
-#[derive(Deserialize, Clone, Copy, Default, Debug)]
-#[serde(rename_all = "lowercase")]
-enum VendAnswer {
-    Immediate,
-    #[default]
-    Deferred,
-}
-
-const fn one() -> u8 {
-    1
-}
-
-impl Mdb {
-    fn device(&self, currency: Currency) -> Result<cashless::Config, ConfigFault> {
-        let standard = cashless::Config::default();
-        let device = cashless::Config {
-            address: match self.address {
-                Address::First => gettone_mdb::Address::First,
-                Address::Second => gettone_mdb::Address::Second,
-            },
-            country: gettone_mdb::Country::currency(currency.numeric())
-                .ok_or(ConfigFault::Currency)?,
-            scale: self.scale,
-            decimals: self.decimals.unwrap_or(currency.exponent()),
-            minor_digits: currency.exponent(),
-            max_response_s: self.max_response_s.unwrap_or(standard.max_response_s),
-            multivend: self.multivend,
-            answers: cashless::Answers {
-                vend: match self.vend_answer {
-                    VendAnswer::Immediate => cashless::Answer::Immediate,
-                    VendAnswer::Deferred => cashless::Answer::Deferred,
-                },
-                // The board writes its CLOSE before the machine's session ends.
-                complete: cashless::Completion::Host,
-                ..standard.answers
-            },
-            ack_max: WORDS_ACK_MAX,
-            ..standard
-        };
-        device.check()?;
-        Ok(device)
+/// Every file, the later over the earlier.
+fn read_all(path: &Path) -> Result<Entries, ConfigFault> {
+    let mut entries = parse(&read_text(path)?, path)?;
+    for path in more_files(path)? {
+        entries = parse(&read_text(&path)?, &path)?.over(entries);
     }
+    Ok(entries)
 }
 
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-struct ServerEntry {
-    epoch: u16,
-    key: String,
+fn parse(text: &str, path: &Path) -> Result<Entries, ConfigFault> {
+    toml::from_str(text).map_err(|source| ConfigFault::Form {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
 }
 
-/// Seconds; what is left out is the protocol's.
-#[derive(Deserialize, Default, Debug)]
-#[serde(deny_unknown_fields)]
-struct LimitEntries {
-    code_s: Option<u32>,
-    answer_s: Option<u32>,
-    idle_s: Option<u32>,
-    grant_s: Option<u32>,
-    resume_s: Option<u32>,
-    vend_s: Option<u32>,
-    session_end_s: Option<u32>,
-}
-
-impl LimitEntries {
-    fn over(&self, standard: Limits) -> Result<Limits, ConfigFault> {
-        let pick = |seconds: Option<u32>, standard: Duration| match seconds {
-            None => Ok(standard),
-            Some(seconds @ 1..=LIMIT_SECONDS_MAX) => Ok(Duration::from_secs(u64::from(seconds))),
-            Some(seconds) => Err(ConfigFault::Limit { seconds }),
-        };
-        Ok(Limits {
-            code_max: pick(self.code_s, standard.code_max)?,
-            answer_max: pick(self.answer_s, standard.answer_max)?,
-            idle_max: pick(self.idle_s, standard.idle_max)?,
-            grant_max: pick(self.grant_s, standard.grant_max)?,
-            resume_max: pick(self.resume_s, standard.resume_max)?,
-            vend_max: pick(self.vend_s, standard.vend_max)?,
-            session_end_max: pick(self.session_end_s, standard.session_end_max)?,
-            ..standard
-        })
+fn read_text(path: &Path) -> Result<String, ConfigFault> {
+    let read = |source| ConfigFault::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(read)?;
+    let mut text = String::new();
+    let len = file
+        .take(CONFIG_LEN_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(read)?;
+    if u64::try_from(len).is_ok_and(|len| len > CONFIG_LEN_MAX) {
+        return Err(ConfigFault::TooLong {
+            path: path.to_owned(),
+        });
     }
+    Ok(text)
+}
+
+/// The files of `reader.d` beside `reader.toml`, by name.
+fn more_files(path: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
+    let folder = path.with_extension("d");
+    let read = |source| ConfigFault::Read {
+        path: folder.clone(),
+        source,
+    };
+    let found = match std::fs::read_dir(&folder) {
+        Ok(found) => found,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(fault) => return Err(read(fault)),
+    };
+    let mut files = Vec::new();
+    for entry in found {
+        let path = entry.map_err(read)?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            files.push(path);
+        }
+        if files.len() > FILES_MAX {
+            return Err(ConfigFault::TooManyFiles { folder });
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A source or link of no known kind.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SourceFault {
+    /// Of light.
+    #[error("write light = \"socket:PATH\" or \"file:PATH\"")]
+    Light,
+    /// Of MDB.
+    #[error("write link = \"words:PATH\"")]
+    Link,
 }
 
 /// What is wrong with a configuration.
 #[derive(thiserror::Error, Debug)]
 #[non_exhaustive]
 pub enum ConfigFault {
-    /// The file cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// Which file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// The file is too long.
-    #[error("a configuration is at most {CONFIG_LEN_MAX} bytes")]
-    TooLong,
-    /// The file is not what a configuration looks like.
-    #[error("the configuration is not well formed")]
-    Form(#[from] toml::de::Error),
-    /// The currency is not known.
-    #[error("mdb.currency is not a currency of ISO 4217, such as \"EUR\"")]
-    Currency,
-    /// The MDB link is of no known kind.
-    #[error("mdb.link has to be \"words:PATH\"")]
-    Link,
-    /// The light source is of no known kind.
-    #[error("light has to be \"file:PATH\" or \"socket:PATH\"")]
-    Light,
+    /// A file is too long.
+    #[error("{path} is longer than {CONFIG_LEN_MAX} bytes")]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Too many files.
+    #[error("{folder} holds more than {FILES_MAX} files")]
+    TooManyFiles {
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// A file is not what a configuration looks like.
+    #[error("{path} is not a good configuration")]
+    Form {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Something has to be said.
+    #[error("{field} is missing; write for instance: {hint}")]
+    Missing {
+        /// What.
+        field: &'static str,
+        /// How it may look.
+        hint: &'static str,
+    },
     /// More keys of the server than are ever tried.
-    #[error("at most {SERVERS_MAX} [[server]] entries")]
+    #[error("there are more than {SERVERS_MAX} [[server]] entries; keep the newest two")]
     TooManyServers,
-    /// A key that is no key.
-    #[error("the key of server epoch {epoch} is not 64 hexadecimal digits")]
-    ServerKey {
-        /// Of which epoch.
+    /// Two keys under one number.
+    #[error("two [[server]] entries of epoch {epoch} have different keys; remove the wrong one")]
+    ServerTwice {
+        /// Which number.
         epoch: u16,
     },
-    /// A time limit outside its range.
-    #[error("a limit of {seconds} s is outside 1 to {LIMIT_SECONDS_MAX}")]
-    Limit {
-        /// What was written.
-        seconds: u32,
+    /// The files and the enrolment name two machines.
+    #[error(
+        "the configuration says machine {said}, but the board is enrolled for {enrolled}; \
+         correct the file, or enrol again"
+    )]
+    OtherMachine {
+        /// What the files say.
+        said: u32,
+        /// What the board was enrolled for.
+        enrolled: u32,
     },
+    /// A panel without a chip, or without a line.
+    #[error("[panel] needs chip = \"/dev/gpiochip0\" and at least one of red, green, blue, buzzer")]
+    Panel,
+    /// What enrolment has left is no good.
+    #[error("the enrolment")]
+    Enrolment(#[from] EnrolmentFault),
     /// The MDB settings contradict each other.
-    #[error("the [mdb] settings contradict each other")]
+    #[error("the settings of [mdb] contradict each other")]
     Device(#[from] cashless::ConfigFault),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::error::Error;
+    use std::fs;
 
     const GOOD: &str = r#"
         state = "/var/lib/gettone"
@@ -312,32 +290,116 @@ mod tests {
         key = "0101010101010101010101010101010101010101010101010101010101010101"
     "#;
 
+    /// Everything that is said about a fault, to its last cause.
+    fn told(fault: &dyn Error) -> String {
+        let mut text = fault.to_string();
+        let mut source = fault.source();
+        while let Some(fault) = source {
+            text += &format!("\n{fault}");
+            source = fault.source();
+        }
+        text
+    }
+
     #[test]
     fn a_short_file_takes_the_protocol_for_all_it_does_not_say() {
         let config = Config::parse(GOOD).expect("good");
         assert_eq!(config.limits, Limits::PROTOCOL);
         assert_eq!(config.device.minor_digits, 2);
         assert_eq!(config.sessions, Sessions::OneVend);
+        assert_eq!(config.language, Language::En);
         assert_eq!(config.servers.len(), 1);
     }
 
     #[test]
-    fn a_word_that_means_nothing_is_refused_and_named() {
-        let text = GOOD.replace("machine = 17", "machine = 17\nmashine = 18");
-        let fault = Config::parse(&text).expect_err("unknown");
-        let source = std::error::Error::source(&fault).map(ToString::to_string);
-        assert!(source.is_some_and(|text| text.contains("mashine")));
+    fn what_is_wrong_is_told_with_its_line_and_with_what_to_write() {
+        for (good, bad, line, hint) in [
+            (
+                "machine = 17",
+                "machine = 17\nmashine = 18",
+                4,
+                "unknown field `mashine`",
+            ),
+            ("words:/run/gettone/mdb", "wires:/run", 7, "write link ="),
+            ("socket:/run/gettone/light", "udp:/run", 5, "write light ="),
+            ("\"EUR\"", "\"EURO\"", 8, "ISO 4217"),
+            ("\"0101", "\"01", 11, "64 hexadecimal digits"),
+            (
+                "machine = 17",
+                "language = \"es\"",
+                3,
+                "one of en, fr, it, de",
+            ),
+            ("machine = 17", "machine = -1", 3, "expected u32"),
+            (
+                "[mdb]",
+                "[limits]\nidle_s = 0\n[mdb]",
+                7,
+                "1 to 86400 seconds",
+            ),
+            ("[mdb]", "[mdb]\naddress = \"third\"", 7, "first"),
+        ] {
+            let fault = Config::parse(&GOOD.replace(good, bad)).expect_err(bad);
+            let told = told(&fault);
+            assert!(told.contains(&format!("line {line}")), "{bad}: {told}");
+            assert!(told.contains(hint), "{bad}: {told}");
+        }
     }
 
     #[test]
-    fn every_wrong_value_is_refused() {
-        for (good, bad) in [
-            ("words:/run", "tty:/run"),
-            ("socket:/run", "udp:/run"),
-            ("\"EUR\"", "\"EURO\""),
-            ("\"0101", "\"01"),
+    fn what_is_missing_is_told_with_an_example() {
+        for (line, hint) in [
+            ("state = \"/var/lib/gettone\"", "state ="),
+            ("machine = 17", "machine ="),
+            ("air = \"/run/gettone/air\"", "air ="),
+            ("light = \"socket:/run/gettone/light\"", "light ="),
+            ("link = \"words:/run/gettone/mdb\"", "link ="),
+            ("currency = \"EUR\"", "currency ="),
         ] {
-            assert!(Config::parse(&GOOD.replace(good, bad)).is_err(), "{bad}");
+            let fault = Config::parse(&GOOD.replace(line, "")).expect_err(line);
+            assert!(told(&fault).contains(hint), "{line}: {}", told(&fault));
         }
+    }
+
+    #[test]
+    fn a_later_file_stands_over_an_earlier_one_field_by_field() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("reader.toml");
+        let more = place.path().join("reader.d");
+        fs::create_dir(&more).expect("new");
+        fs::write(&path, GOOD).expect("room");
+        fs::write(more.join("20-site.toml"), "machine = 20\nlanguage = \"it\"").expect("room");
+        fs::write(more.join("30-mdb.toml"), "machine = 30\n[mdb]\nscale = 5").expect("room");
+        fs::write(more.join("notes.txt"), "not read").expect("room");
+        let config = Config::read(&path).expect("good");
+        assert_eq!((config.machine, config.language), (30, Language::It));
+        assert_eq!((config.device.scale, config.currency), (5, Currency::EUR));
+        fs::write(more.join("40-bad.toml"), "\nstat = \"x\"").expect("room");
+        let told = told(&Config::read(&path).expect_err("bad"));
+        assert!(
+            told.contains("40-bad.toml") && told.contains("line 2"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_is_printed_is_the_same_configuration() {
+        let text = GOOD.replace(
+            "[mdb]",
+            "language = \"de\"\nstatus = \"/run/gettone/status.json\"\n\
+             [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
+             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\naddress = \"second\"",
+        );
+        let config = Config::parse(&text).expect("good");
+        let again = Config::parse(&config.print()).expect("what is printed is good");
+        assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn a_panel_without_a_line_is_refused() {
+        let text = GOOD.replace("[mdb]", "[panel]\nchip = \"/dev/gpiochip0\"\n[mdb]");
+        assert!(matches!(Config::parse(&text), Err(ConfigFault::Panel)));
+        let text = GOOD.replace("[mdb]", "[panel]\nred = 4\n[mdb]");
+        assert!(matches!(Config::parse(&text), Err(ConfigFault::Panel)));
     }
 }

@@ -1,15 +1,27 @@
 //! Who this reader is: its key, and the count of its starts beside it (protocol section 3).
 
 use gettone_channel::{ClaimCode, PublicKey, ReaderId, StaticKey, claim_code, reader_id};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const KEY_LEN: usize = 32;
 /// A start counter has at most this many digits.
 const COUNTER_LEN_MAX: u64 = 16;
+/// Who may not read the key: everybody but its owner.
+const OTHERS: u32 = 0o077;
+/// What a board forgets when it is reset, the key first: without it the rest is worth nothing.
+const FORGOTTEN: [&str; 7] = [
+    "key",
+    "boot",
+    "servers",
+    "enrolment.toml",
+    "result",
+    "journal",
+    "journal.unreadable",
+];
 
 /// A reader's identity, and the lock that keeps its state directory to one process.
 #[derive(Debug)]
@@ -25,22 +37,52 @@ impl Identity {
     /// # Errors
     /// When another process has it, or part of it is lost.
     pub fn open(place: &Path) -> Result<Self, IdentityFault> {
-        fs::create_dir_all(place).map_err(write_fault(place))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(place)
+            .map_err(write_fault(place))?;
         let lock = lock(place)?;
-        let path = place.join("key");
-        if !path.try_exists().map_err(read_fault(&path))? {
-            make(place)?;
-        }
-        let key = Zeroizing::new(read(&path, KEY_LEN as u64)?);
-        let key = Zeroizing::new(
-            <[u8; KEY_LEN]>::try_from(key.as_slice())
-                .map_err(|_| IdentityFault::Damaged { path })?,
-        );
+        let key = match load(place)? {
+            Some(key) => key,
+            None => {
+                make(place)?;
+                load(place)?.ok_or_else(|| IdentityFault::Damaged {
+                    path: place.join("key"),
+                })?
+            }
+        };
         Ok(Self {
-            key: StaticKey::from_bytes(*key),
+            key,
             place: place.to_owned(),
             _lock: lock,
         })
+    }
+
+    /// The public key in the directory `place`, if there is one; nothing is made or locked.
+    ///
+    /// # Errors
+    /// When the key cannot be read, or others can read it too.
+    pub(crate) fn look(place: &Path) -> Result<Option<PublicKey>, IdentityFault> {
+        Ok(load(place)?.map(|key| key.public()))
+    }
+
+    /// Forgets everything: key, counter, journal, enrolment. This reader is gone for ever.
+    ///
+    /// # Errors
+    /// When something cannot be removed; it is safe to try again.
+    pub(crate) fn erase(self) -> Result<(), IdentityFault> {
+        for name in FORGOTTEN {
+            let path = self.place.join(name);
+            match fs::remove_file(&path) {
+                Ok(()) => {}
+                Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+                Err(fault) => return Err(write_fault(&path)(fault)),
+            }
+        }
+        File::open(&self.place)
+            .and_then(|place| place.sync_all())
+            .map_err(write_fault(&self.place))
     }
 
     /// The key.
@@ -88,6 +130,28 @@ impl Identity {
 #[derive(Debug)]
 pub struct Tenancy {
     _lock: File,
+}
+
+/// The key, which nobody but its owner may be able to read.
+fn load(place: &Path) -> Result<Option<StaticKey>, IdentityFault> {
+    let path = place.join("key");
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(fault) => return Err(read_fault(&path)(fault)),
+    };
+    let found = file.metadata().map_err(read_fault(&path))?;
+    if found.mode() & OTHERS != 0 {
+        let mode = found.mode() & 0o777;
+        return Err(IdentityFault::Exposed { path, mode });
+    }
+    if found.len() != KEY_LEN as u64 {
+        return Err(IdentityFault::Damaged { path });
+    }
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    file.read_exact(key.as_mut_slice())
+        .map_err(read_fault(&path))?;
+    Ok(Some(StaticKey::from_bytes(*key)))
 }
 
 /// The key comes last: an identity is there when its key is.
@@ -176,6 +240,16 @@ pub enum IdentityFault {
         /// What the system says.
         source: io::Error,
     },
+    /// Others than the reader's own account may read the key.
+    #[error(
+        "{path} has mode {mode:03o}, so others can read it: chmod 600 it, or reset this reader if they did"
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// A file does not hold what it should.
     #[error("{path} is damaged; a reader whose key or start counter is lost is enrolled again")]
     Damaged {
@@ -225,5 +299,34 @@ mod tests {
             .expect("there")
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().expect("a directory");
+        drop(Identity::open(place.path()).expect("made"));
+        let key = place.path().join("key");
+        for mode in [0o640, 0o604, 0o660] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).expect("ours");
+            let refused = Identity::open(place.path());
+            assert!(
+                matches!(refused, Err(IdentityFault::Exposed { .. })),
+                "{mode:o}"
+            );
+        }
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("ours");
+        assert!(Identity::open(place.path()).is_ok());
+    }
+
+    #[test]
+    fn a_reset_reader_is_another_one() {
+        let place = tempfile::tempdir().expect("a directory");
+        let reader = Identity::open(place.path()).expect("made");
+        let before = reader.public();
+        reader.erase().expect("erased");
+        assert_eq!(Identity::look(place.path()).expect("readable"), None);
+        let after = Identity::open(place.path()).expect("made").public();
+        assert_ne!(before, after);
     }
 }

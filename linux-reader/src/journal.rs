@@ -3,8 +3,9 @@
 
 use crate::page::Ending;
 use gettone_channel as channel;
-use gettone_core::board::{Past, Record, Replay, Stamp};
+use gettone_core::board::{Past, Record, Replay, Stamp, Written};
 use gettone_core::id::{Item, JournalEpoch, Rseq, VendId};
+use gettone_core::receipt::ReceiptKind;
 use gettone_relay::{chain_of, first_chain, receipt_in, receipt_out};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -56,6 +57,19 @@ pub struct Repair {
     pub cut_len: u64,
     /// The INTENT that the last process left open.
     pub ended: Option<Rseq>,
+}
+
+/// What a look into a journal shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Look {
+    /// The file's length.
+    pub(crate) len: u64,
+    /// Bytes behind the last good frame: a torn write, cut off at the next start.
+    pub(crate) torn_len: u64,
+    /// Receipts in it.
+    pub(crate) kept: usize,
+    /// Receipts of a purchase that no server has acknowledged.
+    pub(crate) waiting: usize,
 }
 
 impl Journal {
@@ -132,6 +146,36 @@ impl Journal {
     /// What the board starts with; none while an INTENT is open.
     pub fn past(&self) -> Option<Past> {
         self.replay.clone().finish()
+    }
+
+    /// Looks into the journal of the directory `place` and changes nothing; none when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn look(place: &Path) -> Result<Option<Look>, JournalFault> {
+        let Some(bytes) = read(&place.join("journal"))? else {
+            return Ok(None);
+        };
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let Some(epoch) = read_header(&bytes) else {
+            return Ok(Some(Look {
+                len,
+                torn_len: len,
+                kept: 0,
+                waiting: 0,
+            }));
+        };
+        let (replay, good_len) = replay(&bytes, epoch);
+        let outbox = replay.outbox();
+        let waits = |written: &&Written| {
+            written.receipt.rseq > outbox.acked() && written.receipt.kind != ReceiptKind::EpochStart
+        };
+        Ok(Some(Look {
+            len,
+            torn_len: len.saturating_sub(good_len),
+            kept: outbox.kept().count(),
+            waiting: outbox.kept().filter(waits).count(),
+        }))
     }
 
     fn put(&mut self, record: &Record) -> Result<(), JournalFault> {

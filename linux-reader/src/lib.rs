@@ -12,20 +12,26 @@
 mod bus;
 mod cli;
 mod config;
+mod enrol;
+mod enrolment;
 mod hub;
 mod identity;
+mod installer;
 mod journal;
 mod light;
 mod news;
 mod page;
 mod program;
 mod radio;
+mod self_test;
 mod servers;
+mod status;
 mod trace;
 mod uptime;
 
 pub use cli::main_with;
-pub use config::{Config, ConfigFault, LightSource};
+pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
+pub use enrolment::EnrolmentFault;
 pub use hub::HubFault;
 pub use identity::{Identity, IdentityFault, Tenancy};
 pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};

@@ -21,6 +21,11 @@ impl Uptime {
     }
 }
 
+/// Time since the computer's start, in every program alike.
+pub(crate) fn since_power_up() -> Duration {
+    read()
+}
+
 fn read() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);

@@ -1,0 +1,363 @@
+//! What a configuration file may say; one that says it wrong is told its line.
+
+use super::{Config, ConfigFault, LightSource, SourceFault};
+use crate::enrolment::Enrolment;
+use gettone_core::board::{Limits, Sessions};
+use gettone_core::money::Currency;
+use gettone_display::Language;
+use gettone_display::gpio::{Active, Wiring};
+use gettone_mdb::cashless;
+use gettone_relay::{SERVERS_MAX, Server};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How long the machine's ACK may take on a `words:` link, which has no timing of its own.
+const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
+/// No limit may be set above a day.
+const LIMIT_SECONDS_MAX: u32 = 86_400;
+
+/// One file, or several laid over each other.
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Entries {
+    pub(super) state: Option<PathBuf>,
+    pub(super) machine: Option<u32>,
+    #[serde(deserialize_with = "word")]
+    language: Option<Language>,
+    status: Option<PathBuf>,
+    air: Option<PathBuf>,
+    #[serde(deserialize_with = "word")]
+    light: Option<LightSource>,
+    panel: PanelEntries,
+    mdb: MdbEntries,
+    server: Vec<ServerEntry>,
+    limits: LimitEntries,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct PanelEntries {
+    chip: Option<PathBuf>,
+    red: Option<u32>,
+    green: Option<u32>,
+    blue: Option<u32>,
+    buzzer: Option<u32>,
+    active: Option<ActiveEntry>,
+}
+
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(rename_all = "lowercase")]
+enum ActiveEntry {
+    High,
+    Low,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct MdbEntries {
+    #[serde(deserialize_with = "word")]
+    link: Option<Link>,
+    address: Option<Address>,
+    #[serde(deserialize_with = "currency")]
+    currency: Option<Currency>,
+    scale: Option<u8>,
+    decimals: Option<u8>,
+    max_response_s: Option<u8>,
+    multivend: Option<bool>,
+    vend_answer: Option<VendAnswer>,
+}
+
+#[derive(Clone, Debug)]
+struct Link(PathBuf);
+
+impl FromStr for Link {
+    type Err = SourceFault;
+
+    fn from_str(text: &str) -> Result<Self, SourceFault> {
+        match text.strip_prefix("words:") {
+            Some("") | None => Err(SourceFault::Link),
+            Some(path) => Ok(Self(path.into())),
+        }
+    }
+}
+
+#[derive(Deserialize, Clone, Copy, Default, Debug)]
+#[serde(rename_all = "lowercase")]
+enum Address {
+    #[default]
+    First,
+    Second,
+}
+
+#[derive(Deserialize, Clone, Copy, Default, Debug)]
+#[serde(rename_all = "lowercase")]
+enum VendAnswer {
+    Immediate,
+    #[default]
+    Deferred,
+}
+
+/// A whole `[[server]]` entry.
+#[derive(Clone, Copy, Debug)]
+struct ServerEntry(Server);
+
+impl<'de> Deserialize<'de> for ServerEntry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Form {
+            epoch: u16,
+            #[serde(deserialize_with = "server_key")]
+            key: gettone_channel::PublicKey,
+        }
+        let Form { epoch, key } = Form::deserialize(from)?;
+        Ok(Self(Server { epoch, key }))
+    }
+}
+
+/// Seconds; what is left out is the protocol's.
+#[derive(Deserialize, Clone, Copy, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct LimitEntries {
+    code_s: Option<Seconds>,
+    answer_s: Option<Seconds>,
+    idle_s: Option<Seconds>,
+    grant_s: Option<Seconds>,
+    resume_s: Option<Seconds>,
+    vend_s: Option<Seconds>,
+    session_end_s: Option<Seconds>,
+}
+
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(try_from = "u32")]
+struct Seconds(Duration);
+
+impl TryFrom<u32> for Seconds {
+    type Error = LimitFault;
+
+    fn try_from(seconds: u32) -> Result<Self, LimitFault> {
+        match seconds {
+            1..=LIMIT_SECONDS_MAX => Ok(Self(Duration::from_secs(u64::from(seconds)))),
+            _ => Err(LimitFault),
+        }
+    }
+}
+
+#[derive(thiserror::Error, Debug)]
+#[error("a limit is 1 to {LIMIT_SECONDS_MAX} seconds")]
+struct LimitFault;
+
+impl Entries {
+    /// This file laid over the one before.
+    pub(super) fn over(self, before: Self) -> Self {
+        let (mdb, mdb_before) = (self.mdb, before.mdb);
+        let (panel, panel_before) = (self.panel, before.panel);
+        let (limits, limits_before) = (self.limits, before.limits);
+        let mut server = before.server;
+        server.extend(self.server);
+        Self {
+            state: self.state.or(before.state),
+            machine: self.machine.or(before.machine),
+            language: self.language.or(before.language),
+            status: self.status.or(before.status),
+            air: self.air.or(before.air),
+            light: self.light.or(before.light),
+            panel: PanelEntries {
+                chip: panel.chip.or(panel_before.chip),
+                red: panel.red.or(panel_before.red),
+                green: panel.green.or(panel_before.green),
+                blue: panel.blue.or(panel_before.blue),
+                buzzer: panel.buzzer.or(panel_before.buzzer),
+                active: panel.active.or(panel_before.active),
+            },
+            mdb: MdbEntries {
+                link: mdb.link.or(mdb_before.link),
+                address: mdb.address.or(mdb_before.address),
+                currency: mdb.currency.or(mdb_before.currency),
+                scale: mdb.scale.or(mdb_before.scale),
+                decimals: mdb.decimals.or(mdb_before.decimals),
+                max_response_s: mdb.max_response_s.or(mdb_before.max_response_s),
+                multivend: mdb.multivend.or(mdb_before.multivend),
+                vend_answer: mdb.vend_answer.or(mdb_before.vend_answer),
+            },
+            server,
+            limits: LimitEntries {
+                code_s: limits.code_s.or(limits_before.code_s),
+                answer_s: limits.answer_s.or(limits_before.answer_s),
+                idle_s: limits.idle_s.or(limits_before.idle_s),
+                grant_s: limits.grant_s.or(limits_before.grant_s),
+                resume_s: limits.resume_s.or(limits_before.resume_s),
+                vend_s: limits.vend_s.or(limits_before.vend_s),
+                session_end_s: limits.session_end_s.or(limits_before.session_end_s),
+            },
+        }
+    }
+
+    /// What they come to, with what enrolment has left.
+    pub(super) fn checked(self, enrolment: Option<&Enrolment>) -> Result<Config, ConfigFault> {
+        let enrolled = enrolment.map(|enrolment| enrolment.machine);
+        let machine = match (self.machine, enrolled) {
+            (Some(said), Some(enrolled)) if said != enrolled => {
+                return Err(ConfigFault::OtherMachine { said, enrolled });
+            }
+            (said, enrolled) => said.or(enrolled),
+        };
+        let servers = self
+            .server
+            .iter()
+            .map(|server| server.0)
+            .chain(enrolment.map(|enrolment| enrolment.server));
+        let servers = in_order(servers)?;
+        let currency = need(self.mdb.currency, "mdb.currency", "currency = \"EUR\"")?;
+        let sessions = match self.mdb.multivend {
+            Some(true) => Sessions::ManyVends,
+            Some(false) | None => Sessions::OneVend,
+        };
+        let Link(words) = need(
+            self.mdb.link.clone(),
+            "mdb.link",
+            "link = \"words:/run/gettone/mdb\"",
+        )?;
+        Ok(Config {
+            device: self.mdb.device(currency)?,
+            limits: self.limits.over(Limits::PROTOCOL),
+            state: need(self.state, "state", "state = \"/var/lib/gettone\"")?,
+            machine: need(machine, "machine", "machine = 17")?,
+            language: self.language.unwrap_or_default(),
+            status: self.status,
+            air: need(self.air, "air", "air = \"/run/gettone/air\"")?,
+            light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
+            panel: self.panel.wiring()?,
+            words,
+            currency,
+            servers,
+            sessions,
+        })
+    }
+}
+
+fn need<T>(value: Option<T>, field: &'static str, hint: &'static str) -> Result<T, ConfigFault> {
+    value.ok_or(ConfigFault::Missing { field, hint })
+}
+
+/// Each epoch once, oldest first.
+fn in_order(servers: impl Iterator<Item = Server>) -> Result<Vec<Server>, ConfigFault> {
+    let mut kept: Vec<Server> = Vec::new();
+    for server in servers {
+        match kept.iter().find(|other| other.epoch == server.epoch) {
+            Some(other) if other.key != server.key => {
+                return Err(ConfigFault::ServerTwice {
+                    epoch: server.epoch,
+                });
+            }
+            Some(_) => {}
+            None => kept.push(server),
+        }
+    }
+    if kept.len() > SERVERS_MAX {
+        return Err(ConfigFault::TooManyServers);
+    }
+    kept.sort_by_key(|server| server.epoch);
+    Ok(kept)
+}
+
+impl PanelEntries {
+    fn wiring(self) -> Result<Option<Wiring>, ConfigFault> {
+        let lines = [self.red, self.green, self.blue, self.buzzer];
+        let has_lines = lines.iter().any(Option::is_some);
+        match self.chip {
+            None if has_lines || self.active.is_some() => Err(ConfigFault::Panel),
+            None => Ok(None),
+            Some(_) if !has_lines => Err(ConfigFault::Panel),
+            Some(chip) => Ok(Some(Wiring {
+                chip,
+                red: self.red,
+                green: self.green,
+                blue: self.blue,
+                buzzer: self.buzzer,
+                active: match self.active {
+                    Some(ActiveEntry::Low) => Active::Low,
+                    Some(ActiveEntry::High) | None => Active::High,
+                },
+            })),
+        }
+    }
+}
+
+impl MdbEntries {
+    fn device(&self, currency: Currency) -> Result<cashless::Config, ConfigFault> {
+        let standard = cashless::Config::default();
+        let device = cashless::Config {
+            address: match self.address.unwrap_or_default() {
+                Address::First => gettone_mdb::Address::First,
+                Address::Second => gettone_mdb::Address::Second,
+            },
+            country: gettone_mdb::Country::currency(currency.numeric())
+                .expect("a number of ISO 4217 has three digits"),
+            scale: self.scale.unwrap_or(1),
+            decimals: self.decimals.unwrap_or(currency.exponent()),
+            minor_digits: currency.exponent(),
+            max_response_s: self.max_response_s.unwrap_or(standard.max_response_s),
+            multivend: self.multivend.unwrap_or(false),
+            answers: cashless::Answers {
+                vend: match self.vend_answer.unwrap_or_default() {
+                    VendAnswer::Immediate => cashless::Answer::Immediate,
+                    VendAnswer::Deferred => cashless::Answer::Deferred,
+                },
+                // The board writes its CLOSE before the machine's session ends.
+                complete: cashless::Completion::Host,
+                ..standard.answers
+            },
+            ack_max: WORDS_ACK_MAX,
+            ..standard
+        };
+        device.check()?;
+        Ok(device)
+    }
+}
+
+impl LimitEntries {
+    fn over(self, standard: Limits) -> Limits {
+        let pick =
+            |seconds: Option<Seconds>, standard| seconds.map_or(standard, |seconds| seconds.0);
+        Limits {
+            code_max: pick(self.code_s, standard.code_max),
+            answer_max: pick(self.answer_s, standard.answer_max),
+            idle_max: pick(self.idle_s, standard.idle_max),
+            grant_max: pick(self.grant_s, standard.grant_max),
+            resume_max: pick(self.resume_s, standard.resume_max),
+            vend_max: pick(self.vend_s, standard.vend_max),
+            session_end_max: pick(self.session_end_s, standard.session_end_max),
+            ..standard
+        }
+    }
+}
+
+/// A value that is one word with a meaning.
+fn word<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::Error> {
+    let text = String::deserialize(from)?;
+    Currency::from_code(&text).map(Some).map_err(|_| {
+        D::Error::custom("not a currency of ISO 4217; write its three letters, such as \"EUR\"")
+    })
+}
+
+fn server_key<'de, D: Deserializer<'de>>(from: D) -> Result<gettone_channel::PublicKey, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| {
+        D::Error::custom("a server's key is 64 hexadecimal digits, as POST /v1/readers gives it")
+    })
+}

@@ -1,0 +1,107 @@
+//! A configuration as a file would say it.
+
+use super::{Config, LightSource};
+use gettone_core::board::Sessions;
+use gettone_display::gpio::{Active, Wiring};
+use gettone_mdb::{Address, cashless};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// Everything, defaults included; reading it gives the same configuration.
+pub(super) fn print(config: &Config) -> String {
+    let mut text = String::new();
+    let mut say = |line: std::fmt::Arguments<'_>| {
+        text.write_fmt(line).expect("a string takes all");
+        text.push('\n');
+    };
+    say(format_args!("state = {}", path(&config.state)));
+    say(format_args!("machine = {}", config.machine));
+    say(format_args!("language = \"{}\"", config.language));
+    match &config.status {
+        Some(status) => say(format_args!("status = {}", path(status))),
+        None => say(format_args!("# status = \"/run/gettone/status.json\"")),
+    }
+    say(format_args!("air = {}", path(&config.air)));
+    let (kind, place) = match &config.light {
+        LightSource::File(place) => ("file", place),
+        LightSource::Socket(place) => ("socket", place),
+    };
+    say(format_args!("light = {}", spec(kind, place)));
+    say(format_args!("\n[mdb]"));
+    say(format_args!("link = {}", spec("words", &config.words)));
+    let device = &config.device;
+    say(format_args!("address = \"{}\"", address(device)));
+    say(format_args!("currency = \"{}\"", config.currency));
+    say(format_args!("scale = {}", device.scale));
+    say(format_args!("decimals = {}", device.decimals));
+    say(format_args!("max_response_s = {}", device.max_response_s));
+    let multivend = matches!(config.sessions, Sessions::ManyVends);
+    say(format_args!("multivend = {multivend}"));
+    say(format_args!("vend_answer = \"{}\"", vend_answer(device)));
+    match &config.panel {
+        Some(wiring) => print_panel(wiring, &mut say),
+        None => say(format_args!("\n# [panel]: no lamp and no buzzer")),
+    }
+    say(format_args!("\n[limits]"));
+    let limits = &config.limits;
+    for (name, limit) in [
+        ("code_s", limits.code_max),
+        ("answer_s", limits.answer_max),
+        ("idle_s", limits.idle_max),
+        ("grant_s", limits.grant_max),
+        ("resume_s", limits.resume_max),
+        ("vend_s", limits.vend_max),
+        ("session_end_s", limits.session_end_max),
+    ] {
+        say(format_args!("{name} = {}", Duration::as_secs(&limit)));
+    }
+    for server in &config.servers {
+        say(format_args!("\n[[server]]"));
+        say(format_args!("epoch = {}", server.epoch));
+        say(format_args!("key = \"{}\"", server.key));
+    }
+    text
+}
+
+fn print_panel(wiring: &Wiring, say: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+    say(format_args!("\n[panel]"));
+    say(format_args!("chip = {}", path(&wiring.chip)));
+    for (name, line) in [
+        ("red", wiring.red),
+        ("green", wiring.green),
+        ("blue", wiring.blue),
+        ("buzzer", wiring.buzzer),
+    ] {
+        if let Some(line) = line {
+            say(format_args!("{name} = {line}"));
+        }
+    }
+    let active = match wiring.active {
+        Active::High => "high",
+        Active::Low => "low",
+    };
+    say(format_args!("active = \"{active}\""));
+}
+
+fn path(path: &Path) -> String {
+    toml::Value::String(path.display().to_string()).to_string()
+}
+
+fn spec(kind: &str, place: &Path) -> String {
+    toml::Value::String(format!("{kind}:{}", place.display())).to_string()
+}
+
+fn address(device: &cashless::Config) -> &'static str {
+    match device.address {
+        Address::First => "first",
+        Address::Second => "second",
+    }
+}
+
+fn vend_answer(device: &cashless::Config) -> &'static str {
+    match device.answers.vend {
+        cashless::Answer::Immediate => "immediate",
+        cashless::Answer::Deferred => "deferred",
+    }
+}

@@ -1,0 +1,171 @@
+//! What the self-test finds of the parts around the board: machine, light, radio, lamp, priority.
+
+use super::Check;
+use crate::bus;
+use crate::config::{Config, LightSource};
+use crate::status::{MachineLink, Status};
+use crate::uptime::since_power_up;
+use gettone_display::gpio::GpioLines;
+use gettone_display::{Level, Light, Lines, LinesFault};
+use gettone_mdb::words::WordLink;
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+pub(super) const TESTS: [fn(&Config, Option<&Status>) -> Check; 5] =
+    [machine, light, radio, panel, priority];
+
+/// How long the bus is listened to.
+const LISTEN_MAX: Duration = Duration::from_secs(3);
+/// How long each lamp is lit.
+const LIT_FOR: Duration = Duration::from_millis(400);
+
+fn machine(config: &Config, running: Option<&Status>) -> Check {
+    const NAME: &str = "MDB";
+    if let Some(running) = running {
+        let bus = running.bus.as_deref().unwrap_or("it says no more");
+        let found = format!(
+            "the running reader says: the machine has it {}; {bus}",
+            running.machine_state
+        );
+        return match running.machine_link {
+            MachineLink::Open if running.machine_state != "inactive" => Check::ok(NAME, found),
+            MachineLink::Open => Check::warn(
+                NAME,
+                found,
+                "switch the machine off and on; look whether cashless payment is enabled in its menu",
+            ),
+            MachineLink::Lost => Check::fail(NAME, "the running reader has lost the link", WIRING),
+        };
+    }
+    match WordLink::open(&config.words) {
+        Ok(link) => listen(link),
+        Err(fault) => Check::fault(NAME, &fault, WIRING),
+    }
+}
+
+const WIRING: &str = "look at the cable between board and MDB interface, and at mdb.link";
+
+fn listen(mut link: WordLink) -> Check {
+    const NAME: &str = "MDB";
+    let began = since_power_up();
+    let mut heard = 0_u32;
+    loop {
+        let left = LISTEN_MAX.checked_sub(since_power_up().saturating_sub(began));
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            break;
+        };
+        match link.read(left) {
+            Ok(Some(_)) => heard = heard.saturating_add(1),
+            Ok(None) => {}
+            Err(fault) => return Check::fault(NAME, &fault, WIRING),
+        }
+    }
+    match heard {
+        0 => Check::fail(
+            NAME,
+            "the link opens, and the bus is silent for 3 s",
+            "is the machine on? then its RX and TX may be swapped, or its MDB supply has no fuse",
+        ),
+        heard => Check::ok(NAME, format!("the link opens; {heard} words in 3 s")),
+    }
+}
+
+fn light(config: &Config, running: Option<&Status>) -> Check {
+    const NAME: &str = "light";
+    match &config.light {
+        LightSource::File(path) => match fs::metadata(path) {
+            Ok(_) => Check::ok(NAME, format!("{} is there", path.display())),
+            Err(fault) => Check::fault(NAME, &fault, "correct light in the configuration"),
+        },
+        LightSource::Socket(path) => {
+            let place = path.parent().unwrap_or(Path::new("/"));
+            match (running, fs::metadata(place)) {
+                (Some(_), _) if path.exists() => Check::ok(
+                    NAME,
+                    format!("the running reader listens on {}", path.display()),
+                ),
+                (_, Ok(found)) if found.is_dir() => Check::ok(
+                    NAME,
+                    format!("a sensor's program will find {}", path.display()),
+                ),
+                (_, Ok(_) | Err(_)) => Check::fail(
+                    NAME,
+                    format!("{} is not there for the sensor's socket", place.display()),
+                    "correct light in the configuration, or make that directory",
+                ),
+            }
+        }
+    }
+}
+
+fn radio(config: &Config, _: Option<&Status>) -> Check {
+    let air = &config.air;
+    match fs::metadata(air) {
+        Ok(found) if found.is_dir() => Check::ok(
+            "radio",
+            format!("a folder stands for the air: {}", air.display()),
+        ),
+        Ok(_) | Err(_) => Check::warn(
+            "radio",
+            format!("the folder {} is not there yet", air.display()),
+            "nothing: the reader makes it when it starts",
+        ),
+    }
+}
+
+fn panel(config: &Config, running: Option<&Status>) -> Check {
+    const NAME: &str = "lamp, buzzer";
+    let Some(wiring) = &config.panel else {
+        return Check::warn(
+            NAME,
+            "none is configured",
+            "nothing, if there is none; else write [panel] in the configuration",
+        );
+    };
+    if let Some(running) = running {
+        return Check::ok(
+            NAME,
+            format!("the running reader shows: {}", running.signal),
+        );
+    }
+    let played = GpioLines::open(wiring.clone()).and_then(|mut lines| play(&mut lines));
+    match played {
+        Ok(()) => Check::ok(
+            NAME,
+            "played red, green, blue and a beep: did you see and hear them?",
+        ),
+        Err(fault) => Check::warn(
+            NAME,
+            super::told(&fault),
+            "look at [panel] (gpiodetect and gpioinfo list chips and lines) and at the group gpio; \
+             the board sells without it",
+        ),
+    }
+}
+
+fn play(lines: &mut impl Lines) -> Result<(), LinesFault> {
+    for light in [Light::RED, Light::GREEN, Light::BLUE] {
+        lines.light(light)?;
+        thread::sleep(LIT_FOR);
+    }
+    lines.light(Light::DARK)?;
+    lines.buzzer(Level::On)?;
+    thread::sleep(LIT_FOR / 4);
+    lines.buzzer(Level::Off)
+}
+
+fn priority(_: &Config, _: Option<&Status>) -> Check {
+    const NAME: &str = "real time";
+    let tried = thread::spawn(bus::use_real_time).join();
+    match tried {
+        Ok(Ok(())) => Check::ok(NAME, "this account may run the MDB thread in real time"),
+        Ok(Err(fault)) => Check::warn(
+            NAME,
+            format!("no real-time priority: {fault}"),
+            "run it as the service does, or give this account rtprio 60 in /etc/security/limits.d",
+        ),
+        Err(_) => Check::fail(NAME, "a thread has panicked", "report this"),
+    }
+}
