@@ -27,6 +27,15 @@ pub const INTER_BYTE_MAX: Duration = Duration::from_micros(6_150);
 pub(crate) const UNKNOWN_END: Duration = Duration::from_micros(3_000);
 /// How long a peripheral believes that a lone word answers its block. [MDB appendix 3]
 pub const ACK_MAX: Duration = Duration::from_millis(20);
+/// The same over a `words:` link, which has no timing of its own.
+pub const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
+/// The same through an adapter, which says a message at the next POLL only.
+pub const BRIDGE_ACK_MAX: Duration = Duration::from_secs(1);
+/// How often a device behind an adapter is polled.
+#[cfg(feature = "link")]
+pub(crate) const BRIDGE_POLL: Duration = Duration::from_millis(100);
+/// Bytes of one packet of an adapter.
+pub const PACKET_MAX: usize = 4 * BLOCK_MAX;
 /// How late an immediate answer may still leave.
 pub const REPLY_MAX: Duration = Duration::from_millis(4);
 /// The reader decides this much before the controller stops waiting for it.

@@ -2,7 +2,8 @@
 //! 1 and 2 that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
 //!
 //! Both ends are handed words and time and tell what to send. Nothing here reads a clock, waits, allocates or decides
-//! about money: who may buy what is the host's business. One file, behind the feature `link`, touches the outside.
+//! about money: who may buy what is the host's business. The links, behind
+//! the feature `link`, touch the outside.
 //!
 //! ```
 //! use core::time::Duration;
@@ -25,17 +26,24 @@
 
 mod block;
 pub mod bounds;
+#[cfg(feature = "link")]
+pub mod bridge;
 pub mod cashless;
 mod command;
 pub mod diagnosis;
 mod ear;
+#[cfg(feature = "link")]
+pub mod link;
 #[cfg(test)]
 mod lossy;
 mod message;
 mod money;
+pub mod parmrk;
 mod reader;
 mod text;
 pub mod trace;
+#[cfg(feature = "link")]
+pub mod tty;
 pub mod vmc;
 mod word;
 #[cfg(feature = "link")]

@@ -3,7 +3,6 @@
 //! It carries what a wire would, and no timing: peers that run on an ordinary computer use patient settings.
 
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
@@ -18,6 +17,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 
 use crate::bounds::BLOCK_MAX;
+pub use crate::link::LinkFault;
+use crate::link::{Link, Read, system};
 use crate::word::{Mode, Word};
 
 /// Bytes of a whole block on this link.
@@ -28,38 +29,6 @@ const READ_MAX: usize = 2 * BURST_MAX;
 const PAST_MAX: usize = 64;
 /// How long the rest of a burst may wait for a peer that does not read.
 const REST_MAX: Duration = Duration::from_millis(100);
-
-/// What the system refused, and while doing what.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LinkFault {
-    /// The other end is gone.
-    #[error("the other end of the link is closed")]
-    Closed,
-    /// The other end takes no more.
-    #[error("the other end of the link stopped reading")]
-    Stuck,
-    /// The system refused.
-    #[error("{doing}")]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl From<LinkFault> for io::Error {
-    fn from(fault: LinkFault) -> Self {
-        let kind = match &fault {
-            LinkFault::Closed => io::ErrorKind::UnexpectedEof,
-            LinkFault::Stuck => io::ErrorKind::TimedOut,
-            LinkFault::System { source, .. } => source.kind(),
-        };
-        Self::new(kind, fault)
-    }
-}
 
 /// One end of the link.
 #[derive(Debug)]
@@ -225,6 +194,19 @@ impl WordLink {
     }
 }
 
+impl Link for WordLink {
+    fn read(&mut self, wait_max: Duration) -> Result<Read, LinkFault> {
+        Ok(match Self::read(self, wait_max)? {
+            Some(word) => Read::Word(word),
+            None => Read::Nothing,
+        })
+    }
+
+    fn write(&mut self, words: &[Word]) -> Result<(), LinkFault> {
+        Self::write(self, words)
+    }
+}
+
 impl AsFd for WordLink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
@@ -306,11 +288,4 @@ fn make_raw(end: BorrowedFd<'_>) -> Result<(), LinkFault> {
     let mut settings = tcgetattr(end).map_err(system(refused))?;
     settings.make_raw();
     tcsetattr(end, OptionalActions::Now, &settings).map_err(system(refused))
-}
-
-fn system<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> LinkFault {
-    move |source| LinkFault::System {
-        doing,
-        source: source.into(),
-    }
 }
