@@ -78,7 +78,7 @@ fn a_whole_vend_ends_in_receipts_that_the_server_acknowledges() {
         let hello = street.server.hello.as_ref().expect("a HELLO");
         assert_eq!((hello.acked, hello.rseq_newest), (3, 3));
         assert_eq!(hello.mdb_state, gettone_channel::MdbState::Enabled);
-        assert_eq!(hello.max_price, 250);
+        assert_eq!(hello.max_price, 300);
     });
     let receipts = &street.server.receipts;
     assert_eq!(receipts[&1].kind, ReceiptKind::EpochStart);

@@ -36,7 +36,7 @@ impl Machine {
         assert_eq!(self.say(&[0x12]), [0x00], "JUST RESET");
         let config = self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]);
         assert_eq!(config.first(), Some(&0x01), "READER CONFIG");
-        assert_eq!(self.say(&[0x11, 0x01, 0x00, 0xfa, 0x00, 0x14]), NOTHING);
+        assert_eq!(self.say(&[0x11, 0x01, 0x01, 0x2c, 0x00, 0x14]), NOTHING);
         assert_eq!(self.say(&[0x14, 0x01]), NOTHING, "READER ENABLE");
     }
 
