@@ -42,6 +42,14 @@ impl Identity {
             .mode(0o700)
             .create(place)
             .map_err(write_fault(place))?;
+        // What another account makes here, the service cannot read: say so before it is made.
+        let owner = fs::metadata(place).map_err(read_fault(place))?.uid();
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(IdentityFault::NotOwner {
+                place: place.to_owned(),
+                owner,
+            });
+        }
         let lock = lock(place)?;
         let key = match load(place)? {
             Some(key) => key,
@@ -239,6 +247,16 @@ pub enum IdentityFault {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The directory belongs to another account.
+    #[error(
+        "{place} belongs to user {owner}; run this as that user: sudo -u '#{owner}' gettone-reader ..."
+    )]
+    NotOwner {
+        /// The state directory.
+        place: PathBuf,
+        /// Whose it is.
+        owner: u32,
     },
     /// Others than the reader's own account may read the key.
     #[error(
