@@ -26,7 +26,7 @@ const FLOORS: [(&str, u8); 13] = [
 ];
 
 /// Where a dependency lives: nobody else may take it in.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("actix", &["gettone"]),
     ("actix-web", &["gettone-gateway"]),
     ("aes-gcm", &["gettone-channel"]),
@@ -36,8 +36,10 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("postgres", &["gettone-store"]),
     ("rkyv", &["gettone-core"]),
     ("rust_decimal", &["gettone-core", "gettone-gateway"]),
+    ("rusqlite", &["gettone-gateway"]),
     ("snow", &["gettone-channel"]),
     ("tokio-serial", &["gettone-mdb"]),
+    ("utoipa", &["gettone-gateway"]),
     ("x25519-dalek", &["gettone-channel"]),
 ];
 

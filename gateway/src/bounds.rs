@@ -17,12 +17,6 @@ pub(crate) const CREDENTIAL_LEN_MAX: usize = 512;
 pub(crate) const LIST_LEN: usize = 50;
 /// Most entries of a list.
 pub(crate) const LIST_LEN_MAX: usize = 200;
-/// Receipts that the projection keeps for one wallet.
-pub(crate) const RECEIPTS_KEPT: usize = 200;
-/// Sales that the projection keeps for one operator.
-pub(crate) const SALES_KEPT: usize = 10_000;
-/// Holds of one wallet that the projection remembers the machine of.
-pub(crate) const HOLDS_KEPT: usize = 256;
 /// Records that may wait for the projection before it is cut off.
 pub(crate) const RECORDS_WAITING_MAX: usize = 65_536;
 
@@ -41,3 +35,72 @@ pub(crate) const OPERATOR_NAME_LEN_MAX: usize = 64;
 pub(crate) const OPERATOR_NUMBER_MAX: u32 = 9_000_000;
 /// Wallets that one operator can open; its own numbers for them are smaller than this.
 pub(crate) const WALLETS_PER_OPERATOR: u64 = 1_000_000_000;
+
+/// Threads that read the database.
+pub(crate) const DATABASE_READERS: usize = 2;
+/// Queries that may wait for the database.
+pub(crate) const JOBS_WAITING_MAX: usize = 1_024;
+/// Records of the journal that are folded in one commit.
+pub(crate) const RECORDS_OF_ONE_COMMIT: usize = 4_096;
+
+/// How long somebody of staff stays signed in.
+pub(crate) const STAFF_SESSION_LIFE: Duration = Duration::from_secs(12 * 3_600);
+/// How long a customer stays signed in.
+pub(crate) const APP_SESSION_LIFE: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// Sessions of one person; the oldest gives way.
+pub(crate) const SESSIONS_OF_ONE_MAX: u32 = 10;
+/// How long a code counts.
+pub(crate) const CODE_LIFE: Duration = Duration::from_secs(600);
+/// How often one code may be tried.
+pub(crate) const CODE_TRIES_MAX: u32 = 5;
+/// Codes that go to one address within an hour.
+pub(crate) const CODES_PER_HOUR: u32 = 5;
+/// Tries to sign in, or to be sent a code, that one client has at once.
+pub(crate) const TRIES_OF_CLIENT: u32 = 20;
+/// After how long a client gets another try.
+pub(crate) const TRY_REFILL: Duration = Duration::from_secs(15);
+/// Tries to sign in that one e-mail address of staff has at once.
+pub(crate) const TRIES_OF_EMAIL: u32 = 10;
+/// After how long it gets another one.
+pub(crate) const EMAIL_TRY_REFILL: Duration = Duration::from_secs(60);
+/// Clients and addresses whose tries are counted one by one.
+pub(crate) const LIMITED_MAX: usize = 16_384;
+/// Shortest password, in characters.
+pub(crate) const PASSWORD_LEN_LEAST: usize = 10;
+/// Longest password, in bytes.
+pub(crate) const PASSWORD_LEN_MAX: usize = 256;
+/// Passwords that may wait to be hashed.
+pub(crate) const PASSWORDS_WAITING_MAX: usize = 32;
+/// Letters that may wait for the courier.
+pub(crate) const LETTERS_WAITING_MAX: usize = 256;
+/// How long the courier's command has for one letter.
+pub(crate) const COURIER_PATIENCE: Duration = Duration::from_secs(30);
+/// Words of the courier's command.
+pub(crate) const COURIER_WORDS_MAX: usize = 32;
+/// Proxies that are believed.
+pub(crate) const PROXIES_MAX: usize = 16;
+/// Longest e-mail address, in bytes (RFC 5321 section 4.5.3.1.3).
+pub(crate) const ADDRESS_LEN_MAX: usize = 254;
+/// Longest name of a person, a key, a machine or a place, in bytes.
+pub(crate) const NAME_LEN_MAX: usize = 64;
+/// Longest words in a claim or an answer, in bytes.
+pub(crate) const WORDS_LEN_MAX: usize = 500;
+/// API keys of one operator.
+pub(crate) const API_KEYS_MAX: usize = 100;
+/// Staff of one operator.
+pub(crate) const STAFF_MAX: usize = 1_000;
+/// Wallets of one customer, each in a currency of its own.
+pub(crate) const WALLETS_OF_CUSTOMER_MAX: usize = 8;
+/// How long an answer to a request with an idempotency key is kept.
+pub(crate) const ANSWER_KEPT: Duration = Duration::from_secs(48 * 3_600);
+/// Kept answers that one request sweeps away at most.
+pub(crate) const ANSWERS_SWEPT_AT_ONCE: u32 = 64;
+/// Customers' numbers have ten digits.
+pub(crate) const CUSTOMER_NUMBERS: core::ops::Range<u64> = 1_000_000_000..10_000_000_000;
+/// Numbers of customers' own wallets: above those of operators, and whole to every JSON reader.
+pub(crate) const CUSTOMER_WALLETS: core::ops::Range<u64> =
+    9_000_001_000_000_000..9_007_199_254_740_991;
+/// Draws of a random number before it is given up.
+pub(crate) const DRAWS_MAX: usize = 8;
+/// Receipts in one export.
+pub(crate) const RECEIPTS_EXPORTED_MAX: usize = 10_000;

@@ -1,16 +1,18 @@
 //! The configuration file: TOML, every field known, every fault named with what to do about it.
 
 use crate::bounds::{
-    CONFIG_LEN_MAX, OPERATOR_NAME_LEN_MAX, OPERATOR_NUMBER_MAX, OPERATORS_MAX, SEGMENT_BYTES_LEAST,
+    CONFIG_LEN_MAX, COURIER_WORDS_MAX, OPERATOR_NAME_LEN_MAX, OPERATOR_NUMBER_MAX, OPERATORS_MAX,
+    PROXIES_MAX, SEGMENT_BYTES_LEAST,
 };
 use crate::credential::KeyDigest;
+use crate::gateway::Ownership;
 use core::time::Duration;
 use gettone_core::id::OperatorId;
 use gettone_store::bounds::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// What the gateway is told before it starts.
@@ -24,8 +26,14 @@ pub struct Config {
     pub operators: Vec<OperatorEntry>,
     /// Who confirms top-ups; none when nobody may.
     pub platform: Option<KeyDigest>,
+    /// What carries codes to customers; none when nobody can sign in by a code.
+    pub courier: Option<CourierEntry>,
+    /// Proxies that are believed when they say whom a request comes from.
+    pub proxies: Vec<IpAddr>,
     /// How much it takes on at once.
     pub limits: Limits,
+    /// Whether it is looked at whose a thing is.
+    pub(crate) ownership: Ownership,
 }
 
 /// One operator that may use the gateway.
@@ -37,6 +45,17 @@ pub struct OperatorEntry {
     pub name: String,
     /// The digest of its API key.
     pub key: KeyDigest,
+}
+
+/// What carries a text to an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CourierEntry {
+    /// This program with these arguments; it reads the address from the first line of its standard
+    /// input, and the text from the others.
+    Command(Vec<String>),
+    /// A folder that gets a file for each text, with the same lines.
+    Folder(PathBuf),
 }
 
 /// How much the gateway takes on at once, and for how long.
@@ -130,6 +149,16 @@ struct Written {
     #[serde(default)]
     operator: Vec<WrittenOperator>,
     platform: Option<WrittenPlatform>,
+    courier: Option<WrittenCourier>,
+    #[serde(default)]
+    proxies: Vec<IpAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCourier {
+    command: Option<Vec<String>>,
+    folder: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -200,9 +229,53 @@ impl Config {
             state: home.join(written.state),
             operators: operators(written.operator, platform)?,
             platform,
+            courier: written
+                .courier
+                .map(|courier| courier.parse(home))
+                .transpose()?,
+            proxies: proxies(written.proxies)?,
             limits: written.limits,
+            ownership: Ownership::default(),
         })
     }
+}
+
+impl WrittenCourier {
+    fn parse(self, home: &Path) -> Result<CourierEntry, ConfigFault> {
+        match (self.command, self.folder) {
+            (Some(words), None) => {
+                if words.first().is_none_or(String::is_empty) || words.len() > COURIER_WORDS_MAX {
+                    let advice = format!(
+                        "write a program and its arguments, 1 to {COURIER_WORDS_MAX} words, such \
+                         as [\"/usr/local/bin/send-code\"]"
+                    );
+                    return Err(field("courier.command", advice));
+                }
+                Ok(CourierEntry::Command(words))
+            }
+            (None, Some(folder)) => {
+                let folder = home.join(folder);
+                if folder.is_dir() {
+                    Ok(CourierEntry::Folder(folder))
+                } else {
+                    let advice = format!("{} is no folder; make it", folder.display());
+                    Err(field("courier.folder", advice))
+                }
+            }
+            (None, None) | (Some(_), Some(_)) => Err(field(
+                "courier",
+                "write either command or folder, not both".to_owned(),
+            )),
+        }
+    }
+}
+
+fn proxies(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, ConfigFault> {
+    if addresses.len() > PROXIES_MAX {
+        let advice = format!("write at most {PROXIES_MAX} addresses");
+        return Err(field("proxies", advice));
+    }
+    Ok(addresses)
 }
 
 impl Limits {

@@ -1,4 +1,5 @@
-//! Who asks: operators and the platform by API keys, customers by tokens that need no table.
+//! Who asks: operators and the platform by API keys, customers by tokens that need no table, and
+//! whoever signed in by the token in a cookie.
 
 use crate::bounds::CREDENTIAL_LEN_MAX;
 use crate::text::{hex, unhex};
@@ -8,6 +9,7 @@ use core::fmt;
 use gettone_core::id::WalletId;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
@@ -36,6 +38,64 @@ impl KeyDigest {
     }
 }
 
+impl ToSql for KeyDigest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+/// A secret that is given away once, in an answer or a cookie; here only its digest is kept.
+pub(crate) struct Ticket(Zeroizing<String>);
+
+impl Ticket {
+    /// Makes one from fresh random bytes; `prefix` tells people what they found.
+    pub(crate) fn new(prefix: &str, bytes: &[u8; 32]) -> Self {
+        Self(Zeroizing::new(format!(
+            "{prefix}{}",
+            URL_SAFE_NO_PAD.encode(bytes)
+        )))
+    }
+
+    /// What is given away.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept.
+    pub(crate) fn digest(&self) -> KeyDigest {
+        KeyDigest::of(self.0.as_bytes())
+    }
+}
+
+/// A keyed digest: without the key nobody finds out by trying what it was made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Sealed([u8; 32]);
+
+impl Sealed {
+    /// Compares in constant time.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(..)")
+    }
+}
+
+impl ToSql for Sealed {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for Sealed {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        FromSql::column_result(value).map(Self)
+    }
+}
+
 impl fmt::Debug for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second, ..] = self.0;
@@ -57,12 +117,22 @@ impl<'a> Bearer<'a> {
             .then_some(Self(credential))
     }
 
+    /// Takes the value of a cookie.
+    pub(crate) fn from_cookie(value: &'a str) -> Option<Self> {
+        (!value.is_empty() && value.len() <= CREDENTIAL_LEN_MAX).then_some(Self(value))
+    }
+
+    /// The digest by which a key is found in a table.
+    pub(crate) fn digest(&self) -> KeyDigest {
+        KeyDigest::of(self.0.as_bytes())
+    }
+
     /// Finds whose key it is. It looks at every key, so that time tells nothing.
     pub(crate) fn find<'k, T>(
         &self,
         keys: impl IntoIterator<Item = (&'k KeyDigest, T)>,
     ) -> Option<T> {
-        let given = KeyDigest::of(self.0.as_bytes());
+        let given = self.digest();
         let mut found = None;
         for (key, owner) in keys {
             if bool::from(key.is(&given)) {
@@ -73,6 +143,56 @@ impl<'a> Bearer<'a> {
     }
 }
 
+/// Seals customers' addresses and the codes that prove them.
+pub(crate) struct Seals {
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl Seals {
+    /// Derives the secret from the 32 bytes of the app key.
+    pub(crate) fn from_key(key: &[u8; 32]) -> Self {
+        Self {
+            secret: derived(key, b"gettone people secret v1"),
+        }
+    }
+
+    /// What an address is found by.
+    pub(crate) fn address(&self, address: &str) -> Sealed {
+        self.seal(&[b"address", address.as_bytes()])
+    }
+
+    /// What a code of an address is compared by.
+    pub(crate) fn code(&self, address: &Sealed, code: &str) -> Sealed {
+        self.seal(&[b"code", &address.0, code.as_bytes()])
+    }
+
+    fn seal(&self, parts: &[&[u8]]) -> Sealed {
+        let mac = parts.iter().fold(keyed(&self.secret), |mac, part| {
+            let len = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            mac.chain_update(len.to_be_bytes()).chain_update(part)
+        });
+        Sealed(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Seals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seals(..)")
+    }
+}
+
+fn derived(key: &[u8; 32], label: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut secret = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, key)
+        .expand(label, secret.as_mut_slice())
+        .expect("HKDF-SHA256 yields up to 8,160 bytes");
+    secret
+}
+
+fn keyed(secret: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length")
+}
+
 /// Makes and checks customers' tokens: `base64url(wallet || HMAC(secret, label || wallet))`.
 pub(crate) struct Tokens {
     secret: Zeroizing<[u8; 32]>,
@@ -81,11 +201,9 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Derives the secret from the 32 bytes of the app key.
     pub(crate) fn from_key(key: &[u8; 32]) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, key)
-            .expand(b"gettone app token secret v1", secret.as_mut_slice())
-            .expect("HKDF-SHA256 yields up to 8,160 bytes");
-        Self { secret }
+        Self {
+            secret: derived(key, b"gettone app token secret v1"),
+        }
     }
 
     /// Makes the token of a wallet; it is always the same one.
@@ -106,8 +224,7 @@ impl Tokens {
     }
 
     fn mac(&self, id: &[u8; ID_LEN]) -> Hmac<Sha256> {
-        Hmac::<Sha256>::new_from_slice(self.secret.as_slice())
-            .expect("HMAC takes keys of any length")
+        keyed(&self.secret)
             .chain_update(TOKEN_LABEL)
             .chain_update(id)
     }

@@ -1,52 +1,103 @@
-//! What every route stands on: the engine, the secrets, who may ask, and what people look back on.
+//! What every route stands on: the engine, the secrets, who may ask, and the database.
 
+use crate::bounds::{EMAIL_TRY_REFILL, LIMITED_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL};
 use crate::config::{Config, OperatorEntry};
-use crate::credential::{Bearer, KeyDigest, Tokens};
-use crate::history::History;
+use crate::courier::Courier;
+use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
+use crate::database::Database;
 use crate::key::{self, KeyFault, ServerKey};
+use crate::limiter::{Limiter, Wait};
+use crate::password::Passwords;
+use crate::problem::{Kind, Problem};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use gettone::Engine;
 use gettone_channel::{Ephemeral, PublicKey, StaticKey};
-use gettone_core::id::WalletId;
+use gettone_core::id::{OperatorId, WalletId};
 use gettone_core::time::Timestamp;
-use std::sync::{PoisonError, RwLock};
+use std::collections::HashSet;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The server, without its HTTP.
 pub(crate) struct Gateway {
     engine: Engine,
+    database: Database,
     operators: Vec<OperatorEntry>,
     platform: Option<KeyDigest>,
     tokens: Tokens,
+    seals: Seals,
     server: ServerKey,
     decoy: PublicKey,
     sequence: AtomicU64,
-    history: RwLock<History>,
+    passwords: Passwords,
+    courier: Option<Courier>,
+    clients: Mutex<Limiter<IpAddr>>,
+    emails: Mutex<Limiter<Sealed>>,
+    proxies: Vec<IpAddr>,
+    under_way: Mutex<HashSet<[u8; 32]>>,
+    ownership: Ownership,
+    missed: AtomicBool,
     stopping: AtomicBool,
     body_timeout: Duration,
+}
+
+/// Whether it is looked at whose a thing is. A test that keeps operators apart has to fail when it
+/// is not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Ownership {
+    /// It is.
+    #[default]
+    Checked,
+    /// It is not: everybody's things are everybody's.
+    #[cfg(test)]
+    Ignored,
+}
+
+/// Why the parts do not come together.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub(crate) enum OpenFault {
+    /// A secret cannot be used.
+    #[error("{0}")]
+    Key(#[from] KeyFault),
+    /// There are no threads left.
+    #[error("no thread: {0}")]
+    Thread(#[from] io::Error),
 }
 
 impl Gateway {
     /// Puts the parts together; keys are loaded from the configuration's state directory.
     ///
     /// # Errors
-    /// `KeyFault` when a secret can be neither read nor made.
+    /// `OpenFault` when a secret can be neither read nor made, or a thread does not start.
     pub(crate) fn open(
         config: &Config,
         engine: Engine,
-        history: History,
-    ) -> Result<Self, KeyFault> {
+        database: Database,
+    ) -> Result<Self, OpenFault> {
+        let (tokens, seals) = key::app_secrets(&config.state)?;
         Ok(Self {
             engine,
+            database,
             operators: config.operators.clone(),
             platform: config.platform,
-            tokens: key::tokens(&config.state)?,
+            tokens,
+            seals,
             server: key::server_key(&config.state)?,
             decoy: StaticKey::from_bytes(key::random()?).public(),
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
-            history: RwLock::new(history),
+            passwords: Passwords::start()?,
+            courier: config.courier.clone().map(Courier::start).transpose()?,
+            clients: Mutex::new(Limiter::new(TRIES_OF_CLIENT, TRY_REFILL, LIMITED_MAX)),
+            emails: Mutex::new(Limiter::new(TRIES_OF_EMAIL, EMAIL_TRY_REFILL, LIMITED_MAX)),
+            proxies: config.proxies.clone(),
+            under_way: Mutex::new(HashSet::new()),
+            ownership: config.ownership,
+            missed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             body_timeout: config.limits.body_timeout(),
         })
@@ -55,6 +106,11 @@ impl Gateway {
     /// The engine.
     pub(crate) const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The database.
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
     }
 
     /// The server's key.
@@ -80,9 +136,27 @@ impl Gateway {
         key::random().map(Ephemeral::from_bytes)
     }
 
-    /// The operator with this credential.
+    /// The operator whose configured credential this is.
     pub(crate) fn operator(&self, bearer: &Bearer<'_>) -> Option<&OperatorEntry> {
         bearer.find(self.operators.iter().map(|entry| (&entry.key, entry)))
+    }
+
+    /// What an operator is called; nothing when it is configured no more.
+    pub(crate) fn operator_name(&self, operator: OperatorId) -> Option<&str> {
+        self.operators
+            .iter()
+            .find(|entry| entry.id == operator)
+            .map(|entry| entry.name.as_str())
+    }
+
+    /// Whether `operator` may see and change what belongs to `owner`. Every route that names a
+    /// thing asks here.
+    pub(crate) fn owns(&self, operator: OperatorId, owner: Option<OperatorId>) -> bool {
+        match self.ownership {
+            Ownership::Checked => owner == Some(operator),
+            #[cfg(test)]
+            Ownership::Ignored => owner.is_some(),
+        }
     }
 
     /// Whether this is the platform's credential.
@@ -92,8 +166,8 @@ impl Gateway {
             .is_some()
     }
 
-    /// The customer with this credential.
-    pub(crate) fn customer(&self, bearer: &Bearer<'_>) -> Option<WalletId> {
+    /// The wallet with this token.
+    pub(crate) fn wallet(&self, bearer: &Bearer<'_>) -> Option<WalletId> {
         self.tokens.check(bearer)
     }
 
@@ -102,15 +176,62 @@ impl Gateway {
         self.tokens.mint(wallet)
     }
 
-    /// Reads what people look back on.
-    pub(crate) fn look_back<T>(&self, read: impl FnOnce(&History) -> T) -> T {
-        // A panic while folding leaves lines missing at worst, and no decision reads them.
-        read(&self.history.read().unwrap_or_else(PoisonError::into_inner))
+    /// What seals addresses and codes.
+    pub(crate) const fn seals(&self) -> &Seals {
+        &self.seals
     }
 
-    /// Adds to what people look back on.
-    pub(crate) fn fold(&self, write: impl FnOnce(&mut History)) {
-        write(&mut self.history.write().unwrap_or_else(PoisonError::into_inner));
+    /// Where passwords are hashed.
+    pub(crate) const fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// What carries codes, when there is one.
+    pub(crate) const fn courier(&self) -> Option<&Courier> {
+        self.courier.as_ref()
+    }
+
+    /// Proxies that are believed when they say whom a request comes from.
+    pub(crate) fn proxies(&self) -> &[IpAddr] {
+        &self.proxies
+    }
+
+    /// Counts a client's try to sign in, or to be sent a code.
+    ///
+    /// # Errors
+    /// `TooMany` when there were too many.
+    pub(crate) fn count_client(&self, client: IpAddr) -> Result<(), Problem> {
+        count(&self.clients, client)
+    }
+
+    /// Counts a try to sign in with an e-mail address, known or not.
+    ///
+    /// # Errors
+    /// `TooMany` when there were too many.
+    pub(crate) fn count_email(&self, email: &str) -> Result<(), Problem> {
+        count(&self.emails, self.seals.address(email))
+    }
+
+    /// Takes a request with an idempotency key up, unless the same one is under way.
+    pub(crate) fn take_up(&self, slot: [u8; 32]) -> Option<UnderWay<'_>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(slot)
+            .then_some(UnderWay {
+                gateway: self,
+                slot,
+            })
+    }
+
+    /// Notes that records were lost on the way to the projections; a restart mends it.
+    pub(crate) fn miss(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the projections have everything, but for what is on its way.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.missed.load(Ordering::Relaxed)
     }
 
     /// Says from now on that the gateway is not ready.
@@ -129,6 +250,34 @@ impl Gateway {
     }
 }
 
+/// A request that is under way, until this is dropped.
+pub(crate) struct UnderWay<'a> {
+    gateway: &'a Gateway,
+    slot: [u8; 32],
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.gateway
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.slot);
+    }
+}
+
+fn count<K: core::hash::Hash + Eq>(limiter: &Mutex<Limiter<K>>, key: K) -> Result<(), Problem> {
+    limiter
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take(key, now())
+        .map_err(|Wait(wait)| {
+            Kind::TooMany
+                .because("wait, and try again")
+                .retry_after(wait)
+        })
+}
+
 /// The time of day.
 pub(crate) fn now() -> Timestamp {
     // A clock before 1970 has not been set yet: then it is 1970.
@@ -139,4 +288,10 @@ pub(crate) fn now() -> Timestamp {
                 u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
             }),
     )
+}
+
+/// The time of day this much later.
+pub(crate) fn later(now: Timestamp, life: Duration) -> Timestamp {
+    let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_add(life))
 }

@@ -1,56 +1,67 @@
-//! Receipts and sales for people to look at: a projection of the journal. No decision reads it.
+//! Receipts and sales for people to look at: a projection of the journal, folded into the
+//! database. No decision reads it.
 
-use crate::bounds::{HOLDS_KEPT, RECEIPTS_KEPT, SALES_KEPT};
-use crate::text::money;
-use gettone_core::grant::Terms;
-use gettone_core::id::{Item, MachineId, OperatorId, VendId, WalletId};
+use crate::bounds::RECORDS_OF_ONE_COMMIT;
+use crate::database::{kept, refund, unkept};
+use crate::gateway::Gateway;
+use crate::text::{hex, money};
+use gettone_core::grant::Parts;
+use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
+use gettone_core::port::Seq;
 use gettone_core::record::{Event, Record};
 use gettone_core::time::Timestamp;
 use gettone_core::{machine, wallet};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
-
-/// Everything that people look back on, bounded for each of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct History {
-    customers: HashMap<WalletId, Customer>,
-    sales: HashMap<OperatorId, VecDeque<Sale>>,
-    products: HashMap<(MachineId, Item), String>,
-    gaps: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Customer {
-    currency: Currency,
-    holds: VecDeque<(VendId, Terms)>,
-    receipts: VecDeque<Receipt>,
-}
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// One line of a customer's history.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Receipt {
     /// When it was booked, in milliseconds since 1970.
     pub at_ms: u64,
-    /// What happened.
-    pub kind: ReceiptKind,
+    /// What happened: `top_up`, `gift`, `sale`, `failed`, `excused` or `in_doubt`.
+    pub kind: String,
     /// How much, with decimals.
     pub amount: String,
     /// In which currency.
-    pub currency: &'static str,
+    pub currency: String,
     /// Whose money or machine it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator: Option<u32>,
+    /// What that operator is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_name: Option<String>,
     /// Where.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub sold: Option<Sold>,
+    /// What the machine is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
     /// What of the amount was not there and is owed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owed: Option<String>,
+    /// What became of "charged but nothing fell".
+    pub claim: Option<Claim>,
+}
+
+/// What a customer said about a vend, and what the operator answered.
+#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Claim {
+    /// `open`, `refunded` or `rejected`.
+    pub state: String,
+    /// The customer's words.
+    pub words: String,
+    /// The operator's words.
+    pub answer: String,
+    /// What was given back, with decimals; none while it is open or when nothing was.
+    pub amount: Option<String>,
 }
 
 /// What was sold, and where.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sold {
     /// The hold that paid for it.
     pub vend: String,
@@ -67,334 +78,668 @@ pub(crate) struct Sold {
     pub product: Option<String>,
 }
 
-/// What a line of a customer's history is about.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ReceiptKind {
-    /// Money came in.
-    TopUp,
-    /// An operator gave some.
-    Gift,
-    /// Something was bought.
-    Sale,
-    /// The machine did not deliver; nothing was charged.
-    Failed,
-    /// Nobody saw whether the machine delivered; nothing was charged.
-    Excused,
-    /// Nobody saw whether the machine delivered; the price waits for a decision.
-    InDoubt,
-}
-
 /// One line of an operator's history.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sale {
     /// When it was booked, in milliseconds since 1970.
     pub at_ms: u64,
     /// The price, with decimals.
     pub amount: String,
     /// In which currency.
-    pub currency: &'static str,
+    pub currency: String,
     /// What of it came from the operator's own closed wallet.
     pub from_closed: String,
     /// What of it the customer still owes.
     pub owed: String,
     /// The platform's share.
     pub fee: String,
+    /// Whether it was a technician's test.
+    pub test: bool,
+    /// Whether a person should look at it.
+    pub review: bool,
     /// What was sold, and where.
     #[serde(flatten)]
     pub sold: Sold,
+    /// What the machine is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
 }
 
 /// What of a list was asked for.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Page<T> {
     /// The lines, newest first.
     pub lines: Vec<T>,
-    /// Whether lines are missing because the projection fell behind; a restart mends it.
-    pub complete: bool,
+    /// Where the next page begins, when there is one.
+    pub next: Option<u64>,
 }
 
-impl History {
-    /// Takes in the next record of the journal.
-    pub(crate) fn take(&mut self, record: &Record) {
-        match &record.event {
-            Event::Wallet { wallet, event } => self.take_wallet(*wallet, event, record.at),
-            Event::Machine { machine, event } => self.take_machine(*machine, event),
-            Event::Session { .. } | Event::Reader { .. } => {}
-        }
+/// Takes in a journal from its beginning, many records to a commit. What was folded before is
+/// passed over, when it is the same journal.
+#[derive(Debug)]
+pub(crate) struct CatchUp<'a> {
+    connection: &'a Connection,
+    folded: Option<(Seq, [u8; 32])>,
+    seen: Option<Seq>,
+    since_commit: usize,
+    is_another: bool,
+    fault: Option<rusqlite::Error>,
+}
+
+/// What a journal turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Journal {
+    /// The one that was folded before, and is now folded to its end.
+    Same,
+    /// Another one than the projections were folded from: they have to be made anew.
+    Another,
+}
+
+impl<'a> CatchUp<'a> {
+    /// Begins where the projections end.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let folded = folded(connection)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Self {
+            connection,
+            folded,
+            seen: None,
+            since_commit: 0,
+            is_another: false,
+            fault: None,
+        })
     }
 
-    /// Notes that records were lost on the way here.
-    pub(crate) fn miss(&mut self) {
-        self.gaps = self.gaps.saturating_add(1);
-    }
-
-    /// A customer's newest receipts.
-    pub(crate) fn receipts(&self, wallet: WalletId, limit: usize) -> Page<Receipt> {
-        self.page(
-            self.customers
-                .get(&wallet)
-                .map(|customer| &customer.receipts),
-            limit,
-        )
-    }
-
-    /// An operator's newest sales.
-    pub(crate) fn sales(&self, operator: OperatorId, limit: usize) -> Page<Sale> {
-        self.page(self.sales.get(&operator), limit)
-    }
-
-    fn page<T: Clone>(&self, all: Option<&VecDeque<T>>, limit: usize) -> Page<T> {
-        Page {
-            lines: all
-                .into_iter()
-                .flat_map(|lines| lines.iter().rev())
-                .take(limit)
-                .cloned()
-                .collect(),
-            complete: self.gaps == 0,
-        }
-    }
-
-    fn take_machine(&mut self, machine: MachineId, event: &machine::Event) {
-        match event {
-            machine::Event::Listed { item, product } => {
-                self.products.insert((machine, *item), product.name.clone());
-            }
-            machine::Event::Registered { .. }
-            | machine::Event::Claimed { .. }
-            | machine::Event::Locked
-            | machine::Event::Unlocked => {}
-        }
-    }
-
-    fn take_wallet(&mut self, id: WalletId, event: &wallet::Event, at: Timestamp) {
-        if let wallet::Event::Opened { currency } = event {
-            self.customers.entry(id).or_insert_with(|| Customer {
-                currency: *currency,
-                holds: VecDeque::new(),
-                receipts: VecDeque::new(),
-            });
-        }
-        let Some(customer) = self.customers.get_mut(&id) else {
+    /// Takes in the next record. After a fault it takes none; the fault is told at the end.
+    pub(crate) fn take(&mut self, seq: Seq, record: &Record) {
+        if self.fault.is_some() || self.is_another {
             return;
-        };
-        if let wallet::Event::Reserved { vend, terms, .. } = event {
-            keep(&mut customer.holds, (*vend, *terms), HOLDS_KEPT);
         }
-        let currency = customer.currency;
-        let line = |kind, amount: Amount, operator: Option<OperatorId>| Receipt {
-            at_ms: at.as_millis(),
-            kind,
-            amount: money(amount, currency),
-            currency: currency.code(),
-            operator: operator.map(OperatorId::number),
-            sold: None,
-            owed: None,
-        };
-        let terms = event
-            .vend()
-            .and_then(|vend| customer.holds.iter().rev().find(|(kept, _)| *kept == vend))
-            .map(|(_, terms)| *terms);
-        let sold = |vend: VendId, rseq: gettone_core::id::Rseq, item: Option<Item>| Sold {
-            vend: vend.to_string(),
-            rseq: rseq.number(),
-            machine: terms.map(|terms| terms.machine.number()),
-            item: item.map(Item::number),
-            product: terms
-                .zip(item)
-                .and_then(|(terms, item)| self.products.get(&(terms.machine, item)).cloned()),
-        };
-        let operator = terms.map(|terms| terms.operator);
-        let receipt = match event {
-            wallet::Event::ToppedUp { amount, .. } => line(ReceiptKind::TopUp, *amount, None),
-            wallet::Event::Given {
-                operator, amount, ..
-            } => line(ReceiptKind::Gift, *amount, Some(*operator)),
-            wallet::Event::Captured {
-                vend,
-                rseq,
-                operator,
-                item,
-                parts,
-                debt,
-                fee,
-                ..
-            } => {
-                let sold = sold(*vend, *rseq, Some(*item));
-                let price = parts.total() + *debt;
-                keep(
-                    self.sales.entry(*operator).or_default(),
-                    Sale {
-                        at_ms: at.as_millis(),
-                        amount: money(price, currency),
-                        currency: currency.code(),
-                        from_closed: money(parts.closed, currency),
-                        owed: money(*debt, currency),
-                        fee: money(*fee, currency),
-                        sold: sold.clone(),
-                    },
-                    SALES_KEPT,
-                );
-                Receipt {
-                    sold: Some(sold),
-                    owed: debt.is_positive().then(|| money(*debt, currency)),
-                    ..line(ReceiptKind::Sale, price, Some(*operator))
+        self.seen = Some(seq);
+        match self.folded {
+            Some((upto, digest)) if seq == upto => self.is_another = digest != digest_of(record),
+            Some((upto, _)) if seq < upto => {}
+            Some(_) | None => {
+                if let Err(fault) = self.fold(seq, record) {
+                    self.fault = Some(fault);
                 }
             }
-            wallet::Event::Failed { vend, rseq } => Receipt {
-                sold: Some(sold(*vend, *rseq, None)),
-                ..line(ReceiptKind::Failed, Amount::ZERO, operator)
-            },
+        }
+    }
+
+    fn fold(&mut self, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+        take(self.connection, seq, record)?;
+        mark(self.connection, seq, record)?;
+        self.since_commit += 1;
+        if self.since_commit >= RECORDS_OF_ONE_COMMIT {
+            self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+            self.since_commit = 0;
+        }
+        Ok(())
+    }
+
+    /// Ends the last commit, and tells whether it was the journal that was folded before.
+    ///
+    /// # Errors
+    /// What SQLite said first.
+    pub(crate) fn finish(self) -> rusqlite::Result<Journal> {
+        if let Some(fault) = self.fault {
+            self.connection.execute_batch("ROLLBACK")?;
+            return Err(fault);
+        }
+        self.connection.execute_batch("COMMIT")?;
+        let is_short = self
+            .folded
+            .is_some_and(|(upto, _)| self.seen.is_none_or(|seen| seen < upto));
+        Ok(if self.is_another || is_short {
+            Journal::Another
+        } else {
+            Journal::Same
+        })
+    }
+}
+
+/// Up to which record the projections are folded, and that record's digest.
+pub(crate) fn folded(connection: &Connection) -> rusqlite::Result<Option<(Seq, [u8; 32])>> {
+    connection
+        .query_row("SELECT seq, digest FROM fold", [], |row| {
+            Ok((Seq::new(unkept(row.get(0)?)), row.get(1)?))
+        })
+        .optional()
+}
+
+/// Notes up to which record the projections are folded.
+pub(crate) fn mark(connection: &Connection, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+    let values = params![kept(seq.number()), digest_of(record)];
+    let known = connection
+        .prepare_cached("UPDATE fold SET seq = ?1, digest = ?2")?
+        .execute(values)?;
+    if known == 0 {
+        connection.execute("INSERT INTO fold (seq, digest) VALUES (?1, ?2)", values)?;
+    }
+    Ok(())
+}
+
+fn digest_of(record: &Record) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(256);
+    // What the engine gave us was decoded, so it encodes again; if not, it is not the same record.
+    if record.encode(&mut bytes).is_err() {
+        bytes.clear();
+    }
+    Sha256::digest(&bytes).into()
+}
+
+/// Takes in the next record of the journal.
+pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+    match &record.event {
+        Event::Wallet { wallet, event } => Fold {
+            connection,
+            seq,
+            at: record.at,
+        }
+        .take_wallet(*wallet, event),
+        Event::Machine { machine, event } => take_machine(connection, *machine, event),
+        Event::Session { .. } | Event::Reader { .. } => Ok(()),
+    }
+}
+
+fn take_machine(
+    connection: &Connection,
+    machine: MachineId,
+    event: &machine::Event,
+) -> rusqlite::Result<()> {
+    match event {
+        machine::Event::Listed { item, product } => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO product (machine, item, name) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET name = excluded.name",
+                )?
+                .execute(params![machine.number(), item.number(), product.name])?;
+        }
+        machine::Event::Registered { .. }
+        | machine::Event::Claimed { .. }
+        | machine::Event::Locked
+        | machine::Event::Unlocked => {}
+    }
+    Ok(())
+}
+
+/// One record on its way into the tables.
+struct Fold<'a> {
+    connection: &'a Connection,
+    seq: Seq,
+    at: Timestamp,
+}
+
+/// A line of the table of receipts.
+#[derive(Default)]
+struct Line<'a> {
+    kind: &'static str,
+    amount: Amount,
+    operator: Option<OperatorId>,
+    sold: Option<&'a Place>,
+    owed: Amount,
+}
+
+/// Which vend, and where.
+struct Place {
+    vend: VendId,
+    rseq: Rseq,
+    machine: Option<u32>,
+    operator: Option<OperatorId>,
+    item: Option<Item>,
+    product: Option<String>,
+}
+
+impl Fold<'_> {
+    fn take_wallet(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        match event {
+            wallet::Event::Opened { currency } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO account (wallet, currency) VALUES (?1, ?2)",
+                    )?
+                    .execute(params![kept(id.number()), currency.code()])?;
+                Ok(())
+            }
+            wallet::Event::Reserved { vend, terms, .. } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO hold (vend, machine, operator) VALUES (?1, ?2, ?3)",
+                    )?
+                    .execute(params![
+                        vend.as_bytes(),
+                        terms.machine.number(),
+                        terms.operator.number()
+                    ])?;
+                Ok(())
+            }
+            wallet::Event::ToppedUp { amount, .. } => {
+                let line = Line {
+                    kind: "top_up",
+                    amount: *amount,
+                    ..Line::default()
+                };
+                self.receipt(id, line)
+            }
+            wallet::Event::Given {
+                operator, amount, ..
+            } => {
+                let line = Line {
+                    kind: "gift",
+                    amount: *amount,
+                    operator: Some(*operator),
+                    ..Line::default()
+                };
+                self.receipt(id, line)
+            }
+            wallet::Event::Captured { .. } => self.captured(id, event),
+            wallet::Event::Failed { vend, rseq } => {
+                self.unsold(id, "failed", (*vend, *rseq, None), Amount::ZERO)
+            }
             wallet::Event::Excused {
                 vend, rseq, amount, ..
-            } => Receipt {
-                sold: Some(sold(*vend, *rseq, None)),
-                ..line(ReceiptKind::Excused, *amount, operator)
-            },
+            } => self.unsold(id, "excused", (*vend, *rseq, None), *amount),
             wallet::Event::Doubted {
                 vend,
                 rseq,
                 item,
                 parts,
-            } => Receipt {
-                sold: Some(sold(*vend, *rseq, Some(*item))),
-                ..line(ReceiptKind::InDoubt, parts.total(), operator)
-            },
-            wallet::Event::Opened { .. }
-            | wallet::Event::Reserved { .. }
-            | wallet::Event::Barred { .. }
+            } => {
+                let place = self.place(*vend, *rseq, Some(*item))?;
+                self.look_at(id, "unknown", (&place, place.operator), parts.total())?;
+                self.unsold(id, "in_doubt", (*vend, *rseq, Some(*item)), parts.total())
+            }
+            wallet::Event::Barred { .. }
             | wallet::Event::Stray { .. }
             | wallet::Event::Closing { .. }
-            | wallet::Event::Released { .. } => return,
-        };
-        keep(&mut customer.receipts, receipt, RECEIPTS_KEPT);
-    }
-}
-
-fn keep<T>(lines: &mut VecDeque<T>, line: T, most: usize) {
-    if lines.len() >= most {
-        lines.pop_front();
-    }
-    lines.push_back(line);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gettone_core::grant::Parts;
-    use gettone_core::id::{Rseq, TransferId};
-
-    const WALLET: WalletId = WalletId::new(1);
-    const OPERATOR: OperatorId = OperatorId::new(7);
-
-    fn history(events: impl IntoIterator<Item = wallet::Event>) -> History {
-        let mut history = History::default();
-        history.take(&Record {
-            at: Timestamp::default(),
-            event: Event::Machine {
-                machine: MachineId::new(3),
-                event: machine::Event::Listed {
-                    item: Item::new(11),
-                    product: machine::Product {
-                        name: "espresso".to_owned(),
-                        price: Amount::from_minor(80),
-                    },
-                },
-            },
-        });
-        let opened = wallet::Event::Opened {
-            currency: Currency::EUR,
-        };
-        for (at, event) in [opened].into_iter().chain(events).enumerate() {
-            history.take(&Record {
-                at: Timestamp::from_millis(at as u64),
-                event: Event::Wallet {
-                    wallet: WALLET,
-                    event,
-                },
-            });
-        }
-        history
-    }
-
-    fn topped_up(minor: i64) -> wallet::Event {
-        wallet::Event::ToppedUp {
-            key: TransferId::from_bytes([0; 16]),
-            amount: Amount::from_minor(minor),
-            repaid: Vec::new(),
+            | wallet::Event::Released { .. } => Ok(()),
         }
     }
 
-    #[test]
-    fn a_sale_is_told_to_both_sides_with_its_place_and_name() {
-        let vend = VendId::from_bytes([5; 16]);
-        let history = history([
-            wallet::Event::Reserved {
-                vend,
-                terms: Terms {
-                    operator: OPERATOR,
-                    machine: MachineId::new(3),
-                    cap: Amount::from_minor(500),
-                    least: Amount::from_minor(80),
-                    vends_max: 3,
-                    fee_basis_points: 150,
-                },
-                held: Parts::default(),
-                at: Timestamp::default(),
-            },
-            wallet::Event::Captured {
-                vend,
-                rseq: Rseq::new(9),
-                operator: OPERATOR,
-                item: Item::new(11),
-                parts: Parts {
-                    closed: Amount::from_minor(30),
-                    emoney: Amount::from_minor(40),
-                },
-                debt: Amount::from_minor(10),
-                fee: Amount::from_minor(1),
-                review: wallet::Review::Unneeded,
-            },
-        ]);
-        let receipts = history.receipts(WALLET, 10).lines;
-        assert_eq!(
-            serde_json::to_value(&receipts).expect("JSON"),
-            serde_json::json!([{
-                "at_ms": 2, "kind": "sale", "amount": "0.80", "currency": "EUR", "operator": 7,
-                "vend": "05050505050505050505050505050505", "rseq": 9, "machine": 3, "item": 11,
-                "product": "espresso", "owed": "0.10",
-            }])
-        );
-        let sales = history.sales(OPERATOR, 10).lines;
-        assert_eq!(
-            serde_json::to_value(&sales).expect("JSON"),
-            serde_json::json!([{
-                "at_ms": 2, "amount": "0.80", "currency": "EUR", "from_closed": "0.30",
-                "owed": "0.10", "fee": "0.01", "vend": "05050505050505050505050505050505",
-                "rseq": 9, "machine": 3, "item": 11, "product": "espresso",
-            }])
-        );
-        assert!(history.sales(OperatorId::new(8), 10).lines.is_empty());
+    fn captured(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        let wallet::Event::Captured {
+            vend,
+            rseq,
+            operator,
+            item,
+            parts,
+            debt,
+            fee,
+            review,
+        } = event
+        else {
+            return Ok(());
+        };
+        let place = self.place(*vend, *rseq, Some(*item))?;
+        let price = parts.total() + *debt;
+        let is_doubtful = *review == wallet::Review::RefundQueue;
+        self.sale(
+            id,
+            (*operator, &place),
+            (price, parts, *debt, *fee),
+            is_doubtful,
+        )?;
+        if is_doubtful {
+            self.look_at(id, "doubtful_reset", (&place, Some(*operator)), price)?;
+        }
+        let line = Line {
+            kind: "sale",
+            amount: price,
+            operator: Some(*operator),
+            sold: Some(&place),
+            owed: *debt,
+        };
+        self.receipt(id, line)
     }
 
-    #[test]
-    fn old_lines_give_way_and_the_newest_come_first() {
-        let history = history((1..=300).map(topped_up));
-        let page = history.receipts(WALLET, usize::MAX);
-        assert_eq!(page.lines.len(), RECEIPTS_KEPT);
-        assert_eq!(
-            page.lines.first().map(|line| line.amount.as_str()),
-            Some("3.00")
-        );
-        assert_eq!(history.receipts(WALLET, 1).lines.len(), 1);
-        assert!(page.complete);
+    fn unsold(
+        &self,
+        id: WalletId,
+        kind: &'static str,
+        vend: (VendId, Rseq, Option<Item>),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let (vend, rseq, item) = vend;
+        let place = self.place(vend, rseq, item)?;
+        let line = Line {
+            kind,
+            amount,
+            operator: place.operator,
+            sold: Some(&place),
+            owed: Amount::ZERO,
+        };
+        self.receipt(id, line)
     }
 
-    #[test]
-    fn a_history_that_missed_something_says_so() {
-        let mut history = history([topped_up(1)]);
-        history.miss();
-        assert!(!history.receipts(WALLET, 1).complete);
+    fn place(&self, vend: VendId, rseq: Rseq, item: Option<Item>) -> rusqlite::Result<Place> {
+        let hold: Option<(u32, u32)> = self
+            .connection
+            .prepare_cached("SELECT machine, operator FROM hold WHERE vend = ?1")?
+            .query_row([vend.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let machine = hold.map(|(machine, _)| machine);
+        let product = match machine.zip(item) {
+            Some((machine, item)) => self
+                .connection
+                .prepare_cached("SELECT name FROM product WHERE machine = ?1 AND item = ?2")?
+                .query_row(params![machine, item.number()], |row| row.get(0))
+                .optional()?,
+            None => None,
+        };
+        Ok(Place {
+            vend,
+            rseq,
+            machine,
+            operator: hold.map(|(_, operator)| OperatorId::new(operator)),
+            item,
+            product,
+        })
+    }
+
+    fn sale(
+        &self,
+        id: WalletId,
+        place: (OperatorId, &Place),
+        money: (Amount, &Parts, Amount, Amount),
+        is_doubtful: bool,
+    ) -> rusqlite::Result<()> {
+        let (operator, sold) = place;
+        let (price, parts, debt, fee) = money;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO sale (seq, at_ms, operator, machine, wallet, vend, rseq, item, product,
+                                   amount, currency, from_closed, owed, fee, test, review)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, currency, ?11, ?12, ?13, 0, ?14
+                 FROM account WHERE wallet = ?5",
+            )?
+            .execute(params![
+                kept(self.seq.number()),
+                kept(self.at.as_millis()),
+                operator.number(),
+                sold.machine,
+                kept(id.number()),
+                sold.vend.as_bytes(),
+                kept(sold.rseq.number()),
+                sold.item.map(Item::number),
+                sold.product,
+                price.minor(),
+                parts.closed.minor(),
+                debt.minor(),
+                fee.minor(),
+                is_doubtful,
+            ])?;
+        Ok(())
+    }
+
+    fn receipt(&self, id: WalletId, line: Line<'_>) -> rusqlite::Result<()> {
+        let sold = line.sold;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO receipt (seq, at_ms, wallet, kind, amount, currency, operator, vend,
+                                      rseq, machine, item, product, owed)
+                 SELECT ?1, ?2, ?3, ?4, ?5, currency, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+                 FROM account WHERE wallet = ?3",
+            )?
+            .execute(params![
+                kept(self.seq.number()),
+                kept(self.at.as_millis()),
+                kept(id.number()),
+                line.kind,
+                line.amount.minor(),
+                line.operator.map(OperatorId::number),
+                sold.map(|sold| sold.vend.as_bytes()),
+                sold.map(|sold| kept(sold.rseq.number())),
+                sold.and_then(|sold| sold.machine),
+                sold.and_then(|sold| sold.item).map(Item::number),
+                sold.and_then(|sold| sold.product.as_deref()),
+                line.owed.minor(),
+            ])?;
+        Ok(())
+    }
+
+    /// Puts a vend before a person. What a person has decided about it stays, also when the
+    /// journal is folded anew.
+    fn look_at(
+        &self,
+        id: WalletId,
+        kind: &'static str,
+        place: (&Place, Option<OperatorId>),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let (sold, Some(operator)) = place else {
+            return Ok(());
+        };
+        let Some(machine) = sold.machine else {
+            return Ok(());
+        };
+        let case = refund::Case {
+            kind,
+            operator,
+            wallet: id,
+            vend: sold.vend,
+            rseq: sold.rseq,
+            machine: MachineId::new(machine),
+            item: sold.item.unwrap_or(Item::new(u16::MAX)),
+            product: sold.product.as_deref(),
+            amount,
+            at: self.at,
+        };
+        refund::open(self.connection, &case, "").map(|_| ())
+    }
+}
+
+/// Customers' newest receipts, of these wallets, before line `before`.
+pub(crate) fn receipts(
+    connection: &Connection,
+    wallets: &[WalletId],
+    before: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<Receipt>> {
+    let places = vec!["?"; wallets.len()].join(", ");
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT receipt.seq, receipt.at_ms, receipt.kind, receipt.amount, receipt.currency,
+                receipt.operator, receipt.vend, receipt.rseq, receipt.machine, receipt.item,
+                receipt.product, receipt.owed, place.name, refund.state, refund.words,
+                refund.answer, refund.refunded
+         FROM receipt
+         LEFT JOIN place ON place.machine = receipt.machine
+         LEFT JOIN refund ON refund.vend = receipt.vend AND refund.rseq = receipt.rseq
+              AND (refund.words <> '' OR refund.state <> 'open')
+         WHERE receipt.seq < ? AND receipt.wallet IN ({places})
+         ORDER BY receipt.seq DESC LIMIT ?",
+    ))?;
+    let values = [before.map_or(i64::MAX, kept)]
+        .into_iter()
+        .chain(wallets.iter().map(|wallet| kept(wallet.number())))
+        .chain([look_ahead(limit)]);
+    let lines = query
+        .query_map(params_from_iter(values), |row| {
+            Ok((unkept(row.get(0)?), receipt(row)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page(lines, limit))
+}
+
+impl Receipt {
+    /// The same, with what its operator is called.
+    pub(crate) fn named(self, gateway: &Gateway) -> Self {
+        let name = self
+            .operator
+            .and_then(|number| gateway.operator_name(OperatorId::new(number)))
+            .map(str::to_owned);
+        Self {
+            operator_name: name,
+            ..self
+        }
+    }
+}
+
+/// A vend that a customer paid for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Charged {
+    operator: OperatorId,
+    wallet: WalletId,
+    vend: VendId,
+    rseq: Rseq,
+    machine: MachineId,
+    item: Item,
+    product: Option<String>,
+    amount: Amount,
+    at: Timestamp,
+}
+
+impl Charged {
+    /// The case about it.
+    pub(crate) fn case(&self, kind: &'static str) -> refund::Case<'_> {
+        refund::Case {
+            kind,
+            operator: self.operator,
+            wallet: self.wallet,
+            vend: self.vend,
+            rseq: self.rseq,
+            machine: self.machine,
+            item: self.item,
+            product: self.product.as_deref(),
+            amount: self.amount,
+            at: self.at,
+        }
+    }
+}
+
+/// The vend of one of these wallets that was charged, or is about to be.
+pub(crate) fn charged(
+    connection: &Connection,
+    wallets: &[WalletId],
+    vend: VendId,
+    rseq: Rseq,
+) -> rusqlite::Result<Option<Charged>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT operator, wallet, machine, item, product, amount, at_ms FROM receipt
+             WHERE vend = ?1 AND rseq = ?2 AND kind IN ('sale', 'in_doubt')
+               AND operator IS NOT NULL AND machine IS NOT NULL AND item IS NOT NULL
+             ORDER BY seq LIMIT 1",
+        )?
+        .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+            Ok(Charged {
+                operator: OperatorId::new(row.get(0)?),
+                wallet: WalletId::new(unkept(row.get(1)?)),
+                vend,
+                rseq,
+                machine: MachineId::new(row.get(2)?),
+                item: Item::new(row.get(3)?),
+                product: row.get(4)?,
+                amount: Amount::from_minor(row.get(5)?),
+                at: Timestamp::from_millis(unkept(row.get(6)?)),
+            })
+        })
+        .optional()?;
+    Ok(found.filter(|charged| wallets.contains(&charged.wallet)))
+}
+
+fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+    let currency: String = row.get("currency")?;
+    let vend: Option<[u8; 16]> = row.get("vend")?;
+    let owed: i64 = row.get("owed")?;
+    let state: Option<String> = row.get("state")?;
+    Ok(Receipt {
+        at_ms: unkept(row.get("at_ms")?),
+        kind: row.get("kind")?,
+        amount: decimal(row.get("amount")?, &currency),
+        operator: row.get("operator")?,
+        operator_name: None,
+        sold: vend.map(|vend| sold(row, vend)).transpose()?,
+        machine_name: row.get("name")?,
+        owed: (owed > 0).then(|| decimal(owed, &currency)),
+        claim: state
+            .map(|state| -> rusqlite::Result<Claim> {
+                let refunded: i64 = row.get("refunded")?;
+                Ok(Claim {
+                    state,
+                    words: row.get("words")?,
+                    answer: row.get("answer")?,
+                    amount: (refunded > 0).then(|| decimal(refunded, &currency)),
+                })
+            })
+            .transpose()?,
+        currency,
+    })
+}
+
+fn sold(row: &Row<'_>, vend: [u8; 16]) -> rusqlite::Result<Sold> {
+    Ok(Sold {
+        vend: hex(&vend),
+        rseq: unkept(row.get("rseq")?),
+        machine: row.get("machine")?,
+        item: row.get("item")?,
+        product: row.get("product")?,
+    })
+}
+
+/// An operator's newest sales, before line `before`.
+pub(crate) fn sales(
+    connection: &Connection,
+    operator: OperatorId,
+    before: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<Sale>> {
+    let mut query = connection.prepare_cached(
+        "SELECT sale.*, place.name FROM sale LEFT JOIN place ON place.machine = sale.machine
+         WHERE sale.operator = ?1 AND sale.seq < ?2 ORDER BY sale.seq DESC LIMIT ?3",
+    )?;
+    let lines = query
+        .query_map(
+            params![
+                operator.number(),
+                before.map_or(i64::MAX, kept),
+                look_ahead(limit)
+            ],
+            |row| Ok((unkept(row.get("seq")?), sale(row)?)),
+        )?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page(lines, limit))
+}
+
+fn sale(row: &Row<'_>) -> rusqlite::Result<Sale> {
+    let currency: String = row.get("currency")?;
+    Ok(Sale {
+        at_ms: unkept(row.get("at_ms")?),
+        amount: decimal(row.get("amount")?, &currency),
+        from_closed: decimal(row.get("from_closed")?, &currency),
+        owed: decimal(row.get("owed")?, &currency),
+        fee: decimal(row.get("fee")?, &currency),
+        test: row.get("test")?,
+        review: row.get("review")?,
+        sold: sold(row, row.get("vend")?)?,
+        machine_name: row.get("name")?,
+        currency,
+    })
+}
+
+/// Minor units as they are shown; the currency is one that a wallet was opened in.
+pub(crate) fn decimal(minor: i64, currency: &str) -> String {
+    Currency::from_code(currency).map_or_else(
+        |_| minor.to_string(),
+        |currency| money(Amount::from_minor(minor), currency),
+    )
+}
+
+/// One line more than wanted tells whether there is a next page.
+pub(crate) fn look_ahead(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
+}
+
+/// Cuts off the line that was only looked for.
+pub(crate) fn page<T>(mut lines: Vec<(u64, T)>, limit: usize) -> Page<T> {
+    let more = lines.len() > limit;
+    lines.truncate(limit);
+    Page {
+        next: lines.last().map(|(seq, _)| *seq).filter(|_| more),
+        lines: lines.into_iter().map(|(_, line)| line).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! The gateway's two secrets, each in its own file that nobody else may read.
 
-use crate::credential::Tokens;
+use crate::credential::{Seals, Tokens};
 use crate::text::{hex, unhex};
 use gettone_channel::StaticKey;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -74,18 +74,18 @@ pub(crate) fn server_key(state: &Path) -> Result<ServerKey, KeyFault> {
     parse(&bytes).ok_or(KeyFault::Damaged { path })
 }
 
-/// Loads the customers' token key, and makes it on first use.
+/// Loads the key of everything about customers, and makes it on first use.
 ///
 /// # Errors
 /// `KeyFault` when it can be neither read nor made.
-pub(crate) fn tokens(state: &Path) -> Result<Tokens, KeyFault> {
+pub(crate) fn app_secrets(state: &Path) -> Result<(Tokens, Seals), KeyFault> {
     let path = state.join(APP_KEY_FILE);
     let bytes = load_or_make(&path, || Ok(Zeroizing::new(random::<32>()?.to_vec())))?;
     let key: &[u8; 32] = bytes
         .as_slice()
         .try_into()
         .map_err(|_| KeyFault::Damaged { path })?;
-    Ok(Tokens::from_key(key))
+    Ok((Tokens::from_key(key), Seals::from_key(key)))
 }
 
 /// Gives bytes fresh from the system's cryptographic random source.
@@ -200,7 +200,7 @@ mod tests {
         let found = server_key(state.path()).expect("found");
         assert_eq!(made.key.public(), found.key.public());
         assert_eq!(found.epoch, EPOCH_FIRST);
-        tokens(state.path()).expect("made");
+        app_secrets(state.path()).expect("made");
         let mut files: Vec<_> = fs::read_dir(state.path())
             .expect("listed")
             .map(|entry| {

@@ -31,26 +31,42 @@
 //! # Ok::<(), gettone_gateway::ConfigFault>(())
 //! ```
 
+mod address;
+mod api;
 mod audit;
 mod bounds;
 mod config;
+mod cookie;
+mod courier;
 mod credential;
+mod database;
 mod failure;
 mod gateway;
 mod history;
 mod key;
+mod limiter;
+mod once;
 mod page;
+mod password;
 mod problem;
 mod program;
 mod relay;
 mod request;
 mod route;
 mod server;
+#[cfg(test)]
+mod tenants;
 mod text;
+mod worker;
+
+// The street of the API tests names this crate from outside, and the test of the tenants from inside.
+#[cfg(test)]
+extern crate self as gettone_gateway;
 
 pub use audit::{AuditFault, Audited, audit};
-pub use config::{Config, ConfigFault, Limits, OperatorEntry};
+pub use config::{Config, ConfigFault, CourierEntry, Limits, OperatorEntry};
 pub use credential::KeyDigest;
+pub use database::DatabaseFault;
 pub use key::KeyFault;
 pub use program::main_with;
 pub use server::{ServeFault, serve};

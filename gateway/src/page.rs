@@ -98,9 +98,15 @@ const CONSOLE: &[File] = folder!("console", "/console", [
     ("words.js", SCRIPT),
 ]);
 
-/// Adds every file of both pages.
+#[rustfmt::skip]
+const DOCS: &[File] = folder!("docs", "/docs", [
+    ("docs.js", SCRIPT),
+    ("style.css", STYLE),
+]);
+
+/// Adds every file of the pages.
 pub(crate) fn pages(app: &mut web::ServiceConfig) {
-    for file in CUSTOMER.iter().chain(CONSOLE) {
+    for file in CUSTOMER.iter().chain(CONSOLE).chain(DOCS) {
         let etag = etag(file.bytes);
         let serve = move |request: HttpRequest| ready(shown(file, &etag, &request));
         app.service(
@@ -177,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_every_file_of_both_pages_and_no_other() {
-        for (folder, table) in [("customer", CUSTOMER), ("console", CONSOLE)] {
+    fn the_table_names_every_file_of_the_pages_and_no_other() {
+        for (folder, table) in [("customer", CUSTOMER), ("console", CONSOLE), ("docs", DOCS)] {
             let named: BTreeSet<String> = table
                 .iter()
                 .map(|file| match file.path.rsplit_once('/') {
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn no_page_asks_another_server_for_anything() {
-        for file in CUSTOMER.iter().chain(CONSOLE) {
+        for file in CUSTOMER.iter().chain(CONSOLE).chain(DOCS) {
             let Ok(text) = core::str::from_utf8(file.bytes) else {
                 continue;
             };

@@ -55,6 +55,8 @@ kinds! {
     Method = ("method", METHOD_NOT_ALLOWED, "The route does not take this method"),
     /// No credential, or none that is known.
     Unauthorized = ("unauthorized", UNAUTHORIZED, "A valid credential is needed"),
+    /// The credential is known, and does not suffice.
+    Forbidden = ("forbidden", FORBIDDEN, "The credential does not suffice"),
     /// It contradicts what stands already.
     Conflict = ("conflict", CONFLICT, "It contradicts what stands already"),
     /// The same idempotency key came with another body.
@@ -67,6 +69,12 @@ kinds! {
     MediaType = ("media-type", UNSUPPORTED_MEDIA_TYPE, "The body has to be application/json"),
     /// The body did not come in time.
     TooSlow = ("too-slow", REQUEST_TIMEOUT, "The body did not come in time"),
+    /// The same request is under way already.
+    InFlight = ("in-flight", CONFLICT, "The same request is under way"),
+    /// Too many tries.
+    TooMany = ("too-many", TOO_MANY_REQUESTS, "Too many tries"),
+    /// Something that the operator of the gateway has to set up is not.
+    Unserved = ("unserved", SERVICE_UNAVAILABLE, "The gateway is not set up for this"),
     /// Too much is under way.
     Busy = ("busy", SERVICE_UNAVAILABLE, "Too much is under way; come again"),
     /// It is not known whether the request had its effect; the same again is harmless.

@@ -1,21 +1,32 @@
 //! The command line.
 
+use crate::address;
+use crate::api;
 use crate::audit::audit;
+use crate::bounds::{NAME_LEN_MAX, PASSWORD_LEN_LEAST, PASSWORD_LEN_MAX};
 use crate::config::{Config, ConfigFault};
+use crate::database::staff::{self, Recruit, Role};
+use crate::database::{DatabaseFault, Ground, staff_log};
+use crate::gateway::now;
 use crate::key;
+use crate::password::{self, Password};
+use crate::route;
 use crate::server::serve;
+use crate::text::words;
 use actix_web::rt;
 use clap::{Args, Parser, Subcommand};
 use core::future::poll_fn;
 use core::task::Poll;
+use gettone_core::id::OperatorId;
 use rt::signal::unix::{Signal, SignalKind, signal};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
 #[derive(Parser)]
 #[command(
@@ -45,6 +56,38 @@ enum Command {
     Audit(AuditArgs),
     /// Prints the server's public key and its epoch as JSON; makes the key on first use.
     Key(File),
+    /// Takes on people who sign in to the operator's page.
+    #[command(subcommand)]
+    Staff(StaffCommand),
+    /// Prints the description of every route, as OpenAPI 3.1.
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum StaffCommand {
+    /// Takes somebody on; the password is read from standard input.
+    ///
+    /// It works beside a running gateway too. Who is there already gets the new password, and has
+    /// to sign in again.
+    Add(NewStaff),
+}
+
+#[derive(Args)]
+struct NewStaff {
+    #[command(flatten)]
+    file: File,
+    /// The operator's number, as in the configuration.
+    #[arg(long, value_name = "N")]
+    operator: u32,
+    /// The e-mail address to sign in with.
+    #[arg(long, value_name = "ADDRESS")]
+    email: String,
+    /// What they are called; the e-mail address when it is not said.
+    #[arg(long)]
+    name: Option<String>,
+    /// What they may do: owner (everything), clerk (money) or technician (machines).
+    #[arg(long, default_value = "owner")]
+    role: String,
 }
 
 #[derive(Subcommand)]
@@ -85,6 +128,8 @@ struct AuditPlace {
 const LOGGED: &str = "info,actix_server=warn";
 /// The books are read, and do not balance.
 const NOT_BALANCED: u8 = 1;
+/// Longer lines hold no password.
+const PASSWORD_LINE_MAX: u64 = 1_024;
 /// It could not be done, and stderr says why.
 const FAILED: u8 = 2;
 
@@ -103,6 +148,8 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(ConfigCommand::Check(file)) => check(&file),
         Command::Audit(args) => prove(&args),
         Command::Key(file) => show_key(&file),
+        Command::Staff(StaffCommand::Add(new)) => add_staff(&new),
+        Command::Openapi => print(&openapi()),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("gettone-gateway: {fault}");
@@ -121,6 +168,12 @@ enum Fault {
     Audit(#[from] crate::audit::AuditFault),
     #[error("{0}")]
     Serve(#[from] crate::server::ServeFault),
+    #[error("{0}")]
+    Database(#[from] DatabaseFault),
+    #[error("cannot read the password from stdin: {0}")]
+    Input(#[source] io::Error),
+    #[error("{0}")]
+    Staff(String),
     #[error("cannot write to stdout: {0}")]
     Output(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -207,6 +260,83 @@ fn show_key(file: &File) -> Result<ExitCode, Fault> {
         "server_epoch": server.epoch,
     });
     print(&shown.to_string())
+}
+
+fn add_staff(new: &NewStaff) -> Result<ExitCode, Fault> {
+    let config = Config::read(&new.file.config)?;
+    let operator = OperatorId::new(new.operator);
+    if config.operators.iter().all(|entry| entry.id != operator) {
+        return Err(Fault::Staff(format!(
+            "--operator: {operator} is none of the configuration's"
+        )));
+    }
+    let email = address::email(&new.email)
+        .ok_or_else(|| Fault::Staff(format!("--email: {:?} is no e-mail address", new.email)))?;
+    let role = Role::from_name(&new.role).ok_or_else(|| {
+        Fault::Staff(format!(
+            "--role: {:?} is none; write owner, clerk or technician",
+            new.role
+        ))
+    })?;
+    let name = words("name", new.name.as_deref().unwrap_or(&email), NAME_LEN_MAX)
+        .map_err(|_| Fault::Staff(format!("--name: write at most {NAME_LEN_MAX} bytes")))?;
+    if io::stdin().is_terminal() {
+        eprintln!("Type the password, at least {PASSWORD_LEN_LEAST} characters, and Enter:");
+    }
+    let mut line = Zeroizing::new(String::new());
+    io::stdin()
+        .lock()
+        .take(PASSWORD_LINE_MAX)
+        .read_line(&mut line)
+        .map_err(Fault::Input)?;
+    let typed = line.trim_end_matches(['\r', '\n']).to_owned();
+    let password = Password::chosen(typed).ok_or_else(|| {
+        Fault::Staff(format!(
+            "the password has to have at least {PASSWORD_LEN_LEAST} characters and at most \
+             {PASSWORD_LEN_MAX} bytes"
+        ))
+    })?;
+    key::state_directory(&config.state)?;
+    let recruit = Recruit {
+        operator,
+        email,
+        name,
+        role,
+        password: password::hash(&password)?,
+    };
+    let hired = Ground::open(&config.state)?.write(|transaction| {
+        let line = |what| {
+            let who = "command line".to_owned();
+            let mut line = staff_log::Line::new(now(), who, what, recruit.email.clone());
+            line.after = Some(json!({"name": recruit.name, "role": recruit.role}));
+            line
+        };
+        let known = staff::find_by_email(transaction, &recruit.email)?;
+        match known {
+            Some((member, _)) if member.operator == operator => {
+                staff::change_password(transaction, member.id, &recruit.password)?;
+                staff_log::add(transaction, operator, &line("staff.password"))?;
+                Ok(Some("has the new password"))
+            }
+            Some(_) => Ok(None),
+            None => {
+                staff::hire(transaction, &recruit, now())?;
+                staff_log::add(transaction, operator, &line("staff.add"))?;
+                Ok(Some("can sign in"))
+            }
+        }
+    })?;
+    match hired {
+        Some(outcome) => print(&format!("{} {outcome}", recruit.email)),
+        None => Err(Fault::Staff(format!(
+            "--email: {} signs in for another operator already",
+            recruit.email
+        ))),
+    }
+}
+
+fn openapi() -> String {
+    serde_json::to_string_pretty(&api::document(&route::table())).expect("JSON is text")
 }
 
 fn print(text: &str) -> Result<ExitCode, Fault> {

@@ -1,17 +1,46 @@
 //! The routes, and nothing that they rest on.
 
+mod api_key;
 mod app;
+mod claim;
+mod docs;
 mod health;
 mod machine;
+mod person;
 mod reader;
 mod relay;
 mod sale;
+mod staff;
 mod wallet;
 
+use crate::api::At;
 use crate::bounds::{BODY_LEN_MAX, LIST_LEN, LIST_LEN_MAX};
+use crate::history::Page;
 use crate::problem::{Kind, Problem};
-use actix_web::{Resource, web};
-use serde::Deserialize;
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Every route with what there is to say about it.
+pub(crate) fn table() -> Vec<At> {
+    [
+        health::routes(),
+        docs::routes(),
+        machine::routes(),
+        reader::routes(),
+        wallet::routes(),
+        sale::routes(),
+        staff::routes(),
+        api_key::routes(),
+        person::routes(),
+        app::routes(),
+        claim::routes(),
+        relay::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
 
 /// Adds every route; what is none of them gets a problem too.
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
@@ -19,69 +48,52 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .app_data(
             web::QueryConfig::default()
                 .error_handler(|fault, _| Kind::Malformed.because(fault).into()),
-        )
-        .service(at("/health/live").get(health::live))
-        .service(at("/health/ready").get(health::ready))
-        .service(at("/version").get(health::version))
-        .service(at("/v1/machines").post(machine::register))
-        .service(at("/v1/machines/{machine}").get(machine::show))
-        .service(at("/v1/machines/{machine}/products").post(machine::list))
-        .service(at("/v1/readers").post(reader::enrol))
-        .service(at("/v1/readers/{reader}").get(reader::show))
-        .service(at("/v1/readers/{reader}/revoke").post(reader::revoke))
-        .service(at("/v1/wallets").post(wallet::open))
-        .service(at("/v1/wallets/{wallet}/gifts").post(wallet::give))
-        .service(at("/v1/wallets/{wallet}/top-ups").post(wallet::top_up))
-        .service(at("/v1/sales").get(sale::list))
-        .service(at("/v1/app/wallet").get(app::wallet))
-        .service(at("/v1/app/receipts").get(app::receipts))
-        .service(at("/v1/app/relay").post(relay::relay))
-        .configure(crate::page::pages)
+        );
+    for at in table() {
+        at.serve(app);
+    }
+    app.configure(crate::page::pages)
         .default_service(web::to(nowhere));
 }
 
-/// How much of a list is wanted.
+/// Which part of a list is wanted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Limit {
+struct Paging {
     limit: Option<usize>,
+    cursor: Option<u64>,
 }
 
-impl Limit {
+impl Paging {
     fn len(&self) -> usize {
         self.limit.unwrap_or(LIST_LEN).min(LIST_LEN_MAX)
     }
 }
 
-/// One path, which refuses every other method with a problem.
-struct At(Resource);
-
-fn at(path: &str) -> At {
-    At(web::resource(path).default_service(web::to(other_method)))
+/// A part of a list.
+#[derive(Serialize, ToSchema)]
+struct Lines<T: ToSchema> {
+    /// The lines.
+    lines: Vec<T>,
+    /// The cursor of the next page; null when this is the last one.
+    next: Option<u64>,
 }
 
-macro_rules! method {
-    ($name:ident) => {
-        fn $name<F, Args>(self, handler: F) -> Resource
-        where
-            F: actix_web::Handler<Args>,
-            Args: actix_web::FromRequest + 'static,
-            F::Output: actix_web::Responder + 'static,
-        {
-            self.0.route(web::$name().to(handler))
+impl<T: ToSchema> From<Page<T>> for Lines<T> {
+    fn from(page: Page<T>) -> Self {
+        Self {
+            lines: page.lines,
+            next: page.next,
         }
-    };
+    }
 }
 
-impl At {
-    method!(get);
-    method!(post);
+impl<T: ToSchema> From<Vec<T>> for Lines<T> {
+    fn from(lines: Vec<T>) -> Self {
+        Self { lines, next: None }
+    }
 }
 
 async fn nowhere() -> Result<&'static str, Problem> {
     Err(Kind::NotFound.because("there is no such route"))
-}
-
-async fn other_method() -> Result<&'static str, Problem> {
-    Err(Kind::Method.because("the route does not take this method"))
 }

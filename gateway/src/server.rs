@@ -1,21 +1,30 @@
 //! The shell: starts the engine on its store, listens, and stops without losing an answer.
 
 use crate::audit::JOURNAL;
-use crate::bounds::RECORDS_WAITING_MAX;
+use crate::bounds::{RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX};
 use crate::config::{Config, Limits};
-use crate::gateway::Gateway;
-use crate::history::History;
+use crate::database::{DatabaseFault, Ground};
+use crate::gateway::{Gateway, OpenFault};
+use crate::history::Journal;
 use crate::key::{self, KeyFault};
 use crate::route::routes;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
 use core::time::Duration;
-use gettone::{Engine, Events, Settings, ShutdownFault, StartFault};
-use gettone_core::port::StoreFault;
+use gettone::{Engine, Events, Lagged, Settings, ShutdownFault, StartFault};
+use gettone_core::port::{Seq, StoreFault};
+use gettone_core::record::Record;
 use gettone_store::{File, FileSettings};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// How long the last records have to be folded when it is stopped.
+const FOLDING_MAX: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not run, or did not end well.
 #[derive(thiserror::Error, Debug)]
@@ -24,6 +33,12 @@ pub enum ServeFault {
     /// A secret cannot be used.
     #[error("{0}")]
     Key(#[from] KeyFault),
+    /// The database cannot be used.
+    #[error("{0}")]
+    Database(#[from] DatabaseFault),
+    /// The system has no more threads.
+    #[error("no thread: {0}")]
+    Thread(#[source] io::Error),
     /// The journal cannot be used.
     #[error("the journal: {0}")]
     Store(#[from] StoreFault),
@@ -60,30 +75,35 @@ pub async fn serve(
 ) -> Result<(), ServeFault> {
     let limits = config.limits;
     key::state_directory(&config.state)?;
-    let store = open_store(&config.state.join(JOURNAL), limits.segment_bytes)?;
-    let mut history = History::default();
-    let engine = Engine::start(Box::new(store), settings(&limits), &mut |_, record| {
-        history.take(record);
-    })?;
+    let (engine, ground) = recover(&config).await?;
     let events = engine
         .subscribe(RECORDS_WAITING_MAX)
         .expect("an engine that has just started has no subscribers");
-    let gateway = web::Data::new(Gateway::open(&config, engine.clone(), history)?);
+    let gateway = Gateway::open(&config, engine.clone(), ground.start()?);
+    let gateway = web::Data::new(gateway.map_err(|fault| match fault {
+        OpenFault::Key(fault) => ServeFault::Key(fault),
+        OpenFault::Thread(source) => ServeFault::Thread(source),
+    })?);
     let projecting = rt::spawn(project(gateway.clone(), events));
 
     let served = gateway.clone();
-    let server = HttpServer::new(move || App::new().app_data(served.clone()).configure(routes))
-        .workers(limits.workers)
-        .max_connections(limits.connections_max.div_ceil(limits.workers))
-        .client_request_timeout(Duration::from_millis(limits.head_timeout_ms))
-        .client_disconnect_timeout(Duration::from_millis(limits.head_timeout_ms))
-        .shutdown_timeout(limits.shutdown_timeout_s)
-        .disable_signals()
-        .bind(config.listen)
-        .map_err(|source| ServeFault::Listen {
-            listen: config.listen,
-            source,
-        })?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(served.clone())
+            .wrap(guarded())
+            .configure(routes)
+    })
+    .workers(limits.workers)
+    .max_connections(limits.connections_max.div_ceil(limits.workers))
+    .client_request_timeout(Duration::from_millis(limits.head_timeout_ms))
+    .client_disconnect_timeout(Duration::from_millis(limits.head_timeout_ms))
+    .shutdown_timeout(limits.shutdown_timeout_s)
+    .disable_signals()
+    .bind(config.listen)
+    .map_err(|source| ServeFault::Listen {
+        listen: config.listen,
+        source,
+    })?;
     let reached = server.addrs().first().copied().unwrap_or(config.listen);
     let server = server.run();
     let handle = server.handle();
@@ -102,11 +122,49 @@ pub async fn serve(
         .await
         .unwrap_or_else(|_| Err(io::Error::other("its task is gone")));
     let ended = engine.shutdown().await;
-    projecting.abort();
+    // What it cannot fold in time is folded at the next start.
+    let _ = rt::time::timeout(FOLDING_MAX, projecting).await;
     served?;
     ended?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts the engine on its journal, and folds what the database does not have yet. A database that
+/// was folded from another journal, or from more of it, is folded anew.
+async fn recover(config: &Config) -> Result<(Engine, Ground), ServeFault> {
+    let mut ground = Ground::open(&config.state)?;
+    let journal = config.state.join(JOURNAL);
+    loop {
+        let store = open_store(&journal, config.limits.segment_bytes)?;
+        let mut catch_up = ground.catch_up()?;
+        let engine = Engine::start(
+            Box::new(store),
+            settings(&config.limits),
+            &mut |seq, record| catch_up.take(seq, record),
+        )?;
+        match catch_up.finish().map_err(DatabaseFault::from)? {
+            Journal::Same => return Ok((engine, ground)),
+            Journal::Another => {
+                tracing::warn!("the database was folded from another journal; folding it anew");
+                engine.shutdown().await?;
+                ground.forget_projections()?;
+            }
+        }
+    }
+}
+
+/// What every answer says to a browser, unless its route says otherwise: take it for nothing but
+/// what it is, keep it nowhere, and tell nobody where you come from.
+fn guarded() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((REFERRER_POLICY, "no-referrer"))
+        .add((CACHE_CONTROL, "no-store"))
+        .add((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
 }
 
 /// Opens the journal's store; nobody else may have it open.
@@ -130,17 +188,40 @@ fn settings(limits: &Limits) -> Settings {
     }
 }
 
-/// Keeps what people look back on up to date; no decision waits for it.
+/// Keeps the projections up to date; no decision waits for them.
 async fn project(gateway: web::Data<Gateway>, mut events: Events) {
     loop {
-        match events.next().await {
-            Ok(Some((_, record))) => gateway.fold(|history| history.take(&record)),
+        let mut records = Vec::new();
+        let ended = match events.next().await {
+            Ok(Some(first)) => {
+                records.push(first);
+                gather(&mut events, &mut records)
+            }
             Ok(None) => return,
-            Err(lagged) => {
-                tracing::error!(%lagged, "receipts and sales are incomplete until a restart");
-                gateway.fold(History::miss);
+            Err(lagged) => Err(lagged),
+        };
+        if !records.is_empty() {
+            if let Err(fault) = gateway.database().fold(records).await {
+                tracing::error!(%fault, "receipts and sales are incomplete until a restart");
+                gateway.miss();
                 return;
             }
         }
+        if let Err(lagged) = ended {
+            tracing::error!(%lagged, "receipts and sales are incomplete until a restart");
+            gateway.miss();
+            return;
+        }
     }
+}
+
+/// Takes what is there already, as much as fits one commit.
+fn gather(events: &mut Events, records: &mut Vec<(Seq, Record)>) -> Result<(), Lagged> {
+    while records.len() < RECORDS_OF_ONE_COMMIT {
+        match events.try_next()? {
+            Some(next) => records.push(next),
+            None => break,
+        }
+    }
+    Ok(())
 }

@@ -74,6 +74,34 @@ pub(crate) fn currency(field: &str, code: &str) -> Result<Currency, Problem> {
     })
 }
 
+/// Reads words that people wrote: without control characters, spaces around cut off, bounded.
+///
+/// # Errors
+/// `Malformed`, with the bound.
+pub(crate) fn words(field: &str, text: &str, len_max: usize) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.len() > len_max || text.chars().any(char::is_control) {
+        return Err(Kind::Malformed.because(format!(
+            "{field}: write at most {len_max} bytes on one line"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads words that must not be empty.
+///
+/// # Errors
+/// `Malformed`, with the bounds.
+pub(crate) fn some_words(field: &str, text: &str, len_max: usize) -> Result<String, Problem> {
+    words(field, text, len_max).and_then(|words| {
+        if words.is_empty() {
+            Err(Kind::Malformed.because(format!("{field}: write 1 to {len_max} bytes")))
+        } else {
+            Ok(words)
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,12 @@
 //! Readers, for their operator: enrolment, state, revocation.
 
 use super::machine;
+use crate::api::{Asker, At, at, does};
+use crate::database::staff_log;
 use crate::failure;
 use crate::gateway::Gateway;
 use crate::problem::{Kind, Problem};
-use crate::request::{Body, Operator, named, nothing};
+use crate::request::{Body, Staff, Technician, named, nothing};
 use crate::text::unhex;
 use actix_web::{HttpResponse, web};
 use gettone_channel as channel;
@@ -13,16 +15,23 @@ use gettone_core::id::{MachineId, OperatorId, ReaderId, ReaderKey};
 use gettone_core::machine::Command as MachineCommand;
 use gettone_core::reader::{Command, Contradiction, Life, Reader};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// A reader to enrol.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewReader {
+struct NewReader {
+    /// The 64 hexadecimal digits that the reader shows.
     public_key: String,
+    /// The ten digits beside them, so that a typed key is not mistyped.
     claim_code: String,
+    /// The machine it sits on.
     machine: u32,
 }
 
-#[derive(Serialize)]
+/// What an enrolled reader has to be told.
+#[derive(Serialize, ToSchema)]
 struct Enrolled {
     reader_id: String,
     server_public_key: String,
@@ -30,7 +39,8 @@ struct Enrolled {
     operator: u32,
 }
 
-#[derive(Serialize)]
+/// A reader.
+#[derive(Serialize, ToSchema)]
 struct ShownReader {
     reader_id: String,
     machine: Option<u32>,
@@ -41,7 +51,8 @@ struct ShownReader {
     contradiction: Option<Contradicted>,
 }
 
-#[derive(Serialize)]
+/// How far a reader's receipts have come.
+#[derive(Serialize, ToSchema)]
 struct Journal {
     epoch: String,
     newest: u64,
@@ -49,17 +60,42 @@ struct Journal {
     applied: u64,
 }
 
-#[derive(Serialize)]
+/// Why a reader is not believed any more.
+#[derive(Serialize, ToSchema)]
 struct Contradicted {
     kind: &'static str,
     rseq: Option<u64>,
 }
 
-pub(super) async fn enrol(
+pub(super) fn routes() -> Vec<At> {
+    vec![
+        at("/v1/readers").post(
+            enrol,
+            does("Enrols a reader on a machine", Asker::Technician)
+                .takes::<NewReader>(json!({
+                    "public_key":
+                        "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+                    "claim_code": "0123456789", "machine": 3,
+                }))
+                .answers::<Enrolled>(201),
+        ),
+        at("/v1/readers/{reader}").get(
+            show,
+            does("Shows a reader", Asker::Staff).answers::<ShownReader>(200),
+        ),
+        at("/v1/readers/{reader}/revoke").post(
+            revoke,
+            does("Believes a reader no more", Asker::Technician).answers::<ShownReader>(200),
+        ),
+    ]
+}
+
+async fn enrol(
     gateway: web::Data<Gateway>,
-    Operator(operator): Operator,
+    Technician(staff): Technician,
     Body(new): Body<NewReader>,
 ) -> Result<HttpResponse, Problem> {
+    let operator = staff.operator;
     let key = unhex(&new.public_key)
         .map(PublicKey::from_bytes)
         .ok_or_else(|| {
@@ -97,6 +133,7 @@ pub(super) async fn enrol(
         .machine_command(machine, MachineCommand::Claim { reader })
         .await
         .map_err(|failure| failure::told(failure, failure::machine))?;
+    note(&gateway, &staff, "reader.enrol", reader).await?;
     Ok(HttpResponse::Created().json(Enrolled {
         reader_id: id.to_string(),
         server_public_key: gateway.server().key.public().to_string(),
@@ -105,22 +142,23 @@ pub(super) async fn enrol(
     }))
 }
 
-pub(super) async fn show(
+async fn show(
     gateway: web::Data<Gateway>,
-    Operator(operator): Operator,
+    staff: Staff,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = reader_id(&path)?;
-    let reader = own(&gateway, id, operator).await?;
+    let reader = own(&gateway, id, staff.operator).await?;
     Ok(HttpResponse::Ok().json(shown(id, &reader)))
 }
 
-pub(super) async fn revoke(
+async fn revoke(
     gateway: web::Data<Gateway>,
-    Operator(operator): Operator,
+    Technician(staff): Technician,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = reader_id(&path)?;
+    let operator = staff.operator;
     own(&gateway, id, operator).await?;
     gateway
         .engine()
@@ -128,7 +166,24 @@ pub(super) async fn revoke(
         .await
         .map_err(|failure| failure::told(failure, failure::reader))?;
     let reader = own(&gateway, id, operator).await?;
+    note(&gateway, &staff, "reader.revoke", id).await?;
     Ok(HttpResponse::Ok().json(shown(id, &reader)))
+}
+
+async fn note(
+    gateway: &Gateway,
+    staff: &Staff,
+    what: &'static str,
+    reader: ReaderId,
+) -> Result<(), Problem> {
+    let (operator, line) = (
+        staff.operator,
+        staff.did(what, format_args!("reader {reader}")),
+    );
+    Ok(gateway
+        .database()
+        .write(move |transaction| staff_log::add(transaction, operator, &line))
+        .await?)
 }
 
 fn reader_id(text: &str) -> Result<ReaderId, Problem> {
@@ -144,7 +199,7 @@ async fn own(gateway: &Gateway, id: ReaderId, operator: OperatorId) -> Result<Re
         .map_err(failure::unread)?
         .into_inner();
     reader
-        .filter(|reader| reader.operator() == Some(operator))
+        .filter(|reader| gateway.owns(operator, reader.operator()))
         .map(|reader| *reader)
         .ok_or_else(|| nothing("reader"))
 }

@@ -1,12 +1,13 @@
 //! The relay: envelopes of readers come in through anybody, answers go back the same way
 //! (protocol sections 6.1 and 6.3).
 
+use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::failure;
 use crate::gateway::{Gateway, now};
 use crate::problem::{Kind, Problem};
 use crate::relay::{self, Asked, Outcome, Place, Reason};
-use crate::request::{Anyone, Body};
+use crate::request::{Anyone, Body, Customer};
 use crate::text::{money, unhex};
 use actix_web::{HttpResponse, web};
 use base64::Engine as _;
@@ -19,23 +20,31 @@ use gettone_core::money::Currency;
 use gettone_core::reader::{Ask, Reader, Refusal};
 use gettone_relay::{Granted, Letter, Reply, key_out, reader_in, reply_out};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// Envelopes of readers, as somebody carries them.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Carried {
+struct Carried {
+    /// Each in base64.
     envelopes: Vec<String>,
+    /// The handshake hash of the link they came over, in hexadecimal digits.
     #[serde(default)]
     h: Option<String>,
 }
 
-#[derive(Serialize, Default)]
+/// What the readers are answered, and what the carrier is told.
+#[derive(Serialize, ToSchema, Default)]
 struct Answers {
+    /// Each in base64.
     envelopes: Vec<String>,
+    /// One for each envelope, in the order they came.
     results: Vec<Told>,
 }
 
 /// What the app is told about one envelope, in the order they came.
-#[derive(Serialize, Default)]
+#[derive(Serialize, ToSchema, Default)]
 struct Told {
     reader_id: Option<String>,
     machine: Option<u32>,
@@ -57,10 +66,18 @@ struct Told {
 }
 
 /// Who carries the envelopes, and over which link they came.
-#[derive(Clone, Copy)]
 struct Carrier {
-    account: Option<WalletId>,
+    account: Option<Customer>,
     link: Option<Bind>,
+}
+
+impl Carrier {
+    /// The wallet to pay from at a machine of this currency.
+    fn wallet(&self, currency: Currency) -> Option<WalletId> {
+        self.account
+            .as_ref()
+            .and_then(|customer| customer.wallet_in(currency))
+    }
 }
 
 /// An envelope that its reader did seal.
@@ -73,7 +90,21 @@ struct Authentic {
     key: PublicKey,
 }
 
-pub(super) async fn relay(
+pub(super) fn routes() -> Vec<At> {
+    vec![
+        at("/v1/app/relay").post(
+            relay,
+            does(
+                "Carries envelopes of readers to and fro",
+                Asker::AnyoneOrCustomer,
+            )
+            .takes::<Carried>(json!({"envelopes": []}))
+            .answers::<Answers>(200),
+        ),
+    ]
+}
+
+async fn relay(
     gateway: web::Data<Gateway>,
     Anyone(account): Anyone,
     Body(carried): Body<Carried>,
@@ -95,7 +126,7 @@ pub(super) async fn relay(
     let carrier = Carrier { account, link };
     let mut answers = Answers::default();
     for text in &carried.envelopes {
-        one(&gateway, text, carrier, &mut answers).await?;
+        one(&gateway, text, &carrier, &mut answers).await?;
     }
     Ok(HttpResponse::Ok().json(answers))
 }
@@ -103,7 +134,7 @@ pub(super) async fn relay(
 async fn one(
     gateway: &Gateway,
     text: &str,
-    carrier: Carrier,
+    carrier: &Carrier,
     answers: &mut Answers,
 ) -> Result<(), Problem> {
     let Some(authentic) = open(gateway, text).await? else {
@@ -114,7 +145,9 @@ async fn one(
         return Ok(());
     };
     let (ask, asked) = claim(gateway, &authentic, carrier).await?;
-    let account = carrier.account.filter(|_| asked != Asked::No);
+    let account = carrier
+        .wallet(authentic.currency)
+        .filter(|_| asked != Asked::No);
     let heard = gateway
         .engine()
         .relay(authentic.id, authentic.letter.news(ask), account)
@@ -203,9 +236,10 @@ fn enrolled(reader: &Reader) -> Option<(PublicKey, MachineId, Currency)> {
 async fn claim(
     gateway: &Gateway,
     authentic: &Authentic,
-    carrier: Carrier,
+    carrier: &Carrier,
 ) -> Result<(Option<Ask>, Asked), Problem> {
-    let (Some(hello), Some(account)) = (&authentic.letter.hello, carrier.account) else {
+    let account = carrier.wallet(authentic.currency);
+    let (Some(hello), Some(account)) = (&authentic.letter.hello, account) else {
         return Ok((None, Asked::No));
     };
     if carrier.link != Some(hello.bind) {

@@ -1,53 +1,100 @@
 //! Wallets, for operators, and money into them.
 
-use crate::bounds::{IDEMPOTENCY_KEY_LEN_MAX, WALLETS_PER_OPERATOR};
+use crate::api::{Asker, At, at, does};
+use crate::bounds::WALLETS_PER_OPERATOR;
 use crate::failure;
 use crate::gateway::Gateway;
+use crate::once::Keyed;
 use crate::problem::{Kind, Problem};
-use crate::request::{Body, Operator, Platform, named, nothing};
+use crate::request::{Body, Clerk, Platform, named, nothing};
 use crate::text::{amount, currency, money};
-use actix_web::{HttpRequest, HttpResponse, web};
-use gettone_core::id::{OperatorId, TransferId, WalletId};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use gettone_core::id::{OperatorId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::wallet::Command;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::json;
+use utoipa::ToSchema;
 
-const TRANSFER_LABEL: &[u8] = b"gettone transfer v1";
-
-#[derive(Deserialize)]
+/// A wallet to open.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewWallet {
+struct NewWallet {
+    /// Your own number for it, or its name.
     wallet: u64,
+    /// By its three letters.
     currency: String,
 }
 
-#[derive(Deserialize)]
+/// Money to move.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewTransfer {
+struct NewTransfer {
+    /// With its currency's decimals.
     amount: String,
 }
 
-#[derive(Serialize)]
+/// A wallet that is open.
+#[derive(Serialize, ToSchema)]
 struct Opened {
+    /// Its name, everywhere else.
     wallet: u64,
+    /// By its three letters.
     currency: &'static str,
+    /// What the customer's app shows to be that customer.
     token: String,
 }
 
-#[derive(Serialize)]
+/// Money that has moved.
+#[derive(Serialize, ToSchema)]
 struct Moved {
+    /// Into which wallet.
     wallet: u64,
+    /// How much.
     amount: String,
+    /// By its three letters.
     currency: &'static str,
 }
 
-pub(super) async fn open(
+pub(super) fn routes() -> Vec<At> {
+    let transfer = || json!({"amount": "5.00"});
+    vec![
+        at("/v1/wallets").post(
+            open,
+            does("Opens a wallet of your own numbering", Asker::Clerk)
+                .takes::<NewWallet>(json!({"wallet": 42, "currency": "EUR"}))
+                .answers::<Opened>(201),
+        ),
+        at("/v1/wallets/{wallet}/gifts").post(
+            give,
+            does(
+                "Gives money that is spendable at your machines only",
+                Asker::Clerk,
+            )
+            .keyed()
+            .takes::<NewTransfer>(transfer())
+            .answers::<Moved>(201),
+        ),
+        at("/v1/wallets/{wallet}/top-ups").post(
+            top_up,
+            does(
+                "Adds e-money that the issuer has confirmed",
+                Asker::Platform,
+            )
+            .keyed()
+            .takes::<NewTransfer>(transfer())
+            .answers::<Moved>(201),
+        ),
+    ]
+}
+
+async fn open(
     gateway: web::Data<Gateway>,
-    Operator(operator): Operator,
+    Clerk(staff): Clerk,
     Body(new): Body<NewWallet>,
 ) -> Result<HttpResponse, Problem> {
-    let wallet = owned(operator, new.wallet).ok_or_else(|| {
+    let wallet = owned(staff.operator, new.wallet).ok_or_else(|| {
         Kind::Malformed.because(format!(
             "wallet: write your own number for it, 0 to {}",
             WALLETS_PER_OPERATOR - 1
@@ -66,38 +113,41 @@ pub(super) async fn open(
     }))
 }
 
-pub(super) async fn give(
+async fn give(
     gateway: web::Data<Gateway>,
-    Operator(operator): Operator,
-    request: HttpRequest,
+    Clerk(staff): Clerk,
     path: web::Path<String>,
-    Body(new): Body<NewTransfer>,
+    keyed: Keyed<NewTransfer>,
 ) -> Result<HttpResponse, Problem> {
     let number = named("wallet", &path)?;
+    let operator = staff.operator;
     let wallet = owned(operator, number).ok_or_else(|| nothing("wallet"))?;
-    let key = transfer(&request, Route::Gift(operator), wallet)?;
-    move_in(&gateway, wallet, &new.amount, |amount| Command::Give {
-        key,
-        operator,
-        amount,
-    })
-    .await
+    let give = async |new: NewTransfer, key| {
+        move_in(&gateway, wallet, &new.amount, |amount| Command::Give {
+            key,
+            operator,
+            amount,
+        })
+        .await
+    };
+    keyed.once(&gateway, &staff.principal(), give).await
 }
 
-pub(super) async fn top_up(
+async fn top_up(
     gateway: web::Data<Gateway>,
     _: Platform,
-    request: HttpRequest,
     path: web::Path<String>,
-    Body(new): Body<NewTransfer>,
+    keyed: Keyed<NewTransfer>,
 ) -> Result<HttpResponse, Problem> {
     let wallet = WalletId::new(named("wallet", &path)?);
-    let key = transfer(&request, Route::TopUp, wallet)?;
-    move_in(&gateway, wallet, &new.amount, |amount| Command::TopUp {
-        key,
-        amount,
-    })
-    .await
+    let top_up = async |new: NewTransfer, key| {
+        move_in(&gateway, wallet, &new.amount, |amount| Command::TopUp {
+            key,
+            amount,
+        })
+        .await
+    };
+    keyed.once(&gateway, "platform", top_up).await
 }
 
 /// A wallet's currency, once it is open.
@@ -117,7 +167,7 @@ async fn move_in(
     wallet: WalletId,
     text: &str,
     command: impl FnOnce(Amount) -> Command,
-) -> Result<HttpResponse, Problem> {
+) -> Result<(StatusCode, Moved), Problem> {
     let currency = opened(gateway, wallet).await?;
     let amount = amount("amount", text, currency)?;
     gateway
@@ -125,11 +175,12 @@ async fn move_in(
         .wallet_command(wallet, command(amount))
         .await
         .map_err(|failed| failure::told(failed, |refusal| failure::wallet(refusal, currency)))?;
-    Ok(HttpResponse::Created().json(Moved {
+    let moved = Moved {
         wallet: wallet.number(),
         amount: money(amount, currency),
         currency: currency.code(),
-    }))
+    };
+    Ok((StatusCode::CREATED, moved))
 }
 
 /// An operator's own wallet, by the operator's own number for it or by its name. Whose a wallet is
@@ -146,46 +197,6 @@ fn owned(operator: OperatorId, number: u64) -> Option<WalletId> {
     first.checked_add(own).map(WalletId::new)
 }
 
-#[derive(Clone, Copy)]
-enum Route {
-    Gift(OperatorId),
-    TopUp,
-}
-
-/// Names the transfer after the client's own key for it, so that every retry is harmless.
-fn transfer(request: &HttpRequest, route: Route, wallet: WalletId) -> Result<TransferId, Problem> {
-    let key = request
-        .headers()
-        .get("idempotency-key")
-        .and_then(|value| value.to_str().ok())
-        .filter(|key| (1..=IDEMPOTENCY_KEY_LEN_MAX).contains(&key.len()))
-        .ok_or_else(|| {
-            Kind::Malformed.because(format!(
-                "send an idempotency-key header of 1 to {IDEMPOTENCY_KEY_LEN_MAX} printable \
-                 characters, the same one in every retry"
-            ))
-        })?;
-    Ok(name(key, route, wallet))
-}
-
-fn name(key: &str, route: Route, wallet: WalletId) -> TransferId {
-    let (kind, operator) = match route {
-        Route::Gift(operator) => (1_u8, operator.number()),
-        Route::TopUp => (2, 0),
-    };
-    let digest = Sha256::new()
-        .chain_update(TRANSFER_LABEL)
-        .chain_update([kind])
-        .chain_update(operator.to_be_bytes())
-        .chain_update(wallet.number().to_be_bytes())
-        .chain_update(key.as_bytes())
-        .finalize();
-    let (head, _) = digest
-        .split_first_chunk()
-        .expect("SHA-256 is longer than a name");
-    TransferId::from_bytes(*head)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,23 +211,6 @@ mod tests {
         );
         for others in [6_999_999_999, 8_000_000_000, 1_000_000_000, u64::MAX] {
             assert_eq!(owned(seven, others), None, "{others}");
-        }
-    }
-
-    #[test]
-    fn a_key_names_another_transfer_for_each_route_operator_and_wallet() {
-        let (one, two) = (WalletId::new(1), WalletId::new(2));
-        let gift = |operator| Route::Gift(OperatorId::new(operator));
-        let names = [
-            name("k", gift(1), one),
-            name("k", gift(2), one),
-            name("k", gift(1), two),
-            name("k", Route::TopUp, one),
-            name("l", gift(1), one),
-        ];
-        for (place, left) in names.iter().enumerate() {
-            assert_eq!(*left, names[place]);
-            assert!(names[..place].iter().all(|right| right != left), "{place}");
         }
     }
 }

@@ -148,7 +148,8 @@ fn a_transfer_that_is_sent_again_moves_once() {
         shown,
         json!({
             "wallet": anna.wallet, "currency": "EUR", "emoney": "5.00",
-            "closed": [{"operator": 1, "amount": "5.00"}], "pending": "0.00", "owed": "0.00",
+            "closed": [{"operator": 1, "name": "Caffè Uno", "amount": "5.00"}],
+            "pending": "0.00", "owed": "0.00", "available": "10.00",
         })
     );
 }
@@ -181,7 +182,7 @@ fn a_machine_and_its_reader_are_shown_as_they_were_registered() {
     assert_eq!(
         shown,
         json!({
-            "machine": 3, "operator": 1, "life": "served", "currency": "EUR", "cap": "5.00",
+            "machine": 3, "name": "", "place": "", "operator": 1, "life": "served", "currency": "EUR", "cap": "5.00",
             "vends_max": 3, "fee_basis_points": 100, "reader": board.id(),
             "products": [
                 {"item": 11, "name": "espresso", "price": "0.80"},

@@ -1,6 +1,6 @@
 //! The program itself, as a process.
 
-use crate::street::{OPERATOR, configuration, hex};
+use crate::street::{LETTERS, OPERATOR, configuration, hex};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -31,6 +31,7 @@ fn configured(home: &Path) -> PathBuf {
 }
 
 fn written(home: &Path, configuration: &str) -> PathBuf {
+    fs::create_dir_all(home.join(LETTERS)).expect("made");
     let path = home.join("gateway.toml");
     fs::write(&path, configuration).expect("written");
     path

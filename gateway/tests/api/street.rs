@@ -27,7 +27,28 @@ pub(crate) const PLATFORM: &str = "the platform's key";
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) media_type: String,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: Value,
+}
+
+/// How a client says who it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Credential<'a> {
+    None,
+    Bearer(&'a str),
+    /// A cookie, as `name=value`.
+    Cookie(&'a str),
+}
+
+/// What a client asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) credential: Credential<'a>,
+    /// The idempotency key, when there is one.
+    pub(crate) key: Option<&'a str>,
+    pub(crate) body: Option<&'a Value>,
 }
 
 impl Reply {
@@ -35,6 +56,25 @@ impl Reply {
     pub(crate) fn ok(self) -> Value {
         assert!((200..300).contains(&self.status), "{self:?}");
         self.body
+    }
+
+    /// The cookie it gives, as `name=value`.
+    #[track_caller]
+    pub(crate) fn cookie(&self) -> String {
+        self.header("set-cookie")
+            .split(';')
+            .next()
+            .expect("a cookie")
+            .to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no {name}: {self:?}"))
+            .to_str()
+            .expect("text")
     }
 
     #[track_caller]
@@ -53,6 +93,7 @@ impl Reply {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     home: TempDir,
+    change: fn(&mut Config),
     running: Option<Running>,
     agent: ureq::Agent,
 }
@@ -64,9 +105,17 @@ struct Running {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_as(|_| {})
+    }
+
+    /// Starts with another configuration.
+    pub(crate) fn start_as(change: fn(&mut Config)) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(home.path().join(LETTERS)).expect("made");
         let mut server = Self {
             address: ([127, 0, 0, 1], 0).into(),
-            home: tempfile::tempdir().expect("a directory"),
+            home,
+            change,
             running: None,
             agent: ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -84,7 +133,8 @@ impl Server {
 
     /// Starts again where it was stopped.
     pub(crate) fn resume(&mut self) {
-        let config = Config::parse(&configuration(), self.home.path()).expect("sound");
+        let mut config = Config::parse(&configuration(), self.home.path()).expect("sound");
+        (self.change)(&mut config);
         let (stop, stopped) = oneshot::channel();
         let (told, reached) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -105,6 +155,68 @@ impl Server {
         let Running { stop, thread } = self.running.take().expect("it runs");
         stop.send(()).expect("it waits");
         thread.join().expect("no panic").expect("a clean end");
+    }
+
+    pub(crate) fn ask(&self, ask: Ask<'_>) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(ask.method.to_uppercase().as_str())
+            .uri(self.url(ask.path));
+        match ask.credential {
+            Credential::None => {}
+            Credential::Bearer(key) => {
+                request = request.header("authorization", format!("Bearer {key}"));
+            }
+            Credential::Cookie(cookie) => request = request.header("cookie", cookie),
+        }
+        if let Some(key) = ask.key {
+            request = request.header("idempotency-key", key);
+        }
+        // What changes something has to be JSON, also when there is nothing to say.
+        if ask.method != "get" {
+            request = request.header("content-type", "application/json");
+        }
+        let text = ask.body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(text).expect("a request");
+        let agent = &self.agent;
+        let reply = agent.run(request).expect("an answer");
+        read(reply)
+    }
+
+    /// Takes every letter that the courier has carried so far and gives the code of the newest one
+    /// to `address`; waits for it, because nobody who asks for a code waits.
+    pub(crate) fn code(&self, address: &str) -> String {
+        let folder = self.home.path().join(LETTERS);
+        loop {
+            let letters: Vec<_> = std::fs::read_dir(&folder)
+                .expect("listed")
+                .map(|entry| entry.expect("an entry").path())
+                .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
+                .collect();
+            for path in letters {
+                let letter = std::fs::read_to_string(&path).expect("read");
+                std::fs::remove_file(&path).expect("removed");
+                let (to, text) = letter.split_once('\n').expect("two lines");
+                if to == address {
+                    return text[..6].to_owned();
+                }
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Signs a customer in by a code; gives their cookie and number.
+    pub(crate) fn person(&self, address: &str) -> (String, u64) {
+        let sent = self.post("/v1/app/codes", "", &json!({"address": address}));
+        assert_eq!(sent.status, 202, "{sent:?}");
+        let code = self.code(address);
+        let reply = self.post(
+            "/v1/app/sign-in",
+            "",
+            &json!({"address": address, "code": code}),
+        );
+        let cookie = reply.cookie();
+        let number = reply.ok()["customer"].as_u64().expect("a number");
+        (cookie, number)
     }
 
     pub(crate) fn get(&self, path: &str, credential: &str) -> Reply {
@@ -239,6 +351,8 @@ pub(crate) fn configuration() -> String {
         segment_bytes = 1048576
         body_timeout_ms = 1000
         head_timeout_ms = 1000
+        [courier]
+        folder = "letters"
         [platform]
         api_key_sha256 = "{}"
         [[operator]]
@@ -284,6 +398,9 @@ pub(crate) fn audited(state: &Path) -> u64 {
     audited.to_json()["records"].as_u64().expect("a number")
 }
 
+/// The folder of the courier.
+pub(crate) const LETTERS: &str = "letters";
+
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
     let media_type = response
         .headers()
@@ -292,10 +409,17 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
         .unwrap_or_default()
         .to_owned();
     let status = response.status().as_u16();
-    let text = response.body_mut().read_to_string().expect("text");
+    let headers = response.headers().clone();
+    let text = if media_type.starts_with("text/event-stream") {
+        // It never ends.
+        String::new()
+    } else {
+        response.body_mut().read_to_string().expect("text")
+    };
     Reply {
         status,
         media_type,
+        headers,
         body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
     }
 }

@@ -1,0 +1,293 @@
+//! What people look at and who they are, in SQLite: customers, staff, sessions, keys, names of
+//! machines, kept answers, refund cases, and the projections of the journal. No decision about
+//! money reads it.
+//!
+//! SQLite takes one writer at a time, so one thread writes and the others only read: no statement
+//! ever waits for a lock, and a full queue is told to its client at once instead of filling a pool
+//! of blocked threads. Commits are synced (`synchronous = FULL`): a number that was given to a
+//! customer must not be given to another one after a power cut.
+
+pub(crate) mod answer;
+pub(crate) mod api_key;
+pub(crate) mod code;
+pub(crate) mod person;
+pub(crate) mod place;
+pub(crate) mod refund;
+mod schema;
+pub(crate) mod session;
+pub(crate) mod staff;
+pub(crate) mod staff_log;
+
+use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, RECORDS_OF_ONE_COMMIT};
+use crate::history;
+use crate::problem::{Kind, Problem};
+use crate::worker::{Undone, Workers};
+use gettone_core::port::Seq;
+use gettone_core::record::Record;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// The database's file in the state directory.
+pub(crate) const DATABASE_FILE: &str = "gateway.sqlite";
+
+/// Why the database cannot be used.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum DatabaseFault {
+    /// The file cannot be made or closed to others.
+    #[error("cannot {doing} {path}: {source}")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite refuses.
+    #[error("the database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// It was written by a newer gateway.
+    #[error("the database has schema {found}, this gateway knows up to {known}; use the newer one")]
+    Newer {
+        /// Its schema.
+        found: u32,
+        /// The newest that is known.
+        known: u32,
+    },
+    /// No thread could be started for it.
+    #[error("no thread for the database: {0}")]
+    Thread(#[source] io::Error),
+    /// Too many wait for it; nothing was done.
+    #[error("too many wait for the database")]
+    Busy,
+    /// It broke off.
+    #[error("a query broke off")]
+    BrokenOff,
+}
+
+impl From<Undone> for DatabaseFault {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Full => Self::Busy,
+            Undone::BrokenOff => Self::BrokenOff,
+        }
+    }
+}
+
+impl From<DatabaseFault> for Problem {
+    fn from(fault: DatabaseFault) -> Self {
+        match fault {
+            DatabaseFault::Busy => Kind::Busy
+                .because("nothing was done")
+                .retry_after(core::time::Duration::from_secs(1)),
+            fault @ (DatabaseFault::File { .. }
+            | DatabaseFault::Sqlite(_)
+            | DatabaseFault::Newer { .. }
+            | DatabaseFault::Thread(_)
+            | DatabaseFault::BrokenOff) => {
+                tracing::error!(%fault, "the database failed");
+                Kind::Internal.because("the database failed; the log says why")
+            }
+        }
+    }
+}
+
+/// A database that nobody else of this process uses yet: it is brought up to date by the one who
+/// opened it.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// The database of a running gateway.
+#[derive(Debug)]
+pub(crate) struct Database {
+    writer: Workers<Connection>,
+    readers: Workers<Connection>,
+    folded: watch::Sender<u64>,
+}
+
+impl Ground {
+    /// Opens the database of a state directory, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// `DatabaseFault` when it cannot be opened, or a newer gateway wrote it.
+    pub(crate) fn open(state: &Path) -> Result<Self, DatabaseFault> {
+        let path = state.join(DATABASE_FILE);
+        close_to_others(&path)?;
+        let mut connection = connect(&path)?;
+        schema::migrate(&mut connection)?;
+        Ok(Self { path, connection })
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// `DatabaseFault` when a reader cannot be opened, or there is no thread.
+    pub(crate) fn start(self) -> Result<Database, DatabaseFault> {
+        let folded = history::folded(&self.connection)?.map_or(0, |(seq, _)| seq.number());
+        let readers = (0..DATABASE_READERS)
+            .map(|_| {
+                let reader = connect(&self.path)?;
+                reader.pragma_update(None, "query_only", true)?;
+                Ok(reader)
+            })
+            .collect::<Result<Vec<_>, DatabaseFault>>()?;
+        let start = |name, connections: Vec<Connection>| {
+            Workers::start(name, connections, JOBS_WAITING_MAX).map_err(DatabaseFault::Thread)
+        };
+        Ok(Database {
+            writer: start("gettone-write", vec![self.connection])?,
+            readers: start("gettone-read", readers)?,
+            folded: watch::Sender::new(folded),
+        })
+    }
+
+    /// Does something in one transaction.
+    ///
+    /// # Errors
+    /// What SQLite says; then nothing has changed.
+    pub(crate) fn write<T>(
+        &mut self,
+        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DatabaseFault> {
+        Ok(transact(&mut self.connection, job)?)
+    }
+
+    /// Begins to take in the journal from its beginning.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn catch_up(&mut self) -> Result<history::CatchUp<'_>, DatabaseFault> {
+        Ok(history::CatchUp::begin(&mut self.connection)?)
+    }
+
+    /// Forgets the projections; the journal has to be taken in again from its beginning.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn forget_projections(&mut self) -> Result<(), DatabaseFault> {
+        self.write(|transaction| schema::renew_projections(transaction))
+    }
+}
+
+impl Database {
+    /// Does something in one transaction of the only writer; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// `DatabaseFault`; after `Busy` and `Sqlite` nothing has changed.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseFault> {
+        let done = self
+            .writer
+            .run(move |connection| transact(connection, job))
+            .await?;
+        Ok(done?)
+    }
+
+    /// Looks something up; several may at once.
+    ///
+    /// # Errors
+    /// `DatabaseFault` when it cannot be looked up.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseFault> {
+        Ok(self
+            .readers
+            .run(move |connection| job(connection))
+            .await??)
+    }
+
+    /// Takes the next records of the journal into the projections.
+    ///
+    /// # Errors
+    /// `DatabaseFault`; then none of them has been taken in.
+    pub(crate) async fn fold(&self, records: Vec<(Seq, Record)>) -> Result<(), DatabaseFault> {
+        debug_assert!(records.len() <= RECORDS_OF_ONE_COMMIT);
+        let last = records.last().map(|(seq, _)| seq.number());
+        self.write(move |transaction| {
+            records
+                .iter()
+                .try_for_each(|(seq, record)| history::take(transaction, *seq, record))
+                .and_then(|()| match records.last() {
+                    Some((seq, record)) => history::mark(transaction, *seq, record),
+                    None => Ok(()),
+                })
+        })
+        .await?;
+        if let Some(last) = last {
+            self.folded.send_replace(last);
+        }
+        Ok(())
+    }
+
+    /// Tells up to which record the projections are folded, each time they are.
+    pub(crate) fn folded(&self) -> watch::Receiver<u64> {
+        self.folded.subscribe()
+    }
+}
+
+/// A number of ours as SQLite keeps it. None comes near the end of what it can keep.
+pub(crate) fn kept(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number of ours as it was kept.
+pub(crate) fn unkept(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = job(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // Another process may write too: `staff add` beside a running gateway.
+    connection.busy_timeout(core::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // KiB, as SQLite counts when the number is negative.
+    connection.pragma_update(None, "cache_size", -4_096)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Makes the file, or closes the one that is there, before SQLite gives its mode to its neighbours.
+fn close_to_others(path: &Path) -> Result<(), DatabaseFault> {
+    let fault = |doing| {
+        move |source| DatabaseFault::File {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(fault("make"))?;
+    file.set_permissions(PermissionsExt::from_mode(0o600))
+        .map_err(fault("close to others"))
+}

@@ -1,0 +1,125 @@
+//! Tables. What people entered is migrated step by step; what the journal can tell again is
+//! dropped and folded anew whenever its shape changes.
+
+use super::DatabaseFault;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// Each step once, in this order; a step that has been released is never changed.
+const MIGRATIONS: [&str; 1] = [include_str!("migration/1.sql")];
+
+/// What the journal can tell again.
+const PROJECTIONS: &str = include_str!("projections.sql");
+
+/// Tables of [`PROJECTIONS`].
+const PROJECTED: [&str; 6] = ["account", "fold", "hold", "product", "receipt", "sale"];
+
+/// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
+const PROJECTIONS_VERSION: u32 = 1;
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseFault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len() as u32;
+    if found > known {
+        return Err(DatabaseFault::Newer { found, known });
+    }
+    for step in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    let projected: Option<u32> = transaction
+        .query_row("SELECT version FROM projection", [], |row| row.get(0))
+        .map(Some)
+        .or_else(|fault| match fault {
+            rusqlite::Error::QueryReturnedNoRows => Ok(None),
+            fault => Err(fault),
+        })?;
+    if projected != Some(PROJECTIONS_VERSION) {
+        renew_projections(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+pub(super) fn renew_projections(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    for table in PROJECTED {
+        transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+    }
+    transaction.execute_batch(PROJECTIONS)?;
+    transaction.execute("DELETE FROM projection", [])?;
+    transaction.execute(
+        "INSERT INTO projection (version) VALUES (?1)",
+        [PROJECTIONS_VERSION],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn migrated() -> Connection {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        migrate(&mut connection).expect("migrated");
+        connection
+    }
+
+    #[test]
+    fn the_list_of_projections_is_the_list_of_their_tables() {
+        let connection = Connection::open_in_memory().expect("opened");
+        connection.execute_batch(PROJECTIONS).expect("made");
+        let mut tables: Vec<String> = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .expect("listed");
+        tables.sort();
+        assert_eq!(tables, PROJECTED);
+    }
+
+    #[test]
+    fn a_second_migration_changes_nothing() {
+        let mut connection = migrated();
+        connection
+            .execute(
+                "INSERT INTO account (wallet, currency) VALUES (1, 'EUR')",
+                [],
+            )
+            .expect("inserted");
+        migrate(&mut connection).expect("migrated");
+        let kept: u32 = connection
+            .query_row("SELECT count(*) FROM account", [], |row| row.get(0))
+            .expect("counted");
+        assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn projections_of_another_shape_are_made_anew_and_what_people_entered_stays() {
+        let mut connection = migrated();
+        connection
+            .execute_batch(
+                "INSERT INTO account (wallet, currency) VALUES (1, 'EUR');
+                 INSERT INTO place (machine, operator, name, place) VALUES (3, 1, 'hall', '');
+                 UPDATE projection SET version = 0;",
+            )
+            .expect("written");
+        migrate(&mut connection).expect("migrated");
+        let count = |table: &str| -> u32 {
+            connection
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                    row.get(0)
+                })
+                .expect("counted")
+        };
+        assert_eq!((count("account"), count("place")), (0, 1));
+    }
+
+    #[test]
+    fn a_database_of_a_newer_gateway_is_left_alone() {
+        let mut connection = migrated();
+        connection
+            .pragma_update(None, "user_version", 99)
+            .expect("set");
+        let fault = migrate(&mut connection).expect_err("newer").to_string();
+        assert!(fault.contains("schema 99"), "{fault}");
+    }
+}

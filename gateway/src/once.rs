@@ -1,0 +1,185 @@
+//! Requests that move money: each has a name given by its client, has its effect once however often
+//! it is sent, and gets the same answer again.
+//!
+//! An answer is kept after the effect. A crash between the two is harmless: the effect itself is
+//! named after the same key, so the engine does it once, and the answer is made again.
+
+use crate::bounds::IDEMPOTENCY_KEY_LEN_MAX;
+use crate::database::answer::{self, Answer};
+use crate::gateway::{Gateway, now};
+use crate::problem::{Kind, Problem};
+use crate::request::{Later, json_bytes, parsed};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use core::time::Duration;
+use gettone_core::id::TransferId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+const SLOT_LABEL: &[u8] = b"gettone idempotent request v1";
+const TRANSFER_LABEL: &[u8] = b"gettone transfer v2";
+const REPLAYED: &str = "idempotency-replayed";
+
+/// A JSON body with the key that its client gave it.
+#[derive(Debug)]
+pub(crate) struct Keyed<T> {
+    key: String,
+    method: String,
+    path: String,
+    digest: [u8; 32],
+    body: T,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Keyed<T> {
+    type Error = Problem;
+    type Future = Later<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = key(request);
+        let (method, path) = (request.method().to_string(), request.path().to_owned());
+        let bytes = json_bytes(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            Ok(Self {
+                key: key?,
+                method,
+                path,
+                digest: Sha256::digest(&bytes).into(),
+                body: parsed(&bytes)?,
+            })
+        })
+    }
+}
+
+impl<T> Keyed<T> {
+    /// Does what is asked, unless it was done before: then it gives the answer that was given. The
+    /// transfer that `act` makes has to bear the name that it is handed.
+    ///
+    /// # Errors
+    /// `InFlight` while the same request is under way, `KeyReused` when the key came with another
+    /// body, or what `act` says; a problem is not kept, so that it can be mended and tried again.
+    pub(crate) async fn once<A: Serialize>(
+        self,
+        gateway: &Gateway,
+        principal: &str,
+        act: impl AsyncFnOnce(T, TransferId) -> Result<(StatusCode, A), Problem>,
+    ) -> Result<HttpResponse, Problem> {
+        let slot = slot(principal, &self.method, &self.path, &self.key);
+        let _under_way = gateway.take_up(slot).ok_or_else(|| {
+            Kind::InFlight
+                .because("its answer is on its way to whoever asked first; ask again")
+                .retry_after(Duration::from_secs(1))
+        })?;
+        let known = gateway
+            .database()
+            .read(move |connection| answer::find(connection, &slot))
+            .await?;
+        if let Some(known) = known {
+            return replay(known, &self.digest);
+        }
+        let (status, answered) = act(self.body, transfer(&slot)).await?;
+        let answer = serde_json::to_vec(&answered).map_err(|fault| {
+            tracing::error!(%fault, "an answer cannot be written");
+            Kind::Internal.because("it was done, and its answer cannot be written")
+        })?;
+        let keep = Answer {
+            body: self.digest,
+            status: status.as_u16(),
+            answer: answer.clone(),
+        };
+        let kept = gateway
+            .database()
+            .write(move |transaction| answer::keep(transaction, &slot, &keep, now()))
+            .await;
+        if let Err(fault) = kept {
+            // It was done; the same again will be done no second time, and be answered alike.
+            tracing::error!(%fault, "an answer was not kept");
+        }
+        Ok(told(status, answer))
+    }
+}
+
+fn replay(known: Answer, digest: &[u8; 32]) -> Result<HttpResponse, Problem> {
+    if known.body != *digest {
+        return Err(Kind::KeyReused.because("this idempotency key came with another body before"));
+    }
+    let status = StatusCode::from_u16(known.status)
+        .map_err(|_| Kind::Internal.because("a kept answer has no status"))?;
+    let mut response = told(status, known.answer);
+    response.headers_mut().insert(
+        actix_web::http::header::HeaderName::from_static(REPLAYED),
+        actix_web::http::header::HeaderValue::from_static("true"),
+    );
+    Ok(response)
+}
+
+fn told(status: StatusCode, json: Vec<u8>) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .body(json)
+}
+
+fn key(request: &HttpRequest) -> Result<String, Problem> {
+    request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .filter(|key| (1..=IDEMPOTENCY_KEY_LEN_MAX).contains(&key.len()))
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Kind::Malformed.because(format!(
+                "send an idempotency-key header of 1 to {IDEMPOTENCY_KEY_LEN_MAX} printable \
+                 characters, the same one in every retry"
+            ))
+        })
+}
+
+fn slot(principal: &str, method: &str, path: &str, key: &str) -> [u8; 32] {
+    [principal, method, path, key]
+        .iter()
+        .fold(Sha256::new().chain_update(SLOT_LABEL), |digest, part| {
+            let len = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            digest.chain_update(len.to_be_bytes()).chain_update(part)
+        })
+        .finalize()
+        .into()
+}
+
+fn transfer(slot: &[u8; 32]) -> TransferId {
+    let digest = Sha256::new()
+        .chain_update(TRANSFER_LABEL)
+        .chain_update(slot)
+        .finalize();
+    let (head, _) = digest
+        .split_first_chunk()
+        .expect("SHA-256 is longer than a name");
+    TransferId::from_bytes(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_another_transfer_for_each_principal_method_and_path() {
+        let slots = [
+            slot("operator 1", "POST", "/a", "k"),
+            slot("operator 2", "POST", "/a", "k"),
+            slot("operator 1", "PUT", "/a", "k"),
+            slot("operator 1", "POST", "/b", "k"),
+            slot("operator 1", "POST", "/a", "l"),
+            slot("operator 1", "POST", "/ak", ""),
+        ];
+        for (place, left) in slots.iter().enumerate() {
+            assert!(slots[..place].iter().all(|right| right != left), "{place}");
+            assert!(
+                slots[..place]
+                    .iter()
+                    .all(|right| transfer(right) != transfer(left)),
+                "{place}"
+            );
+        }
+    }
+}
