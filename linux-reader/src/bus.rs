@@ -159,6 +159,12 @@ impl Reflex {
             Order::Deny { ask } => Host::Deny {
                 request: open(ask)?.1,
             },
+            // This device announces no cash-ins, so nobody asked.
+            Order::ApproveRevalue { rseq, .. } => {
+                self.tell(News::Machine(Machine::RevalueOver { rseq }));
+                return None;
+            }
+            Order::DenyRevalue { .. } | Order::TellRevalueLimit { .. } => return None,
         })
     }
 

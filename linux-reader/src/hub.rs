@@ -139,6 +139,7 @@ impl Hub {
                 .bus
                 .try_send(order)
                 .map_err(|_| HubFault::Stopped { part: "MDB thread" })?,
+            Output::Service(state) => tracing::info!(?state, "the operator's order"),
             Output::Show(showing) => tracing::debug!(?showing, "show"),
             Output::Note(notice) if notice.is_usual() => tracing::info!("{notice}"),
             Output::Note(notice) => {

@@ -93,6 +93,8 @@ coded! {
         Denied = 3,
         /// Nobody can say.
         Unknown = 4,
+        /// Cash was taken in.
+        CashTaken = 5,
     }
 }
 

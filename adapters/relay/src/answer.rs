@@ -5,6 +5,7 @@ use core::time::Duration;
 use gettone_channel as channel;
 use gettone_core::board::{Answer, Refusal, Terms};
 use gettone_core::id::Rseq;
+use gettone_core::lock::{Lock, LockState};
 use gettone_core::money::Currency;
 use gettone_core::time::Timestamp;
 
@@ -21,6 +22,7 @@ pub fn answer_in(item: &channel::Item) -> Option<Answer> {
             exponent: grant.exponent,
             spend_max: grant.max_spend,
             vends_max: grant.max_vends,
+            revalue_max: grant.max_revalue,
             balance: grant.show_balance,
             ttl: Duration::from_secs(u64::from(grant.ttl_s)),
         }),
@@ -42,6 +44,17 @@ pub fn answer_in(item: &channel::Item) -> Option<Answer> {
             epoch: epoch_in(resend.journal_epoch),
             from: Rseq::new(resend.from),
         },
+        Wire::Lock(lock) => Answer::Lock(Lock {
+            version: lock.version,
+            state: match lock.state {
+                channel::LockState::Open => LockState::Open,
+                channel::LockState::Locked => LockState::Locked,
+            },
+        }),
+        Wire::AuditAck(ack) => Answer::NoticesAcked {
+            epoch: epoch_in(ack.journal_epoch),
+            upto: ack.upto,
+        },
         Wire::Hello(_)
         | Wire::Receipt(_)
         | Wire::KeyUpdate(_)
@@ -51,10 +64,8 @@ pub fn answer_in(item: &channel::Item) -> Option<Answer> {
         | Wire::Audit(_)
         | Wire::Config(_)
         | Wire::ServerKey(_)
-        | Wire::Lock(_)
         | Wire::Call(_)
-        | Wire::KeyAck(_)
-        | Wire::AuditAck(_) => return None,
+        | Wire::KeyAck(_) => return None,
     })
 }
 

@@ -5,8 +5,10 @@ use crate::receipt::receipt_out;
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_core::board::{Greeting, Room, Written};
+use gettone_core::counters::Counters;
 use gettone_core::id::JournalEpoch;
 use gettone_core::money::Currency;
+use gettone_core::notice::Notice;
 
 /// What a reader says of itself in every HELLO, beside its board's own words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,8 +87,46 @@ pub fn greeting_out(
         step: 0,
     };
     let receipts = greeting.receipts.iter().map(receipt_out);
+    let counters = greeting.counters.as_ref();
+    let counters = counters.map(|counters| counters_out(counters, facts.epoch));
     core::iter::once(channel::Item::Hello(hello))
+        .chain(counters.map(channel::Item::Counters))
         .chain(receipts.map(channel::Item::Receipt))
+        .collect()
+}
+
+/// A snapshot of the counters as it travels.
+pub fn counters_out(counters: &Counters, epoch: JournalEpoch) -> channel::Counters {
+    let rows = counters.rows.iter().map(|row| channel::CounterRow {
+        item: row.item.number(),
+        price: row.price,
+        count: row.count,
+        value: row.value,
+    });
+    channel::Counters {
+        journal_epoch: epoch_out(epoch),
+        seq: counters.seq,
+        rows: rows.collect(),
+        cash_in: counters.cash_in,
+        errors: counters.errors,
+    }
+}
+
+/// The items of an envelope that carries notices for the technician.
+pub fn notices_out(notices: &[Notice], epoch: JournalEpoch) -> Vec<channel::Item> {
+    let audits = notices.iter().map(|notice| {
+        channel::Item::Audit(channel::Audit {
+            journal_epoch: epoch_out(epoch),
+            aseq: notice.aseq,
+            code: channel::AuditCode::from_code(notice.code.to_wire()),
+            n: notice.n,
+            boot: notice.order.boot,
+            mono_ms: notice.order.uptime_ms,
+            data: notice.data,
+        })
+    });
+    core::iter::once(channel::Item::Epoch(epoch_out(epoch)))
+        .chain(audits)
         .collect()
 }
 

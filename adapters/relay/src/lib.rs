@@ -53,7 +53,7 @@ mod status;
 
 pub use answer::answer_in;
 pub use bounds::LINK_1_MAX;
-pub use greeting::{ReaderFacts, Standing, greeting_out, receipts_out};
+pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
 pub use letter::{Letter, LetterFault, hello_in};
 pub use names::{
     bind_in, bind_out, chain_in, chain_out, epoch_in, epoch_out, key_out, nonce_in, nonce_out,

@@ -6,7 +6,7 @@ mod shell;
 pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
 
 use crate::answer::answer_in;
-use crate::greeting::{ReaderFacts, Standing, greeting_out, receipts_out};
+use crate::greeting::{ReaderFacts, Standing, greeting_out, notices_out, receipts_out};
 use crate::receipt::chain_of;
 use crate::servers::Servers;
 use crate::status::{Line, Telling, status_out};
@@ -92,6 +92,9 @@ impl Station {
             Input::BusLost => self.standing.mdb_state = MdbState::Inactive,
             Input::Synced(ticket) => self.tell(now, board::Input::Synced(ticket), entropy),
             Input::JournalFailed => self.tell(now, board::Input::JournalFailed, entropy),
+            Input::Fault { code, data } => {
+                self.tell(now, board::Input::Fault { code, data }, entropy);
+            }
             Input::ServersKept => {
                 if let Some(servers) = self.coming.take() {
                     let active = servers.active().epoch;
@@ -189,6 +192,10 @@ impl Station {
                 let items = receipts_out(&receipts, self.facts.epoch);
                 self.send_envelope(&items, entropy);
             }
+            board::Output::SendNotices(notices) => {
+                let items = notices_out(&notices, self.facts.epoch);
+                self.send_envelope(&items, entropy);
+            }
             board::Output::Tell {
                 life,
                 remaining,
@@ -220,6 +227,19 @@ impl Station {
                 epoch: self.facts.epoch,
             }),
             board::Output::Deny { ask } => self.order(Order::Deny { ask }),
+            board::Output::ApproveRevalue { ask, rseq, amount } => {
+                self.order(Order::ApproveRevalue {
+                    ask,
+                    rseq,
+                    amount,
+                    epoch: self.facts.epoch,
+                });
+            }
+            board::Output::DenyRevalue { ask } => self.order(Order::DenyRevalue { ask }),
+            board::Output::TellRevalueLimit { ask, limit } => {
+                self.order(Order::TellRevalueLimit { ask, limit });
+            }
+            board::Output::Service(state) => self.outputs.push_back(Output::Service(state)),
             board::Output::Report(fault) => self.note(Notice::Board(fault)),
         }
     }

@@ -41,7 +41,9 @@ pub fn status_out(
         | Note::Spent
         | Note::Silent
         | Note::JournalFull
-        | Note::JournalFailed => 0,
+        | Note::JournalFailed
+        | Note::CashRefused
+        | Note::Locked => 0,
     };
     let mut line = line(telling, currency);
     while line.len() > channel::LINE_LEN_MAX {
@@ -66,10 +68,11 @@ pub fn english(telling: &Telling, currency: Currency) -> String {
         (Note::NoVendLeft, ..) => "no purchase left".to_owned(),
         (Note::NoGrant, ..) => "please start again".to_owned(),
         (Note::Refused(refusal), ..) => refusal_line(refusal).to_owned(),
-        (Note::JournalFull | Note::JournalFailed, ..) => "out of service".to_owned(),
+        (Note::JournalFull | Note::JournalFailed | Note::Locked, ..) => "out of service".to_owned(),
+        (Note::CashRefused, ..) => "no cash, please".to_owned(),
         (Note::Silent, ..) => "the machine does not answer".to_owned(),
         (_, _, Life::Vending) => "please wait".to_owned(),
-        (_, LastResult::Vended, _) => "thank you".to_owned(),
+        (_, LastResult::Vended | LastResult::CashTaken, _) => "thank you".to_owned(),
         (_, LastResult::Failed, _) => "not delivered, not charged".to_owned(),
         (Note::Reset, ..) => "the machine was restarted".to_owned(),
         (Note::TimedOut, ..) => "time is over".to_owned(),
@@ -110,6 +113,7 @@ const fn last_out(last: LastResult) -> channel::LastResult {
         LastResult::Failed => channel::LastResult::Failed,
         LastResult::Denied => channel::LastResult::Denied,
         LastResult::Unknown => channel::LastResult::Unknown,
+        LastResult::CashTaken => channel::LastResult::CashTaken,
     }
 }
 
@@ -129,5 +133,7 @@ const fn reason_out(note: Note) -> channel::StatusReason {
         Note::Left | Note::Returned => Reason::Left,
         Note::Reset => Reason::Reset,
         Note::JournalFull | Note::JournalFailed => Reason::JournalFull,
+        Note::CashRefused => Reason::AboveCap,
+        Note::Locked => Reason::MachineOff,
     }
 }

@@ -28,6 +28,7 @@
 
 mod grant;
 mod life;
+mod notices;
 mod outbox;
 mod record;
 mod shell;
@@ -49,8 +50,9 @@ mod walk;
 
 pub use grant::{Grant, Terms};
 pub use life::{Life, Step};
+pub use notices::Notices;
 pub use outbox::{Outbox, Written};
-pub use record::{ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp};
+pub use record::{Act, ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp};
 pub use shell::{
     Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, Limits, Machine,
     NoSession, Note, Output, Refusal, Room, Sessions, Ticket,

@@ -28,12 +28,15 @@
 
 pub mod audit;
 pub mod board;
+pub mod counters;
 pub mod entity;
 pub mod grant;
 pub mod id;
 pub mod ledger;
+pub mod lock;
 pub mod machine;
 pub mod money;
+pub mod notice;
 pub mod port;
 pub mod reader;
 pub mod receipt;

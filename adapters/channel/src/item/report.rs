@@ -389,10 +389,10 @@ flags! {
 pub struct AuditCode(u8);
 
 impl AuditCode {
-    /// Older records had to give way; `n` says how many.
-    pub const LOST: Self = AuditCode(0);
     /// An ACK named a chain or an epoch that is not the reader's.
-    pub const ACK_MISMATCH: Self = AuditCode(1);
+    pub const ACK_MISMATCH: Self = AuditCode(5);
+    /// Older records had to give way; `n` says how many.
+    pub const LOST: Self = AuditCode(255);
 
     /// Takes the code as it travels.
     pub const fn from_code(code: u8) -> Self {

@@ -7,7 +7,9 @@ use gettone_channel as channel;
 use gettone_channel::{Eid, Ephemeral, StaticKey};
 use gettone_core::board::{self, Ask, Code, Fresh, Life, Machine, Past, Record, Ticket};
 use gettone_core::id::{JournalEpoch, Rseq};
+use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
+use gettone_core::notice;
 use zeroize::Zeroize;
 
 /// How a station starts.
@@ -90,6 +92,13 @@ pub enum Input {
     Synced(Ticket),
     /// The flash cannot be written.
     JournalFailed,
+    /// Something for the technician's log at the server.
+    Fault {
+        /// What it is about.
+        code: notice::Code,
+        /// Details; their meaning goes with the code.
+        data: [u8; 8],
+    },
     /// The server's keys are on flash.
     ServersKept,
     /// The server's keys could not be written.
@@ -115,6 +124,8 @@ pub enum Output {
     Order(Order),
     /// Show people where the board stands.
     Show(Showing),
+    /// Show whether the machine is in service.
+    Service(LockState),
     /// Something for the log; it holds no secret.
     Note(Notice),
 }
@@ -155,6 +166,29 @@ pub enum Order {
     Deny {
         /// The question it answers.
         ask: Ask,
+    },
+    /// Let it take the cash in.
+    ApproveRevalue {
+        /// The question it answers.
+        ask: Ask,
+        /// The INTENT that is on flash for it.
+        rseq: Rseq,
+        /// The cash, in minor units.
+        amount: u32,
+        /// The life of the journal that `rseq` counts in.
+        epoch: JournalEpoch,
+    },
+    /// Do not let it take the cash in.
+    DenyRevalue {
+        /// The question it answers.
+        ask: Ask,
+    },
+    /// Tell it how much cash may be put in.
+    TellRevalueLimit {
+        /// The question it answers.
+        ask: Ask,
+        /// The most, in minor units.
+        limit: u32,
     },
 }
 

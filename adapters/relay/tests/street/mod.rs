@@ -137,6 +137,7 @@ impl Street {
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Show(showing) => self.shown.push(showing),
                 Output::Note(notice) => self.notices.push(notice),
+                Output::Service(_) => {}
             }
         }
     }

@@ -22,6 +22,8 @@ pub struct Terms {
     pub spend_max: u32,
     /// How many good vends.
     pub vends_max: u8,
+    /// How much cash it may take in, in minor units.
+    pub revalue_max: u32,
     /// The balance to show, in minor units; it decides nothing.
     pub balance: i32,
     /// How long it lives, from the HELLO.
@@ -35,6 +37,7 @@ pub struct Grant {
     pub(super) id: VendId,
     spend_left: u32,
     vends_left: u8,
+    revalue_left: u32,
     balance: i64,
     /// When it ends, whatever happens.
     pub(super) ends: Duration,
@@ -60,6 +63,7 @@ impl Grant {
             id: terms.grant,
             spend_left: terms.spend_max,
             vends_left: terms.vends_max,
+            revalue_left: terms.revalue_max,
             balance: i64::from(terms.balance),
             ends: times.greeted.saturating_add(ttl),
             idle_since: times.now,
@@ -94,6 +98,32 @@ impl Grant {
     /// Whether nothing is left to spend.
     pub(super) const fn is_spent(&self) -> bool {
         self.spend_left == 0 || self.vends_left == 0
+    }
+
+    /// Whether nothing is left to spend, and no cash may be put in either.
+    pub(super) const fn is_used_up(&self) -> bool {
+        self.is_spent() && self.revalue_left == 0
+    }
+
+    /// How much cash may still be put in.
+    pub(super) const fn revalue_left(&self) -> u32 {
+        self.revalue_left
+    }
+
+    /// Whether this much cash is inside the grant.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(super) const fn admit_cash(&self, amount: u32) -> Result<(), Note> {
+        match amount {
+            1.. if amount <= self.revalue_left => Ok(()),
+            _ => Err(Note::CashRefused),
+        }
+    }
+
+    /// Books cash that the machine has taken in.
+    pub(super) fn revalue(&mut self, amount: u32) {
+        self.revalue_left = self.revalue_left.saturating_sub(amount);
     }
 
     /// Whether a vend at `price` is inside the grant.

@@ -1,8 +1,12 @@
 //! What a board writes, and how it reads its own past at the start (protocol section 7).
 
+use super::notices::Notices;
 use super::outbox::{Outbox, Written};
+use crate::counters::{Counters, Row};
 use crate::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
+use crate::lock::Lock;
 use crate::money::Amount;
+use crate::notice::Notice;
 use crate::receipt::{Flags, Receipt, ReceiptKind};
 use crate::time::Timestamp;
 use core::time::Duration;
@@ -21,17 +25,57 @@ pub enum Record {
         /// The machine's own price, in minor units.
         price: u32,
     },
+    /// The machine's cash-in is about to be approved.
+    RevalueIntent {
+        /// The receipt's place, given here.
+        rseq: Rseq,
+        /// The grant it counts against.
+        grant: VendId,
+        /// The cash, in minor units.
+        amount: u32,
+    },
     /// A receipt: an INTENT's result, a CLOSE, or the journal's first entry.
     Receipt(Written),
     /// The server has everything up to here.
     Acked(Rseq),
+    /// An order of the operator was taken.
+    Locked(Lock),
+    /// A row of the counters, as it is from here on.
+    Counted {
+        /// The snapshot it belongs to.
+        seq: u64,
+        /// The row.
+        row: Row,
+    },
+    /// The rest of a snapshot of the counters: it is whole with this.
+    Totals {
+        /// Which snapshot.
+        seq: u64,
+        /// All cash ever put in, in minor units.
+        cash_in: u64,
+        /// All faults ever counted.
+        errors: u32,
+    },
+    /// A notice for the technician.
+    Noticed(Notice),
+    /// The server has the notices up to here.
+    NoticesAcked(u64),
+}
+
+/// What an INTENT is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Act {
+    /// A product for money of the grant.
+    Vend,
+    /// Cash for the customer's closed wallet.
+    Revalue,
 }
 
 /// How an INTENT ended, as it is written before the machine hears our ACK.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Outcome {
-    /// The machine delivered.
+    /// The machine delivered, or has taken the approval of a cash-in.
     Delivered = 1,
     /// The machine did not deliver, or took the request back.
     Failed = 2,
@@ -50,15 +94,20 @@ impl Outcome {
         })
     }
 
-    pub(super) const fn kind(self) -> ReceiptKind {
-        match self {
-            Self::Delivered | Self::ByReset => ReceiptKind::VendOk,
-            Self::Failed => ReceiptKind::VendFail,
+    pub(super) const fn kind(self, act: Act) -> ReceiptKind {
+        match (act, self) {
+            (Act::Vend, Self::Delivered | Self::ByReset) => ReceiptKind::VendOk,
+            (Act::Vend, Self::Failed) => ReceiptKind::VendFail,
+            (Act::Revalue, Self::Delivered | Self::ByReset) => ReceiptKind::RevalueOk,
+            (Act::Revalue, Self::Failed) => ReceiptKind::RevalueFail,
         }
     }
 
-    pub(super) fn flags(self, after: Duration) -> Flags {
+    pub(super) fn flags(self, act: Act, after: Duration) -> Flags {
         const UNDER_1000_MS: u16 = 8;
+        if act == Act::Revalue {
+            return Flags::default();
+        }
         let by_reset = match self {
             Self::ByReset => Flags::BY_RESET.to_wire(),
             Self::Delivered | Self::Failed => 0,
@@ -86,10 +135,14 @@ pub struct Replay {
     open: Option<Open>,
     last: Rseq,
     chain: Chain,
+    lock: Lock,
+    counters: Counters,
+    notices: Notices,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Open {
+    act: Act,
     rseq: Rseq,
     grant: VendId,
     item: Item,
@@ -105,6 +158,12 @@ pub struct Past {
     pub last: Rseq,
     /// The chain there.
     pub chain: Chain,
+    /// The operator's last order.
+    pub lock: Lock,
+    /// What the machine sold for cash.
+    pub counters: Counters,
+    /// What the technician should hear.
+    pub notices: Notices,
 }
 
 impl Replay {
@@ -116,6 +175,9 @@ impl Replay {
             open: None,
             last: Rseq::new(0),
             chain,
+            lock: Lock::default(),
+            counters: Counters::default(),
+            notices: Notices::default(),
         }
     }
 
@@ -130,17 +192,24 @@ impl Replay {
                 grant,
                 item,
                 price,
-            } => {
-                if self.open.is_some() || *rseq != self.next() {
-                    return Err(ReplayFault);
-                }
-                self.open = Some(Open {
-                    rseq: *rseq,
-                    grant: *grant,
-                    item: *item,
-                    price: *price,
-                });
-            }
+            } => self.take_intent(Open {
+                act: Act::Vend,
+                rseq: *rseq,
+                grant: *grant,
+                item: *item,
+                price: *price,
+            })?,
+            Record::RevalueIntent {
+                rseq,
+                grant,
+                amount,
+            } => self.take_intent(Open {
+                act: Act::Revalue,
+                rseq: *rseq,
+                grant: *grant,
+                item: Item::new(0),
+                price: *amount,
+            })?,
             Record::Receipt(written) => self.take_receipt(written)?,
             Record::Acked(upto) => {
                 if *upto > self.last {
@@ -148,7 +217,31 @@ impl Replay {
                 }
                 self.outbox.set_acked(*upto);
             }
+            Record::Locked(lock) => self.lock = *lock,
+            Record::Counted { seq, row } => {
+                self.counters.seq = self.counters.seq.max(*seq);
+                self.counters.set(*row);
+            }
+            Record::Totals {
+                seq,
+                cash_in,
+                errors,
+            } => {
+                self.counters.seq = self.counters.seq.max(*seq);
+                self.counters.cash_in = *cash_in;
+                self.counters.errors = *errors;
+            }
+            Record::Noticed(notice) => self.notices.take(*notice),
+            Record::NoticesAcked(upto) => self.notices.set_acked(*upto),
         }
+        Ok(())
+    }
+
+    fn take_intent(&mut self, open: Open) -> Result<(), ReplayFault> {
+        if self.open.is_some() || open.rseq != self.next() {
+            return Err(ReplayFault);
+        }
+        self.open = Some(open);
         Ok(())
     }
 
@@ -192,6 +285,39 @@ impl Replay {
         self.outbox.forget(count);
     }
 
+    /// What a journal that begins anew has to begin with, so that it is read as this one is; none
+    /// while an INTENT is open.
+    pub fn rewritten(&self) -> Option<Vec<Record>> {
+        if self.open.is_some() {
+            return None;
+        }
+        let receipts = self.outbox.kept().copied().map(Record::Receipt);
+        let mut records: Vec<Record> = receipts.collect();
+        records.push(Record::Acked(self.outbox.acked()));
+        if self.lock != Lock::default() {
+            records.push(Record::Locked(self.lock));
+        }
+        let Counters {
+            seq,
+            ref rows,
+            cash_in,
+            errors,
+        } = self.counters;
+        records.extend(rows.iter().map(|row| Record::Counted { seq, row: *row }));
+        if seq > 0 {
+            records.push(Record::Totals {
+                seq,
+                cash_in,
+                errors,
+            });
+        }
+        if self.notices.acked() > 0 {
+            records.push(Record::NoticesAcked(self.notices.acked()));
+        }
+        records.extend(self.notices.kept().copied().map(Record::Noticed));
+        Some(records)
+    }
+
     /// The kept receipts as read so far.
     pub const fn outbox(&self) -> &Outbox {
         &self.outbox
@@ -208,8 +334,17 @@ impl Replay {
         let open = self.open?;
         let found = page.filter(|(rseq, ..)| *rseq == open.rseq);
         let (kind, flags, after) = match found {
-            Some((_, outcome, after)) => (outcome.kind(), outcome.flags(after), after),
-            None => (ReceiptKind::VendUnknown, Flags::default(), Duration::MAX),
+            Some((_, outcome, after)) => {
+                let act = open.act;
+                (outcome.kind(act), outcome.flags(act, after), after)
+            }
+            None => {
+                let kind = match open.act {
+                    Act::Vend => ReceiptKind::VendUnknown,
+                    Act::Revalue => ReceiptKind::RevalueUnknown,
+                };
+                (kind, Flags::default(), Duration::MAX)
+            }
         };
         let receipt = Receipt {
             rseq: open.rseq,
@@ -250,6 +385,9 @@ impl Replay {
             outbox: self.outbox,
             last: self.last,
             chain: self.chain,
+            lock: self.lock,
+            counters: self.counters,
+            notices: self.notices,
         })
     }
 

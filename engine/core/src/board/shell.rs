@@ -4,8 +4,11 @@ use super::grant::Terms;
 use super::outbox::Written;
 use super::record::Record;
 use super::{Life, Outcome};
+use crate::counters::Counters;
 use crate::id::{Bind, Chain, Item, JournalEpoch, Nonce, Rseq};
+use crate::lock::{Lock, LockState};
 use crate::money::Amount;
+use crate::notice::{Code as NoticeCode, Notice};
 use crate::time::Timestamp;
 use core::fmt;
 use core::time::Duration;
@@ -41,6 +44,17 @@ pub struct Limits {
     pub greeting_receipts_max: usize,
     /// How many receipts go in one further envelope (an envelope's items are at most 2,000 bytes).
     pub batch_receipts_max: usize,
+    /// How often the counters are written while no session ends: flash wears out.
+    pub counters_every: Duration,
+    /// How many rows of counters leave room for receipts beside a HELLO; with more of them, the
+    /// receipts follow in envelopes of their own.
+    pub greeting_rows_max: usize,
+    /// How many notices the journal holds.
+    pub notices_max: usize,
+    /// How often one kind of notice is written; in between it is counted.
+    pub notice_every: Duration,
+    /// How many notices go in one envelope.
+    pub batch_notices_max: usize,
 }
 
 impl Limits {
@@ -60,6 +74,11 @@ impl Limits {
         acked_kept_max: 1_024,
         greeting_receipts_max: 4,
         batch_receipts_max: 24,
+        counters_every: Duration::from_secs(600),
+        greeting_rows_max: 80,
+        notices_max: 256,
+        notice_every: Duration::from_secs(600),
+        batch_notices_max: 40,
     };
 }
 
@@ -188,7 +207,8 @@ pub enum Machine {
         /// The selection.
         item: Item,
     },
-    /// Its question is over before an approval had reached it: taken back, or denied for slowness.
+    /// Its question, of either kind, is over before an approval was given for it: taken back, or
+    /// denied for slowness.
     Cancelled {
         /// The question.
         ask: Ask,
@@ -214,6 +234,35 @@ pub enum Machine {
     },
     /// It wants to end the session, and waits until it may.
     SessionCompleted,
+    /// It asks how much cash may be put in.
+    RevalueLimitAsked {
+        /// The question's number.
+        ask: Ask,
+    },
+    /// It wants to take cash in for the customer.
+    RevalueAsked {
+        /// The question's number.
+        ask: Ask,
+        /// The cash, in minor units.
+        amount: u32,
+    },
+    /// It has acknowledged our approval of its cash-in, which makes it irrevocable.
+    RevalueTaken {
+        /// The INTENT it belongs to.
+        rseq: Rseq,
+    },
+    /// Its cash-in is over before it had acknowledged our approval.
+    RevalueOver {
+        /// The INTENT it belongs to.
+        rseq: Rseq,
+    },
+    /// It sold for cash, which is its own business; it is counted.
+    CashSold {
+        /// The selection.
+        item: Item,
+        /// The price, in minor units.
+        price: u32,
+    },
 }
 
 /// Why a machine has no session.
@@ -263,6 +312,15 @@ pub enum Answer {
         epoch: JournalEpoch,
         /// From which.
         from: Rseq,
+    },
+    /// The operator locks or opens the machine.
+    Lock(Lock),
+    /// It has recorded notices.
+    NoticesAcked {
+        /// The journal they belong to.
+        epoch: JournalEpoch,
+        /// Up to which.
+        upto: u64,
     },
 }
 
@@ -323,6 +381,13 @@ pub enum Input {
     Synced(Ticket),
     /// The flash cannot be written.
     JournalFailed,
+    /// Something for the technician's log at the server.
+    Fault {
+        /// What it is about.
+        code: NoticeCode,
+        /// Details; their meaning goes with the code.
+        data: [u8; 8],
+    },
 }
 
 /// What goes into a HELLO, as far as the board's own rules know it.
@@ -348,6 +413,8 @@ pub struct Greeting {
     pub wall: Option<(Timestamp, Duration)>,
     /// A fresh result first, then the oldest unacknowledged.
     pub receipts: Vec<Written>,
+    /// The counters on flash, when the server is not known to have them.
+    pub counters: Option<Counters>,
 }
 
 /// Whether the journal has room for another session.
@@ -372,6 +439,8 @@ pub enum LastResult {
     Denied,
     /// Nobody knows.
     Unknown,
+    /// Cash was taken in.
+    CashTaken,
 }
 
 /// Why a board says what it says; for people, it decides nothing.
@@ -403,6 +472,10 @@ pub enum Note {
     JournalFull,
     /// The flash cannot be written.
     JournalFailed,
+    /// So much cash may not be put in.
+    CashRefused,
+    /// The operator has taken the machine out of service.
+    Locked,
 }
 
 /// What the board asks its shell to do, in this order.
@@ -418,6 +491,8 @@ pub enum Output {
     Greet(Greeting),
     /// Seal and send these receipts, then say LinkTook.
     SendReceipts(Vec<Written>),
+    /// Seal and send these notices, then say LinkTook.
+    SendNotices(Vec<Notice>),
     /// Tell the phone.
     Tell {
         /// The state to show.
@@ -456,6 +531,29 @@ pub enum Output {
         /// The question it answers.
         ask: Ask,
     },
+    /// Let the machine take the cash in.
+    ApproveRevalue {
+        /// The question it answers.
+        ask: Ask,
+        /// The INTENT that is on flash for it.
+        rseq: Rseq,
+        /// The cash, in minor units.
+        amount: u32,
+    },
+    /// Do not let the machine take the cash in.
+    DenyRevalue {
+        /// The question it answers.
+        ask: Ask,
+    },
+    /// Tell the machine how much cash may be put in.
+    TellRevalueLimit {
+        /// The question it answers.
+        ask: Ask,
+        /// The most, in minor units.
+        limit: u32,
+    },
+    /// Show whether the machine is in service; [`super::Board::lock`] says it at the start.
+    Service(LockState),
     /// Something for the log.
     Report(Fault),
 }
@@ -487,6 +585,9 @@ pub enum Fault {
         /// For which INTENT.
         rseq: Rseq,
     },
+    /// A GRANT came although the machine is out of service.
+    #[error("a GRANT came while the machine is locked")]
+    OutOfService,
     /// The machine asked again while its first question was open.
     #[error("the machine asked to vend while an INTENT is open")]
     AskedTwice,

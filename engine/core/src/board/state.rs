@@ -2,21 +2,27 @@
 
 mod answer;
 mod close;
+mod count;
 mod intent;
 mod link;
 mod machine;
+mod notice;
 mod time;
 
 use crate::board::record::chained;
 use crate::board::{
-    Ask, ChainOf, Door, Fault, Fresh, Grant, Input, LastResult, Life, Limits, Note, Outbox, Output,
-    Past, Record, Sessions, Step, Ticket, Written,
+    Act, Ask, ChainOf, Door, Fault, Fresh, Grant, Input, LastResult, Life, Limits, Note, Notices,
+    Outbox, Output, Past, Record, Sessions, Step, Ticket, Written,
 };
+use crate::counters::Counters;
 use crate::id::{Bind, Chain, Item, Nonce, Order, Rseq};
+use crate::lock::Lock;
 use crate::money::{Amount, Currency};
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use core::time::Duration;
+use count::Counting;
+use notice::Noticing;
 use std::collections::VecDeque;
 
 /// How a board starts.
@@ -55,6 +61,9 @@ pub struct Board {
     asked: Option<Asked>,
     machine: MachineSide,
     wall: Option<Wall>,
+    lock: Lock,
+    counting: Counting,
+    noticing: Noticing,
     outbox: Outbox,
     /// The last receipt written, synced or not.
     last: Rseq,
@@ -87,6 +96,8 @@ struct Link {
     bind: Bind,
     /// Up to which receipts have gone out on it.
     sent: Rseq,
+    /// Up to which notices have gone out on it.
+    noticed: u64,
     traffic: Traffic,
     agains: u8,
 }
@@ -102,11 +113,15 @@ struct Hello {
     nonce: Nonce,
     bind: Bind,
     at: Duration,
+    /// The snapshot of the counters that went with it.
+    counters: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Asked {
+    act: Act,
     ask: Ask,
+    /// The price, or the cash.
     price: u32,
     item: Item,
 }
@@ -231,6 +246,9 @@ impl Board {
                 vended: Vended::Nothing,
             },
             wall: None,
+            lock: start.past.lock,
+            counting: Counting::new(start.past.counters),
+            noticing: Noticing::new(start.past.notices),
             outbox: start.past.outbox,
             last: start.past.last,
             chain: start.past.chain,
@@ -259,6 +277,7 @@ impl Board {
             Input::Machine(machine) => self.machine(machine),
             Input::Synced(ticket) => self.synced(ticket),
             Input::JournalFailed => self.journal_failed(),
+            Input::Fault { code, data } => self.notice(code, data),
         }
         self.go_on();
     }
@@ -286,7 +305,10 @@ impl Board {
         };
         let drain = self.link.filter(|_| self.life == Life::Waiting);
         let drain = drain.map(|_| self.until);
-        [door, life, drain].into_iter().flatten().min()
+        let counters = self.counting.due(limits);
+        let notices = self.noticing.due();
+        let times = [door, life, drain, counters, notices];
+        times.into_iter().flatten().min()
     }
 
     /// Where the board stands.
@@ -302,6 +324,21 @@ impl Board {
     /// The live grant, if there is one.
     pub const fn grant(&self) -> Option<&Grant> {
         self.grant.as_ref()
+    }
+
+    /// The operator's last order.
+    pub const fn lock(&self) -> Lock {
+        self.lock
+    }
+
+    /// What the machine sold for cash, as far as the board heard of it.
+    pub const fn counters(&self) -> &Counters {
+        &self.counting.live
+    }
+
+    /// The notices that the server does not have.
+    pub const fn notices(&self) -> &Notices {
+        &self.noticing.log
     }
 
     /// Whether an INTENT is open.

@@ -52,6 +52,17 @@ impl Flash {
 
     /// A power cut that leaves `kept` records, then a start: the board's past and its last boot.
     pub(super) fn start(&mut self, kept: usize, boot: u32, unguarded: Unguarded) -> Board {
+        self.start_with(kept, boot, (unguarded, Sessions::ManyVends))
+    }
+
+    /// The same, with a machine that was told about sessions otherwise.
+    pub(super) fn start_with(
+        &mut self,
+        kept: usize,
+        boot: u32,
+        told: (Unguarded, Sessions),
+    ) -> Board {
+        let (unguarded, sessions) = told;
         self.records.truncate(kept.max(self.synced));
         self.tickets.clear();
         let mut replay = Replay::new(EPOCH, Chain::from_bytes([1; 8]));
@@ -77,7 +88,7 @@ impl Flash {
                 receipts_max: 400,
                 ..Limits::PROTOCOL
             },
-            sessions: Sessions::ManyVends,
+            sessions,
             currency: Currency::EUR,
             chain_of,
         });
@@ -118,7 +129,12 @@ pub(super) fn brief(output: &Output) -> String {
         Output::Advertise(super::Door::Resume(_)) => "advertise for its phone".to_owned(),
         Output::Hush => "hush".to_owned(),
         Output::DropLink => "drop".to_owned(),
-        Output::Greet(greeting) => format!("hello {}", places(&greeting.receipts)),
+        Output::Greet(greeting) => {
+            let counters = greeting.counters.as_ref();
+            let counters = counters.map(|counters| format!(" counters {}", counters.seq));
+            let counters = counters.unwrap_or_default();
+            format!("hello {}{counters}", places(&greeting.receipts))
+        }
         Output::SendReceipts(receipts) => format!("receipts {}", places(receipts)),
         Output::Tell {
             life,
@@ -154,12 +170,37 @@ pub(super) fn brief(output: &Output) -> String {
                 receipt.kind, receipt.rseq, receipt.amount
             )
         }
+        Output::Journal(_, Record::RevalueIntent { rseq, amount, .. }) => {
+            format!("write INTENT_RV {rseq} {amount}")
+        }
         Output::Journal(_, Record::Acked(rseq)) => format!("write acked {rseq}"),
+        Output::Journal(_, Record::Locked(lock)) => {
+            format!("write {:?} {}", lock.state, lock.version)
+        }
+        Output::Journal(_, Record::Counted { row, .. }) => {
+            format!("write {} x {} at {}", row.count, row.item, row.price)
+        }
+        Output::Journal(_, Record::Totals { cash_in, .. }) => format!("write cash {cash_in}"),
+        Output::Journal(_, Record::Noticed(notice)) => format!(
+            "write notice {} {} x {}",
+            notice.aseq,
+            notice.n,
+            notice.code.name().unwrap_or("unknown")
+        ),
+        Output::Journal(_, Record::NoticesAcked(upto)) => format!("write notices acked {upto}"),
         Output::BeginSession { funds } => format!("begin {funds}"),
         Output::CancelSession => "cancel session".to_owned(),
         Output::EndSession => "end session".to_owned(),
         Output::Approve { rseq, amount, .. } => format!("approve {rseq} {amount}"),
         Output::Deny { .. } => "deny".to_owned(),
+        Output::ApproveRevalue { rseq, amount, .. } => format!("approve cash {rseq} {amount}"),
+        Output::DenyRevalue { .. } => "deny cash".to_owned(),
+        Output::TellRevalueLimit { limit, .. } => format!("limit {limit}"),
+        Output::Service(state) => format!("service {state:?}"),
+        Output::SendNotices(notices) => {
+            let places = notices.iter().map(|notice| notice.aseq.to_string());
+            format!("notices <{}>", places.collect::<Vec<_>>().join(" "))
+        }
         Output::Report(fault) => format!("report {fault:?}"),
     }
 }

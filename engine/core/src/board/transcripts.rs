@@ -2,9 +2,12 @@
 
 use super::state::Unguarded;
 use super::street::{CODE, EPOCH, Flash, brief, fresh, tell};
-use super::{Answer, Approval, Ask, Board, Input, Machine, Output, Refusal, Terms};
+use super::{Answer, Approval, Ask, Board, Input, Machine, Output, Refusal, Sessions, Terms};
 use crate::id::{Bind, Item, Nonce, Rseq, VendId};
+use crate::lock::{Lock, LockState};
 use crate::money::Currency;
+use crate::notice::Code;
+use crate::time::Timestamp;
 use core::fmt::Write as _;
 use core::time::Duration;
 
@@ -23,8 +26,12 @@ struct Stage {
 
 /// Plays the left sides and compares the right sides.
 fn play(script: &str) {
+    play_with(Sessions::ManyVends, script);
+}
+
+fn play_with(sessions: Sessions, script: &str) {
     let mut flash = Flash::default();
-    let board = flash.start(0, 1, Unguarded::Nothing);
+    let board = flash.start_with(0, 1, (Unguarded::Nothing, sessions));
     let mut stage = Stage {
         board,
         flash,
@@ -95,8 +102,31 @@ impl Stage {
             ["phone", "leaves"] => Input::Leave,
             ["phone", "again"] => Input::Again { fresh },
             ["server", "grants", spend, vends] => {
-                answered(self.grant(number(spend), number(vends)))
+                answered(self.grant(number(spend), number(vends), 0))
             }
+            ["server", "grants", spend, vends, "cash", cash] => {
+                answered(self.grant(number(spend), number(vends), number(cash)))
+            }
+            ["server", "locks", version] => answered(Answer::Lock(Lock {
+                version: number(version),
+                state: LockState::Locked,
+            })),
+            ["server", "opens", version] => answered(Answer::Lock(Lock {
+                version: number(version),
+                state: LockState::Open,
+            })),
+            ["server", "notes", upto] => answered(Answer::NoticesAcked {
+                epoch: EPOCH,
+                upto: u64::from(number(upto)),
+            }),
+            ["server", "answers"] => answered(Answer::Time {
+                utc: Timestamp::from_millis(1_700_000_000_000),
+                nonce: self.nonce,
+            }),
+            ["sensor", "fails"] => Input::Fault {
+                code: Code::SENSOR,
+                data: [0; 8],
+            },
             ["server", "refuses"] => answered(Answer::Refuse {
                 nonce: self.nonce,
                 reason: Refusal::Funds,
@@ -123,6 +153,12 @@ impl Stage {
             ["disables"] => Machine::Disabled,
             ["begins"] => Machine::SessionBegan,
             ["completes"] => Machine::SessionCompleted,
+            ["asks", "limit"] => {
+                self.asks += 1;
+                Machine::RevalueLimitAsked {
+                    ask: Ask::new(self.asks),
+                }
+            }
             ["asks", price] => {
                 self.asks += 1;
                 Machine::Asked {
@@ -131,6 +167,19 @@ impl Stage {
                     item: Item::new(23),
                 }
             }
+            ["offers", "cash", amount] => {
+                self.asks += 1;
+                Machine::RevalueAsked {
+                    ask: Ask::new(self.asks),
+                    amount: amount.parse().expect("an amount"),
+                }
+            }
+            ["takes", "cash", place] => Machine::RevalueTaken { rseq: rseq(place) },
+            ["keeps", "cash", place] => Machine::RevalueOver { rseq: rseq(place) },
+            ["sells", item, "for", price] => Machine::CashSold {
+                item: Item::new(item.parse().expect("an item")),
+                price: price.parse().expect("a price"),
+            },
             ["cancels"] => Machine::Cancelled {
                 ask: Ask::new(self.asks),
             },
@@ -151,7 +200,7 @@ impl Stage {
         }
     }
 
-    fn grant(&self, spend_max: u32, vends_max: u32) -> Answer {
+    fn grant(&self, spend_max: u32, vends_max: u32, revalue_max: u32) -> Answer {
         Answer::Grant(Terms {
             grant: VendId::from_bytes([3; 16]),
             nonce: self.nonce,
@@ -160,6 +209,7 @@ impl Stage {
             exponent: 2,
             spend_max,
             vends_max: u8::try_from(vends_max).expect("few"),
+            revalue_max,
             balance: i32::try_from(spend_max).expect("little"),
             ttl: Duration::from_secs(300),
         })
@@ -525,4 +575,187 @@ fn a_result_that_no_phone_has_seen_goes_before_older_receipts() {
          phone links -> hush, hello <6 1 2 3>
          phone took  -> receipts <4 5 6 7>"
     ));
+}
+
+#[test]
+fn a_grant_goes_on_in_another_session_until_the_return_lever() {
+    play_with(
+        Sessions::OneVend,
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 3     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> [Granted 380], cancel session
+         machine completes       -> end session, begin 380
+         machine begins          ->
+         machine asks 80         -> write INTENT 3 80, [Vending 380]
+         flash syncs             -> approve 3 80
+         machine delivers 3      -> write VendOk 3 80
+         flash syncs             -> [Granted 300], cancel session
+         machine disables        ->
+         machine completes       -> end session
+         machine enables         -> begin 300
+         machine begins          ->
+         machine completes       -> write Close 4 200, [Closing Returned]
+         flash syncs             -> end session, [Linked Returned]",
+    );
+}
+
+#[test]
+fn cash_is_approved_once_its_intent_is_on_flash_and_counts_when_the_machine_has_taken_it() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 0 1 cash 500 -> [Granted 0 resume], begin 0
+         machine begins          ->
+         machine asks limit      -> limit 500
+         machine offers cash 200 -> write INTENT_RV 2 200, [Vending 0]
+         flash syncs             -> approve cash 2 200
+         machine takes cash 2    -> write RevalueOk 2 200
+         flash syncs             -> [Granted 0], write cash 200
+         machine asks limit      -> limit 300
+         machine offers cash 301 -> deny cash, [Granted 0 CashRefused]
+         machine offers cash 0   -> deny cash, [Granted 0 CashRefused]
+         machine takes cash 2    -> report StrayResult { outcome: Delivered, rseq: Rseq(2) }
+         machine completes       -> write Close 3 0, [Closing Returned]
+         machine asks limit      -> limit 0
+         flash syncs             -> end session, [Linked Returned]
+         phone took              -> receipts <2 3>",
+    );
+}
+
+#[test]
+fn cash_that_the_machine_keeps_is_a_failure_and_stays_free_to_be_put_in() {
+    let begin = "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2 cash 500 -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine offers cash 200 -> write INTENT_RV 2 200, [Vending 500]
+         ";
+    play(&format!(
+        "{begin}flash syncs             -> approve cash 2 200
+         machine keeps cash 2    -> write RevalueFail 2 200
+         flash syncs             -> [Granted 500]
+         machine asks limit      -> limit 500"
+    ));
+    play(&format!(
+        "{begin}machine cancels         -> write RevalueFail 2 200
+         flash syncs             -> [Granted 500]"
+    ));
+    play(&format!(
+        "{begin}flash syncs             -> approve cash 2 200
+         machine resets          -> write RevalueFail 2 200
+         flash syncs             -> write Close 3 0, [Closing Reset], [Linked Reset]"
+    ));
+    play(&format!(
+        "{begin}flash syncs             -> approve cash 2 200
+         machine completes       -> write RevalueFail 2 200
+         flash syncs             -> write Close 3 0, [Closing Returned], end session, [Linked Returned]"
+    ));
+}
+
+#[test]
+fn cash_without_a_grant_is_denied() {
+    play(
+        "machine enables         ->
+         machine asks limit      -> limit 0
+         machine offers cash 100 -> deny cash",
+    );
+}
+
+#[test]
+fn cash_may_still_be_put_in_when_nothing_is_left_to_spend_but_not_in_another_session() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 120 1 cash 500 -> [Granted 120 resume], begin 120
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 120]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> [Granted 0]
+         machine offers cash 50  -> write INTENT_RV 3 50, [Vending 0]
+         flash syncs             -> approve cash 3 50
+         machine takes cash 3    -> write RevalueOk 3 50
+         flash syncs             -> [Granted 0], write cash 50
+         machine completes       -> write Close 4 120, [Closing Spent]
+         flash syncs             -> end session, [Linked Spent]",
+    );
+}
+
+#[test]
+fn cash_sales_are_written_now_and_then_and_told_with_the_next_hello() {
+    play(
+        "machine enables         ->
+         machine sells 7 for 100 -> write 1 x 7 at 100, write cash 100
+         flash syncs             ->
+         machine sells 7 for 100 ->
+         machine sells 8 for 60  ->
+         time 599                ->
+         time 1                  -> write 2 x 7 at 100, write 1 x 8 at 60, write cash 260
+         light code              -> advertise
+         phone links             -> hush, hello <1> counters 1
+         server answers          ->
+         flash syncs             ->
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1> counters 2
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1> counters 2
+         server answers          ->
+         server refuses          -> [Linked Refused(Funds)]
+         phone again             -> hello <1>",
+    );
+}
+
+#[test]
+fn a_locked_machine_finishes_its_session_and_begins_no_other_until_it_is_opened() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         server locks 1          -> write Locked 1, write notice 1 1 x lock_taken, service Locked
+         server locks 1          ->
+         machine asks 120        -> write INTENT 2 120, [Vending 500]
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> [Granted 380]
+         machine completes       -> write Close 3 120, [Closing Locked]
+         flash syncs             -> end session, [Linked Locked]
+         phone took              -> receipts <2 3>
+         phone took              -> notices <1>
+         phone again             -> hello <1 2 3>
+         server grants 500 2     -> report OutOfService, [Linked Locked]
+         server opens 2          -> write Open 2, write notice 2 2 x lock_taken, service Open
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         server locks 1          ->",
+    );
+}
+
+#[test]
+fn a_fault_is_noted_at_once_and_then_counted() {
+    play(
+        "sensor fails            -> write notice 1 1 x sensor, write cash 0
+         sensor fails            ->
+         sensor fails            ->
+         time 599                ->
+         time 1                  -> write notice 2 2 x sensor
+         flash syncs             -> write cash 0
+         flash syncs             ->
+         time 600                ->
+         light code              -> advertise
+         phone links             -> hush, hello <1> counters 2
+         phone took              -> notices <1 2>
+         server notes 3          ->
+         server notes 2          -> write notices acked 2
+         server notes 1          ->",
+    );
 }

@@ -2,9 +2,11 @@
 
 use super::state::Unguarded;
 use super::street::{CODE, EPOCH, Flash, brief, fresh, tell};
-use super::{Answer, Approval, Ask, Board, Input, Life, Machine, Output, Record, Terms};
+use super::{Answer, Approval, Ask, Board, Input, Life, Machine, Output, Record, Terms, Ticket};
 use crate::id::{Bind, Item, Nonce, Rseq, VendId};
+use crate::lock::{Lock, LockState};
 use crate::money::Currency;
+use crate::notice::Code;
 use crate::receipt::ReceiptKind;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,8 @@ enum Vmc {
     Session,
     Asked(Ask),
     Approved(Rseq),
+    AskedCash(Ask),
+    ApprovedCash(Rseq),
     /// It waits for END SESSION.
     Completed,
 }
@@ -43,6 +47,8 @@ enum Vmc {
 struct Held {
     spend_max: u32,
     vends_max: u8,
+    revalue_max: u32,
+    cash: u32,
     receipts: u16,
     total: u32,
     vends: u8,
@@ -61,6 +67,9 @@ struct Walk {
     hello: Option<(Nonce, Bind)>,
     /// Deliveries in the machine's own truth.
     delivered: BTreeSet<Rseq>,
+    /// Cash-ins in the machine's own truth: taken for good, or kept by the machine.
+    taken: BTreeSet<Rseq>,
+    kept: BTreeSet<Rseq>,
     grants: BTreeMap<VendId, Held>,
     /// How often the machine had to wait for a CLOSE before its session could end.
     waits: usize,
@@ -82,6 +91,8 @@ impl Walk {
             vmc: Vmc::Off,
             hello: None,
             delivered: BTreeSet::new(),
+            taken: BTreeSet::new(),
+            kept: BTreeSet::new(),
             grants: BTreeMap::new(),
             waits: 0,
             unguarded,
@@ -125,7 +136,27 @@ impl Walk {
                 },
                 None => Input::Tick,
             },
-            48..=49 => Input::Tick,
+            48 => Input::Tick,
+            49 => match self.dice.roll(3) {
+                0 => Input::Fault {
+                    code: Code::SENSOR,
+                    data: [0; 8],
+                },
+                1 => Input::Machine(Machine::CashSold {
+                    item: Item::new(2),
+                    price: 70,
+                }),
+                _ => Input::Answered {
+                    answers: vec![Answer::Lock(Lock {
+                        version: u32::try_from(self.dice.roll(40)).unwrap_or(0),
+                        state: match self.dice.roll(3) {
+                            0 => LockState::Locked,
+                            _ => LockState::Open,
+                        },
+                    })],
+                    fresh,
+                },
+            },
             50 if self.dice.roll(4) == 0 => {
                 self.now += Duration::from_secs(self.dice.roll(200));
                 Input::Tick
@@ -181,6 +212,21 @@ impl Walk {
                     self.vmc = Vmc::Approved(*rseq);
                 }
             }
+            Output::ApproveRevalue { ask, rseq, amount } => {
+                let Some((grant, cash)) = self.synced_intent(*rseq) else {
+                    return Err("before its INTENT_RV is on flash".to_owned());
+                };
+                let held = self.grants.get(&grant).ok_or("without a grant")?;
+                if held.closed || cash != *amount || held.cash + amount > held.revalue_max {
+                    return Err("beyond what may be put in".to_owned());
+                }
+                if self.vmc == Vmc::AskedCash(*ask) {
+                    self.vmc = Vmc::ApprovedCash(*rseq);
+                }
+            }
+            Output::DenyRevalue { ask } if self.vmc == Vmc::AskedCash(*ask) => {
+                self.vmc = Vmc::Session;
+            }
             Output::Deny { ask } if self.vmc == Vmc::Asked(*ask) => self.vmc = Vmc::Session,
             Output::BeginSession { .. } if self.vmc == Vmc::Enabled => self.vmc = Vmc::Offered,
             Output::CancelSession | Output::EndSession if close_is_open => {
@@ -212,6 +258,10 @@ impl Walk {
                         held.vends += 1;
                         held.total += amount;
                     }
+                    ReceiptKind::RevalueOk => {
+                        held.receipts += 1;
+                        held.cash += amount;
+                    }
                     _ => held.receipts += 1,
                 }
             }
@@ -236,7 +286,10 @@ impl Walk {
                         return Err(format!("{} has two receipts", receipt.rseq));
                     }
                 }
-                Record::Acked(_) => {}
+                Record::RevalueIntent { rseq, .. } => {
+                    intents.insert(*rseq);
+                }
+                _ => {}
             }
         }
         for (count, place) in (1..).zip(places.keys()) {
@@ -253,6 +306,18 @@ impl Walk {
             match places.get(delivered) {
                 Some(ReceiptKind::VendOk | ReceiptKind::VendUnknown) => {}
                 other => return Err(format!("{delivered} was delivered, but is {other:?}")),
+            }
+        }
+        for taken in &self.taken {
+            match places.get(taken) {
+                Some(ReceiptKind::RevalueOk | ReceiptKind::RevalueUnknown) => {}
+                other => return Err(format!("cash {taken} was taken, but is {other:?}")),
+            }
+        }
+        for kept in &self.kept {
+            match places.get(kept) {
+                Some(ReceiptKind::RevalueFail | ReceiptKind::RevalueUnknown) => {}
+                other => return Err(format!("cash {kept} was kept, but is {other:?}")),
             }
         }
         Ok(())
@@ -278,7 +343,7 @@ impl Walk {
     fn close_is_open(&self) -> bool {
         self.unsynced().any(|record| match record {
             Record::Receipt(written) => written.receipt.kind == ReceiptKind::Close,
-            Record::Intent { .. } | Record::Acked(_) => false,
+            _ => false,
         })
     }
 
@@ -287,8 +352,13 @@ impl Walk {
         synced.into_iter().rev().find_map(|record| match record {
             Record::Intent {
                 rseq, grant, price, ..
+            }
+            | Record::RevalueIntent {
+                rseq,
+                grant,
+                amount: price,
             } if *rseq == wanted => Some((*grant, *price)),
-            Record::Intent { .. } | Record::Receipt(_) | Record::Acked(_) => None,
+            _ => None,
         })
     }
 
@@ -305,18 +375,21 @@ impl Walk {
             exponent: 2,
             spend_max: u32::try_from(self.dice.roll(6) * 100).unwrap_or(0),
             vends_max: u8::try_from(self.dice.roll(4)).unwrap_or(0),
+            revalue_max: u32::try_from(self.dice.roll(3) * 150).unwrap_or(0),
             balance: 300,
             ttl: Duration::from_secs(self.dice.roll(400)),
         };
         self.grants.entry(terms.grant).or_insert(Held {
             spend_max: terms.spend_max,
             vends_max: terms.vends_max,
+            revalue_max: terms.revalue_max,
             ..Held::default()
         });
         let held = self.grants.get(&terms.grant)?;
         Some(Answer::Grant(Terms {
             spend_max: held.spend_max,
             vends_max: held.vends_max,
+            revalue_max: held.revalue_max,
             ..terms
         }))
     }
@@ -347,13 +420,39 @@ impl Walk {
             }
             (Vmc::Approved(rseq), 21..=30) => (Vmc::Session, Machine::Failed { rseq, after }),
             (Vmc::Approved(_), _) => return None,
-            (_, 0) => (Vmc::Off, Machine::Reset(Approval::NotDelivered)),
+            (state, 0) => {
+                if let Vmc::ApprovedCash(rseq) = state {
+                    self.kept.insert(rseq);
+                }
+                (Vmc::Off, Machine::Reset(Approval::NotDelivered))
+            }
             (Vmc::Off, _) => (Vmc::Enabled, Machine::Enabled),
             (Vmc::Enabled, 1) => (Vmc::Off, Machine::Disabled),
             (Vmc::Enabled, _) => return None,
             (Vmc::Offered, _) => (Vmc::Session, Machine::SessionBegan),
             (Vmc::Session, 1..=10) => (Vmc::Completed, Machine::SessionCompleted),
             (Vmc::Completed, _) => return None,
+            (Vmc::Session, 11..=16) => {
+                self.asks += 1;
+                let ask = Ask::new(self.asks);
+                let amount = u32::try_from(self.dice.roll(4) * 50).unwrap_or(0);
+                (Vmc::AskedCash(ask), Machine::RevalueAsked { ask, amount })
+            }
+            (Vmc::AskedCash(ask), 1..=3) => (Vmc::Session, Machine::Cancelled { ask }),
+            (Vmc::AskedCash(_), _) => return None,
+            (Vmc::ApprovedCash(rseq), 1..=25) => {
+                self.taken.insert(rseq);
+                (Vmc::Session, Machine::RevalueTaken { rseq })
+            }
+            (Vmc::ApprovedCash(rseq), 26..=30) => {
+                self.kept.insert(rseq);
+                (Vmc::Session, Machine::RevalueOver { rseq })
+            }
+            (Vmc::ApprovedCash(rseq), 31) => {
+                self.kept.insert(rseq);
+                (Vmc::Completed, Machine::SessionCompleted)
+            }
+            (Vmc::ApprovedCash(_), _) => return None,
             (Vmc::Session, _) => {
                 self.asks += 1;
                 let ask = Ask::new(self.asks);
@@ -389,6 +488,47 @@ fn no_random_life_breaks_a_grant_or_loses_a_receipt() {
 #[test]
 fn the_walk_sees_an_approval_before_its_intent_is_on_flash() {
     assert!(walk(Unguarded::ApprovesBeforeSync).is_err());
+}
+
+#[test]
+fn the_walk_sees_cash_approved_before_its_intent_is_on_flash() {
+    let fault = (0..SEEDS)
+        .filter_map(|seed| Walk::new(seed, Unguarded::ApprovesBeforeSync).run().err())
+        .find(|fault| fault.contains("INTENT_RV"));
+    assert!(fault.is_some(), "no seed put cash in too early");
+}
+
+#[test]
+fn the_walk_puts_cash_in_counts_sales_and_takes_orders() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let mut walk = Walk::new(seed, Unguarded::Nothing);
+        for _ in 0..STEPS {
+            walk.step().expect("seen above");
+        }
+        for record in &walk.flash.records {
+            seen.insert(match record {
+                Record::Receipt(written) => format!("{:?}", written.receipt.kind),
+                other => brief(&Output::Journal(Ticket(0), *other))
+                    .split_whitespace()
+                    .nth(1)
+                    .unwrap_or_default()
+                    .to_owned(),
+            });
+        }
+    }
+    for kind in [
+        "RevalueOk",
+        "RevalueFail",
+        "RevalueUnknown",
+        "INTENT_RV",
+        "Locked",
+        "Open",
+        "notice",
+        "cash",
+    ] {
+        assert!(seen.contains(kind), "{kind} never came up: {seen:?}");
+    }
 }
 
 #[test]

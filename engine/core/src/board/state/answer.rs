@@ -2,7 +2,9 @@
 
 use super::{Board, Hello, JournalSide, Wall};
 use crate::board::grant::GrantTimes;
-use crate::board::{Answer, Fault, Fresh, Grant, Life, Note, Record, Room, Step, Terms};
+use crate::board::{Answer, Fault, Fresh, Grant, Life, Note, Output, Record, Room, Step, Terms};
+use crate::lock::{Lock, LockState};
+use crate::notice::Code;
 
 impl Board {
     pub(super) fn answered(&mut self, answers: &[Answer], fresh: Fresh) {
@@ -14,7 +16,10 @@ impl Board {
                     match self.outbox.ack(*epoch, *upto, *chain) {
                         Ok(true) => self.write_acked(),
                         Ok(false) => {}
-                        Err(_) => self.report(Fault::ForeignAck { upto: *upto }),
+                        Err(_) => {
+                            self.report(Fault::ForeignAck { upto: *upto });
+                            self.notice(Code::ACK_MISMATCH, upto.number().to_be_bytes());
+                        }
                     }
                 }
                 Answer::Time { utc, nonce } => {
@@ -24,6 +29,7 @@ impl Board {
                             at: self.now,
                             error: self.now.saturating_sub(hello.at),
                         });
+                        self.counting.answered(&hello);
                     }
                 }
                 Answer::Grant(terms) => self.granted(terms, hello, fresh),
@@ -43,8 +49,25 @@ impl Board {
                         self.write_acked();
                     }
                 }
+                Answer::Lock(lock) => self.ordered(*lock),
+                Answer::NoticesAcked { epoch, upto } => {
+                    if *epoch == self.outbox.epoch() && self.noticing.log.ack(*upto) {
+                        self.write(Record::NoticesAcked(*upto));
+                    }
+                }
             }
         }
+    }
+
+    /// An order with a greater version holds from here on, also after a power cut.
+    fn ordered(&mut self, lock: Lock) {
+        if lock.version <= self.lock.version {
+            return;
+        }
+        self.lock = lock;
+        self.write(Record::Locked(lock));
+        self.write_notice(Code::LOCK_TAKEN, lock.version, [0; 8]);
+        self.outputs.push_back(Output::Service(lock.state));
     }
 
     pub(super) fn write_acked(&mut self) {
@@ -68,8 +91,13 @@ impl Board {
         if terms.currency != currency || terms.exponent != currency.exponent() {
             return self.report(Fault::ForeignCurrency);
         }
+        if self.lock.state == LockState::Locked {
+            self.report(Fault::OutOfService);
+            return self.tell(Note::Locked);
+        }
         if self.room() == Room::Full {
             self.report(Fault::NoRoom);
+            self.notice(Code::JOURNAL_FULL, [0; 8]);
             return self.tell(match self.journal {
                 JournalSide::Works => Note::JournalFull,
                 JournalSide::Failed => Note::JournalFailed,

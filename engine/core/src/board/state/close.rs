@@ -2,18 +2,32 @@
 
 #[cfg(test)]
 use super::Unguarded;
-use super::{Board, ClosePhase, Closing, Power, Session, Vended};
-use crate::board::{Life, NoSession, Note, Output, Record, Step};
+use super::{Board, ClosePhase, Closing, Intent, Power, Session, Vended};
+use crate::board::{Act, Life, NoSession, Note, Output, Record, Step};
 use crate::id::Item;
+use crate::lock::LockState;
 use crate::receipt::{Flags, Receipt, ReceiptKind};
 
 impl Board {
     pub(super) fn session_completed(&mut self) {
         let was_open = self.machine.session == Session::Open;
         self.machine.session = Session::Completed;
-        let returned = was_open && self.machine.vended == Vended::Nothing && self.intent.is_none();
-        if returned && let Some(grant) = &mut self.grant {
-            grant.end(Note::Returned);
+        let is_cash = |intent: &Intent| intent.asked.act == Act::Revalue;
+        if self.intent.as_ref().is_some_and(is_cash) {
+            // Had the machine taken our approval, it would have said so before.
+            self.fail_unapproved();
+        }
+        let vends = self
+            .intent
+            .is_some_and(|intent| intent.asked.act == Act::Vend);
+        let returned = was_open && self.machine.vended == Vended::Nothing && !vends;
+        if let Some(grant) = &mut self.grant {
+            if returned {
+                grant.end(Note::Returned);
+            } else if grant.is_spent() {
+                // Cash alone is no reason to go on in another session.
+                grant.end(Note::Spent);
+            }
         }
     }
 
@@ -35,7 +49,7 @@ impl Board {
             return;
         };
         if let Some(asked) = self.asked.take() {
-            self.deny(asked.ask, Note::NoGrant);
+            self.deny(asked, Note::NoGrant);
         }
         self.last = self.next_rseq();
         let (receipts, total) = grant.close();
@@ -84,6 +98,7 @@ impl Board {
     /// What follows from where the board stands, whatever brought it there.
     pub(super) fn go_on(&mut self) {
         if self.life == Life::Granted {
+            self.lock_if_ordered();
             self.close_if_over();
         }
         if self.machine.session == Session::Completed && self.may_end_session() {
@@ -99,7 +114,22 @@ impl Board {
         {
             self.closed(closing);
         }
+        self.write_counters_if_due();
         self.drain();
+    }
+
+    /// Locked, the session that stands goes on, and no other begins.
+    fn lock_if_ordered(&mut self) {
+        let stands = match self.machine.session {
+            Session::Offered | Session::Open => true,
+            Session::None | Session::Cancelled | Session::Completed => false,
+        };
+        if self.lock.state == LockState::Locked
+            && !stands
+            && let Some(grant) = &mut self.grant
+        {
+            grant.end(Note::Locked);
+        }
     }
 
     /// END SESSION comes after the result and the CLOSE, where there are any (protocol section 6.2).
@@ -113,7 +143,7 @@ impl Board {
 
     fn close_if_over(&mut self) {
         let Some(grant) = &mut self.grant else { return };
-        if grant.is_spent() {
+        if grant.is_used_up() {
             grant.end(Note::Spent);
         }
         if grant.over.is_some() {
@@ -142,5 +172,6 @@ impl Board {
         }
         self.tell(closing.note);
         self.closing = None;
+        self.write_counters();
     }
 }

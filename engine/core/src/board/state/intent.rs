@@ -5,7 +5,8 @@ use super::Unguarded;
 use super::{Asked, Board, ClosePhase, Intent, JournalSide, Phase, Session, Vended};
 use crate::board::record::after_ms;
 use crate::board::{
-    Ask, Fault, LastResult, Life, Note, Outcome, Output, Record, Sessions, Step, Ticket, Written,
+    Act, Ask, Fault, LastResult, Life, Note, Outcome, Output, Record, Sessions, Step, Ticket,
+    Written,
 };
 use crate::id::Rseq;
 use crate::money::Amount;
@@ -19,11 +20,18 @@ impl Board {
         };
         let rseq = self.next_rseq();
         self.last = rseq;
-        let ticket = self.write(Record::Intent {
-            rseq,
-            grant,
-            item: asked.item,
-            price: asked.price,
+        let ticket = self.write(match asked.act {
+            Act::Vend => Record::Intent {
+                rseq,
+                grant,
+                item: asked.item,
+                price: asked.price,
+            },
+            Act::Revalue => Record::RevalueIntent {
+                rseq,
+                grant,
+                amount: asked.price,
+            },
         });
         self.intent = Some(Intent {
             rseq,
@@ -44,15 +52,19 @@ impl Board {
             return;
         };
         intent.phase = Phase::Approved;
-        self.outputs.push_back(Output::Approve {
-            ask: intent.asked.ask,
-            rseq: intent.rseq,
-            amount: intent.asked.price,
+        let (ask, rseq, amount) = (intent.asked.ask, intent.rseq, intent.asked.price);
+        self.outputs.push_back(match intent.asked.act {
+            Act::Vend => Output::Approve { ask, rseq, amount },
+            Act::Revalue => Output::ApproveRevalue { ask, rseq, amount },
         });
     }
 
-    pub(super) fn deny(&mut self, ask: Ask, note: Note) {
-        self.outputs.push_back(Output::Deny { ask });
+    pub(super) fn deny(&mut self, asked: Asked, note: Note) {
+        let ask = asked.ask;
+        self.outputs.push_back(match asked.act {
+            Act::Vend => Output::Deny { ask },
+            Act::Revalue => Output::DenyRevalue { ask },
+        });
         if let Some(grant) = &mut self.grant {
             grant.last = LastResult::Denied;
             grant.idle_since = self.now;
@@ -75,7 +87,7 @@ impl Board {
             return;
         };
         if let Phase::Approved = intent.phase {
-            self.deny(intent.asked.ask, Note::None);
+            self.deny(intent.asked, Note::None);
             self.fail_unapproved();
         }
     }
@@ -91,9 +103,19 @@ impl Board {
         }
     }
 
-    pub(super) fn result(&mut self, rseq: Rseq, outcome: Outcome, after: Duration) {
+    /// The machine never had our approval of its cash-in: the cash stays with it.
+    pub(super) fn revalue_over(&mut self, rseq: Rseq) {
+        let is_open = self
+            .intent
+            .is_some_and(|intent| intent.rseq == rseq && intent.asked.act == Act::Revalue);
+        if is_open {
+            self.fail_unapproved();
+        }
+    }
+
+    pub(super) fn result(&mut self, act: Act, rseq: Rseq, outcome: Outcome, after: Duration) {
         let open = self.intent.filter(|intent| match intent.phase {
-            Phase::Approved => intent.rseq == rseq,
+            Phase::Approved => intent.rseq == rseq && intent.asked.act == act,
             Phase::Writing(_) | Phase::Ending(..) => false,
         });
         match open {
@@ -109,18 +131,20 @@ impl Board {
         };
         let written = self.seal(Receipt {
             rseq: intent.rseq,
-            kind: outcome.kind(),
+            kind: outcome.kind(intent.asked.act),
             grant,
             item: intent.asked.item,
             amount: Amount::from_minor(i64::from(intent.asked.price)),
             order: self.order(),
-            flags: outcome.flags(after),
+            flags: outcome.flags(intent.asked.act, after),
             after_ms: after_ms(after),
             prev: self.chain,
             chain: self.chain,
         });
         let ticket = self.write(Record::Receipt(written));
-        self.machine.vended = Vended::Something;
+        if intent.asked.act == Act::Vend {
+            self.machine.vended = Vended::Something;
+        }
         self.intent = Some(Intent {
             phase: Phase::Ending(ticket, written),
             ..intent
@@ -144,8 +168,15 @@ impl Board {
                 }
             }
             ReceiptKind::VendUnknown => grant.last = LastResult::Unknown,
+            ReceiptKind::RevalueOk => {
+                grant.revalue(price);
+                grant.last = LastResult::CashTaken;
+                self.counting.cash_in(price);
+                if let Some(link) = &mut self.link {
+                    link.agains = 0;
+                }
+            }
             ReceiptKind::VendFail
-            | ReceiptKind::RevalueOk
             | ReceiptKind::RevalueUnknown
             | ReceiptKind::Close
             | ReceiptKind::EpochStart
@@ -153,7 +184,12 @@ impl Board {
             | ReceiptKind::RevalueFail
             | ReceiptKind::NegativeVend => grant.last = LastResult::Failed,
         }
-        if grant.is_spent() {
+        let is_over = match self.start.sessions {
+            // The session that cash could be put in ends with its vend.
+            Sessions::OneVend => grant.is_spent() && self.machine.vended == Vended::Something,
+            Sessions::ManyVends => grant.is_used_up(),
+        };
+        if is_over || grant.is_used_up() {
             grant.end(Note::Spent);
         }
         let goes_on = grant.over.is_none() && self.life == Life::Vending;
@@ -164,7 +200,8 @@ impl Board {
         self.step(Step::Ended);
         self.tell(Note::None);
         let open = self.machine.session == Session::Open;
-        if open && self.start.sessions == Sessions::OneVend {
+        let vended = self.machine.vended == Vended::Something;
+        if open && vended && self.start.sessions == Sessions::OneVend {
             // [MDB §2] a machine told "one vend" should end the session itself; some do not.
             self.machine.session = Session::Cancelled;
             self.outputs.push_back(Output::CancelSession);
@@ -175,6 +212,8 @@ impl Board {
     }
 
     pub(super) fn synced(&mut self, ticket: Ticket) {
+        self.counting.synced(ticket);
+        self.noticing.synced(ticket);
         if let Some(intent) = self.intent {
             match intent.phase {
                 Phase::Writing(writing) if writing == ticket => match self.life {
@@ -186,7 +225,7 @@ impl Board {
                     | Life::Granted
                     | Life::Waiting
                     | Life::Closing => {
-                        self.deny(intent.asked.ask, Note::TimedOut);
+                        self.deny(intent.asked, Note::TimedOut);
                         self.end_intent(intent, Outcome::Failed, Duration::ZERO);
                     }
                 },
@@ -210,7 +249,7 @@ impl Board {
         if let Some(intent) = self.intent
             && let Phase::Writing(_) = intent.phase
         {
-            self.deny(intent.asked.ask, Note::JournalFailed);
+            self.deny(intent.asked, Note::JournalFailed);
         }
     }
 }

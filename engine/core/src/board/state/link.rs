@@ -63,6 +63,7 @@ impl Board {
         self.link = Some(Link {
             bind,
             sent: self.outbox.acked(),
+            noticed: self.noticing.log.acked(),
             traffic: Traffic::Free,
             agains: 0,
         });
@@ -163,9 +164,14 @@ impl Board {
             .last_hello_ms
             .map_or(now_ms, |last| now_ms.max(last.saturating_add(1)));
         self.last_hello_ms = Some(at_ms);
-        let receipts = self
-            .outbox
-            .greeting(self.start.limits.greeting_receipts_max);
+        let limits = &self.start.limits;
+        let counters = self.counting.news();
+        let rows = counters.as_ref().map_or(0, |counters| counters.rows.len());
+        let receipts = if rows <= limits.greeting_rows_max {
+            self.outbox.greeting(limits.greeting_receipts_max)
+        } else {
+            Vec::new()
+        };
         // A fresh result out of its row must not make the ones before it look sent.
         let mut sent = self.outbox.acked();
         for written in &receipts {
@@ -180,6 +186,7 @@ impl Board {
             nonce,
             bind,
             at: self.now,
+            counters: counters.as_ref().map(|counters| counters.seq),
         });
         self.until = self.now.saturating_add(self.start.limits.answer_max);
         let newest = self.outbox.newest();
@@ -194,6 +201,7 @@ impl Board {
             journal: self.room(),
             wall: self.wall.map(|wall| (self.utc(), wall.error)),
             receipts,
+            counters,
         };
         self.outputs.push_back(Output::Greet(greeting));
     }
@@ -213,11 +221,22 @@ impl Board {
         }
         let receipts = self.outbox.after(link.sent, count);
         let Some(newest) = receipts.last().map(|written| written.receipt.rseq) else {
-            return;
+            return self.drain_notices();
         };
         link.sent = newest;
         link.traffic = Traffic::Busy;
         self.outbox.carried(newest);
         self.outputs.push_back(Output::SendReceipts(receipts));
+    }
+
+    /// Sends the next notices: they never keep a receipt waiting.
+    fn drain_notices(&mut self) {
+        let count = self.start.limits.batch_notices_max;
+        let Some(link) = &mut self.link else { return };
+        let notices = self.noticing.after(link.noticed, count);
+        let Some(newest) = notices.last() else { return };
+        link.noticed = newest.aseq;
+        link.traffic = Traffic::Busy;
+        self.outputs.push_back(Output::SendNotices(notices));
     }
 }

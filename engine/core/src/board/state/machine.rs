@@ -3,7 +3,9 @@
 #[cfg(test)]
 use super::Unguarded;
 use super::{Asked, Board, JournalSide, MachineSide, Phase, Power, Session, Vended};
-use crate::board::{Approval, Fault, Life, Machine, Note, Outcome};
+use crate::board::{Act, Approval, Ask, Fault, Life, Machine, Note, Outcome, Output};
+use crate::id::Item;
+use core::time::Duration;
 
 impl Board {
     pub(super) fn machine(&mut self, machine: Machine) {
@@ -17,13 +19,34 @@ impl Board {
                     self.machine.vended = Vended::Nothing;
                 }
             }
-            Machine::Asked { ask, price, item } => self.asked(Asked { ask, price, item }),
+            Machine::Asked { ask, price, item } => self.asked(Asked {
+                act: Act::Vend,
+                ask,
+                price,
+                item,
+            }),
             Machine::SessionRefused(why) => self.session_refused(why),
             Machine::Cancelled { ask } => self.cancelled(ask),
             Machine::ApprovalRefused { rseq } => self.approval_refused(rseq),
-            Machine::Succeeded { rseq, after } => self.result(rseq, Outcome::Delivered, after),
-            Machine::Failed { rseq, after } => self.result(rseq, Outcome::Failed, after),
+            Machine::Succeeded { rseq, after } => {
+                self.result(Act::Vend, rseq, Outcome::Delivered, after);
+            }
+            Machine::Failed { rseq, after } => {
+                self.result(Act::Vend, rseq, Outcome::Failed, after);
+            }
             Machine::SessionCompleted => self.session_completed(),
+            Machine::RevalueLimitAsked { ask } => self.tell_revalue_limit(ask),
+            Machine::RevalueAsked { ask, amount } => self.asked(Asked {
+                act: Act::Revalue,
+                ask,
+                price: amount,
+                item: Item::new(0),
+            }),
+            Machine::RevalueTaken { rseq } => {
+                self.result(Act::Revalue, rseq, Outcome::Delivered, Duration::ZERO);
+            }
+            Machine::RevalueOver { rseq } => self.revalue_over(rseq),
+            Machine::CashSold { item, price } => self.counting.sell(item, price),
         }
     }
 
@@ -38,7 +61,10 @@ impl Board {
             grant.end(Note::Reset);
         }
         match approval {
-            Approval::Delivered { rseq, after } => self.result(rseq, Outcome::ByReset, after),
+            Approval::Delivered { rseq, after } => {
+                let act = self.intent.map_or(Act::Vend, |intent| intent.asked.act);
+                self.result(act, rseq, Outcome::ByReset, after);
+            }
             Approval::NotDelivered => self.fail_unapproved(),
         }
     }
@@ -52,7 +78,7 @@ impl Board {
             }
             return;
         }
-        let admitted = self.admit(asked.price);
+        let admitted = self.admit(asked);
         #[cfg(test)]
         let admitted = match (self.unguarded, &self.grant) {
             (Unguarded::IgnoresTheCap, Some(_)) if self.life == Life::Granted => Ok(()),
@@ -60,11 +86,23 @@ impl Board {
         };
         match admitted {
             Ok(()) => self.open_intent(asked),
-            Err(note) => self.deny(asked.ask, note),
+            Err(note) => self.deny(asked, note),
         }
     }
 
-    pub(super) fn admit(&self, price: u32) -> Result<(), Note> {
+    /// What a live grant leaves to be put in; nothing without one.
+    fn tell_revalue_limit(&mut self, ask: Ask) {
+        let limit = match &self.grant {
+            Some(grant) if self.life == Life::Granted && grant.over.is_none() => {
+                grant.revalue_left()
+            }
+            Some(_) | None => 0,
+        };
+        self.outputs
+            .push_back(Output::TellRevalueLimit { ask, limit });
+    }
+
+    fn admit(&self, asked: Asked) -> Result<(), Note> {
         /// A result and the CLOSE after it must find room.
         const RECEIPTS_PER_VEND: usize = 2;
         let grant = self
@@ -79,6 +117,9 @@ impl Board {
         if kept > self.start.limits.receipts_max {
             return Err(Note::JournalFull);
         }
-        grant.admit(price)
+        match asked.act {
+            Act::Vend => grant.admit(asked.price),
+            Act::Revalue => grant.admit_cash(asked.price),
+        }
     }
 }

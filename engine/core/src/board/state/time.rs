@@ -6,6 +6,7 @@ use core::time::Duration;
 
 impl Board {
     pub(super) fn expire(&mut self) {
+        self.write_counted_notices();
         if self.door.is_some_and(|door| self.now >= door.until) {
             self.shut_door();
             self.lose_patience();
