@@ -2,28 +2,37 @@
 # Everything a fresh machine needs, then every check and test.
 #
 #   ./test.sh            every group
-#   ./test.sh NAME...    these groups: format lint rust docs example bench supply
+#   ./test.sh NAME...    these groups: format lint rust docs example bench supply deploy bluez browser
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")"
 
-groups=(format lint rust docs example bench supply)
+groups=(format lint rust docs example bench supply deploy bluez browser)
 passed=0 failed=0 skipped=0
 failures=()
 
 say() { printf '\n== %s\n' "$*"; }
 
-# What the build needs beside Rust: a C compiler and linker (mimalloc), nothing else.
-prepare() {
-    if command -v cc >/dev/null; then return; fi
-    say "installing a C compiler"
-    if [ "$(id -u)" -ne 0 ]; then
-        echo "no C compiler: install one (Debian: apt-get install gcc libc6-dev), then run this again" >&2
-        exit 1
+# need COMMAND PACKAGE...: installs the packages when the command is not there. 77 when it cannot.
+updated=no
+need() {
+    local command=$1
+    shift
+    if command -v "$command" >/dev/null; then return 0; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "NOT RUN: no $command; install it (Debian: apt-get install $*), then run this again" >&2
+        return 77
     fi
-    apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev || exit 1
+    say "installing $*"
+    if [ "$updated" = no ]; then
+        apt-get update -qq && updated=yes
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return 77
 }
+
+# What the build needs beside Rust: a C compiler and linker (mimalloc, SQLite, libdbus), nothing else.
+prepare() { need cc gcc libc6-dev || exit 1; }
 
 run_format() { cargo fmt --all --check; }
 

@@ -15,8 +15,8 @@ pub struct Figures {
     pub vends: Option<f64>,
     /// How long each took.
     pub latencies: Latencies,
-    /// Syncs.
-    pub flushes: f64,
+    /// Syncs, where they were counted.
+    pub flushes: Option<f64>,
     /// Bytes of journal, for each vend.
     pub bytes_per_vend: Option<f64>,
     /// Over which time.
@@ -32,8 +32,9 @@ impl Figures {
     }
 
     /// Syncs each second.
-    pub fn flushes_per_s(&self) -> f64 {
-        self.flushes / self.span.as_secs_f64()
+    pub fn flushes_per_s(&self) -> Option<f64> {
+        self.flushes
+            .map(|flushes| flushes / self.span.as_secs_f64())
     }
 
     /// One machine-readable object.
@@ -47,8 +48,10 @@ impl Figures {
                 .map(|other| {
                     let mut keys = other.keys();
                     keys.remove("name");
-                    let ratio = self.flushes_per_s() / other.flushes_per_s();
-                    keys.insert("ratio".to_owned(), round(ratio, 3));
+                    if let (Some(own), Some(others)) = (self.flushes_per_s(), other.flushes_per_s())
+                    {
+                        keys.insert("ratio".to_owned(), round(own / others, 3));
+                    }
                     (other.name.to_owned(), keys.into())
                 })
                 .collect();
@@ -69,7 +72,9 @@ impl Figures {
                 keys.insert(key.to_owned(), micros.into());
             }
         }
-        keys.insert("flushes_per_s".to_owned(), round(self.flushes_per_s(), 0));
+        if let Some(flushes) = self.flushes_per_s() {
+            keys.insert("flushes_per_s".to_owned(), round(flushes, 0));
+        }
         if let Some(bytes) = self.bytes_per_vend {
             keys.insert("bytes_per_vend".to_owned(), round(bytes, 0));
         }

@@ -54,7 +54,7 @@ pub fn measure(dir: &Path, span: Duration) -> Result<Figures, Fault> {
         name: "floor",
         conditions,
         vends: None,
-        flushes: times.len() as f64,
+        flushes: Some(times.len() as f64),
         latencies: times.into_iter().collect::<Latencies>(),
         bytes_per_vend: None,
         span,

@@ -17,6 +17,7 @@ mod fault;
 mod figures;
 pub mod floor;
 mod latencies;
+pub mod purchases;
 pub mod settle;
 
 pub use conditions::Conditions;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use core::time::Duration;
 use gettone_benches::settle::{Medium, Plan};
-use gettone_benches::{Fault, Figures, floor, settle};
+use gettone_benches::{Fault, Figures, floor, purchases, settle};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +42,21 @@ enum Measurement {
         #[arg(long)]
         json: bool,
     },
+    /// Whole purchases each second, through HTTP, Noise envelopes and the durable ledger.
+    Purchases {
+        /// Phones that buy at once.
+        #[arg(long, default_value = "16")]
+        in_flight: NonZeroUsize,
+        /// For how long.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+        /// On which disk.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// This disk's own flush rate.
     Floor {
         /// For how long.
@@ -63,6 +78,11 @@ enum Kind {
 }
 
 fn main() -> ExitCode {
+    // The gateway that is measured runs in a process of its own: this executable again.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.peek().is_some_and(|part| part == purchases::PART) {
+        return gettone_gateway::main_with(arguments);
+    }
     let (measured, json) = match Arguments::parse().measurement {
         Measurement::Settle {
             in_flight,
@@ -82,6 +102,19 @@ fn main() -> ExitCode {
                 caller_threads,
             };
             (settle::measure(&plan), json)
+        }
+        Measurement::Purchases {
+            in_flight,
+            seconds,
+            dir,
+            json,
+        } => {
+            let plan = purchases::Plan {
+                in_flight,
+                span: Duration::from_secs(seconds.into()),
+                dir,
+            };
+            (purchases::measure(&plan), json)
         }
         Measurement::Floor { seconds, dir, json } => (
             floor::measure(&dir, Duration::from_secs(seconds.into())),

@@ -103,7 +103,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
         name: "settle",
         conditions,
         vends: Some(vends),
-        flushes: (ran.after.flushes - ran.before.flushes) as f64,
+        flushes: Some((ran.after.flushes - ran.before.flushes) as f64),
         latencies: ran.times.into_iter().collect(),
         bytes_per_vend: (vends > 0.0).then_some(journal / vends),
         span: ran.span,
