@@ -26,12 +26,13 @@ const FLOORS: [(&str, u8); 13] = [
 ];
 
 /// Where a dependency lives: nobody else may take it in.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("actix", &["gettone"]),
     ("actix-web", &["gettone-gateway"]),
     ("aes-gcm", &["gettone-channel"]),
     ("bluer", &["gettone-ble"]),
     ("dashmap", &["gettone"]),
+    ("dbus", &["gettone-ble"]),
     ("gpiocdev", &["gettone-display"]),
     ("postgres", &["gettone-store"]),
     ("rkyv", &["gettone-core"]),

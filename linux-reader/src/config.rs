@@ -3,6 +3,7 @@
 mod entries;
 mod print;
 
+use crate::air::Air;
 use crate::enrolment::{Enrolment, EnrolmentFault};
 use entries::Entries;
 use gettone_core::board::{Limits, Sessions};
@@ -33,8 +34,8 @@ pub struct Config {
     pub language: Language,
     /// Where the running reader says how it is.
     pub status: Option<PathBuf>,
-    /// The directory that stands for the air.
-    pub air: PathBuf,
+    /// The radio.
+    pub air: Air,
     /// Where light samples come from.
     pub light: LightSource,
     /// The lamp and the buzzer.
@@ -192,6 +193,9 @@ fn more_files(path: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SourceFault {
+    /// Of the radio.
+    #[error("write air = \"bluez\", \"bluez:ADAPTER\" or \"folder:PATH\"")]
+    Air,
     /// Of light.
     #[error("write light = \"socket:PATH\" or \"file:PATH\"")]
     Light,
@@ -322,6 +326,7 @@ mod tests {
             ),
             ("words:/run/gettone/mdb", "wires:/run", 7, "write link ="),
             ("socket:/run/gettone/light", "udp:/run", 5, "write light ="),
+            ("\"/run/gettone/air\"", "\"bluez:\"", 4, "write air ="),
             ("\"EUR\"", "\"EURO\"", 8, "ISO 4217"),
             ("\"0101", "\"01", 11, "64 hexadecimal digits"),
             (

@@ -9,6 +9,7 @@
 //! assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
 //! ```
 
+mod air;
 mod bus;
 mod cli;
 mod config;
@@ -29,6 +30,7 @@ mod status;
 mod trace;
 mod uptime;
 
+pub use air::Air;
 pub use cli::main_with;
 pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
 pub use enrolment::EnrolmentFault;

@@ -1,5 +1,6 @@
 //! Parts picked, wired and stopped.
 
+use crate::air::Air;
 use crate::bus::Reflex;
 use crate::config::{Config, LightSource};
 use crate::hub::{Hub, HubFault};
@@ -9,7 +10,6 @@ use crate::news::News;
 use crate::page::ResultPage;
 use crate::uptime::Uptime;
 use crate::{light, radio, servers};
-use gettone_ble::local::LocalRadio;
 use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::time::Timestamp;
@@ -91,13 +91,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         firmware: firmware(),
         line: english,
     });
-    std::fs::create_dir_all(&config.air).map_err(|source| RunFault::Air {
-        path: config.air.clone(),
-        source,
-    })?;
+    prepare(&config.air)?;
     let (wishes, wished) = mpsc::channel(WISHES_MAX);
-    let radio = radio::serve(
-        LocalRadio::new(&config.air),
+    let radio = radio::serve_on(
+        config.air.clone(),
         config.machine.to_string(),
         wished,
         news.clone(),
@@ -142,6 +139,19 @@ async fn watch_light(source: LightSource, news: Sender<News>) -> core::convert::
         Err(fault) => tracing::warn!(%fault, "the light source cannot be read"),
     }
     core::future::pending().await
+}
+
+/// A radio that is only missing for now is waited for while the reader runs; what can never work
+/// is said at once.
+fn prepare(air: &Air) -> Result<(), RunFault> {
+    match air {
+        Air::Folder(path) => std::fs::create_dir_all(path).map_err(|source| RunFault::Air {
+            path: path.clone(),
+            source,
+        }),
+        Air::Bluez(_) if cfg!(feature = "bluez") => Ok(()),
+        Air::Bluez(_) => Err(RunFault::NoBluetooth),
+    }
 }
 
 fn answer_machine(
@@ -218,6 +228,9 @@ pub enum RunFault {
         /// What the system says.
         source: io::Error,
     },
+    /// This program cannot speak Bluetooth.
+    #[error("air = \"bluez\": this program was built without Bluetooth (feature `bluez`)")]
+    NoBluetooth,
     /// The MDB settings contradict each other.
     #[error("the MDB device")]
     Device(#[from] ConfigFault),

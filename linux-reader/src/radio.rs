@@ -1,7 +1,11 @@
 //! The radio's side of the reader: one door, one connection, whole messages. What they say is
 //! sealed; nothing here looks into them.
 
+use crate::air::Air;
 use crate::news::News;
+#[cfg(feature = "bluez")]
+use gettone_ble::bluez::{Adapter, BluezRadio};
+use gettone_ble::local::LocalRadio;
 use gettone_ble::{Messages, Radio, ServiceUuid};
 use gettone_channel::Eid;
 use gettone_relay::{Connection, Report};
@@ -19,6 +23,20 @@ pub(crate) enum Wish {
     Hush,
     Drop(Connection),
     Send(Connection, Vec<u8>, Report),
+}
+
+/// Serves the radio of this air until the hub is gone.
+pub(crate) async fn serve_on(air: Air, name: String, wishes: Receiver<Wish>, news: Sender<News>) {
+    match air {
+        Air::Folder(path) => serve(LocalRadio::new(path), name, wishes, news).await,
+        #[cfg(feature = "bluez")]
+        Air::Bluez(adapter) => {
+            let adapter = adapter.map_or(Adapter::First, Adapter::Named);
+            serve(BluezRadio::new(adapter), name, wishes, news).await;
+        }
+        #[cfg(not(feature = "bluez"))]
+        Air::Bluez(_) => {}
+    }
 }
 
 /// Serves the radio until the hub is gone.

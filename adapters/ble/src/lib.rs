@@ -17,14 +17,20 @@
 //! # Ok::<(), gettone_ble::SegmentFault>(())
 //! ```
 
+#[cfg(feature = "bluez")]
+pub mod bluez;
 mod bounds;
 #[cfg(feature = "local")]
 pub mod local;
 mod port;
 mod segment;
+#[cfg(any(feature = "local", feature = "bluez"))]
+mod traffic;
 mod uuid;
 
 pub use bounds::{MESSAGE_MAX, MTU_MAX, MTU_MIN, SEGMENTS_MAX, VALUE_MAX};
 pub use port::{Messages, Pipe, PipeFault, Radio, RadioFault};
 pub use segment::{Assembler, Mtu, SegmentFault, segments};
+#[cfg(any(feature = "local", feature = "bluez"))]
+pub use traffic::Traffic;
 pub use uuid::{GATT_SERVICE, SERVICE_PREFIX, ServiceUuid, TO_PHONE, TO_READER};

@@ -6,6 +6,7 @@
 use crate::bounds::{MTU_MAX, VALUE_MAX, WAITING_MAX};
 use crate::port::{Pipe, PipeFault, Radio, RadioFault};
 use crate::segment::{Assembler, Mtu, segments};
+pub use crate::traffic::Traffic;
 use crate::uuid::ServiceUuid;
 use std::collections::VecDeque;
 use std::io;
@@ -204,15 +205,6 @@ impl Pipe for LocalPipe {
     }
 }
 
-/// What a phone's connection has cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Traffic {
-    /// Requests that waited for their response.
-    pub round_trips: u32,
-    /// Bytes of values, both ways.
-    pub value_bytes: u64,
-}
-
 /// A phone's end of one connection.
 #[derive(Debug)]
 pub struct Phone {
@@ -269,7 +261,7 @@ impl Phone {
     /// # Errors
     /// When the reader is gone or refuses.
     pub async fn write(&mut self, value: &[u8]) -> Result<(), PipeFault> {
-        self.count_bytes(value);
+        self.traffic.value(value);
         self.request(Op::Write, value, Op::Written).await?;
         Ok(())
     }
@@ -287,7 +279,7 @@ impl Phone {
                     (op, _) => return Err(PipeFault::Operation(op as u8)),
                 },
             };
-            self.count_bytes(&value);
+            self.traffic.value(&value);
             if let Some(message) = self.assembler.push(&value)? {
                 return Ok(message);
             }
@@ -300,7 +292,7 @@ impl Phone {
     }
 
     async fn request(&mut self, op: Op, value: &[u8], wanted: Op) -> Result<Vec<u8>, PipeFault> {
-        self.traffic.round_trips = self.traffic.round_trips.saturating_add(1);
+        self.traffic.request();
         self.stream.put(op, value);
         self.stream.flush().await?;
         loop {
@@ -312,11 +304,6 @@ impl Phone {
                 (op, _) => return Err(PipeFault::Operation(op as u8)),
             }
         }
-    }
-
-    fn count_bytes(&mut self, value: &[u8]) {
-        let bytes = u64::try_from(value.len()).unwrap_or(u64::MAX);
-        self.traffic.value_bytes = self.traffic.value_bytes.saturating_add(bytes);
     }
 }
 

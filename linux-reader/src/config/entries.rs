@@ -1,6 +1,7 @@
 //! What a configuration file may say; one that says it wrong is told its line.
 
 use super::{Config, ConfigFault, LightSource, SourceFault};
+use crate::air::Air;
 use crate::enrolment::Enrolment;
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
@@ -29,7 +30,8 @@ pub(super) struct Entries {
     #[serde(deserialize_with = "word")]
     language: Option<Language>,
     status: Option<PathBuf>,
-    air: Option<PathBuf>,
+    #[serde(deserialize_with = "word")]
+    air: Option<Air>,
     #[serde(deserialize_with = "word")]
     light: Option<LightSource>,
     panel: PanelEntries,
@@ -229,7 +231,7 @@ impl Entries {
             machine: need(machine, "machine", "machine = 17")?,
             language: self.language.unwrap_or_default(),
             status: self.status,
-            air: need(self.air, "air", "air = \"/run/gettone/air\"")?,
+            air: need(self.air, "air", "air = \"bluez\"")?,
             light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
             panel: self.panel.wiring()?,
             words,

@@ -22,7 +22,8 @@ pub(super) fn print(config: &Config) -> String {
         Some(status) => say(format_args!("status = {}", path(status))),
         None => say(format_args!("# status = \"/run/gettone/status.json\"")),
     }
-    say(format_args!("air = {}", path(&config.air)));
+    let air = toml::Value::String(config.air.to_string());
+    say(format_args!("air = {air}"));
     let (kind, place) = match &config.light {
         LightSource::File(place) => ("file", place),
         LightSource::Socket(place) => ("socket", place),

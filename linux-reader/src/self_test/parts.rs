@@ -1,6 +1,7 @@
 //! What the self-test finds of the parts around the board: machine, light, radio, lamp, priority.
 
 use super::Check;
+use crate::air::Air;
 use crate::bus;
 use crate::config::{Config, LightSource};
 use crate::status::{MachineLink, Status};
@@ -101,18 +102,48 @@ fn light(config: &Config, running: Option<&Status>) -> Check {
 }
 
 fn radio(config: &Config, _: Option<&Status>) -> Check {
-    let air = &config.air;
-    match fs::metadata(air) {
+    const NAME: &str = "radio";
+    let folder = match &config.air {
+        Air::Folder(folder) => folder,
+        Air::Bluez(adapter) => return bluetooth(NAME, adapter.clone()),
+    };
+    match fs::metadata(folder) {
         Ok(found) if found.is_dir() => Check::ok(
-            "radio",
-            format!("a folder stands for the air: {}", air.display()),
+            NAME,
+            format!("a folder stands for the air: {}", folder.display()),
         ),
         Ok(_) | Err(_) => Check::warn(
-            "radio",
-            format!("the folder {} is not there yet", air.display()),
+            NAME,
+            format!("the folder {} is not there yet", folder.display()),
             "nothing: the reader makes it when it starts",
         ),
     }
+}
+
+#[cfg(feature = "bluez")]
+fn bluetooth(name: &'static str, adapter: Option<String>) -> Check {
+    use gettone_ble::bluez::{Adapter, probe};
+    let adapter = adapter.map_or(Adapter::First, Adapter::Named);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime.and_then(|runtime| runtime.block_on(probe(&adapter))) {
+        Ok(found) => Check::ok(name, format!("Bluetooth adapter {found}")),
+        Err(fault) => Check::fail(
+            name,
+            fault.to_string(),
+            "plug an adapter in, start bluetooth.service, or try `bluetoothctl show`",
+        ),
+    }
+}
+
+#[cfg(not(feature = "bluez"))]
+fn bluetooth(name: &'static str, _: Option<String>) -> Check {
+    Check::fail(
+        name,
+        "this program was built without Bluetooth",
+        "build it with the feature `bluez`",
+    )
 }
 
 fn panel(config: &Config, running: Option<&Status>) -> Check {
