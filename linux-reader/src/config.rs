@@ -61,6 +61,8 @@ pub enum LightSource {
     File(PathBuf),
     /// A Unix socket that the reader listens on; the sensor connects.
     Socket(PathBuf),
+    /// A colour sensor of the kernel, by its name, its label or its number.
+    Iio(String),
 }
 
 impl Config {
@@ -123,6 +125,7 @@ impl FromStr for LightSource {
             Some((_, "")) | None => Err(SourceFault::Light),
             Some(("file", path)) => Ok(Self::File(path.into())),
             Some(("socket", path)) => Ok(Self::Socket(path.into())),
+            Some(("iio", sensor)) => Ok(Self::Iio(sensor.to_owned())),
             Some(_) => Err(SourceFault::Light),
         }
     }
@@ -197,7 +200,7 @@ pub enum SourceFault {
     #[error("write air = \"bluez\", \"bluez:ADAPTER\" or \"folder:PATH\"")]
     Air,
     /// Of light.
-    #[error("write light = \"socket:PATH\" or \"file:PATH\"")]
+    #[error("write light = \"iio:NAME\", \"socket:PATH\" or \"file:PATH\"")]
     Light,
     /// Of MDB.
     #[error("write link = \"words:PATH\"")]

@@ -2,16 +2,23 @@
 
 use crate::config::LightSource;
 use crate::news::News;
+use core::ops::ControlFlow;
 use gettone_core::board::Code;
-use gettone_optical::{Decoder, Kind, Sample};
+use gettone_optical::iio::{IioFault, Sensor};
+use gettone_optical::{Decoded, Decoder, Kind, Sample};
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::Sender;
 
 /// A line of samples is at most this long; a longer one ends the source.
 const LINE_LEN_MAX: u64 = 128;
+
+/// How long a sensor that is not there is waited for before it is looked for again.
+const SENSOR_PAUSE: Duration = Duration::from_secs(10);
 
 /// Reads `source` until it ends, or for ever. Whether a code is wanted is the board's to say.
 ///
@@ -32,7 +39,59 @@ pub(crate) async fn serve(source: LightSource, news: Sender<News>) -> io::Result
                 }
             }
         }
+        LightSource::Iio(name) => {
+            // A read of a sensor blocks, for as long as its bus takes.
+            let watcher = thread::Builder::new().name("light".to_owned());
+            watcher.spawn(move || watch(&name, &news))?;
+            core::future::pending().await
+        }
     }
+}
+
+/// Reads the kernel's sensor until nobody wants to hear of it; one that goes is waited for.
+fn watch(name: &str, news: &Sender<News>) {
+    let mut told = String::new();
+    while !news.is_closed() {
+        let Err(fault) = watch_once(name, news) else {
+            return;
+        };
+        let said = fault.to_string();
+        if said != told {
+            tracing::warn!(%fault, "no light sensor; the machine is served all the same");
+            told = said;
+        }
+        thread::sleep(SENSOR_PAUSE);
+    }
+}
+
+fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
+    let sensor = Sensor::open(name)?;
+    let survey = sensor.survey()?;
+    let rate_hz = survey.rate_hz;
+    let integration = survey.integration.as_deref().unwrap_or("unknown");
+    tracing::info!(
+        sensor = survey.name,
+        rate_hz,
+        integration_s = integration,
+        "light is read"
+    );
+    if !survey.is_fast_enough() {
+        tracing::warn!(
+            rate_hz,
+            "the sensor is slow: raise its bus to 400 kHz, or codes are lost"
+        );
+    }
+    let mut decoder = Decoder::new();
+    sensor.run(|sample| match decoder.push(sample) {
+        Some(decoded) => {
+            decoder.reset();
+            match code_of(&decoded).map(|code| news.blocking_send(News::CodeSeen(code))) {
+                Some(Err(_)) => ControlFlow::Break(()),
+                Some(Ok(())) | None => ControlFlow::Continue(()),
+            }
+        }
+        None => ControlFlow::Continue(()),
+    })
 }
 
 /// A socket file left by a process that crashed is in the way; the state directory's lock says
@@ -67,14 +126,20 @@ async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result
             continue;
         };
         decoder.reset();
-        match decoded.payload.kind() {
-            Kind::Pairing => {
-                let code = Code::from_bytes(*decoded.payload.secret());
-                if news.send(News::CodeSeen(code)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            Kind::LightGrant => tracing::info!("a light grant was shown; none is taken here"),
+        if let Some(code) = code_of(&decoded)
+            && news.send(News::CodeSeen(code)).await.is_err()
+        {
+            return Ok(());
+        }
+    }
+}
+
+fn code_of(decoded: &Decoded) -> Option<Code> {
+    match decoded.payload.kind() {
+        Kind::Pairing => Some(Code::from_bytes(*decoded.payload.secret())),
+        Kind::LightGrant => {
+            tracing::info!("a light grant was shown; none is taken here");
+            None
         }
     }
 }

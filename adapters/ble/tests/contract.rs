@@ -309,7 +309,13 @@ mod over_bluez {
             let mut names = names.split(',').map(|name| Adapter::Named(name.to_owned()));
             let mut name = || names.next().expect("three adapters");
             let (reader, phone, other) = (name(), name(), name());
-            let open = async |adapter: Adapter| Central::open(&adapter).await.expect("an adapter");
+            // The daemon may have been started a moment ago.
+            let open = async |adapter: Adapter| loop {
+                match Central::open(&adapter).await {
+                    Ok(central) => break central,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            };
             Self {
                 reader,
                 phones: [open(phone).await, open(other).await],
@@ -438,45 +444,35 @@ mod over_bluez {
         });
     }
 
+    // A second connection to one controller cannot be tried here: btvirt gives every connection
+    // the same handle. What a second central meets is in the table of `bluez::seat`.
     #[test]
     #[ignore = "needs BlueZ and three adapters: ./test.sh bluez"]
-    fn a_second_phone_gets_no_word_in_and_does_not_disturb_the_first() {
+    fn a_second_phone_does_not_find_a_reader_that_is_taken() {
         play(async |air| {
             let mut radio = air.radio();
-            let mut look = air.look(service(22)).await;
-            let mut other = air.phones[1].look(service(22)).await.expect("a scan");
+            let look = air.look(service(22)).await;
             radio
                 .advertise(service(22), "17")
                 .await
                 .expect("a free name");
             let reader = async {
                 let mut messages = Messages::new(radio.accept().await.expect("a phone"));
-                for _ in 0..2 {
-                    let message = messages.receive().await.expect("a message");
-                    assert_eq!(message, b"the first");
-                    messages.send(&message).await.expect("a phone");
-                }
+                messages.receive().await.expect("a message");
+                radio.hush().await;
+                messages.send(b"taken").await.expect("a phone");
+                assert_eq!(messages.receive().await.expect("a message"), b"still here");
+                messages.send(b"yes").await.expect("a phone");
                 assert!(messages.receive().await.is_err());
             };
             let phones = async {
-                let found = look.found().await.expect("on the air");
-                let seen = other.found().await.expect("on the air");
-                drop((look, other));
-                let mut phone = air.phones[0]
-                    .connect(found, Hearing::Notified)
-                    .await
-                    .expect("a reader");
+                let mut phone = air.connect(look, 185).await.expect("on the air");
                 phone.send(b"the first").await.expect("a reader");
-                assert_eq!(phone.receive().await.expect("a reader"), b"the first");
-                let second = async {
-                    let mut second = air.phones[1].connect(seen, Hearing::Notified).await?;
-                    second.send(b"the second").await?;
-                    second.receive().await
-                };
-                let said = timeout(LOOK_MAX, second).await;
-                assert!(!matches!(said, Ok(Ok(_))), "{said:?}");
-                phone.send(b"the first").await.expect("a reader");
-                assert_eq!(phone.receive().await.expect("a reader"), b"the first");
+                assert_eq!(phone.receive().await.expect("a reader"), b"taken");
+                let mut other = air.phones[1].look(service(22)).await.expect("a scan");
+                assert!(timeout(LOOK_MAX, other.found()).await.is_err());
+                phone.send(b"still here").await.expect("a reader");
+                assert_eq!(phone.receive().await.expect("a reader"), b"yes");
             };
             tokio::join!(reader, phones);
         });

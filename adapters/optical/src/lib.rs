@@ -45,6 +45,8 @@ mod colour;
 pub mod csv;
 mod decoder;
 mod feed;
+#[cfg(feature = "iio")]
+pub mod iio;
 mod line;
 mod payload;
 mod preamble;

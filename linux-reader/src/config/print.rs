@@ -25,8 +25,9 @@ pub(super) fn print(config: &Config) -> String {
     let air = toml::Value::String(config.air.to_string());
     say(format_args!("air = {air}"));
     let (kind, place) = match &config.light {
-        LightSource::File(place) => ("file", place),
-        LightSource::Socket(place) => ("socket", place),
+        LightSource::File(place) => ("file", place.as_path()),
+        LightSource::Socket(place) => ("socket", place.as_path()),
+        LightSource::Iio(sensor) => ("iio", Path::new(sensor)),
     };
     say(format_args!("light = {}", spec(kind, place)));
     say(format_args!("\n[mdb]"));

@@ -9,6 +9,7 @@ use crate::uptime::since_power_up;
 use gettone_display::gpio::GpioLines;
 use gettone_display::{Level, Light, Lines, LinesFault};
 use gettone_mdb::words::WordLink;
+use gettone_optical::iio::Sensor;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -80,6 +81,7 @@ fn light(config: &Config, running: Option<&Status>) -> Check {
             Ok(_) => Check::ok(NAME, format!("{} is there", path.display())),
             Err(fault) => Check::fault(NAME, &fault, "correct light in the configuration"),
         },
+        LightSource::Iio(sensor) => sensor_found(NAME, sensor),
         LightSource::Socket(path) => {
             let place = path.parent().unwrap_or(Path::new("/"));
             match (running, fs::metadata(place)) {
@@ -98,6 +100,28 @@ fn light(config: &Config, running: Option<&Status>) -> Check {
                 ),
             }
         }
+    }
+}
+
+fn sensor_found(name: &'static str, sensor: &str) -> Check {
+    let survey = match Sensor::open(sensor).and_then(|sensor| sensor.survey()) {
+        Ok(survey) => survey,
+        Err(fault) => {
+            return Check::fault(
+                name,
+                &fault,
+                "is the sensor wired and in the device tree? its names are in /sys/bus/iio/devices/*/name",
+            );
+        }
+    };
+    let found = format!("{}: {} rows a second", survey.name, survey.rate_hz);
+    match survey.is_fast_enough() {
+        true => Check::ok(name, found),
+        false => Check::warn(
+            name,
+            found,
+            "raise its I2C bus to 400 kHz: codes are lost at this rate",
+        ),
     }
 }
 

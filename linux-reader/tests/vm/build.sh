@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the image of a throw-away virtual machine: Debian's kernel, one initramfs, our programs.
 #
-#   build.sh PROGRAM...     programs to put into /opt of the machine
+#   build.sh NAME=PROGRAM...     programs to put into /opt of the machine, under these names
 #
 # Debian's files are downloaded by apt and unpacked under the target folder; nothing is installed,
 # and nothing of them is ever committed. Exit 77: this computer cannot.
@@ -100,8 +100,9 @@ for program in libexec/bluetooth/bluetoothd bin/btvirt bin/btmon bin/dbus-daemon
     add "$place/system/usr/$program" bin
 done
 for program in "$@"; do
-    add "$program" opt
-    strip -o "$root/opt/$(basename "$program")" "$program" 2>/dev/null || true
+    add "${program#*=}" opt
+    strip -o "$root/opt/${program%%=*}" "${program#*=}"
+    [ "$(basename "${program#*=}")" = "${program%%=*}" ] || rm "$root/opt/$(basename "${program#*=}")"
 done
 
 needs() { # the files of a module and of what it needs

@@ -20,8 +20,7 @@ await() {
     [ "$tenths" -gt 0 ]
 }
 await 100 [ -S /run/dbus/system_bus_socket ] || return 1
-bluetooth_daemon() { bluetoothd -n -f /etc/bluetooth/main.conf >>/tmp/bluetoothd.log 2>&1 & }
-bluetooth_daemon
+sh /etc/bluetooth-daemon.sh
 controllers() { [ "$(ls /sys/class/bluetooth 2>/dev/null | wc -l)" -ge "${CONTROLLERS:-2}" ]; }
 await 100 controllers || return 1
 echo "vm: controllers $(ls /sys/class/bluetooth | tr '\n' ' ')after $(uptime_s) s, bluetoothd $(bluetoothd -v)"

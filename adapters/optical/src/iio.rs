@@ -1,0 +1,401 @@
+//! A colour sensor of the kernel (industrial I/O): found by its name, tuned by trial, read as fast as the code needs.
+//!
+//! Rows come from sysfs, one file a channel, or in whole records from the device file where the device has a trigger.
+//! A light that does not change is looked at rarely, so that an idle reader costs nothing.
+
+mod gain;
+mod record;
+mod watch;
+
+use crate::sample::Sample;
+use core::ops::ControlFlow;
+use core::time::Duration;
+use gain::Gain;
+pub use record::{Channel, Layout, LayoutFault, Row};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+use watch::{Pace, Watch};
+
+/// Where the kernel lists sensors.
+pub const SYSFS: &str = "/sys/bus/iio/devices";
+/// Where their device files are.
+pub const DEVICES: &str = "/dev";
+
+/// Most sensors that are looked at for the one that is meant.
+const SENSORS_MAX: usize = 64;
+/// Most bytes of an attribute.
+const ATTRIBUTE_MAX: usize = 4_096;
+/// Most steps of gain or integration time that are looked at.
+const STEPS_MAX: usize = 1_024;
+/// Time between two rows while the light changes: what the code needs with room to spare.
+const SPACING: Duration = Duration::from_micros(2_500);
+/// Time between two rows while it does not.
+const SPACING_IDLE: Duration = Duration::from_millis(40);
+/// Rows that are read to measure how fast they come.
+const MEASURED_ROWS: u32 = 64;
+/// Fewer rows a second lose codes.
+const RATE_MIN_HZ: u32 = 220;
+/// Counts that a TCS3472 takes in each 2.4 ms of integration.
+const TCS3472_STEP: (u32, u32) = (2_400, 1_024);
+/// Records that wait in the kernel.
+const BUFFER_RECORDS: usize = 64;
+
+/// A colour sensor.
+#[derive(Debug)]
+pub struct Sensor {
+    place: PathBuf,
+    device: PathBuf,
+    name: String,
+    /// Red, green, blue, and clear where there is one.
+    channels: [File; 3],
+    clear: Option<File>,
+    gains: Vec<String>,
+    full_scale: u16,
+}
+
+/// What was found out about a sensor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Survey {
+    /// Its name.
+    pub name: String,
+    /// Rows that it gives in a second.
+    pub rate_hz: u32,
+    /// The shortest time it gathers light for, as its driver says it, in seconds.
+    pub integration: Option<String>,
+    /// Its gains, from the lowest.
+    pub gains: Vec<String>,
+}
+
+impl Survey {
+    /// Whether it is fast enough for the code.
+    pub const fn is_fast_enough(&self) -> bool {
+        self.rate_hz >= RATE_MIN_HZ
+    }
+}
+
+impl Sensor {
+    /// Finds the sensor of this name, label or device number (`iio:device0`) on this computer.
+    ///
+    /// # Errors
+    /// When it is not there, or is no colour sensor.
+    pub fn open(wanted: &str) -> Result<Self, IioFault> {
+        Self::open_in(Path::new(SYSFS), Path::new(DEVICES), wanted)
+    }
+
+    /// Finds it among the sensors listed in `sysfs`, with their device files in `devices`.
+    ///
+    /// # Errors
+    /// When it is not there, or is no colour sensor.
+    pub fn open_in(sysfs: &Path, devices: &Path, wanted: &str) -> Result<Self, IioFault> {
+        let (place, name) = find(sysfs, wanted)?;
+        let channel = |colour: &str| {
+            let path = place.join(format!("in_intensity_{colour}_raw"));
+            File::open(&path).map_err(|source| IioFault::NoColour { path, source })
+        };
+        let channels = [channel("red")?, channel("green")?, channel("blue")?];
+        let clear = channel("clear").ok();
+        let number = place.file_name().unwrap_or_default();
+        let mut sensor = Self {
+            device: devices.join(number),
+            place,
+            name,
+            channels,
+            clear,
+            gains: Vec::new(),
+            full_scale: u16::MAX,
+        };
+        sensor.choose_integration();
+        sensor.gains = sensor.steps("calibscale");
+        Ok(sensor)
+    }
+
+    /// Finds out how fast it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn survey(&self) -> Result<Survey, IioFault> {
+        let begun = Instant::now();
+        for _ in 0..MEASURED_ROWS {
+            self.counts()?;
+        }
+        let spent_us = begun.elapsed().as_micros().max(1);
+        let rate_hz = u128::from(MEASURED_ROWS) * 1_000_000 / spent_us;
+        Ok(Survey {
+            name: self.name.clone(),
+            rate_hz: u32::try_from(rate_hz).unwrap_or(u32::MAX),
+            integration: self.attribute("in_intensity_integration_time").ok(),
+            gains: self.gains.clone(),
+        })
+    }
+
+    /// Reads rows until `take` has enough of them. The times are microseconds of the monotone clock, or of the sensor's.
+    ///
+    /// # Errors
+    /// When the sensor cannot be read any more.
+    pub fn run(&self, mut take: impl FnMut(Sample) -> ControlFlow<()>) -> Result<(), IioFault> {
+        // Whole records are better, where somebody has set a trigger up for them.
+        match self.buffer() {
+            Some(layout) => self.run_buffered(&layout, &mut take),
+            None => self.run_polled(&mut take),
+        }
+    }
+
+    fn run_polled(&self, take: &mut impl FnMut(Sample) -> ControlFlow<()>) -> Result<(), IioFault> {
+        let begun = Instant::now();
+        let mut next = begun;
+        let mut keeping = self.keeping();
+        loop {
+            let read_at = Instant::now();
+            let counts = self.counts()?;
+            // The channels are read one after the other: the row is of the middle of them.
+            let t_us = micros(read_at - begun + read_at.elapsed() / 2);
+            let pace = keeping.take(self, sample(t_us, counts), take);
+            let spacing = match pace {
+                ControlFlow::Break(()) => return Ok(()),
+                ControlFlow::Continue(Pace::Full) => SPACING,
+                ControlFlow::Continue(Pace::Idle) => SPACING_IDLE,
+            };
+            let now = Instant::now();
+            next = (next + spacing).max(now);
+            thread::sleep(next - now);
+        }
+    }
+
+    fn run_buffered(
+        &self,
+        layout: &Layout,
+        take: &mut impl FnMut(Sample) -> ControlFlow<()>,
+    ) -> Result<(), IioFault> {
+        let fault = |source| IioFault::Device {
+            path: self.device.clone(),
+            source,
+        };
+        let mut device = File::open(&self.device).map_err(fault)?;
+        let begun = Instant::now();
+        let mut keeping = self.keeping();
+        let mut record = vec![0; layout.record_len()];
+        loop {
+            device.read_exact(&mut record).map_err(fault)?;
+            let row = layout.row(&record).ok_or(IioFault::Record)?;
+            let t_us = row
+                .t_ns
+                .map_or_else(|| micros(begun.elapsed()), |t_ns| t_ns / 1_000);
+            if let ControlFlow::Break(()) = keeping.take(self, sample(t_us, row.counts), take) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sets the buffer up, if the device has one and a trigger fills it.
+    fn buffer(&self) -> Option<Layout> {
+        let trigger = self.attribute("trigger/current_trigger").ok()?;
+        if trigger.is_empty() {
+            return None;
+        }
+        // It may be on from a start before this one, and takes no change then.
+        let _ = self.write("buffer/enable", "0");
+        let _ = self.write("current_timestamp_clock", "monotonic");
+        let mut elements = Vec::new();
+        for channel in Channel::ALL {
+            let element = |what: &str| format!("scan_elements/{}_{what}", channel.name());
+            let Ok(form) = self.attribute(&element("type")) else {
+                continue;
+            };
+            let index = self.attribute(&element("index")).ok()?.parse().ok()?;
+            self.write(&element("en"), "1").ok()?;
+            elements.push((channel, index, form));
+        }
+        let layout = Layout::new(&elements).ok()?;
+        self.write("buffer/length", &BUFFER_RECORDS.to_string())
+            .ok()?;
+        self.write("buffer/enable", "1").ok()?;
+        Some(layout)
+    }
+
+    fn keeping(&self) -> Keeping {
+        let gain = Gain::new(self.gains.len(), self.full_scale);
+        self.set_gain(gain.step());
+        Keeping {
+            gain,
+            watch: Watch::new(),
+        }
+    }
+
+    fn set_gain(&self, step: usize) {
+        if let Some(gain) = self.gains.get(step) {
+            // A gain that cannot be set leaves the one there is.
+            let _ = self.write("in_intensity_calibscale", gain);
+        }
+    }
+
+    /// The shortest integration: brightness is no want of a screen, time is.
+    fn choose_integration(&mut self) {
+        const NAME: &str = "in_intensity_integration_time";
+        if let Some(shortest) = self.steps("integration_time").first() {
+            let _ = self.write(NAME, shortest);
+        }
+        let Ok(seconds) = self.attribute(NAME) else {
+            return;
+        };
+        if self.name.starts_with("tcs3472")
+            && let Some(gathered_us) = micros_of(&seconds)
+        {
+            let (step_us, counts) = TCS3472_STEP;
+            let full = (gathered_us / step_us).max(1).saturating_mul(counts);
+            self.full_scale = u16::try_from(full).unwrap_or(u16::MAX);
+        }
+    }
+
+    /// The steps that a setting may take, from the least.
+    fn steps(&self, setting: &str) -> Vec<String> {
+        let list = self
+            .attribute(&format!("in_intensity_{setting}_available"))
+            .or_else(|_| self.attribute(&format!("{setting}_available")))
+            .unwrap_or_default();
+        let mut steps: Vec<(u32, String)> = list
+            .split_whitespace()
+            .take(STEPS_MAX)
+            .filter_map(|step| Some((micros_of(step)?, step.to_owned())))
+            .collect();
+        steps.sort();
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
+    fn counts(&self) -> Result<[u16; 4], IioFault> {
+        let [red, green, blue] = &self.channels;
+        let read = |file: &File| {
+            count(file).map_err(|source| IioFault::Device {
+                path: self.place.clone(),
+                source,
+            })
+        };
+        let clear = self.clear.as_ref().map_or(Ok(0), read)?;
+        Ok([read(red)?, read(green)?, read(blue)?, clear])
+    }
+
+    fn attribute(&self, name: &str) -> io::Result<String> {
+        attribute(&self.place.join(name))
+    }
+
+    fn write(&self, name: &str, value: &str) -> io::Result<()> {
+        fs::write(self.place.join(name), value)
+    }
+}
+
+/// What looks after gain and pace while rows are read.
+struct Keeping {
+    gain: Gain,
+    watch: Watch,
+}
+
+impl Keeping {
+    fn take(
+        &mut self,
+        sensor: &Sensor,
+        sample: Sample,
+        take: &mut impl FnMut(Sample) -> ControlFlow<()>,
+    ) -> ControlFlow<(), Pace> {
+        let colours = [sample.r, sample.g, sample.b];
+        if let Some(step) = self.gain.handle(sample.t_us, colours) {
+            sensor.set_gain(step);
+        }
+        let pace = self.watch.handle(sample.t_us, colours);
+        if pace == Pace::Full {
+            take(sample)?;
+        }
+        ControlFlow::Continue(pace)
+    }
+}
+
+fn find(sysfs: &Path, wanted: &str) -> Result<(PathBuf, String), IioFault> {
+    let list = |source| IioFault::Device {
+        path: sysfs.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(sysfs).map_err(list)?.take(SENSORS_MAX) {
+        let place = entry.map_err(list)?.path();
+        let name = attribute(&place.join("name")).unwrap_or_default();
+        let label = attribute(&place.join("label")).unwrap_or_default();
+        let number = place.file_name().unwrap_or_default();
+        if wanted == name || wanted == label || wanted == number {
+            return Ok((place, name));
+        }
+        found.push(name);
+    }
+    found.sort();
+    Err(IioFault::NoSensor {
+        wanted: wanted.to_owned(),
+        found: found.join(", "),
+    })
+}
+
+fn attribute(path: &Path) -> io::Result<String> {
+    let mut bytes = [0; ATTRIBUTE_MAX];
+    let len = File::open(path)?.read(&mut bytes)?;
+    let text = core::str::from_utf8(&bytes[..len]).map_err(io::Error::other)?;
+    Ok(text.trim().to_owned())
+}
+
+fn count(file: &File) -> io::Result<u16> {
+    // A channel's file says it anew each time it is read from its beginning.
+    let mut bytes = [0; 24];
+    let len = file.read_at(&mut bytes, 0)?;
+    let text = core::str::from_utf8(&bytes[..len]).map_err(io::Error::other)?;
+    let count: i64 = text.trim().parse().map_err(io::Error::other)?;
+    Ok(u16::try_from(count.max(0)).unwrap_or(u16::MAX))
+}
+
+/// A decimal number of seconds, or any other one, in millionths.
+fn micros_of(decimal: &str) -> Option<u32> {
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let whole: u32 = whole.parse().ok()?;
+    let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    let fraction: u32 = digits.parse().ok()?;
+    whole.checked_mul(1_000_000)?.checked_add(fraction)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+const fn sample(t_us: u64, [r, g, b, c]: [u16; 4]) -> Sample {
+    Sample { t_us, r, g, b, c }
+}
+
+/// Why a sensor cannot be used.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum IioFault {
+    /// It is not there.
+    #[error("there is no sensor {wanted}; there are: {found}")]
+    NoSensor {
+        /// What was looked for.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// It does not see colours.
+    #[error("it has no {path}")]
+    NoColour {
+        /// The channel's file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be read.
+    #[error("{path} cannot be read")]
+    Device {
+        /// What cannot be read.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its records are not what it says they are.
+    #[error("a record of the sensor is cut off")]
+    Record,
+}
