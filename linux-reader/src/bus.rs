@@ -4,12 +4,13 @@
 //! an answer leaves inside the 5 ms that the bus allows. A vend's result is on the result page
 //! before the answer that acknowledges it.
 
-use crate::news::News;
+use crate::news::{News, NewsSender, Unheard};
 use crate::page::{Ending, ResultPage};
 use crate::uptime::Uptime;
 use gettone_channel::{MdbState, VmcId};
 use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
 use gettone_core::id::{Item, JournalEpoch, Rseq};
+use gettone_mdb::Frame;
 use gettone_mdb::cashless::{
     ApprovalState, Cashless, Event, Host, Input, Output, RequestNumber, SessionRefusal, State,
 };
@@ -17,13 +18,13 @@ use gettone_mdb::words::{LinkFault, WordLink};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
-use tokio::sync::mpsc::Sender;
-use tokio::sync::mpsc::error::TrySendError;
 
-/// How long a command of the hub may wait behind a silent line.
-const LISTEN_MAX: Duration = Duration::from_millis(5);
+/// How long a verdict may wait behind a silent line.
+const VERDICT_WAIT_MAX: Duration = Duration::from_millis(5);
+/// How long anything else may; every word of the machine lets it through at once.
+const LISTEN_MAX: Duration = Duration::from_millis(50);
 /// How often a lost link is tried again.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 /// News that may wait for a busy hub; more means that it is stuck.
@@ -31,12 +32,19 @@ const BACKLOG_MAX: usize = 1_024;
 /// The thread's place among the real-time ones, of 99.
 const PRIORITY: u8 = 50;
 
-/// The thread's own state.
-pub(crate) struct Reflex {
+/// Whether anybody still gives orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hub {
+    There,
+    Gone,
+}
+
+/// The reader's side of the bus. Whoever runs it gives it a thread of its own.
+pub struct Reflex {
     device: Cashless,
     page: ResultPage,
     uptime: Uptime,
-    news: Sender<News>,
+    news: NewsSender,
     backlog: VecDeque<News>,
     standing: Standing,
     asks: u32,
@@ -47,12 +55,8 @@ pub(crate) struct Reflex {
 }
 
 impl Reflex {
-    pub(crate) fn new(
-        device: Cashless,
-        page: ResultPage,
-        uptime: Uptime,
-        news: Sender<News>,
-    ) -> Self {
+    /// Takes the device, the page for its results, and the way to the hub.
+    pub fn new(device: Cashless, page: ResultPage, uptime: Uptime, news: NewsSender) -> Self {
         Self {
             device,
             page,
@@ -68,44 +72,71 @@ impl Reflex {
     }
 
     /// Answers the machine until the hub is gone.
-    pub(crate) fn run(mut self, words: &Path, commands: &Receiver<Order>) {
+    pub fn run(mut self, words: &Path, commands: &Receiver<Order>) {
         if let Err(fault) = use_real_time() {
             tracing::warn!(
                 fault,
                 "no real-time priority: MDB answers may come late under load"
             );
         }
+        let mut is_lost = false;
         loop {
             match WordLink::open(words) {
-                Ok(line) => match self.serve(line, commands) {
-                    Ok(()) => return,
-                    Err(fault) => tracing::warn!(%fault, "the MDB link is lost"),
-                },
+                Ok(mut line) => {
+                    is_lost = false;
+                    match self.serve(&mut line, commands) {
+                        Ok(()) => return,
+                        Err(fault) => tracing::warn!(%fault, "the MDB link is lost"),
+                    }
+                }
                 Err(fault) => tracing::debug!(%fault, "the MDB link cannot be opened"),
             }
-            self.tell(News::BusLost);
+            if !core::mem::replace(&mut is_lost, true) {
+                self.tell(News::BusLost);
+            }
             self.flush();
-            std::thread::sleep(REOPEN_AFTER);
-            // Commands wait in their queue; only the hub's end has to be noticed here.
-            if self.news.is_closed() {
+            if self.sit_out(commands) == Hub::Gone {
                 return;
             }
         }
     }
 
-    fn serve(&mut self, mut line: WordLink, commands: &Receiver<Order>) -> Result<(), LinkFault> {
+    /// Waits before the link is tried again; the device takes orders meanwhile.
+    fn sit_out(&mut self, commands: &Receiver<Order>) -> Hub {
+        let until = self.uptime.now().saturating_add(REOPEN_AFTER);
         loop {
-            if !self.obey(commands, &mut line)? {
+            let left = until.saturating_sub(self.uptime.now());
+            if left.is_zero() {
+                return Hub::There;
+            }
+            match commands.recv_timeout(left) {
+                Ok(order) => {
+                    if let Some(host) = self.host(order) {
+                        // What it has to say waits inside it for the machine's next POLL.
+                        self.take(Input::Host(host));
+                        while self.next_reply().is_some() {}
+                    }
+                    self.flush();
+                }
+                Err(RecvTimeoutError::Timeout) => return Hub::There,
+                Err(RecvTimeoutError::Disconnected) => return Hub::Gone,
+            }
+        }
+    }
+
+    fn serve(&mut self, line: &mut WordLink, commands: &Receiver<Order>) -> Result<(), LinkFault> {
+        loop {
+            if self.obey(commands, line)? == Hub::Gone {
                 return Ok(());
             }
             let word = line.read(self.wait())?;
             // A verdict that has come meanwhile must not miss this POLL.
-            if !self.obey(commands, &mut line)? {
+            if self.obey(commands, line)? == Hub::Gone {
                 return Ok(());
             }
             match word {
-                Some(word) => self.handle(Input::Word(word), &mut line)?,
-                None => self.handle(Input::Tick, &mut line)?,
+                Some(word) => self.handle(Input::Word(word), line)?,
+                None => self.handle(Input::Tick, line)?,
             }
             self.flush();
         }
@@ -113,20 +144,24 @@ impl Reflex {
 
     fn wait(&self) -> Duration {
         let now = self.uptime.now();
+        let listen_max = match self.device.state() {
+            State::Vend => VERDICT_WAIT_MAX,
+            State::Inactive | State::Disabled | State::Enabled | State::SessionIdle => LISTEN_MAX,
+        };
         let deadline = self.device.next_deadline();
-        let until = deadline.map_or(LISTEN_MAX, |deadline| deadline.saturating_sub(now));
-        until.clamp(Duration::from_millis(1), LISTEN_MAX)
+        let until = deadline.map_or(listen_max, |deadline| deadline.saturating_sub(now));
+        until.clamp(Duration::from_millis(1), listen_max)
     }
 
-    /// Follows what the hub has ordered; false once the hub is gone.
-    fn obey(&mut self, commands: &Receiver<Order>, line: &mut WordLink) -> Result<bool, LinkFault> {
+    /// Follows what the hub has ordered.
+    fn obey(&mut self, commands: &Receiver<Order>, line: &mut WordLink) -> Result<Hub, LinkFault> {
         loop {
-            let command = match commands.try_recv() {
-                Ok(command) => command,
-                Err(TryRecvError::Empty) => return Ok(true),
-                Err(TryRecvError::Disconnected) => return Ok(false),
+            let order = match commands.try_recv() {
+                Ok(order) => order,
+                Err(TryRecvError::Empty) => return Ok(Hub::There),
+                Err(TryRecvError::Disconnected) => return Ok(Hub::Gone),
             };
-            if let Some(host) = self.host(command) {
+            if let Some(host) = self.host(order) {
                 self.handle(Input::Host(host), line)?;
             }
         }
@@ -168,13 +203,29 @@ impl Reflex {
         })
     }
 
+    /// Gives the device one thing and sends what it answers. All of it is heard, also when the
+    /// line breaks in the middle.
     fn handle(&mut self, input: Input, line: &mut WordLink) -> Result<(), LinkFault> {
-        self.device.handle(self.uptime.now(), input);
+        self.take(input);
         let mut sent = Ok(());
+        while let Some(reply) = self.next_reply() {
+            if sent.is_ok() {
+                sent = line.write(&reply);
+            }
+        }
+        sent
+    }
+
+    fn take(&mut self, input: Input) {
+        self.device.handle(self.uptime.now(), input);
+    }
+
+    /// What the device wants to say next; what happened on the way is told.
+    fn next_reply(&mut self) -> Option<Frame> {
         while let Some(output) = self.device.poll() {
             match output {
                 Output::Event(event) => self.event(event),
-                Output::Send(reply) => sent = line.write(&reply),
+                Output::Send(reply) => return Some(reply),
             }
         }
         let state = state_out(self.device.state());
@@ -182,7 +233,7 @@ impl Reflex {
             self.standing.mdb_state = state;
             self.tell(News::Standing(self.standing));
         }
-        sent
+        None
     }
 
     fn event(&mut self, event: Event) {
@@ -302,13 +353,13 @@ impl Reflex {
 
     fn flush(&mut self) {
         while let Some(news) = self.backlog.pop_front() {
-            match self.news.try_send(news) {
+            match self.news.send(news) {
                 Ok(()) => {}
-                Err(TrySendError::Full(news)) => {
+                Err(Unheard::Full(news)) => {
                     self.backlog.push_front(news);
                     return;
                 }
-                Err(TrySendError::Closed(_)) => return,
+                Err(Unheard::Gone) => return,
             }
         }
     }
@@ -326,6 +377,21 @@ pub(crate) fn use_real_time() -> Result<(), String> {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
     set_thread_priority_and_policy(thread_native_id(), priority, policy)
         .map_err(|fault| format!("{fault:?}"))
+}
+
+/// Keeps what is in memory there, so that no answer waits for a disk. Only where memory may be
+/// locked without bound: a bound would make later memory fail instead.
+pub(crate) fn stay_in_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, getrlimit};
+    if getrlimit(Resource::Memlock).current.is_some() {
+        tracing::debug!("memory is not locked: the process has a bound on locked memory");
+        return;
+    }
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    if let Err(fault) = mlockall(flags) {
+        tracing::debug!(%fault, "memory is not locked");
+    }
 }
 
 const fn state_out(state: State) -> MdbState {

@@ -1,7 +1,7 @@
 //! The hub: it hands the news to the station and follows what the station asks for. It decides
 //! nothing.
 
-use crate::news::News;
+use crate::news::{News, NewsReceiver};
 use crate::radio::Wish;
 use crate::servers;
 use crate::uptime::Uptime;
@@ -52,6 +52,7 @@ impl Hub {
     /// Runs until `stop`, and then until no vend is open.
     pub(crate) async fn run(
         mut self,
+        mut machine: NewsReceiver,
         mut news: Receiver<News>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), HubFault> {
@@ -69,9 +70,13 @@ impl Hub {
             tokio::select! {
                 biased;
                 () = &mut stop, if stopping.is_none() => stopping = Some(now),
-                one = news.recv() => match one {
+                one = machine.next() => match one {
                     Some(one) => self.take(one)?,
                     None => return Err(HubFault::Stopped { part: "MDB thread" }),
+                },
+                one = news.recv() => match one {
+                    Some(one) => self.take(one)?,
+                    None => return Err(HubFault::Stopped { part: "radio" }),
                 },
                 () = tokio::time::sleep(wait) => self.tell(Input::Tick)?,
             }

@@ -31,12 +31,14 @@ mod trace;
 mod uptime;
 
 pub use air::Air;
+pub use bus::Reflex;
 pub use cli::main_with;
 pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
 pub use enrolment::EnrolmentFault;
 pub use hub::HubFault;
 pub use identity::{Identity, IdentityFault, Tenancy};
 pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
+pub use news::{News, NewsReceiver, NewsSender, Unheard, way};
 pub use page::{Ending, ResultPage};
 pub use program::{RunFault, run};
 pub use uptime::Uptime;

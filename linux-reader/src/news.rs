@@ -1,11 +1,15 @@
-//! What the parts of the reader tell its hub. One queue, one order.
+//! What the parts of the reader tell its hub.
 
 use gettone_core::board::{Code, Machine, Ticket};
 use gettone_relay::{Connection, Standing};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// One piece of news.
 #[derive(Debug)]
-pub(crate) enum News {
+pub enum News {
     /// The machine did something.
     Machine(Machine),
     /// What a HELLO says of the machine has changed.
@@ -26,4 +30,82 @@ pub(crate) enum News {
     Heard(Connection, Vec<u8>),
     /// A message has gone out.
     Took(Connection),
+}
+
+/// A way for news that takes nothing from the heap once it is laid.
+pub fn way(news_max: usize) -> (NewsSender, NewsReceiver) {
+    let (ring, rung) = sync_channel(news_max);
+    let bell = Arc::new(Notify::new());
+    let sender = NewsSender {
+        ring: Some(ring),
+        bell: Arc::clone(&bell),
+    };
+    (sender, NewsReceiver { ring: rung, bell })
+}
+
+/// Where a part puts its news; it never waits.
+#[derive(Debug)]
+pub struct NewsSender {
+    /// There until it is dropped.
+    ring: Option<SyncSender<News>>,
+    bell: Arc<Notify>,
+}
+
+impl NewsSender {
+    /// Tells the hub.
+    ///
+    /// # Errors
+    /// The news itself, when nobody hears it now or ever.
+    pub fn send(&self, news: News) -> Result<(), Unheard> {
+        let Some(ring) = &self.ring else {
+            return Err(Unheard::Gone);
+        };
+        let sent = ring.try_send(news).map_err(|fault| match fault {
+            TrySendError::Full(news) => Unheard::Full(news),
+            TrySendError::Disconnected(_) => Unheard::Gone,
+        });
+        self.bell.notify_one();
+        sent
+    }
+}
+
+impl Drop for NewsSender {
+    fn drop(&mut self) {
+        self.ring = None;
+        self.bell.notify_one();
+    }
+}
+
+/// News that did not arrive.
+#[derive(Debug)]
+pub enum Unheard {
+    /// The hub is busy; it may be told again.
+    Full(News),
+    /// The hub has gone.
+    Gone,
+}
+
+/// Where the hub hears a part.
+#[derive(Debug)]
+pub struct NewsReceiver {
+    ring: Receiver<News>,
+    bell: Arc<Notify>,
+}
+
+impl NewsReceiver {
+    /// The next news; none once the part has gone. Dropping the future loses none.
+    pub async fn next(&mut self) -> Option<News> {
+        loop {
+            match self.ring.try_recv() {
+                Ok(news) => return Some(news),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => self.bell.notified().await,
+            }
+        }
+    }
+
+    /// The next news, for whoever has a thread to wait on; none when none came in time.
+    pub fn wait(&self, wait_max: Duration) -> Option<News> {
+        self.ring.recv_timeout(wait_max).ok()
+    }
 }

@@ -1,12 +1,12 @@
 //! Parts picked, wired and stopped.
 
 use crate::air::Air;
-use crate::bus::Reflex;
+use crate::bus::{Reflex, stay_in_memory};
 use crate::config::{Config, LightSource};
 use crate::hub::{Hub, HubFault};
 use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
-use crate::news::News;
+use crate::news::{self, News};
 use crate::page::ResultPage;
 use crate::uptime::Uptime;
 use crate::{light, radio, servers};
@@ -27,6 +27,8 @@ const NEWS_MAX: usize = 1_024;
 const WISHES_MAX: usize = 1_024;
 const RECORDS_MAX: usize = 1_024;
 const COMMANDS_MAX: usize = 256;
+/// Stacks of the two threads; neither goes deep.
+const STACK_LEN: usize = 256 * 1024;
 
 /// Runs a reader until `stop`: what is open then is finished and synced.
 ///
@@ -38,18 +40,19 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
     let servers = servers::open(&config.state, &config.servers)?.ok_or(RunFault::NoServer)?;
     let page = config.state.join("result");
     let ending = open_page(&page)?.read().map_err(page_fault(&page))?;
-    let (news, heard) = mpsc::channel(NEWS_MAX);
-
-    // The machine comes first: it waits for nobody.
+    // The machine comes first: it waits for no flash, no radio and no recovery.
+    stay_in_memory();
     let (bus, commands) = sync_channel(COMMANDS_MAX);
+    let (told, machine) = news::way(NEWS_MAX);
     let reflex = Reflex::new(
         Cashless::new(config.device)?,
         open_page(&page)?,
         uptime,
-        news.clone(),
+        told,
     );
     let reflex = answer_machine(reflex, config.words.clone(), commands)?;
 
+    let (news, heard) = mpsc::channel(NEWS_MAX);
     let boot = identity.count_start()?;
     let mut fresh_epoch = [0; 8];
     getrandom::fill(&mut fresh_epoch).map_err(HubFault::Random)?;
@@ -110,7 +113,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         bus,
     };
     let ended = tokio::select! {
-        ended = hub.run(heard, stop) => ended,
+        ended = hub.run(machine, heard, stop) => ended,
         () = radio => Err(HubFault::Stopped { part: "radio" }),
         never = light => match never {},
     };
@@ -161,6 +164,7 @@ fn answer_machine(
 ) -> Result<JoinHandle<()>, RunFault> {
     thread::Builder::new()
         .name("mdb".to_owned())
+        .stack_size(STACK_LEN)
         .spawn(move || reflex.run(&words, &commands))
         .map_err(RunFault::Thread)
 }
@@ -172,6 +176,7 @@ fn write_journal(
 ) -> Result<JoinHandle<()>, RunFault> {
     thread::Builder::new()
         .name("journal".to_owned())
+        .stack_size(STACK_LEN)
         .spawn(move || {
             for (ticket, record) in records {
                 let told = match journal.append(&record) {

@@ -73,6 +73,13 @@ impl Street {
     }
 
     pub(crate) fn start_reader(&mut self, more: &str) {
+        self.begin_reader(more);
+        let light = self.path("light");
+        wait_for("the reader's light socket", || light.exists());
+    }
+
+    /// Starts the reader and does not wait for it.
+    pub(crate) fn begin_reader(&mut self, more: &str) {
         let config = self.config(more);
         let config = gettone_reader::Config::parse(&config).expect("a good configuration");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -86,8 +93,6 @@ impl Street {
             }))
         });
         self.reader = Some(Running { stop, thread });
-        let light = self.path("light");
-        wait_for("the reader's light socket", || light.exists());
     }
 
     pub(crate) fn stop_reader(&mut self) {
