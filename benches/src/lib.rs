@@ -1,4 +1,5 @@
-//! The stopwatch: how many durable vends the engine settles, and what the disk beneath allows.
+//! The stopwatch: how many durable vends the engine settles, what the disk beneath allows, and how
+//! soon the reader answers its machine.
 //!
 //! Every figure comes with its conditions. It never compares with figures of another sitting, and
 //! never leaves out what the load generator itself costs: callers share the cores with the engine.
@@ -18,6 +19,7 @@ mod figures;
 pub mod floor;
 mod latencies;
 pub mod purchases;
+pub mod reflex;
 pub mod settle;
 
 pub use conditions::Conditions;

@@ -3,11 +3,13 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use core::time::Duration;
 use gettone_benches::settle::{Medium, Plan};
-use gettone_benches::{Fault, Figures, floor, purchases, settle};
+use gettone_benches::{Fault, Figures, floor, purchases, reflex, settle};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+// Counting allocations takes the place of the allocator: a build of its own.
+#[cfg(not(feature = "count"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -69,6 +71,18 @@ enum Measurement {
         #[arg(long)]
         json: bool,
     },
+    /// How soon the bus is answered while the processor is busy.
+    Reflex {
+        /// Exchanges with the reader's own thread; the others do fewer.
+        #[arg(long, default_value_t = 100_000)]
+        exchanges: u32,
+        /// Threads that burn the processor meanwhile.
+        #[arg(long, default_value_t = 4)]
+        busy: usize,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -116,6 +130,11 @@ fn main() -> ExitCode {
             };
             (purchases::measure(&plan), json)
         }
+        Measurement::Reflex {
+            exchanges,
+            busy,
+            json,
+        } => return tell_reflex(reflex::Plan { exchanges, busy }, json),
         Measurement::Floor { seconds, dir, json } => (
             floor::measure(&dir, Duration::from_secs(seconds.into())),
             json,
@@ -126,6 +145,18 @@ fn main() -> ExitCode {
 
 fn tell(measured: Result<Figures, Fault>, json: bool) -> ExitCode {
     match measured {
+        Ok(figures) if json => println!("{}", figures.to_json()),
+        Ok(figures) => print!("{figures}"),
+        Err(fault) => {
+            eprintln!("{fault}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn tell_reflex(plan: reflex::Plan, json: bool) -> ExitCode {
+    match reflex::measure(plan) {
         Ok(figures) if json => println!("{}", figures.to_json()),
         Ok(figures) => print!("{figures}"),
         Err(fault) => {

@@ -145,7 +145,7 @@ impl Reflex {
     fn wait(&self) -> Duration {
         let now = self.uptime.now();
         let listen_max = match self.device.state() {
-            State::Vend => VERDICT_WAIT_MAX,
+            State::Vend | State::Revalue => VERDICT_WAIT_MAX,
             State::Inactive | State::Disabled | State::Enabled | State::SessionIdle => LISTEN_MAX,
         };
         let deadline = self.device.next_deadline();
@@ -366,7 +366,10 @@ impl Reflex {
 }
 
 /// Puts the calling thread among the real-time ones.
-pub(crate) fn use_real_time() -> Result<(), String> {
+///
+/// # Errors
+/// What the system says to it.
+pub fn use_real_time() -> Result<(), String> {
     use thread_priority::{
         RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
         set_thread_priority_and_policy, thread_native_id,

@@ -31,7 +31,7 @@ mod trace;
 mod uptime;
 
 pub use air::Air;
-pub use bus::Reflex;
+pub use bus::{Reflex, use_real_time};
 pub use cli::main_with;
 pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
 pub use enrolment::EnrolmentFault;
