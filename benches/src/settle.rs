@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::floor;
 use core::time::Duration;
-use gettone::core::grant::Terms;
+use gettone::core::grant::{Purpose, Terms};
 use gettone::core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use gettone::core::money::{Amount, Currency};
 use gettone::core::port::Store;
@@ -40,6 +40,8 @@ const TERMS: Terms = Terms {
     least: Amount::from_minor(50),
     vends_max: 1,
     fee_basis_points: 150,
+    revalue_max: Amount::ZERO,
+    purpose: Purpose::Sale,
 };
 
 /// What is measured.

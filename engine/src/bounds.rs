@@ -32,6 +32,14 @@ pub const RELAY_STEPS_MAX: usize = 2
         + gettone_core::reader::NEWS_MAX
         + gettone_core::reader::CLAIMS_KEPT);
 
+/// Stale holds that one look at a shard gives.
+pub const STALE_MAX: usize = 1_000;
+
+/// How long a hold may be without news before it is released, unless set otherwise.
+pub const HOLD_MAX_DEFAULT: Duration = Duration::from_secs(72 * 60 * 60);
+/// How old a hold is before it counts as stale: the longest life of a grant, and a quarter of an
+/// hour.
+pub const STALE_AFTER: Duration = Duration::from_secs(20 * 60);
 /// How long a call waits for its answer, unless set otherwise.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 /// What a caller without a credit is told to wait.

@@ -1,21 +1,25 @@
 use crate::bounds::SUBSCRIBERS_MAX;
 use crate::clock::Uptime;
 use crate::directory::{Directory, machine_shard, reader_shard, wallet_shard};
-use crate::failure::{Failure, SessionRefusal, ShutdownFault, StartFault, StopCause};
+use crate::failure::{
+    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, StartFault, StopCause,
+};
 use crate::gate::Gate;
 use crate::journal::{Durable, Events, Hub, Journal};
 use crate::line::Line;
 use crate::metrics::{Counters, Metrics};
 use crate::recovery;
 use crate::relay::{self, Relayed};
-use crate::session::{Action, Answered, Moved, Progress, SessionCommand};
+use crate::session::{Action, Answered, Moved, Progress, SessionCommand, Stale};
 use crate::settings::Settings;
 use crate::shard::Request;
 use crate::threads::{self, Boot, Running, Shutdown};
 use actix::ArbiterHandle;
 use core::convert::Infallible;
 use gettone_core::grant::Terms;
-use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, TransferId, VendId, WalletId};
+use gettone_core::id::{
+    MachineId, OperatorId, ReaderId, ReaderKey, Rseq, TransferId, VendId, WalletId,
+};
 use gettone_core::machine::{self, Machine};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::port::{Seq, Store};
@@ -102,6 +106,7 @@ impl Engine {
             clock: settings.clock,
             uptime: Uptime::begin(),
             patience: settings.deadline,
+            hold_max: settings.hold_max,
         };
         let spawned = thread::Builder::new()
             .name("gettone".to_owned())
@@ -378,6 +383,134 @@ impl Engine {
             self.inner.line.leave(1);
         }
         relayed.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Revokes a reader: it gets no more grants, and what it was granted and did not account for is
+    /// decided as for things that nobody saw.
+    ///
+    /// # Errors
+    /// `Failure` with the reader's refusal, or why there is no answer.
+    pub async fn revoke_reader(
+        &self,
+        reader: ReaderId,
+    ) -> Result<Durable<()>, Failure<reader::Refusal>> {
+        self.inner.line.enter(1)?;
+        let line = Arc::clone(&self.inner.line);
+        let (done, revoked) = oneshot::channel();
+        let spawned = self.spawn_beside(reader, async move {
+            let outcome = relay::command(&line, reader, reader::Command::Revoke).await;
+            line.leave(1);
+            // The caller may have gone; what it asked for is done all the same.
+            let _ = done.send(outcome);
+        });
+        if !spawned {
+            self.inner.line.leave(1);
+        }
+        revoked.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Puts another reader before the machine of `old`, which is revoked. Each step is idempotent:
+    /// after a failure the same call goes on.
+    ///
+    /// # Errors
+    /// `Failure` with a refusal of either reader or of the machine, or why there is no answer.
+    pub async fn replace_reader(
+        &self,
+        old: ReaderId,
+        fresh: (ReaderId, ReaderKey),
+    ) -> Result<(), Failure<ReplaceRefusal>> {
+        let (new, key) = fresh;
+        let before = self
+            .reader(old)
+            .await
+            .map_err(|failure| failure.map_refused(|never| match never {}))?
+            .into_inner();
+        let place = before
+            .as_deref()
+            .and_then(|before| Some((before.machine()?, before.operator()?, before.currency()?)));
+        let Some((machine, operator, currency)) = place.filter(|_| old != new) else {
+            return Err(Failure::Refused(reader::Refusal::Unknown.into()));
+        };
+        let enrol = reader::Command::Enrol {
+            key,
+            machine,
+            operator,
+            currency,
+        };
+        self.reader_command(new, enrol)
+            .await
+            .map_err(|failure| failure.map_refused(ReplaceRefusal::from))?;
+        let claim = machine::Command::Claim { reader: new };
+        self.machine_command(machine, claim)
+            .await
+            .map_err(|failure| failure.map_refused(ReplaceRefusal::from))?;
+        self.revoke_reader(old)
+            .await
+            .map_err(|failure| failure.map_refused(ReplaceRefusal::from))?;
+        Ok(())
+    }
+
+    /// Gives back what a sale took, or a part of it.
+    ///
+    /// # Errors
+    /// As for [`Engine::wallet_command`].
+    pub async fn refund(
+        &self,
+        wallet: WalletId,
+        key: TransferId,
+        sale: (VendId, Rseq, Amount),
+    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
+        let (vend, rseq, amount) = sale;
+        let command = wallet::Command::Refund {
+            key,
+            vend,
+            rseq,
+            amount,
+        };
+        self.wallet_command(wallet, command).await
+    }
+
+    /// Books that the cash box of a machine was emptied and counted.
+    ///
+    /// # Errors
+    /// As for [`Engine::machine_command`].
+    pub async fn count_cash(
+        &self,
+        machine: MachineId,
+        key: TransferId,
+        counted: Amount,
+    ) -> Result<Durable<Option<machine::Event>>, Failure<machine::Refusal>> {
+        let command = machine::Command::Count { key, counted };
+        self.machine_command(machine, command).await
+    }
+
+    /// Holds of which nothing was heard for longer than a grant can live; at most
+    /// [`STALE_MAX`](crate::bounds::STALE_MAX) of each shard. It looks at every wallet: now and
+    /// then, not for every customer.
+    ///
+    /// # Errors
+    /// `Failure` when there is no answer.
+    pub async fn stale(&self) -> Result<Vec<Stale>, Failure<Infallible>> {
+        let line = &self.inner.line;
+        let mut all = Vec::new();
+        for shard in 0..line.count() {
+            all.extend(line.stale(shard).await?.into_inner());
+        }
+        Ok(all)
+    }
+
+    /// Ends every hold without news for longer than the setting says, and every doubt that waited
+    /// too long; gives how many. The shards do the same by themselves, a part at a time.
+    ///
+    /// # Errors
+    /// `Failure` when there is no answer; what was ended stays so.
+    pub async fn release_overdue(&self) -> Result<usize, Failure<Infallible>> {
+        let line = &self.inner.line;
+        let mut ended = 0;
+        for shard in 0..line.count() {
+            ended += line.release_overdue(shard).await?.into_inner();
+        }
+        Ok(ended)
     }
 
     /// Whose live session this is. It is a hint for routing, and may be ahead of the disk.

@@ -5,11 +5,13 @@ use crate::bounds::{ENTITIES_MAX, SESSIONS_MAX};
 use crate::directory::Directory;
 use crate::failure::{Failure, SessionRefusal};
 use crate::relay::{Stood, View};
-use crate::session::{Action, Hold, Moved, Progress, SessionCommand};
+use crate::session::{Action, Hold, Moved, Progress, SessionCommand, Stale};
 use core::hash::Hash;
+use core::time::Duration;
 use gettone_core::entity::Entity;
-use gettone_core::grant::Terms;
+use gettone_core::grant::{GrantState, Terms};
 use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
+use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::port::Frames;
 use gettone_core::reader::{self, Reader};
@@ -66,10 +68,21 @@ impl<K: Eq + Hash + Copy, E> Room<K, E> {
 }
 
 /// A wallet, and how many live sessions it has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Customer {
+    id: WalletId,
     wallet: Wallet,
     sessions: usize,
+}
+
+impl Customer {
+    fn new(id: WalletId) -> Self {
+        Self {
+            id,
+            wallet: Wallet::default(),
+            sessions: 0,
+        }
+    }
 }
 
 /// When a turn takes place, and where its records go.
@@ -88,6 +101,7 @@ pub(crate) struct Entities {
     readers: Room<ReaderId, Reader>,
     directory: Arc<Directory>,
     swept: usize,
+    looked: usize,
 }
 
 impl Entities {
@@ -99,6 +113,7 @@ impl Entities {
             readers: Room::new(),
             directory,
             swept: 0,
+            looked: 0,
         }
     }
 
@@ -264,7 +279,7 @@ impl Entities {
         }
         self.readers
             .find(id)
-            .map(|reader| view.of(reader))
+            .map(|reader| view.of(id, reader))
             .ok_or(Failure::Refused(reader::Refusal::Unknown))
     }
 
@@ -292,6 +307,87 @@ impl Entities {
                 return;
             }
         }
+    }
+
+    /// Ends holds without news and doubts without a decision. It looks at no more than
+    /// `slots_max` wallets, and goes on where it left off; it gives how many it ended.
+    pub(crate) fn release_overdue(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (slots_max, silence): (usize, Duration),
+    ) -> usize {
+        let slots = self.customers.slots.capacity();
+        let mut ended = 0;
+        for _ in 0..slots_max.min(slots) {
+            let at = if self.looked < slots { self.looked } else { 0 };
+            self.looked = at + 1;
+            let Some(customer) = self.customers.slots.get(at) else {
+                continue;
+            };
+            let id = customer.id;
+            for command in customer.wallet.overdue(turn.now, silence) {
+                match self.wallet(turn, id, &command) {
+                    Ok(moved) => ended += usize::from(moved.event.is_some()),
+                    Err(failure) => {
+                        tracing::warn!(wallet = %id, %failure, "what is overdue stays");
+                    }
+                }
+            }
+        }
+        ended
+    }
+
+    /// How many wallets there may be.
+    pub(crate) fn wallet_slots(&self) -> usize {
+        self.customers.slots.capacity()
+    }
+
+    /// Holds of which nothing was heard for `silence`, at most `count`.
+    pub(crate) fn stale(&self, now: Timestamp, (count, silence): (usize, Duration)) -> Vec<Stale> {
+        let wallets = self.customers.slots.iter().map(|(_, customer)| customer);
+        wallets
+            .flat_map(|customer| {
+                let live = customer.wallet.live().iter();
+                live.map(move |grant| (customer.id, grant))
+            })
+            .filter(|(_, grant)| {
+                grant.state == GrantState::Issued && now.since(grant.issued_at) >= silence
+            })
+            .take(count)
+            .map(|(wallet, grant)| Stale {
+                wallet,
+                session: grant.vend,
+                machine: grant.terms.machine,
+                operator: grant.terms.operator,
+                held: grant.held.total(),
+                since: grant.issued_at,
+            })
+            .collect()
+    }
+
+    /// A reader stands before its machine: notes which order it took last, and gives the one that
+    /// it should be told of.
+    pub(crate) fn attend(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: MachineId,
+        (reader, taken): (ReaderId, u32),
+    ) -> Result<Option<Lock>, Failure<machine::Refusal>> {
+        let Some(machine) = self.machines.find(id) else {
+            return Ok(None);
+        };
+        let order = machine.lock();
+        if machine.reader() != Some(reader) || order.version == 0 {
+            return Ok(None);
+        }
+        let version = order.version;
+        if taken >= version {
+            self.machine(turn, id, &machine::Command::ApplyLock { version })?;
+            return Ok(None);
+        }
+        self.machine(turn, id, &machine::Command::CarryLock { version })?;
+        let state = order.state;
+        Ok(Some(Lock { version, state }))
     }
 
     pub(crate) fn balance(&self, id: WalletId) -> Option<Balance> {
@@ -442,6 +538,7 @@ impl Entities {
                 held: grant.held,
                 captured: grant.captured,
                 vends: grant.vends,
+                revalue_left: grant.revalue_left,
                 available: customer.wallet.available(grant.terms.operator),
             })
         });
@@ -508,7 +605,7 @@ impl Entities {
 
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         self.customers
-            .find_or_add(id, Customer::default)
+            .find_or_add(id, || Customer::new(id))
             .wallet
             .evolve(event);
         let Some(name) = event.vend() else { return };
@@ -539,7 +636,7 @@ impl Entities {
                 });
                 if self.sessions.index.len() > before {
                     self.customers
-                        .find_or_add(wallet, Customer::default)
+                        .find_or_add(wallet, || Customer::new(wallet))
                         .sessions += 1;
                 }
             }
@@ -579,7 +676,7 @@ const fn full<R>(what: &'static str) -> Failure<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
+    use gettone_core::grant::Purpose;
     use gettone_core::id::TransferId;
     use gettone_core::money::{Amount, Currency};
 
@@ -636,6 +733,8 @@ mod tests {
             least: Amount::from_minor(1),
             vends_max: 1,
             fee_basis_points: 0,
+            revalue_max: Amount::ZERO,
+            purpose: Purpose::Sale,
         };
         act(&mut entities, 1, Action::Open { machine, operator }).expect("opens");
         act(&mut entities, 2, Action::Begin { terms }).expect("begins");
@@ -703,6 +802,8 @@ mod tests {
             least: Amount::from_minor(90_000),
             vends_max: 1,
             fee_basis_points: 0,
+            revalue_max: Amount::ZERO,
+            purpose: Purpose::Sale,
         };
         let refused = act(&mut entities, 9, Action::Begin { terms });
         assert!(matches!(

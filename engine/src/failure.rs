@@ -2,7 +2,7 @@ use core::time::Duration;
 use gettone_core::id::WalletId;
 use gettone_core::port::StoreFault;
 use gettone_core::session::OutOfSequence;
-use gettone_core::wallet;
+use gettone_core::{machine, reader, wallet};
 use std::io;
 use std::sync::Arc;
 
@@ -80,6 +80,18 @@ pub enum SessionRefusal {
         /// The bound.
         limit: usize,
     },
+}
+
+/// Why a reader is not replaced.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ReplaceRefusal {
+    /// One of the readers says no.
+    #[error(transparent)]
+    Reader(#[from] reader::Refusal),
+    /// Their machine says no.
+    #[error(transparent)]
+    Machine(#[from] machine::Refusal),
 }
 
 /// Why an engine did not start.

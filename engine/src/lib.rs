@@ -7,7 +7,7 @@
 //! lost, never retries a failed write, and knows nothing of wires, light or HTTP.
 //!
 //! ```
-//! use gettone::core::grant::Terms;
+//! use gettone::core::grant::{Purpose, Terms};
 //! use gettone::core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 //! use gettone::core::money::{Amount, Currency};
 //! use gettone::core::wallet::{Outcome, Proof, Reason};
@@ -30,6 +30,8 @@
 //!     least: Amount::from_minor(80),
 //!     vends_max: 1,
 //!     fee_basis_points: 150,
+//!     revalue_max: Amount::ZERO,
+//!     purpose: Purpose::Sale,
 //! };
 //! engine.open(wallet, session, (machine, operator)).await?;
 //! engine.reserve(wallet, session, terms).await?;
@@ -67,10 +69,12 @@ mod threads;
 
 pub use crate::clock::Clock;
 pub use crate::engine::Engine;
-pub use crate::failure::{Failure, SessionRefusal, ShutdownFault, StartFault, StopCause};
+pub use crate::failure::{
+    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, StartFault, StopCause,
+};
 pub use crate::journal::{Durable, Events, Lagged};
 pub use crate::metrics::Metrics;
 pub use crate::relay::Relayed;
-pub use crate::session::{Action, Answered, Hold, Moved, Progress, SessionCommand};
+pub use crate::session::{Action, Answered, Hold, Moved, Progress, SessionCommand, Stale};
 pub use crate::settings::Settings;
 pub use gettone_core as core;

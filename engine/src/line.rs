@@ -1,19 +1,20 @@
 use crate::bounds::BATCH_MAX;
 use crate::clock::Uptime;
-use crate::directory::{reader_shard, wallet_shard};
+use crate::directory::{machine_shard, reader_shard, wallet_shard};
 use crate::failure::{Failure, SessionRefusal};
 use crate::gate::Gate;
 use crate::journal::{Due, Durable, Reply};
 use crate::metrics::Counters;
 use crate::relay::{Stood, View};
-use crate::session::{Answered, Progress, SessionCommand};
+use crate::session::{Answered, Progress, SessionCommand, Stale};
 use crate::shard::{Request, Shard, Submission};
 use actix::Addr;
 use core::convert::Infallible;
 use core::time::Duration;
-use gettone_core::id::{ReaderId, WalletId};
-use gettone_core::reader;
+use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::lock::Lock;
 use gettone_core::wallet::Balance;
+use gettone_core::{machine, reader};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -101,6 +102,51 @@ impl Line {
             Request::Session(command, reply)
         })
         .await
+    }
+
+    /// One step of a relay with its machine; the relay holds the credit.
+    pub(crate) async fn machine_step(
+        &self,
+        machine: MachineId,
+        command: machine::Command,
+        deadline: Duration,
+    ) -> Result<Durable<Option<machine::Event>>, Failure<machine::Refusal>> {
+        let shard = machine_shard(machine, self.count());
+        let command = Box::new(command);
+        self.ask(shard, lent(deadline), |reply| {
+            Request::Machine(machine, command, reply)
+        })
+        .await
+    }
+
+    /// Tells a machine that its reader is here; the relay holds the credit.
+    pub(crate) async fn attend_step(
+        &self,
+        machine: MachineId,
+        reader: (ReaderId, u32),
+        deadline: Duration,
+    ) -> Result<Durable<Option<Lock>>, Failure<machine::Refusal>> {
+        let shard = machine_shard(machine, self.count());
+        self.ask(shard, lent(deadline), |reply| {
+            Request::Attend(machine, reader, reply)
+        })
+        .await
+    }
+
+    /// Looks for stale holds in one shard.
+    pub(crate) async fn stale(
+        &self,
+        shard: usize,
+    ) -> Result<Durable<Vec<Stale>>, Failure<Infallible>> {
+        self.call(shard, Request::SeeStale).await
+    }
+
+    /// Has one shard end everything that is overdue.
+    pub(crate) async fn release_overdue(
+        &self,
+        shard: usize,
+    ) -> Result<Durable<usize>, Failure<Infallible>> {
+        self.call(shard, Request::ReleaseOverdue).await
     }
 
     /// Looks at a balance for a relay, which holds the credit.

@@ -8,8 +8,11 @@ use crate::journal::Durable;
 use crate::line::Line;
 use crate::session::{Action, Hold, Progress, SessionCommand};
 use core::time::Duration;
-use gettone_core::grant::{GrantState, Terms};
-use gettone_core::id::{Chain, JournalEpoch, ReaderId, WalletId};
+use gettone_core::counters::Counters;
+use gettone_core::grant::{GrantState, Purpose, Terms};
+use gettone_core::id::{Chain, JournalEpoch, MachineId, ReaderId, WalletId};
+use gettone_core::lock::Lock;
+use gettone_core::machine;
 use gettone_core::money::Currency;
 use gettone_core::reader::{Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Standing};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
@@ -22,6 +25,10 @@ pub struct Relayed {
     pub ack: Option<(JournalEpoch, u64, Chain)>,
     /// How the envelope's HELLO stands, when it has one.
     pub standing: Option<Standing>,
+    /// Up to which notice may be acknowledged, when the envelope has some.
+    pub noticed: Option<(JournalEpoch, u64)>,
+    /// The order to lock or open that the reader has not taken yet, when it may be told of it.
+    pub lock: Option<Lock>,
 }
 
 /// From where somebody looks at a reader: one envelope, relayed for one account.
@@ -30,6 +37,15 @@ pub(crate) struct View {
     epoch: Option<JournalEpoch>,
     hello: Option<Hello>,
     account: Option<WalletId>,
+    notices: Notices,
+}
+
+/// Whether an envelope has notices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Notices {
+    #[default]
+    None,
+    Some,
 }
 
 /// How a reader stands after a step, and what is to be done next.
@@ -37,11 +53,20 @@ pub(crate) struct View {
 pub(crate) struct Stood {
     relayed: Relayed,
     due: Option<Due>,
+    place: Place,
+}
+
+/// Where a reader stands: its machine, what that sells in, and the order that the reader took last.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    reader: ReaderId,
+    machine: Option<MachineId>,
     currency: Option<Currency>,
+    lock_taken: u32,
 }
 
 impl View {
-    pub(crate) fn of(&self, reader: &Reader) -> Stood {
+    pub(crate) fn of(&self, id: ReaderId, reader: &Reader) -> Stood {
         Stood {
             relayed: Relayed {
                 ack: self.epoch.and_then(|epoch| {
@@ -52,9 +77,19 @@ impl View {
                 standing: self
                     .hello
                     .map(|hello| reader.standing(&hello, self.account)),
+                noticed: self
+                    .epoch
+                    .filter(|_| self.notices == Notices::Some)
+                    .map(|epoch| (epoch, reader.noticed(epoch))),
+                lock: None,
             },
             due: reader.due(),
-            currency: reader.currency(),
+            place: Place {
+                reader: id,
+                machine: reader.machine(),
+                currency: reader.currency(),
+                lock_taken: reader.lock_taken(),
+            },
         }
     }
 }
@@ -65,14 +100,77 @@ pub(crate) async fn relay(
     reader: ReaderId,
     envelope: (News, Option<WalletId>),
 ) -> Result<Durable<Relayed>, Failure<Refusal>> {
-    let (news, account) = envelope;
+    let (mut news, account) = envelope;
     let view = View {
         epoch: Some(news.epoch),
         hello: news.hello,
         account,
+        notices: match news.notices.as_slice() {
+            [] => Notices::None,
+            [..] => Notices::Some,
+        },
     };
     let deadline = line.deadline();
-    drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await
+    let (epoch, counters) = (news.epoch, news.counters.take());
+    let stood = drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await?;
+    let place = stood.place;
+    if let Some(counters) = counters {
+        tally(line, place, (epoch, counters), deadline).await?;
+    }
+    let is_here = view.hello.is_some() || view.notices == Notices::Some;
+    let lock = match place.machine {
+        Some(machine) if is_here => {
+            let attended = line
+                .attend_step(machine, (reader, place.lock_taken), deadline)
+                .await;
+            match attended {
+                Ok(lock) => lock.into_inner(),
+                Err(Failure::Refused(_)) => None,
+                Err(failure) => return Err(unrefused(failure)),
+            }
+        }
+        Some(_) | None => None,
+    };
+    Ok(stood.map(|stood| Relayed {
+        lock,
+        ..stood.relayed
+    }))
+}
+
+/// Has the reader's machine count what it sold for cash.
+async fn tally(
+    line: &Line,
+    place: Place,
+    snapshot: (JournalEpoch, Counters),
+    deadline: Duration,
+) -> Result<(), Failure<Refusal>> {
+    let (epoch, counters) = snapshot;
+    let command = machine::Command::Tally {
+        reader: place.reader,
+        epoch,
+        counters,
+    };
+    tell_machine(line, place, command, deadline).await
+}
+
+/// What the machine refuses is on no book; it must not keep the rest waiting.
+async fn tell_machine(
+    line: &Line,
+    place: Place,
+    command: machine::Command,
+    deadline: Duration,
+) -> Result<(), Failure<Refusal>> {
+    let Some(machine) = place.machine else {
+        return Ok(());
+    };
+    match line.machine_step(machine, command, deadline).await {
+        Ok(_) => Ok(()),
+        Err(Failure::Refused(refusal)) => {
+            tracing::warn!(%machine, %refusal, "cash is on no book");
+            Ok(())
+        }
+        Err(failure) => Err(unrefused(failure)),
+    }
 }
 
 /// Does whatever is due of a reader.
@@ -81,35 +179,46 @@ pub(crate) async fn resume(
     reader: ReaderId,
 ) -> Result<Durable<Relayed>, Failure<Refusal>> {
     let deadline = line.deadline();
-    drive(line, reader, (None, View::default(), deadline)).await
+    let stood = drive(line, reader, (None, View::default(), deadline)).await?;
+    Ok(stood.map(|stood| stood.relayed))
+}
+
+/// Has a reader decide on `command`, and does what is due because of it.
+pub(crate) async fn command(
+    line: &Line,
+    reader: ReaderId,
+    command: Command,
+) -> Result<Durable<()>, Failure<Refusal>> {
+    let deadline = line.deadline();
+    let first = (Some(command), View::default(), deadline);
+    let stood = drive(line, reader, first).await?;
+    Ok(stood.map(|_| ()))
 }
 
 async fn drive(
     line: &Line,
     reader: ReaderId,
     first: (Option<Command>, View, Duration),
-) -> Result<Durable<Relayed>, Failure<Refusal>> {
+) -> Result<Durable<Stood>, Failure<Refusal>> {
     let (mut command, view, deadline) = first;
     for _ in 0..RELAY_STEPS_MAX {
         let stood = line.relay_step(reader, (command, view), deadline).await?;
         let Some(due) = stood.due else {
-            return Ok(stood.map(|stood| stood.relayed));
+            return Ok(stood);
         };
-        let currency = stood.currency;
-        command = Some(step(line, due, (currency, deadline)).await?);
+        command = Some(step(line, due, (stood.place, deadline)).await?);
     }
     // Whatever is left is taken up by the next relay, or by the next start.
-    let stood = line.relay_step(reader, (None, view), deadline).await?;
-    Ok(stood.map(|stood| stood.relayed))
+    line.relay_step(reader, (None, view), deadline).await
 }
 
 /// Does one step with the wallet, and gives the command that tells the reader so.
 async fn step(
     line: &Line,
     due: Due,
-    frame: (Option<Currency>, Duration),
+    frame: (Place, Duration),
 ) -> Result<Command, Failure<Refusal>> {
-    let (currency, deadline) = frame;
+    let (place, deadline) = frame;
     match due {
         Due::Apply {
             epoch,
@@ -132,31 +241,47 @@ async fn step(
                     Err(failure) => return Err(unrefused(failure)),
                 }
             }
+            if receipt.kind == ReceiptKind::RevalueOk {
+                // The cash is in the box, whoever it is for.
+                let command = machine::Command::TakeIn {
+                    reader: place.reader,
+                    epoch,
+                    rseq: receipt.rseq,
+                    amount: receipt.amount,
+                };
+                tell_machine(line, place, command, deadline).await?;
+            }
             Ok(Command::Apply {
                 epoch,
                 rseq: receipt.rseq,
             })
         }
-        Due::Fence { ask } => {
-            let command = SessionCommand {
-                wallet: ask.wallet,
-                session: ask.vend,
-                action: Action::Release {
-                    reason: Reason::Fenced,
-                },
-            };
-            match line.session_step(command, deadline).await {
-                Ok(_) | Err(Failure::Refused(_)) => Ok(Command::Fence { nonce: ask.nonce }),
-                Err(failure) => Err(unrefused(failure)),
-            }
-        }
+        Due::Fence { ask } => release(line, ask, (Reason::Fenced, deadline)).await,
+        Due::Orphan { ask } => release(line, ask, (Reason::ReaderLost, deadline)).await,
         Due::Hold { ask } => {
-            let answer = hold(line, &ask, (currency, deadline)).await?;
+            let answer = hold(line, &ask, (place.currency, deadline)).await?;
             Ok(Command::Answer {
                 nonce: ask.nonce,
                 answer,
             })
         }
+    }
+}
+
+async fn release(
+    line: &Line,
+    ask: Ask,
+    why: (Reason, Duration),
+) -> Result<Command, Failure<Refusal>> {
+    let (reason, deadline) = why;
+    let command = SessionCommand {
+        wallet: ask.wallet,
+        session: ask.vend,
+        action: Action::Release { reason },
+    };
+    match line.session_step(command, deadline).await {
+        Ok(_) | Err(Failure::Refused(_)) => Ok(Command::Fence { nonce: ask.nonce }),
+        Err(failure) => Err(unrefused(failure)),
     }
 }
 
@@ -203,18 +328,16 @@ fn outcome_of(receipt: &Receipt) -> Option<Outcome> {
                 Proof::Told
             },
         }),
-        ReceiptKind::VendFail => Some(Outcome::Failed),
+        ReceiptKind::VendFail | ReceiptKind::RevalueFail => Some(Outcome::Failed),
+        ReceiptKind::RevalueOk => Some(Outcome::CashIn { amount }),
+        ReceiptKind::RevalueUnknown => Some(Outcome::CashUnknown { amount }),
+        ReceiptKind::NegativeVend => Some(Outcome::TakenBack { item, amount }),
         ReceiptKind::VendUnknown => Some(Outcome::Unknown { item, amount }),
         ReceiptKind::Close => Some(Outcome::Closed {
             count: item.number(),
             total: amount,
         }),
-        ReceiptKind::RevalueOk
-        | ReceiptKind::RevalueUnknown
-        | ReceiptKind::EpochStart
-        | ReceiptKind::LightGrantUsed
-        | ReceiptKind::RevalueFail
-        | ReceiptKind::NegativeVend => None,
+        ReceiptKind::EpochStart | ReceiptKind::LightGrantUsed => None,
     }
 }
 
@@ -223,12 +346,18 @@ fn granted(terms: &Terms, progress: &Progress) -> Answer {
         Some(Hold {
             state: GrantState::Issued,
             held,
+            revalue_left,
             available,
             ..
         }) => Answer::Granted {
             held: held.total(),
             vends_max: terms.vends_max,
-            balance: available.total() + held.total(),
+            revalue_max: revalue_left,
+            balance: match terms.purpose {
+                Purpose::Sale => available.total() + held.total(),
+                // What a test may spend is no balance of the customer's.
+                Purpose::Test => held.total(),
+            },
         },
         // It ended before its answer could be given: nothing may be spent on it.
         Some(_) | None => Answer::Blocked,
@@ -310,6 +439,11 @@ mod tests {
                 Some(Outcome::Failed) => "failed".to_owned(),
                 Some(Outcome::Unknown { item, amount }) => format!("unknown {item} for {amount}"),
                 Some(Outcome::Closed { count, total }) => format!("closed {count} for {total}"),
+                Some(Outcome::CashIn { amount }) => format!("{amount} cash in"),
+                Some(Outcome::CashUnknown { amount }) => format!("perhaps {amount} cash in"),
+                Some(Outcome::TakenBack { item, amount }) => {
+                    format!("{item} taken back for {amount}")
+                }
             };
             picture.push_str(&format!("{kind:?}: {outcome}\n"));
         }
@@ -319,13 +453,13 @@ mod tests {
              VendOk: vended, reset after 700ms\n\
              VendFail: failed\n\
              VendUnknown: unknown 2 for 120\n\
-             RevalueOk: nothing\n\
-             RevalueUnknown: nothing\n\
+             RevalueOk: 120 cash in\n\
+             RevalueUnknown: perhaps 120 cash in\n\
              Close: closed 2 for 120\n\
              EpochStart: nothing\n\
              LightGrantUsed: nothing\n\
-             RevalueFail: nothing\n\
-             NegativeVend: nothing\n"
+             RevalueFail: failed\n\
+             NegativeVend: 2 taken back for 120\n"
         );
     }
 }

@@ -4,6 +4,7 @@ use gettone_core::grant::{GrantState, Parts, Terms};
 use gettone_core::id::{MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::session::Phase;
+use gettone_core::time::Timestamp;
 use gettone_core::wallet::{self, Balance, Outcome, Reason};
 
 /// What a session can be asked to do, and whose it is.
@@ -75,8 +76,27 @@ pub struct Hold {
     pub captured: Amount,
     /// Good vends so far.
     pub vends: u8,
+    /// How much cash may still be put in.
+    pub revalue_left: Amount,
     /// What may be spent at its operator beside it.
     pub available: Parts,
+}
+
+/// A hold of which nothing was heard for long: its reader waits for a phone to pass by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stale {
+    /// Who pays.
+    pub wallet: WalletId,
+    /// The hold's name.
+    pub session: VendId,
+    /// Where.
+    pub machine: MachineId,
+    /// Whose machine it is.
+    pub operator: OperatorId,
+    /// What is still held.
+    pub held: Amount,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What a wallet command came to.

@@ -1,4 +1,6 @@
-use crate::bounds::{DEADLINE_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT, SHARDS_MAX};
+use crate::bounds::{
+    DEADLINE_DEFAULT, HOLD_MAX_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT, SHARDS_MAX,
+};
 use crate::clock::Clock;
 use crate::failure::StartFault;
 use core::time::Duration;
@@ -15,6 +17,8 @@ pub struct Settings {
     pub in_flight_max: usize,
     /// How long a call waits before its outcome counts as unknown.
     pub deadline: Duration,
+    /// How long a hold may be without news before its money is free again.
+    pub hold_max: Duration,
     /// What the rules take for the time of day.
     pub clock: Clock,
 }
@@ -25,6 +29,7 @@ impl Default for Settings {
             shards: None,
             in_flight_max: IN_FLIGHT_DEFAULT,
             deadline: DEADLINE_DEFAULT,
+            hold_max: HOLD_MAX_DEFAULT,
             clock: Clock::System,
         }
     }

@@ -1,15 +1,16 @@
-use crate::bounds::{LAPSE_EVERY, TURN_BYTES_MAX, TURN_MAX};
+use crate::bounds::{LAPSE_EVERY, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
 use crate::clock::{Clock, Uptime};
 use crate::entities::{Entities, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
 use crate::journal::{Bundle, Due, Held, HeldBatch, Journal, Reply, Waiting};
 use crate::relay::{Stood, View};
-use crate::session::{Answered, Moved, Progress, SessionCommand};
+use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use core::convert::Infallible;
 use core::time::Duration;
 use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::reader::{self, Reader};
 use gettone_core::time::Timestamp;
@@ -39,6 +40,13 @@ pub(crate) enum Request {
         Box<(Option<reader::Command>, View)>,
         Reply<Stood, reader::Refusal>,
     ),
+    Attend(
+        MachineId,
+        (ReaderId, u32),
+        Reply<Option<Lock>, machine::Refusal>,
+    ),
+    SeeStale(Reply<Vec<Stale>, Infallible>),
+    ReleaseOverdue(Reply<usize, Infallible>),
     SeeBalance(WalletId, Reply<Option<Balance>, Infallible>),
     SeeWallet(WalletId, Reply<Option<Box<Wallet>>, Infallible>),
     SeeMachine(MachineId, Reply<Option<Box<Machine>>, Infallible>),
@@ -78,6 +86,7 @@ pub(crate) struct Shard {
     journal: Arc<Journal>,
     clock: Clock,
     uptime: Uptime,
+    hold_max: Duration,
 }
 
 /// When a turn began, and how much it has taken.
@@ -93,7 +102,7 @@ impl Shard {
         number: usize,
         entities: Entities,
         journal: Arc<Journal>,
-        time: (Clock, Uptime),
+        time: (Clock, Uptime, Duration),
     ) -> Self {
         Self {
             number,
@@ -103,6 +112,7 @@ impl Shard {
             journal,
             clock: time.0,
             uptime: time.1,
+            hold_max: time.2,
         }
     }
 
@@ -154,6 +164,17 @@ impl Shard {
             Request::Relay(id, step, reply) => {
                 held!(Relay, reply, entities.relay(turn, id, *step))
             }
+            Request::Attend(id, reader, reply) => {
+                held!(Attended, reply, entities.attend(turn, id, reader))
+            }
+            Request::SeeStale(reply) => {
+                let wanted = (STALE_MAX, STALE_AFTER);
+                held!(SeenStale, reply, Ok(entities.stale(moment.now, wanted)))
+            }
+            Request::ReleaseOverdue(reply) => {
+                let wanted = (entities.wallet_slots(), self.hold_max);
+                held!(Released, reply, Ok(entities.release_overdue(turn, wanted)))
+            }
             Request::SeeBalance(id, reply) => {
                 held!(SeenBalance, reply, Ok(entities.balance(id)))
             }
@@ -203,6 +224,8 @@ impl Shard {
                 frames: &mut shard.bundle.frames,
             };
             shard.entities.lapse(turn, TURN_MAX);
+            let wanted = (TURN_MAX, shard.hold_max);
+            shard.entities.release_overdue(turn, wanted);
         });
         self.hand_over();
     }

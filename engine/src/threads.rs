@@ -24,6 +24,7 @@ pub(crate) struct Boot {
     pub(crate) clock: Clock,
     pub(crate) uptime: Uptime,
     pub(crate) patience: Duration,
+    pub(crate) hold_max: Duration,
 }
 
 /// What the handle gets once every shard runs.
@@ -47,7 +48,7 @@ pub(crate) fn run(
         for (number, entities) in boot.shards.into_iter().enumerate() {
             let arbiter = Arbiter::new();
             let journal = Arc::clone(&boot.journal);
-            let time = (boot.clock.clone(), boot.uptime);
+            let time = (boot.clock.clone(), boot.uptime, boot.hold_max);
             addresses.push(Shard::start_in_arbiter(&arbiter.handle(), move |_| {
                 Shard::new(number, entities, journal, time)
             }));

@@ -2,18 +2,27 @@
 
 mod play;
 
+use gettone::core::counters::Counters;
 use gettone::core::entity::Entity;
+use gettone::core::grant::NO_RECEIPT;
 use gettone::core::id::{
-    Chain, Item, JournalEpoch, Nonce, Order, ReaderId, ReaderKey, Rseq, WalletId,
+    Chain, Item, JournalEpoch, Nonce, Order, ReaderId, ReaderKey, Rseq, TransferId, WalletId,
 };
+use gettone::core::ledger::Account;
+use gettone::core::lock::{Lock, LockState};
+use gettone::core::machine::{self, Delivery, Machine, Policy};
 use gettone::core::money::Currency;
+use gettone::core::notice::{Code, Notice};
 use gettone::core::port::Store;
-use gettone::core::reader::{Answer, Ask, Command, Hello, News, Reader, Standing};
+use gettone::core::reader::{Answer, Ask, Command, Facts, Hello, News, Reader, Standing};
 use gettone::core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone::core::record::{Event, Record};
-use gettone::core::wallet::Wallet;
-use gettone::{Engine, Failure, Relayed};
+use gettone::core::wallet::{self, Verdict, Wallet};
+use gettone::{Clock, Engine, Failure, Relayed, Settings};
 use gettone_store::{Kept, Memory, Tape};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use play::{MACHINE, OPERATOR, eur, fund, seen, settings, start, terms, vend};
 
 const READER: ReaderId = ReaderId::from_bytes([8; 8]);
@@ -61,6 +70,7 @@ fn envelope(receipts: &[Receipt], hello: Option<(u64, u64, WalletId)>) -> (News,
             nonce: nonce(number),
             rseq_newest: newest,
             acked: 0,
+            facts: Facts::default(),
         }),
         ask: hello.map(|(number, _, wallet)| Ask {
             nonce: nonce(number),
@@ -69,6 +79,8 @@ fn envelope(receipts: &[Receipt], hello: Option<(u64, u64, WalletId)>) -> (News,
             terms: terms(300),
         }),
         receipts: receipts.to_vec(),
+        notices: Vec::new(),
+        counters: None,
     };
     (news, hello.map(|(.., wallet)| wallet))
 }
@@ -106,6 +118,54 @@ fn morning() -> Vec<(News, Option<WalletId>)> {
     ]
 }
 
+/// An afternoon of cash: who has too little puts some in, and the reader tells what it counted.
+fn afternoon() -> Vec<(News, Option<WalletId>)> {
+    use ReceiptKind::{Close, RevalueFail, RevalueOk, RevalueUnknown};
+    let cash = |envelope: (News, Option<WalletId>)| {
+        let (mut news, account) = envelope;
+        if let Some(ask) = &mut news.ask {
+            ask.terms.revalue_max = eur(1_000);
+        }
+        (news, account)
+    };
+    let mut counters = Counters {
+        seq: 1,
+        ..Counters::default()
+    };
+    counters.sell(Item::new(3), 120);
+    counters.sell(Item::new(3), 120);
+    let notice = |aseq, code, n| Notice {
+        aseq,
+        code,
+        n,
+        order: order(850),
+        data: [0; 8],
+    };
+    let mut told = cash(envelope(&[], Some((8, 14, BOB))));
+    told.0.counters = Some(counters);
+    told.0.notices = vec![notice(1, Code::SENSOR, 4), notice(2, Code::LOCK_TAKEN, 1)];
+    vec![
+        cash(envelope(&[], Some((7, 9, BOB)))),
+        envelope(
+            &[
+                receipt(10, 7, (RevalueOk, 0, 500)),
+                receipt(11, 7, (RevalueUnknown, 0, 200)),
+                receipt(12, 7, (RevalueUnknown, 0, 100)),
+                receipt(13, 7, (RevalueFail, 0, 50)),
+                receipt(14, 7, (Close, 4, 0)),
+            ],
+            None,
+        ),
+        told.clone(),
+        // Of all of it, a replay changes nothing.
+        told,
+    ]
+}
+
+fn day() -> Vec<(News, Option<WalletId>)> {
+    morning().into_iter().chain(afternoon()).collect()
+}
+
 async fn opened(tape: &Tape) {
     let (engine, _) = start(tape, settings(3)).expect("starts");
     fund(&engine, ANN, 500).await;
@@ -119,6 +179,21 @@ async fn opened(tape: &Tape) {
         currency: Currency::EUR,
     };
     engine.reader_command(READER, enrol).await.expect("enrols");
+    let register = machine::Command::Register {
+        operator: OPERATOR,
+        currency: Currency::EUR,
+        policy: Policy {
+            cap: eur(300),
+            vends_max: 2,
+            fee_basis_points: 150,
+            revalue_max: eur(1_000),
+        },
+    };
+    let claim = machine::Command::Claim { reader: READER };
+    for command in [register, claim, machine::Command::Lock] {
+        let told = engine.machine_command(MACHINE, command).await;
+        assert!(told.expect("the machine takes it").into_inner().is_some());
+    }
     engine.shutdown().await.expect("ends cleanly");
 }
 
@@ -133,6 +208,7 @@ struct Outcome {
     relayed: Vec<Relayed>,
     wallets: Vec<Option<Box<Wallet>>>,
     reader: Reader,
+    machine: Machine,
     books: String,
 }
 
@@ -144,7 +220,7 @@ async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
         tape.fail_append(nth, kept);
     }
     let mut relayed = Vec::new();
-    for (news, account) in morning() {
+    for (news, account) in day() {
         let mut outcome = engine.relay(READER, news.clone(), account).await;
         if outcome == Err(Failure::Stopped) {
             engine
@@ -158,6 +234,7 @@ async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
         relayed.push(outcome.expect("relays").into_inner());
     }
     let (wallets, reader) = (seen(&engine, &CUSTOMERS).await, reader(&engine).await);
+    let machine = engine.machine(MACHINE).await.expect("answers").into_inner();
     engine.shutdown().await.expect("ends cleanly");
     let (engine, report) = start(tape, settings(1)).expect("starts");
     engine.shutdown().await.expect("ends cleanly");
@@ -165,6 +242,7 @@ async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
         relayed,
         wallets,
         reader,
+        machine: *machine.expect("it is registered"),
         books: format!("{:?}", report.book),
     }
 }
@@ -175,12 +253,14 @@ async fn a_morning_of_relays_is_answered_by_the_rules() {
     let answers: Vec<_> = outcome
         .relayed
         .iter()
+        .take(9)
         .map(|relayed| (relayed.ack.map(|(_, rseq, _)| rseq), relayed.standing))
         .collect();
     let granted = |held, balance| {
         Some(Standing::Answered(Answer::Granted {
             held: eur(held),
             vends_max: 2,
+            revalue_max: eur(0),
             balance: eur(balance),
         }))
     };
@@ -214,7 +294,181 @@ async fn a_morning_of_relays_is_answered_by_the_rules() {
         [380, 5, 10, 0],
         "120 for ANN, the unseen one excused; 55 for BOB, more than he held is nobody's"
     );
-    assert_eq!(outcome.reader.applied(EPOCH), 9);
+}
+
+#[tokio::test]
+async fn cash_counters_notices_and_orders_go_through_the_same_relay() {
+    let outcome = relayed(&Tape::default(), None).await;
+    assert_eq!(outcome.reader.applied(EPOCH), 14);
+    let [first, cash, told, again] = &outcome.relayed[9..] else {
+        panic!("four relays of an afternoon");
+    };
+    let granted = |held, revalue_max, balance| {
+        Some(Standing::Answered(Answer::Granted {
+            held: eur(held),
+            vends_max: 2,
+            revalue_max: eur(revalue_max),
+            balance: eur(balance),
+        }))
+    };
+    assert_eq!(first.standing, granted(0, 1_000, 5), "nothing but cash");
+    let wanted = Lock {
+        version: 1,
+        state: LockState::Locked,
+    };
+    assert_eq!((first.lock, first.noticed), (Some(wanted), None));
+    assert_eq!((cash.lock, cash.noticed), (None, None), "nobody is there");
+    assert_eq!(told.standing, granted(300, 1_000, 705));
+    assert_eq!(told.noticed, Some((EPOCH, 2)));
+    assert_eq!(told.lock, None, "it has taken the order");
+    assert_eq!(again, told);
+    let bob = outcome.wallets[1].as_deref().and_then(Wallet::balance);
+    let closed = bob.map(|balance| balance.closed);
+    assert_eq!(
+        closed,
+        Some(vec![(OPERATOR, eur(700))]),
+        "500, and 200 believed"
+    );
+    let machine = &outcome.machine;
+    assert_eq!(
+        machine.cash_expected(),
+        eur(500 + 240),
+        "what was seen going in"
+    );
+    assert_eq!(machine.lock().delivery, Delivery::Applied);
+    let heard = outcome.reader.heard().expect("heard");
+    assert_eq!((heard.receipts_waiting, heard.hello.is_some()), (0, true));
+}
+
+#[tokio::test]
+async fn a_reader_that_is_replaced_leaves_nothing_held_for_ever() {
+    let tape = Tape::default();
+    relayed(&tape, None).await;
+    let (engine, _) = start(&tape, settings(2)).expect("starts");
+    let new = ReaderId::from_bytes([7; 8]);
+    let key = ReaderKey::from_bytes([6; 32]);
+    for _ in 0..2 {
+        let replaced = engine.replace_reader(READER, (new, key)).await;
+        assert_eq!(replaced, Ok(()), "a retry is harmless");
+    }
+    assert_eq!(reader(&engine).await.due(), None);
+    let machine = engine.machine(MACHINE).await.expect("answers").into_inner();
+    let machine = machine.expect("registered");
+    assert_eq!(machine.reader(), Some(new));
+    assert!(
+        machine.lock().to_carry().is_some(),
+        "the new one has to be told"
+    );
+    // BOB was believed this very day: what the lost reader held for him waits for a decision.
+    let bob = engine.wallet(BOB).await.expect("answers").into_inner();
+    let bob = bob.expect("open");
+    let doubts: Vec<_> = bob
+        .live()
+        .iter()
+        .flat_map(|grant| grant.doubted.iter().map(|doubt| (grant.vend, *doubt)))
+        .map(|(vend, doubt)| (vend, doubt.rseq, doubt.parts.total(), doubt.cash))
+        .collect();
+    assert_eq!(
+        doubts,
+        [
+            (vend(7), Rseq::new(12), eur(0), eur(100)),
+            (vend(8), NO_RECEIPT, eur(300), eur(0)),
+        ]
+    );
+    let judge = |vend, rseq, verdict| wallet::Command::Judge {
+        vend,
+        rseq,
+        verdict,
+    };
+    for command in [
+        judge(vend(7), Rseq::new(12), Verdict::Credit),
+        judge(vend(8), NO_RECEIPT, Verdict::Forgive),
+    ] {
+        engine.wallet_command(BOB, command).await.expect("decides");
+    }
+    let key = TransferId::from_bytes([3; 16]);
+    let counted = engine.count_cash(MACHINE, key, eur(840)).await;
+    assert!(matches!(
+        counted.expect("counts").into_inner(),
+        Some(machine::Event::Counted { expected, .. }) if expected == eur(740)
+    ));
+    engine.shutdown().await.expect("ends cleanly");
+    let (engine, report) = start(&tape, settings(1)).expect("its books are sound");
+    let booked = |account| report.book.balance(Currency::EUR, account).minor();
+    assert_eq!(booked(Account::CashBox(MACHINE)), 0);
+    assert_eq!(booked(Account::CashAtBank(OPERATOR)), -840);
+    assert_eq!(booked(Account::CashOverShort(OPERATOR)), 100);
+    assert_eq!(
+        booked(Account::Suspense(OPERATOR)),
+        -300,
+        "believed and judged"
+    );
+    assert_eq!(booked(Account::Closed(OPERATOR, BOB)), 800);
+    engine.shutdown().await.expect("ends cleanly");
+}
+
+#[tokio::test]
+async fn a_hold_without_news_is_free_again_after_its_time_and_is_shown_before() {
+    let tape = Tape::default();
+    opened(&tape).await;
+    let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let settings = Settings {
+        clock: Clock::Set(Arc::clone(&clock)),
+        ..settings(2)
+    };
+    let (engine, _) = start(&tape, settings).expect("starts");
+    let (news, account) = envelope(&[], Some((1, 0, ANN)));
+    engine.relay(READER, news, account).await.expect("relays");
+    let pass = |minutes: u64| clock.fetch_add(minutes * 60_000, Ordering::Relaxed);
+    pass(19);
+    assert_eq!(engine.stale().await, Ok(Vec::new()));
+    pass(1);
+    let stale = engine.stale().await.expect("answers");
+    let held: Vec<_> = stale
+        .iter()
+        .map(|stale| (stale.wallet, stale.held))
+        .collect();
+    assert_eq!(held, [(ANN, eur(300))]);
+    pass(71 * 60);
+    assert_eq!(engine.release_overdue().await, Ok(0), "not yet");
+    pass(60);
+    assert_eq!(engine.release_overdue().await, Ok(1));
+    assert_eq!(engine.release_overdue().await, Ok(0), "once");
+    // A receipt that comes now is captured all the same.
+    let late = receipt(1, 1, (ReceiptKind::VendOk, 3, 120));
+    let (news, account) = envelope(&[late], None);
+    engine.relay(READER, news, account).await.expect("relays");
+    let ann = engine.balance(ANN).await.expect("answers").into_inner();
+    let ann = ann.expect("open");
+    assert_eq!((ann.emoney, ann.pending), (eur(380), eur(0)));
+    engine.shutdown().await.expect("ends cleanly");
+}
+
+#[tokio::test]
+async fn what_was_sold_is_given_back_once_and_never_more_than_it_took() {
+    let tape = Tape::default();
+    relayed(&tape, None).await;
+    let (engine, _) = start(&tape, settings(2)).expect("starts");
+    let sale = |minor| (vend(1), Rseq::new(1), eur(minor));
+    let key = |number: u8| TransferId::from_bytes([number; 16]);
+    let refund = |number, minor| engine.refund(ANN, key(number), sale(minor));
+    let back = refund(1, 100).await.expect("refunds").into_inner();
+    assert_eq!(back.balance.emoney, eur(480));
+    let again = refund(1, 100).await.expect("the same again").into_inner();
+    assert_eq!((again.event, again.balance.emoney), (None, eur(480)));
+    assert_eq!(
+        refund(2, 21).await,
+        Err(Failure::Refused(wallet::Refusal::RefundTooLarge {
+            left: eur(20)
+        }))
+    );
+    assert!(refund(3, 20).await.is_ok());
+    engine.shutdown().await.expect("ends cleanly");
+    let (engine, report) = start(&tape, settings(1)).expect("its books are sound");
+    let payable = Account::PayableCovered(OPERATOR);
+    let payable = report.book.balance(Currency::EUR, payable).minor();
+    assert_eq!(payable, 55 - 1, "BOB's 55 and the fee of ANN's sale");
+    engine.shutdown().await.expect("ends cleanly");
 }
 
 #[tokio::test]
@@ -284,7 +538,7 @@ async fn the_same_envelope_relayed_many_times_at_once_holds_once() {
     let tape = Tape::default();
     opened(&tape).await;
     let (engine, _) = start(&tape, settings(3)).expect("starts");
-    for (news, account) in morning() {
+    for (news, account) in day() {
         let calls: Vec<_> = (0..8)
             .map(|_| {
                 let (engine, news) = (engine.clone(), news.clone());

@@ -66,6 +66,9 @@ pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
         wallet::Refusal::NameReused => {
             Kind::KeyReused.because("this idempotency key came with another body before")
         }
+        wallet::Refusal::RefundTooLarge { left } => Kind::Refused
+            .because("less than that can still be refunded")
+            .with("left", money(left, currency)),
         wallet::Refusal::BadAmount { .. } => Kind::Malformed.because(refusal),
         wallet::Refusal::InsufficientFunds {
             available,

@@ -5,7 +5,7 @@ use crate::bounds::RECORDS_OF_ONE_COMMIT;
 use crate::database::{kept, refund, unkept};
 use crate::gateway::Gateway;
 use crate::text::{hex, money};
-use gettone_core::grant::Parts;
+use gettone_core::grant::{Parts, Purpose};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::port::Seq;
@@ -260,10 +260,16 @@ fn take_machine(
                 )?
                 .execute(params![machine.number(), item.number(), product.name])?;
         }
-        machine::Event::Registered { .. }
+        // What is sold no longer keeps its name in what was sold before.
+        machine::Event::Delisted { .. }
+        | machine::Event::Registered { .. }
         | machine::Event::Claimed { .. }
-        | machine::Event::Locked
-        | machine::Event::Unlocked => {}
+        | machine::Event::LockOrdered { .. }
+        | machine::Event::LockCarried { .. }
+        | machine::Event::LockApplied { .. }
+        | machine::Event::Tallied { .. }
+        | machine::Event::TookIn { .. }
+        | machine::Event::Counted { .. } => {}
     }
     Ok(())
 }
@@ -349,12 +355,33 @@ impl Fold<'_> {
                 rseq,
                 item,
                 parts,
+                ..
             } => {
                 let place = self.place(*vend, *rseq, Some(*item))?;
                 self.look_at(id, "unknown", (&place, place.operator), parts.total())?;
                 self.unsold(id, "in_doubt", (*vend, *rseq, Some(*item)), parts.total())
             }
-            wallet::Event::Barred { .. }
+            wallet::Event::Credited {
+                vend, rseq, amount, ..
+            } => self.unsold(id, "cash_in", (*vend, *rseq, None), *amount),
+            wallet::Event::CashDoubted {
+                vend, rseq, amount, ..
+            } => self.unsold(id, "cash_in_doubt", (*vend, *rseq, None), *amount),
+            wallet::Event::Refunded {
+                vend,
+                rseq,
+                parts,
+                forgiven,
+                ..
+            } => self.unsold(
+                id,
+                "refund",
+                (*vend, *rseq, None),
+                parts.total() + *forgiven,
+            ),
+            wallet::Event::CashDeclined { .. }
+            | wallet::Event::Orphaned { .. }
+            | wallet::Event::Barred { .. }
             | wallet::Event::Stray { .. }
             | wallet::Event::Closing { .. }
             | wallet::Event::Released { .. } => Ok(()),
@@ -371,6 +398,8 @@ impl Fold<'_> {
             debt,
             fee,
             review,
+            purpose,
+            ..
         } = event
         else {
             return Ok(());
@@ -382,8 +411,12 @@ impl Fold<'_> {
             id,
             (*operator, &place),
             (price, parts, *debt, *fee),
-            is_doubtful,
+            (is_doubtful, *purpose),
         )?;
+        if *purpose == Purpose::Test {
+            // The operator's own; no line of the customer's.
+            return Ok(());
+        }
         if is_doubtful {
             self.look_at(id, "doubtful_reset", (&place, Some(*operator)), price)?;
         }
@@ -446,15 +479,16 @@ impl Fold<'_> {
         id: WalletId,
         place: (OperatorId, &Place),
         money: (Amount, &Parts, Amount, Amount),
-        is_doubtful: bool,
+        marks: (bool, Purpose),
     ) -> rusqlite::Result<()> {
         let (operator, sold) = place;
         let (price, parts, debt, fee) = money;
+        let (is_doubtful, purpose) = marks;
         self.connection
             .prepare_cached(
                 "INSERT INTO sale (seq, at_ms, operator, machine, wallet, vend, rseq, item, product,
                                    amount, currency, from_closed, owed, fee, test, review)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, currency, ?11, ?12, ?13, 0, ?14
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, currency, ?11, ?12, ?13, ?15, ?14
                  FROM account WHERE wallet = ?5",
             )?
             .execute(params![
@@ -472,6 +506,7 @@ impl Fold<'_> {
                 debt.minor(),
                 fee.minor(),
                 is_doubtful,
+                purpose == Purpose::Test,
             ])?;
         Ok(())
     }

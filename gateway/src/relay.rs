@@ -200,11 +200,12 @@ impl Outcome {
             Answer::Granted {
                 held,
                 vends_max,
+                revalue_max,
                 balance,
             } => Self::Granted(Granted {
                 held,
                 vends_max,
-                revalue_max: Amount::ZERO,
+                revalue_max,
                 balance,
                 ttl: GRANT_LIFE,
             }),
@@ -257,6 +258,7 @@ mod tests {
             Answer::Granted {
                 held: cents(500),
                 vends_max: 3,
+                revalue_max: Amount::ZERO,
                 balance: cents(900),
             },
             Answer::Funds {
@@ -320,6 +322,8 @@ mod tests {
             least: Amount::from_minor(1),
             vends_max,
             fee_basis_points: 0,
+            revalue_max: Amount::ZERO,
+            purpose: gettone_core::grant::Purpose::Sale,
         };
         for (operators, vends_max, max_price, held) in [
             (500, 3, 0, 500),

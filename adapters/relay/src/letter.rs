@@ -1,10 +1,12 @@
 //! The server's side: what an envelope's items say to the engine.
 
-use crate::names::{chain_in, epoch_in, nonce_in};
+use crate::names::{chain_in, epoch_in, nonce_in, vmc_in};
 use crate::receipt::receipt_in;
 use gettone_channel as channel;
-use gettone_core::id::Order;
-use gettone_core::reader::{Ask, Hello, News};
+use gettone_core::counters::{Counters, Row};
+use gettone_core::id::{Item, Order};
+use gettone_core::notice::{Code, Notice};
+use gettone_core::reader::{Ask, Facts, Hello, News};
 
 /// What one opened envelope is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,6 +17,10 @@ pub struct Letter {
     pub hello: Option<channel::Hello>,
     /// Its receipts.
     pub receipts: Vec<channel::Receipt>,
+    /// Its notices for the technician.
+    pub audits: Vec<channel::Audit>,
+    /// Its counters.
+    pub counters: Option<channel::Counters>,
 }
 
 /// Why the items of an authentic envelope are no letter.
@@ -30,6 +36,9 @@ pub enum LetterFault {
     /// Two HELLOs.
     #[error("more than one HELLO")]
     Hellos,
+    /// Two snapshots of the counters.
+    #[error("more than one snapshot of the counters")]
+    Counters,
     /// Nothing that this server takes in.
     #[error("nothing that this server takes in")]
     Nothing,
@@ -44,6 +53,8 @@ impl Letter {
         let mut epoch = None;
         let mut hello = None;
         let mut receipts = Vec::new();
+        let mut audits = Vec::new();
+        let mut counters = None;
         for item in items {
             let counts_in = match item {
                 channel::Item::Hello(ours) => {
@@ -58,12 +69,19 @@ impl Letter {
                     receipts.push(receipt);
                     None
                 }
-                // Keys, counters and the technician's records move no money of customers; a server
-                // that does not keep them acknowledges none, and readers send them again.
-                channel::Item::KeyUpdate(_)
-                | channel::Item::TokenKey(_)
-                | channel::Item::Counters(_)
-                | channel::Item::Audit(_) => None,
+                channel::Item::Counters(snapshot) => {
+                    let counts_in = snapshot.journal_epoch;
+                    if counters.replace(snapshot).is_some() {
+                        return Err(LetterFault::Counters);
+                    }
+                    Some(counts_in)
+                }
+                channel::Item::Audit(audit) => {
+                    audits.push(audit);
+                    Some(audit.journal_epoch)
+                }
+                // A server that does not keep keys acknowledges none, and readers send them again.
+                channel::Item::KeyUpdate(_) | channel::Item::TokenKey(_) => None,
                 // The channel refuses these on the way here.
                 channel::Item::Grant(_)
                 | channel::Item::Ack(_)
@@ -90,6 +108,8 @@ impl Letter {
                 epoch,
                 hello,
                 receipts,
+                audits,
+                counters,
             }),
             None if receipts.is_empty() => Err(LetterFault::Nothing),
             None => Err(LetterFault::NoEpoch),
@@ -108,6 +128,8 @@ impl Letter {
                 .iter()
                 .map(|told| receipt_in(told).receipt)
                 .collect(),
+            notices: self.audits.iter().map(notice_in).collect(),
+            counters: self.counters.as_ref().map(counters_in),
         }
     }
 }
@@ -123,5 +145,43 @@ pub fn hello_in(told: &channel::Hello) -> Hello {
         nonce: nonce_in(told.nonce),
         rseq_newest: told.rseq_newest,
         acked: told.acked,
+        facts: Facts {
+            firmware: told.fw,
+            mdb_state: told.mdb_state.code(),
+            vmc: vmc_in(told.vmc_id),
+        },
+    }
+}
+
+/// A notice as the engine knows it.
+pub fn notice_in(told: &channel::Audit) -> Notice {
+    Notice {
+        aseq: told.aseq,
+        code: Code::from_wire(told.code.code()),
+        n: told.n,
+        order: Order {
+            boot: told.boot,
+            uptime_ms: told.mono_ms,
+        },
+        data: told.data,
+    }
+}
+
+/// A snapshot of the counters as the engine knows it.
+pub fn counters_in(told: &channel::Counters) -> Counters {
+    Counters {
+        seq: told.seq,
+        rows: told
+            .rows
+            .iter()
+            .map(|row| Row {
+                item: Item::new(row.item),
+                price: row.price,
+                count: row.count,
+                value: row.value,
+            })
+            .collect(),
+        cash_in: told.cash_in,
+        errors: told.errors,
     }
 }

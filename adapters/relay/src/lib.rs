@@ -54,10 +54,10 @@ mod status;
 pub use answer::answer_in;
 pub use bounds::LINK_1_MAX;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
-pub use letter::{Letter, LetterFault, hello_in};
+pub use letter::{Letter, LetterFault, counters_in, hello_in, notice_in};
 pub use names::{
     bind_in, bind_out, chain_in, chain_out, epoch_in, epoch_out, key_out, nonce_in, nonce_out,
-    reader_in, reader_out, vend_in, vend_of, vend_out,
+    reader_in, reader_out, vend_in, vend_of, vend_out, vmc_in, vmc_out,
 };
 pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
 pub use reply::{Granted, Reply, Verdict, reply_out};

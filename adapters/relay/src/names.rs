@@ -23,6 +23,7 @@ same_bytes! {
     Nonce: nonce_out, nonce_in;
     Bind: bind_out, bind_in;
     JournalEpoch: epoch_out, epoch_in;
+    VmcId: vmc_out, vmc_in;
     Chain: chain_out, chain_in;
 }
 

@@ -6,6 +6,7 @@ use crate::receipt::minor_out;
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_core::id::{Chain, JournalEpoch, ReaderId};
+use gettone_core::lock::{Lock, LockState};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::time::Timestamp;
 
@@ -18,6 +19,10 @@ pub struct Reply {
     pub currency: Currency,
     /// Up to where its receipts are recorded, and the chain there.
     pub ack: Option<(JournalEpoch, u64, Chain)>,
+    /// Up to where its notices are recorded, when it has some.
+    pub noticed: Option<(JournalEpoch, u64)>,
+    /// The order to lock or open that the reader has not taken.
+    pub lock: Option<Lock>,
     /// What becomes of its HELLO.
     pub verdict: Verdict,
     /// The time.
@@ -55,7 +60,7 @@ pub struct Granted {
     pub ttl: Duration,
 }
 
-/// The items of the answer: ACK, TIME, then GRANT, REFUSE or RESEND.
+/// The items of the answer: ACK, AUDIT_ACK, LOCK, TIME, then GRANT, REFUSE or RESEND.
 pub fn reply_out(letter: &Letter, reply: &Reply) -> Vec<channel::Item> {
     let mut items = Vec::new();
     if let Some((epoch, upto, at)) = reply.ack {
@@ -63,6 +68,21 @@ pub fn reply_out(letter: &Letter, reply: &Reply) -> Vec<channel::Item> {
             journal_epoch: epoch_out(epoch),
             upto,
             chain: chain_out(at),
+        }));
+    }
+    if let Some((epoch, upto)) = reply.noticed {
+        items.push(channel::Item::AuditAck(channel::AuditAck {
+            journal_epoch: epoch_out(epoch),
+            upto,
+        }));
+    }
+    if let Some(lock) = reply.lock {
+        items.push(channel::Item::Lock(channel::Lock {
+            version: lock.version,
+            state: match lock.state {
+                LockState::Open => channel::LockState::Open,
+                LockState::Locked => channel::LockState::Locked,
+            },
         }));
     }
     let Some(told) = &letter.hello else {

@@ -310,10 +310,11 @@ fn read_headers(dir: &Path, format: u32) -> Result<Vec<Header>, StoreFault> {
             })
         })?;
         if header.format != format {
-            return Err(damaged(format!(
-                "its records are of format {}, not {format}",
-                header.format
-            )));
+            return Err(StoreFault::OtherFormat {
+                place: place(dir, number),
+                found: header.format,
+                ours: format,
+            });
         }
         let names = (header.number, header.before.number);
         if names != (number, before.map_or(0, |before| before.number)) {

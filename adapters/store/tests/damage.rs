@@ -219,7 +219,20 @@ fn records_of_another_format_are_refused() {
         ..SETTINGS
     };
     let refused = File::open(dir.path(), other);
-    assert!(matches!(refused, Err(StoreFault::Damaged { what, .. }) if what.contains("format 1")));
+    let fault = refused.err().expect("it is refused");
+    assert!(matches!(
+        fault,
+        StoreFault::OtherFormat {
+            found: 1,
+            ours: 2,
+            ..
+        }
+    ));
+    let words = fault.to_string();
+    assert!(
+        words.contains("go on with the version that wrote it"),
+        "{words}"
+    );
 }
 
 #[test]

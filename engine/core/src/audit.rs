@@ -4,9 +4,10 @@
 //! trusts neither the rules that decided nor the states that they left.
 
 use crate::entity::Entity;
-use crate::grant::GrantState;
-use crate::id::{Rseq, VendId, WalletId};
+use crate::grant::{GrantState, Purpose};
+use crate::id::{MachineId, Rseq, VendId, WalletId};
 use crate::ledger::{Account, Book, Transaction};
+use crate::machine::{self, Machine};
 use crate::money::{Amount, Currency};
 use crate::record::{Event, Record};
 use crate::wallet::{self, Reason, Wallet};
@@ -34,11 +35,17 @@ pub enum Check {
     PendingIsLiveHolds,
     /// The issuer holds what customers, operators and the platform are owed.
     IssuerCovers,
+    /// No sale is given back twice.
+    RefundsWithinCaptures,
+    /// No more cash is credited under a grant than it allowed.
+    CashWithinGrants,
+    /// What a machine's cash box should hold is the fold of its entries.
+    CashBoxesFold,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::TransactionsSumToZero,
         Self::BalancesAreFolds,
         Self::AvailableNotNegative,
@@ -47,6 +54,9 @@ impl Check {
         Self::GrantsEndOnce,
         Self::PendingIsLiveHolds,
         Self::IssuerCovers,
+        Self::RefundsWithinCaptures,
+        Self::CashWithinGrants,
+        Self::CashBoxesFold,
     ];
 
     /// Its name in machine-readable output; it never changes.
@@ -60,6 +70,9 @@ impl Check {
             Self::GrantsEndOnce => "grants_end_once",
             Self::PendingIsLiveHolds => "pending_is_live_holds",
             Self::IssuerCovers => "issuer_covers",
+            Self::RefundsWithinCaptures => "refunds_within_captures",
+            Self::CashWithinGrants => "cash_within_grants",
+            Self::CashBoxesFold => "cash_boxes_fold",
         }
     }
 }
@@ -71,6 +84,11 @@ pub struct Audit {
     pending: BTreeMap<WalletId, Amount>,
     effects: BTreeSet<(WalletId, VendId, Rseq)>,
     ended: BTreeSet<(WalletId, VendId)>,
+    machines: BTreeMap<MachineId, Machine>,
+    /// Of each sale, what was charged and not given back.
+    sales: BTreeMap<(WalletId, VendId, Rseq), Amount>,
+    /// Of each grant, what cash it still allows.
+    cash: BTreeMap<(WalletId, VendId), Amount>,
     book: Book,
     records: u64,
     faults: BTreeMap<Check, Faults>,
@@ -108,7 +126,90 @@ impl Audit {
         self.records += 1;
         match &record.event {
             Event::Wallet { wallet, event } => self.take_wallet(*wallet, event),
-            Event::Session { .. } | Event::Machine { .. } | Event::Reader { .. } => {}
+            Event::Machine { machine, event } => self.take_machine(*machine, event),
+            Event::Session { .. } | Event::Reader { .. } => {}
+        }
+    }
+
+    fn take_machine(&mut self, id: MachineId, event: &machine::Event) {
+        let machine = self.machines.entry(id).or_default();
+        machine.evolve(event);
+        let (Some(operator), Some(currency)) = (machine.operator(), machine.currency()) else {
+            self.fault(Check::BalancesAreFolds, || {
+                format!("machine {id}: {event:?} before it was registered")
+            });
+            return;
+        };
+        let expected = machine.cash_expected();
+        let transaction = Transaction::of_machine((id, operator), event);
+        if transaction.sum() != Amount::ZERO {
+            self.fault(Check::TransactionsSumToZero, || {
+                format!("machine {id}: {event:?} sums to {}", transaction.sum())
+            });
+        }
+        self.book.post(currency, &transaction);
+        let booked = -self.book.balance(currency, Account::CashBox(id));
+        if booked != expected {
+            self.fault(Check::CashBoxesFold, || {
+                format!("machine {id}: {expected} shown, {booked} booked")
+            });
+        }
+    }
+
+    /// Keeps the audit's own sums of what may be given back and put in.
+    fn check_limits(&mut self, id: WalletId, event: &wallet::Event) {
+        match event {
+            wallet::Event::Reserved { vend, revalue, .. } => {
+                self.cash.insert((id, *vend), *revalue);
+            }
+            wallet::Event::Captured {
+                vend,
+                rseq,
+                purpose: Purpose::Sale,
+                parts,
+                debt,
+                ..
+            } => {
+                self.sales.insert((id, *vend, *rseq), parts.total() + *debt);
+            }
+            wallet::Event::Refunded {
+                vend,
+                rseq,
+                parts,
+                forgiven,
+                ..
+            } => {
+                let left = self.sales.entry((id, *vend, *rseq)).or_default();
+                *left = *left - parts.total() - *forgiven;
+                if *left < Amount::ZERO {
+                    self.fault(Check::RefundsWithinCaptures, || {
+                        format!("wallet {id}: hold {vend}, receipt {rseq}")
+                    });
+                }
+            }
+            wallet::Event::Credited { vend, amount, .. } => {
+                let left = self.cash.entry((id, *vend)).or_default();
+                *left = *left - *amount;
+                if *left < Amount::ZERO {
+                    self.fault(Check::CashWithinGrants, || {
+                        format!("wallet {id}: hold {vend}")
+                    });
+                }
+            }
+            wallet::Event::Opened { .. }
+            | wallet::Event::ToppedUp { .. }
+            | wallet::Event::Given { .. }
+            | wallet::Event::Captured { .. }
+            | wallet::Event::Barred { .. }
+            | wallet::Event::Failed { .. }
+            | wallet::Event::Excused { .. }
+            | wallet::Event::Doubted { .. }
+            | wallet::Event::CashDoubted { .. }
+            | wallet::Event::CashDeclined { .. }
+            | wallet::Event::Stray { .. }
+            | wallet::Event::Closing { .. }
+            | wallet::Event::Orphaned { .. }
+            | wallet::Event::Released { .. } => {}
         }
     }
 
@@ -136,6 +237,7 @@ impl Audit {
 
     fn take_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         self.check_once(id, event);
+        self.check_limits(id, event);
         let moved = self.moved_pending(id, event);
         let transaction = Transaction::of(id, event);
         if transaction.sum() != Amount::ZERO {
@@ -211,11 +313,13 @@ impl Audit {
         };
         let effect = match event {
             wallet::Event::Captured { vend, rseq, .. }
+            | wallet::Event::Credited { vend, rseq, .. }
             | wallet::Event::Excused { vend, rseq, .. } => {
                 (!judged(*vend, *rseq)).then_some((*vend, *rseq))
             }
             wallet::Event::Failed { vend, rseq }
             | wallet::Event::Doubted { vend, rseq, .. }
+            | wallet::Event::CashDoubted { vend, rseq, .. }
             | wallet::Event::Stray { vend, rseq, .. }
             | wallet::Event::Closing { vend, rseq }
             | wallet::Event::Released {
@@ -228,6 +332,9 @@ impl Audit {
             | wallet::Event::Given { .. }
             | wallet::Event::Reserved { .. }
             | wallet::Event::Barred { .. }
+            | wallet::Event::CashDeclined { .. }
+            | wallet::Event::Refunded { .. }
+            | wallet::Event::Orphaned { .. }
             | wallet::Event::Released { rseq: None, .. } => None,
         };
         if let Some((vend, rseq)) = effect
@@ -237,8 +344,15 @@ impl Audit {
                 format!("hold {vend}: receipt {rseq} twice")
             });
         }
-        if let wallet::Event::Released { vend, reason, .. } = event
-            && *reason != Reason::TimedOut
+        #[expect(clippy::wildcard_enum_match_arm, reason = "two events end a hold")]
+        let ends = match event {
+            wallet::Event::Released { vend, reason, .. } if *reason != Reason::TimedOut => {
+                Some(vend)
+            }
+            wallet::Event::Orphaned { vend, .. } => Some(vend),
+            _ => None,
+        };
+        if let Some(vend) = ends
             && !self.ended.insert((id, *vend))
         {
             self.fault(Check::GrantsEndOnce, || format!("hold {vend} ended twice"));
@@ -251,8 +365,14 @@ impl Audit {
         let doubted = |vend: VendId, rseq: Rseq| {
             grant(vend).and_then(|grant| grant.doubted.iter().find(|doubt| doubt.rseq == rseq))
         };
+        let is_test =
+            |vend: VendId| grant(vend).is_some_and(|grant| grant.terms.purpose == Purpose::Test);
         match event {
-            wallet::Event::Reserved { held, .. } => held.total(),
+            wallet::Event::Reserved { terms, held, .. } => match terms.purpose {
+                Purpose::Sale => held.total(),
+                Purpose::Test => Amount::ZERO,
+            },
+            _ if event.vend().is_some_and(is_test) => Amount::ZERO,
             wallet::Event::Released { freed, .. } => -freed.total(),
             wallet::Event::Captured {
                 vend, rseq, parts, ..
@@ -274,6 +394,11 @@ impl Audit {
             | wallet::Event::Barred { .. }
             | wallet::Event::Failed { .. }
             | wallet::Event::Doubted { .. }
+            | wallet::Event::CashDoubted { .. }
+            | wallet::Event::CashDeclined { .. }
+            | wallet::Event::Credited { .. }
+            | wallet::Event::Refunded { .. }
+            | wallet::Event::Orphaned { .. }
             | wallet::Event::Stray { .. }
             | wallet::Event::Closing { .. } => Amount::ZERO,
         }
@@ -308,7 +433,13 @@ impl Audit {
                 | Account::LateDebt(_)
                 | Account::PayableUncovered(_)
                 | Account::ClosedSales(_)
-                | Account::Promotions(_) => {}
+                | Account::Promotions(_)
+                | Account::Refunds(_)
+                | Account::CashBox(_)
+                | Account::CashSales(_)
+                | Account::CashAtBank(_)
+                | Account::CashOverShort(_)
+                | Account::Suspense(_) => {}
             }
         }
         if owed != held {

@@ -47,6 +47,8 @@ mod transcripts;
     reason = "an observer names what it watches for"
 )]
 mod walk;
+#[cfg(test)]
+mod year;
 
 pub use grant::{Grant, Terms};
 pub use life::{Life, Step};

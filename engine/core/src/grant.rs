@@ -8,6 +8,16 @@ use rkyv::{Archive, Deserialize, Serialize};
 /// The most receipts one grant can have: 255 vends, their failures, and the close.
 pub const RECEIPTS_MAX: usize = 1_024;
 
+/// What a hold is for.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Purpose {
+    /// The customer pays.
+    #[default]
+    Sale,
+    /// A technician tries the machine: the operator pays, out of its promotions.
+    Test,
+}
+
 /// What a hold is asked for.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Terms {
@@ -23,9 +33,14 @@ pub struct Terms {
     pub vends_max: u8,
     /// The platform's share of e-money sales, in hundredths of a percent; rounded down.
     pub fee_basis_points: u16,
+    /// The most cash that may be put in under it.
+    pub revalue_max: Amount,
+    /// What it is for.
+    pub purpose: Purpose,
 }
 
-/// An amount by where in the wallet it lies. The closed wallet is always spent first.
+/// An amount by where in the wallet it lies. The closed wallet is always spent first. In a hold for a
+/// test nothing of it is the customer's: `closed` then stands for the operator's promotions.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Parts {
     /// In the operator's closed wallet.
@@ -71,15 +86,22 @@ pub enum GrantState {
     Released,
 }
 
-/// A vend that nobody saw, waiting for a decision.
+/// The receipt of a doubt that has none: its reader is gone for good.
+pub const NO_RECEIPT: Rseq = Rseq::new(0);
+
+/// Something that nobody saw, waiting for a decision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Doubt {
-    /// The receipt.
+    /// The receipt; [`NO_RECEIPT`] when the whole reader is gone.
     pub rseq: Rseq,
     /// The selection.
     pub item: Item,
     /// What stays held for it.
     pub parts: Parts,
+    /// The cash that may have been put in; nothing when it is about a vend.
+    pub cash: Amount,
+    /// Since when it waits.
+    pub at: Timestamp,
 }
 
 /// One hold and everything that it paid for.
@@ -107,13 +129,18 @@ pub struct Grant {
     pub told: Amount,
     /// What was charged for, debt included.
     pub captured: Amount,
+    /// How much cash may still be put in.
+    pub revalue_left: Amount,
     /// When it was issued.
     pub issued_at: Timestamp,
 }
 
 impl Grant {
-    /// What it keeps from being spent otherwise.
+    /// What it keeps from being spent otherwise; a test keeps nothing of the customer's.
     pub fn pending(&self) -> Parts {
+        if self.terms.purpose == Purpose::Test {
+            return Parts::default();
+        }
         self.doubted.iter().fold(self.held, |sum, doubt| Parts {
             closed: sum.closed + doubt.parts.closed,
             emoney: sum.emoney + doubt.parts.emoney,

@@ -111,6 +111,10 @@ bytes_id!(
     Chain(8)
 );
 bytes_id!(
+    /// Which controller a machine has: a hash of its maker, serial number and model.
+    VmcId(8)
+);
+bytes_id!(
     /// A reader's X25519 public key.
     ReaderKey(32)
 );

@@ -5,11 +5,20 @@
     reason = "rkyv derives resolvers for enum fields without docs"
 )]
 
+mod cash;
+mod order;
+
+pub use cash::{COUNTS_MAX, CashCount, TALLIES_MAX, Tally, value_of};
+pub use order::{Delivery, LockOrder};
+
+use crate::counters::{Counters, Row};
 use crate::entity::Entity;
-use crate::grant::Terms;
-use crate::id::{Item, MachineId, OperatorId, ReaderId};
+use crate::grant::{Purpose, Terms};
+use crate::id::{Item, JournalEpoch, MachineId, OperatorId, ReaderId, Rseq, TransferId};
+use crate::lock::LockState;
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
+use cash::CashBox;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -54,6 +63,7 @@ impl Life {
             (Self::Idle,    Step::Claim)    => Self::Served,
             (Self::Served,  Step::Claim)    => Self::Served,
             (Self::Served,  Step::Lock)     => Self::Locked,
+            (Self::Locked,  Step::Claim)    => Self::Locked,
             (Self::Locked,  Step::Unlock)   => Self::Served,
             _ => return None,
         })
@@ -69,6 +79,8 @@ pub struct Policy {
     pub vends_max: u8,
     /// The platform's share, in hundredths of a percent.
     pub fee_basis_points: u16,
+    /// The most cash that one grant may take in for the customer's closed wallet; 0 for none.
+    pub revalue_max: Amount,
 }
 
 /// One thing that a machine sells.
@@ -104,10 +116,52 @@ pub enum Command {
         /// The product.
         product: Product,
     },
-    /// Allows no new grants.
+    /// Takes a product off the list.
+    Delist {
+        /// Its selection.
+        item: Item,
+    },
+    /// Allows no new grants, and has the board say so.
     Lock,
     /// Allows grants again.
     Unlock,
+    /// The order to lock or open has left for its board.
+    CarryLock {
+        /// Which order.
+        version: u32,
+    },
+    /// The board has taken the order to lock or open.
+    ApplyLock {
+        /// Which order.
+        version: u32,
+    },
+    /// Takes a board's snapshot of its counters in: what was sold for cash since the last one.
+    Tally {
+        /// The board.
+        reader: ReaderId,
+        /// The journal that they count in.
+        epoch: JournalEpoch,
+        /// The snapshot.
+        counters: Counters,
+    },
+    /// Cash was put in for a customer's closed wallet.
+    TakeIn {
+        /// The board.
+        reader: ReaderId,
+        /// Its journal.
+        epoch: JournalEpoch,
+        /// The receipt; those of one journal come in their order.
+        rseq: Rseq,
+        /// How much.
+        amount: Amount,
+    },
+    /// Somebody has emptied the cash box and counted.
+    Count {
+        /// The count's name.
+        key: TransferId,
+        /// What was counted.
+        counted: Amount,
+    },
 }
 
 /// What has happened to a machine.
@@ -134,10 +188,65 @@ pub enum Event {
         /// The product.
         product: Product,
     },
-    /// It was locked.
-    Locked,
-    /// It was unlocked.
-    Unlocked,
+    /// A product was taken off the list.
+    Delisted {
+        /// Its selection.
+        item: Item,
+    },
+    /// It is to be locked or opened.
+    LockOrdered {
+        /// The order's version.
+        version: u32,
+        /// What it asks for.
+        state: LockState,
+    },
+    /// The order has left for its board.
+    LockCarried {
+        /// Which order.
+        version: u32,
+    },
+    /// The board has taken the order.
+    LockApplied {
+        /// Which order.
+        version: u32,
+    },
+    /// It sold for cash.
+    Tallied {
+        /// The board that counted.
+        reader: ReaderId,
+        /// The journal that it counts in.
+        epoch: JournalEpoch,
+        /// The snapshot.
+        seq: u64,
+        /// What was sold since the last one, row by row.
+        sold: Vec<Row>,
+        /// All cash ever put in, as the board counted it.
+        cash_in: u64,
+        /// All faults ever counted.
+        errors: u32,
+    },
+    /// Cash was put in for a customer's closed wallet.
+    TookIn {
+        /// The board.
+        reader: ReaderId,
+        /// Its journal.
+        epoch: JournalEpoch,
+        /// The receipt.
+        rseq: Rseq,
+        /// How much.
+        amount: Amount,
+    },
+    /// The cash box was emptied and counted.
+    Counted {
+        /// The count's name.
+        key: TransferId,
+        /// What was counted.
+        counted: Amount,
+        /// What should have been there.
+        expected: Amount,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// A machine's "no".
@@ -162,6 +271,17 @@ pub enum Refusal {
     /// The catalogue is full.
     #[error("a catalogue has at most {CATALOGUE_MAX} selections")]
     CatalogueFull,
+    /// The name was used for another count before.
+    #[error("this name was used before, for another count")]
+    NameReused,
+    /// A bound of the machine is reached.
+    #[error("the machine's limit of {limit} {what} is reached")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
 }
 
 /// One vending machine.
@@ -171,6 +291,8 @@ pub struct Machine {
     registered: Option<(OperatorId, Currency, Policy)>,
     reader: Option<ReaderId>,
     catalogue: BTreeMap<Item, Product>,
+    lock: LockOrder,
+    cash: CashBox,
 }
 
 impl Machine {
@@ -204,6 +326,26 @@ impl Machine {
         &self.catalogue
     }
 
+    /// The operator's last order to lock or open, and how far it has come.
+    pub const fn lock(&self) -> LockOrder {
+        self.lock
+    }
+
+    /// What its cash box should hold.
+    pub const fn cash_expected(&self) -> Amount {
+        self.cash.expected()
+    }
+
+    /// The last count of its cash box.
+    pub const fn cash_counted(&self) -> Option<CashCount> {
+        self.cash.last()
+    }
+
+    /// What its board counted last.
+    pub fn counters(&self) -> Option<&Tally> {
+        self.cash.newest()
+    }
+
     /// The terms of a grant at this machine, now.
     ///
     /// # Errors
@@ -225,6 +367,8 @@ impl Machine {
                 least: cheapest.unwrap_or(Amount::from_minor(1)),
                 vends_max: policy.vends_max,
                 fee_basis_points: policy.fee_basis_points,
+                revalue_max: policy.revalue_max,
+                purpose: Purpose::Sale,
             },
             currency,
         ))
@@ -239,6 +383,17 @@ impl Machine {
         })
     }
 
+    fn known(&self) -> Result<(), Refusal> {
+        self.registered.map(|_| ()).ok_or(Refusal::Unknown)
+    }
+
+    fn order(&self, state: LockState) -> Event {
+        Event::LockOrdered {
+            version: self.lock.version.saturating_add(1),
+            state,
+        }
+    }
+
     fn step(&mut self, step: Step) {
         self.life = self.life.after(step).unwrap_or(self.life);
     }
@@ -249,7 +404,7 @@ impl Entity for Machine {
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(&self, command: &Command, _now: Timestamp) -> Result<Option<Event>, Refusal> {
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Option<Event>, Refusal> {
         match command {
             Command::Register {
                 operator,
@@ -263,7 +418,11 @@ impl Entity for Machine {
                     return Err(Refusal::Registered);
                 }
                 in_bounds(policy.cap)?;
-                if policy.vends_max == 0 || policy.fee_basis_points > 10_000 {
+                if policy.vends_max == 0
+                    || policy.fee_basis_points > 10_000
+                    || policy.revalue_max < Amount::ZERO
+                    || policy.revalue_max > Amount::from_minor(AMOUNT_MAX)
+                {
                     return Err(Refusal::OutOfBounds);
                 }
                 self.fits(Step::Register)?;
@@ -304,14 +463,47 @@ impl Entity for Machine {
                     return Ok(None);
                 }
                 self.fits(Step::Lock)?;
-                Ok(Some(Event::Locked))
+                Ok(Some(self.order(LockState::Locked)))
             }
             Command::Unlock => {
                 if self.life == Life::Served {
                     return Ok(None);
                 }
                 self.fits(Step::Unlock)?;
-                Ok(Some(Event::Unlocked))
+                Ok(Some(self.order(LockState::Open)))
+            }
+            Command::Delist { item } => Ok(self
+                .catalogue
+                .contains_key(item)
+                .then_some(Event::Delisted { item: *item })),
+            Command::CarryLock { version } => Ok(self
+                .lock
+                .moves(*version, Delivery::Carried)
+                .then_some(Event::LockCarried { version: *version })),
+            Command::ApplyLock { version } => Ok(self
+                .lock
+                .moves(*version, Delivery::Applied)
+                .then_some(Event::LockApplied { version: *version })),
+            Command::Tally {
+                reader,
+                epoch,
+                counters,
+            } => {
+                self.known()?;
+                self.cash.tally((*reader, *epoch), counters)
+            }
+            Command::TakeIn {
+                reader,
+                epoch,
+                rseq,
+                amount,
+            } => {
+                self.known()?;
+                self.cash.take_in((*reader, *epoch), *rseq, *amount)
+            }
+            Command::Count { key, counted } => {
+                self.known()?;
+                self.cash.count(*key, *counted, now)
             }
         }
     }
@@ -329,12 +521,31 @@ impl Entity for Machine {
             Event::Claimed { reader } => {
                 self.reader = Some(*reader);
                 self.step(Step::Claim);
+                // Another board knows nothing of it.
+                self.lock.begin_again();
             }
             Event::Listed { item, product } => {
                 self.catalogue.insert(*item, product.clone());
             }
-            Event::Locked => self.step(Step::Lock),
-            Event::Unlocked => self.step(Step::Unlock),
+            Event::Delisted { item } => {
+                self.catalogue.remove(item);
+            }
+            Event::LockOrdered { version, state } => {
+                self.step(match state {
+                    LockState::Locked => Step::Lock,
+                    LockState::Open => Step::Unlock,
+                });
+                self.lock = LockOrder {
+                    version: *version,
+                    state: *state,
+                    delivery: Delivery::Queued,
+                };
+            }
+            Event::LockCarried { version } => self.lock.reach(*version, Delivery::Carried),
+            Event::LockApplied { version } => self.lock.reach(*version, Delivery::Applied),
+            Event::Tallied { .. } | Event::TookIn { .. } | Event::Counted { .. } => {
+                self.cash.evolve(event);
+            }
         }
     }
 }
@@ -372,7 +583,7 @@ mod tests {
              Unknown  Idle     .        .        .\n\
              Idle     .        Served   .        .\n\
              Served   .        Served   Locked   .\n\
-             Locked   .        .        .        Served\n"
+             Locked   .        Locked   .        Served\n"
         );
     }
 
@@ -385,6 +596,7 @@ mod tests {
             cap: Amount::from_minor(1_000),
             vends_max: 3,
             fee_basis_points: 150,
+            revalue_max: Amount::ZERO,
         };
         let list = |item, price| Command::List {
             item: Item::new(item),
@@ -417,5 +629,93 @@ mod tests {
         let (terms, currency) = machine.terms(MachineId::new(9)).expect("served");
         assert_eq!(terms.least, Amount::from_minor(80));
         assert_eq!(currency, Currency::EUR);
+    }
+
+    const KIOSK: MachineId = MachineId::new(9);
+    const BOARD: ReaderId = ReaderId::from_bytes([7; 8]);
+
+    fn served() -> Machine {
+        let mut machine = Machine::default();
+        let policy = Policy {
+            cap: Amount::from_minor(1_000),
+            vends_max: 3,
+            fee_basis_points: 150,
+            revalue_max: Amount::from_minor(5_000),
+        };
+        let register = Command::Register {
+            operator: OperatorId::new(1),
+            currency: Currency::EUR,
+            policy,
+        };
+        let claim = Command::Claim { reader: BOARD };
+        assert!(tell(&mut machine, &register) && tell(&mut machine, &claim));
+        machine
+    }
+
+    fn tell(machine: &mut Machine, command: &Command) -> bool {
+        let event = machine
+            .decide(command, Timestamp::from_millis(77))
+            .unwrap_or_else(|refusal| panic!("{command:?}: {refusal}"));
+        if let Some(event) = &event {
+            machine.evolve(event);
+        }
+        let again = machine.decide(command, Timestamp::default());
+        assert_eq!(again, Ok(None), "a retry of {command:?} is harmless");
+        event.is_some()
+    }
+
+    #[test]
+    fn an_order_to_lock_goes_its_way_and_an_older_one_changes_nothing() {
+        let mut machine = served();
+        let order = |machine: &Machine| {
+            let order = machine.lock();
+            (order.version, order.state, order.delivery)
+        };
+        assert_eq!(
+            machine.lock(),
+            LockOrder::default(),
+            "no order, nothing to carry"
+        );
+        assert_eq!(machine.lock().to_carry(), None);
+        assert!(tell(&mut machine, &Command::Lock));
+        assert_eq!(machine.terms(KIOSK), Err(Refusal::Locked), "at once");
+        assert_eq!(order(&machine), (1, LockState::Locked, Delivery::Queued));
+        assert!(tell(&mut machine, &Command::CarryLock { version: 1 }));
+        assert_eq!(order(&machine), (1, LockState::Locked, Delivery::Carried));
+        assert!(
+            machine.lock().to_carry().is_some(),
+            "until the board says so"
+        );
+        assert!(tell(&mut machine, &Command::Unlock));
+        assert!(
+            !tell(&mut machine, &Command::ApplyLock { version: 1 }),
+            "too late"
+        );
+        assert_eq!(order(&machine), (2, LockState::Open, Delivery::Queued));
+        assert!(tell(&mut machine, &Command::ApplyLock { version: 2 }));
+        assert!(
+            !tell(&mut machine, &Command::CarryLock { version: 2 }),
+            "it is there"
+        );
+        assert_eq!(machine.lock().to_carry(), None);
+        let other = ReaderId::from_bytes([8; 8]);
+        assert!(tell(&mut machine, &Command::Claim { reader: other }));
+        assert_eq!(order(&machine), (2, LockState::Open, Delivery::Queued));
+    }
+
+    #[test]
+    fn a_product_off_the_list_is_no_longer_the_cheapest() {
+        let mut machine = served();
+        let (item, name) = (Item::new(1), "water".to_owned());
+        let product = Product {
+            name,
+            price: Amount::from_minor(90),
+        };
+        assert!(tell(&mut machine, &Command::List { item, product }));
+        let least = |machine: &Machine| machine.terms(KIOSK).map(|(terms, _)| terms.least.minor());
+        assert_eq!(least(&machine), Ok(90));
+        assert!(tell(&mut machine, &Command::Delist { item }));
+        assert_eq!(least(&machine), Ok(1));
+        assert!(!tell(&mut machine, &Command::Delist { item }));
     }
 }

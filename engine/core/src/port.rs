@@ -157,6 +157,19 @@ pub enum StoreFault {
         /// How.
         what: String,
     },
+    /// What is stored was written by another version.
+    #[error(
+        "{place} holds records of format {found}, and this version reads format {ours}: go on with \
+         the version that wrote it, or begin in an empty place"
+    )]
+    OtherFormat {
+        /// Where.
+        place: String,
+        /// The format found.
+        found: u32,
+        /// The format that this version reads.
+        ours: u32,
+    },
     /// The frames do not follow the last ones.
     #[error("frame {given} was appended where frame {expected} belongs")]
     OutOfOrder {

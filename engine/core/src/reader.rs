@@ -16,11 +16,13 @@ pub use claim::{Claim, ClaimState, Due, Standing};
 pub use command::{Command, Refusal};
 pub use event::{Contradiction, Event};
 pub use life::{Life, Step};
-pub use news::{Answer, Ask, Hello, News};
-pub use state::Reader;
+pub use news::{Answer, Ask, Facts, Hello, News};
+pub use state::{Heard, Reader};
 
 /// Receipts in one envelope: 2,000 bytes hold no more.
 pub const NEWS_MAX: usize = 32;
+/// Notices in one envelope: 2,000 bytes hold no more.
+pub const NOTICES_MAX: usize = 48;
 /// How far beyond a gap a receipt is kept.
 pub const AHEAD_MAX: u64 = 4_096;
 /// Journal epochs of one reader that are kept.

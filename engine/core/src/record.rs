@@ -17,7 +17,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 /// Names the layout of archived records: a store writes it into each segment's header and refuses
 /// segments that name another.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The largest archived record, in bytes: one envelope's receipts and a little more.
 pub const RECORD_MAX: usize = 16 * 1024;

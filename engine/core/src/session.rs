@@ -106,11 +106,17 @@ impl Session {
     pub fn evolve(&mut self, event: &wallet::Event) {
         self.phase = match event {
             wallet::Event::Reserved { .. } => Phase::Held,
-            wallet::Event::Released { .. } | wallet::Event::Barred { .. } => Phase::Over,
+            wallet::Event::Released { .. }
+            | wallet::Event::Barred { .. }
+            | wallet::Event::Orphaned { .. } => Phase::Over,
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
             | wallet::Event::Captured { .. }
+            | wallet::Event::Credited { .. }
+            | wallet::Event::CashDoubted { .. }
+            | wallet::Event::CashDeclined { .. }
+            | wallet::Event::Refunded { .. }
             | wallet::Event::Failed { .. }
             | wallet::Event::Excused { .. }
             | wallet::Event::Doubted { .. }

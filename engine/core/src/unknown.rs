@@ -2,12 +2,19 @@
 //!
 //! Sources: `[MDB §2]` settlement rules for resets; protocol section 6.3 for power cuts.
 
+use crate::money::Amount;
 use crate::receipt::RESET_DOUBTFUL_MAX;
 use crate::time::Timestamp;
 use core::time::Duration;
 
 /// How long after one excused vend the next unknown one is not excused by itself.
 pub const EXCUSE_EVERY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// The most cash that is credited by itself when nobody saw whether it was put in: one note.
+pub const NOTE_MAX: Amount = Amount::from_minor(2_000);
+/// How long a doubt may wait for a decision; then it is decided for the customer, unless it is
+/// about cash that may never have been put in.
+pub const DOUBT_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// How a vend ended without the machine saying so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +53,16 @@ pub fn rule(unseen: Unseen, now: Timestamp) -> Ruling {
             last_excused: Some(last),
         } if now.since(last) < EXCUSE_EVERY => Ruling::Suspend,
         Unseen::ReaderCut { .. } => Ruling::Excuse,
+    }
+}
+
+/// Rules on cash that nobody saw being put in: whether it is credited at once.
+pub fn rule_cash(amount: Amount, last_excused: Option<Timestamp>, now: Timestamp) -> Ruling {
+    match rule(Unseen::ReaderCut { last_excused }, now) {
+        Ruling::Excuse if amount <= NOTE_MAX => Ruling::Excuse,
+        Ruling::Excuse | Ruling::Suspend | Ruling::Charge | Ruling::ChargeAndReview => {
+            Ruling::Suspend
+        }
     }
 }
 

@@ -2,11 +2,15 @@
 
 mod command;
 mod event;
+mod paid;
 mod refusal;
 mod state;
 
+use core::time::Duration;
+
 pub use command::{Command, Outcome, Proof, Verdict};
-pub use event::{Event, Reason, Review, StrayReason};
+pub use event::{Credit, Event, Reason, Review, StrayReason};
+pub use paid::Capture;
 pub use refusal::Refusal;
 pub use state::{Balance, Wallet};
 
@@ -18,6 +22,10 @@ pub const CLOSED_MAX: usize = 256;
 pub const RESOLVED_KEPT: usize = 64;
 /// Releases kept that came before their hold.
 pub const BARRED_KEPT: usize = 64;
+/// How long a capture can be refunded.
+pub const CAPTURE_KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Captures kept with one wallet; beyond them the oldest goes, whatever its age.
+pub const CAPTURES_MAX: usize = 4_096;
 /// Transfers into one wallet, for as long as it lives: each one's name is kept, so that a repeat moves
 /// nothing however late it comes.
 pub const TRANSFERS_MAX: usize = 65_536;

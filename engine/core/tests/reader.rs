@@ -1,15 +1,16 @@
 //! What the server makes of a reader's news: orders, gaps, chains, fences.
 
 use gettone_core::entity::Entity;
-use gettone_core::grant::Terms;
+use gettone_core::grant::{Purpose, Terms};
 use gettone_core::id::{
-    Chain, Item, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderKey, Rseq, VendId,
+    Chain, Item, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderKey, Rseq, VendId, VmcId,
     WalletId,
 };
 use gettone_core::money::{Amount, Currency};
+use gettone_core::notice::{Code, Notice};
 use gettone_core::reader::{
-    Answer, Ask, Command, Contradiction, Due, Event, Hello, Life, News, Reader, Refusal, Standing,
-    Step,
+    Answer, Ask, Command, Contradiction, Due, Event, Facts, Hello, Life, News, Reader, Refusal,
+    Standing, Step,
 };
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::time::Timestamp;
@@ -58,6 +59,7 @@ fn hello(number: u8, uptime_ms: u64, rseq_newest: u64) -> Hello {
         nonce: Nonce::from_bytes([number; 16]),
         rseq_newest,
         acked: 0,
+        facts: Facts::default(),
     }
 }
 
@@ -73,6 +75,8 @@ fn ask(number: u8, wallet: WalletId) -> Ask {
             least: Amount::from_minor(50),
             vends_max: 2,
             fee_basis_points: 0,
+            revalue_max: Amount::ZERO,
+            purpose: Purpose::Sale,
         },
     }
 }
@@ -84,6 +88,8 @@ fn news(hello: Option<Hello>, ask: Option<Ask>, receipts: &[Receipt]) -> Command
         hello,
         ask,
         receipts: receipts.to_vec(),
+        notices: Vec::new(),
+        counters: None,
     })
 }
 
@@ -112,6 +118,7 @@ fn enrolled() -> Reader {
 const GRANTED: Answer = Answer::Granted {
     held: Amount::from_minor(500),
     vends_max: 2,
+    revalue_max: Amount::ZERO,
     balance: Amount::from_minor(800),
 };
 
@@ -137,6 +144,10 @@ fn drive(reader: &mut Reader) -> Vec<String> {
             ),
             Due::Fence { ask } => (
                 format!("fence {}", ask.nonce.as_bytes()[0]),
+                Command::Fence { nonce: ask.nonce },
+            ),
+            Due::Orphan { ask } => (
+                format!("orphan {}", ask.nonce.as_bytes()[0]),
                 Command::Fence { nonce: ask.nonce },
             ),
             Due::Hold { ask } => (
@@ -446,4 +457,112 @@ fn an_event_is_recorded_for_every_change_and_none_for_a_repeat() {
     assert_eq!(receipts.len(), 1);
     reader.evolve(&event);
     assert_eq!(reader.decide(&relay, Timestamp::default()), Ok(None));
+}
+
+#[test]
+fn notices_are_recorded_once_without_a_gap_and_a_lost_one_stands_for_its_own() {
+    let mut reader = enrolled();
+    let notice = |aseq, code, n| Notice {
+        aseq,
+        code,
+        n,
+        order: Order {
+            boot: 1,
+            uptime_ms: aseq,
+        },
+        data: [0; 8],
+    };
+    let told = |notices: &[Notice]| {
+        let Command::Hear(mut heard) = news(None, None, &[]) else {
+            panic!("news");
+        };
+        heard.notices = notices.to_vec();
+        Command::Hear(heard)
+    };
+    let mut hear = |notices: &[Notice]| {
+        let is_news = tell(&mut reader, &told(notices));
+        (is_news, reader.noticed(EPOCH))
+    };
+    let (one, two) = (notice(1, Code::SENSOR, 1), notice(2, Code::SENSOR, 3));
+    assert_eq!(hear(&[one, two]), (Ok(true), 2));
+    assert_eq!(hear(&[one, two]), (Ok(false), 2), "again");
+    assert_eq!(hear(&[notice(5, Code::SENSOR, 1)]), (Ok(false), 2), "a gap");
+    let lost = notice(40, Code::LOST, 38);
+    let taken = notice(41, Code::LOCK_TAKEN, 6);
+    assert_eq!(hear(&[lost, taken]), (Ok(true), 41));
+    assert_eq!(reader.lock_taken(), 6);
+    let many = vec![one; gettone_core::reader::NOTICES_MAX + 1];
+    assert_eq!(tell(&mut reader, &told(&many)), Err(Refusal::TooMuch));
+}
+
+#[test]
+fn what_a_lost_journal_was_granted_is_decided_as_nobody_knows() {
+    let mut reader = enrolled();
+    assert_eq!(
+        tell(
+            &mut reader,
+            &news(Some(hello(1, 10, 0)), Some(ask(1, ANN)), &[])
+        ),
+        Ok(true)
+    );
+    drive(&mut reader);
+    let later = Hello {
+        epoch: JournalEpoch::from_bytes([2; 8]),
+        ..hello(2, 20, 0)
+    };
+    assert_eq!(tell(&mut reader, &news(Some(later), None, &[])), Ok(true));
+    assert!(matches!(reader.due(), Some(Due::Orphan { ask }) if ask.wallet == ANN));
+}
+
+#[test]
+fn a_revoked_reader_leaves_its_grants_to_be_decided_and_its_claims_unheld() {
+    let mut reader = enrolled();
+    let claim = |number, at| news(Some(hello(number, at, 0)), Some(ask(number, ANN)), &[]);
+    assert_eq!(tell(&mut reader, &claim(1, 10)), Ok(true));
+    drive(&mut reader);
+    assert_eq!(tell(&mut reader, &claim(2, 20)), Ok(true));
+    assert_eq!(tell(&mut reader, &Command::Revoke), Ok(true));
+    let mut steps = Vec::new();
+    while let Some(due) = reader.due() {
+        let ask = match due {
+            Due::Orphan { ask } => {
+                steps.push("orphan");
+                ask
+            }
+            Due::Fence { ask } => {
+                steps.push("fence");
+                ask
+            }
+            other => panic!("{other:?}"),
+        };
+        let fence = Command::Fence { nonce: ask.nonce };
+        assert_eq!(tell(&mut reader, &fence), Ok(true));
+    }
+    assert_eq!(steps, ["orphan", "fence"]);
+}
+
+#[test]
+fn a_reader_is_known_by_what_it_said_last_and_a_changed_controller_shows() {
+    let mut reader = enrolled();
+    assert_eq!(reader.heard(), None);
+    let vmc = |byte| Facts {
+        firmware: 3,
+        mdb_state: 3,
+        vmc: VmcId::from_bytes([byte; 8]),
+    };
+    for (number, byte) in [(1, 7), (2, 7), (3, 8)] {
+        let hello = Hello {
+            facts: vmc(byte),
+            ..hello(number, u64::from(number) * 10, 5)
+        };
+        let command = news(Some(hello), None, &[]);
+        let now = Timestamp::from_millis(u64::from(number));
+        let event = reader.decide(&command, now).expect("heard").expect("new");
+        reader.evolve(&event);
+        let heard = reader.heard().expect("it spoke");
+        assert_eq!(heard.at, now);
+        assert_eq!(heard.receipts_waiting, 5);
+        let changed = (byte == 8).then(|| VmcId::from_bytes([7; 8]));
+        assert_eq!(heard.vmc_before, changed);
+    }
 }

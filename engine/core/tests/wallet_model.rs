@@ -2,7 +2,7 @@
 
 use gettone_core::audit::{Audit, Check};
 use gettone_core::entity::Entity;
-use gettone_core::grant::Terms;
+use gettone_core::grant::{Purpose, Terms};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::record::{Event, Record};
@@ -12,7 +12,7 @@ use gettone_core::wallet::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 600;
 const STEPS: usize = 200;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -24,8 +24,27 @@ struct Model {
     owed: BTreeMap<u32, i64>,
     holds: BTreeMap<VendId, Hold>,
     barred: BTreeSet<VendId>,
-    moved: BTreeMap<TransferId, (Option<u32>, i64)>,
+    moved: BTreeMap<TransferId, Moved>,
+    sales: BTreeMap<(VendId, u64), Sale>,
     excused_ms: Option<u64>,
+}
+
+#[derive(PartialEq, Clone, Copy)]
+enum Moved {
+    In(Option<u32>, i64),
+    Back(VendId, u64, i64),
+}
+
+/// What one sale took, and what of it came back.
+struct Sale {
+    operator: u32,
+    closed: i64,
+    emoney: i64,
+    debt: i64,
+    back: i64,
+    back_closed: i64,
+    forgiven: i64,
+    at_ms: u64,
 }
 
 struct Hold {
@@ -35,6 +54,8 @@ struct Hold {
     emoney: i64,
     state: &'static str,
     doubts: BTreeMap<u64, (i64, i64)>,
+    cash_doubts: BTreeMap<u64, i64>,
+    cash_left: i64,
     rseqs: BTreeSet<u64>,
     counted: u16,
     told: i64,
@@ -54,6 +75,9 @@ impl Model {
     fn pending(&self, operator: Option<u32>) -> (i64, i64) {
         let mut sum = (0, 0);
         for hold in self.holds.values() {
+            if hold.is_test() {
+                continue;
+            }
             let ours = operator.is_none_or(|operator| operator == hold.terms.operator.number());
             let doubts = hold.doubts.values();
             let (closed, emoney) = doubts.fold((hold.closed, hold.emoney), |(c, e), (dc, de)| {
@@ -85,6 +109,12 @@ impl Model {
                 amount,
             } => self.add_money(key, Some(operator.number()), amount.minor()),
             Command::Reserve { vend, terms } => self.reserve(vend, terms),
+            Command::Refund {
+                key,
+                vend,
+                rseq,
+                amount,
+            } => self.refund(key, (vend, rseq.number()), amount.minor(), now_ms),
             Command::Settle {
                 vend,
                 rseq,
@@ -98,16 +128,27 @@ impl Model {
                 let Some(hold) = self.holds.get_mut(&vend) else {
                     return Verdicts::No(Refusal::NoSuchGrant);
                 };
-                let Some((closed, emoney)) = hold.doubts.remove(&rseq.number()) else {
-                    return Verdicts::No(Refusal::NoSuchDoubt);
-                };
+                let (rseq, operator) = (rseq.number(), hold.terms.operator.number());
                 match verdict {
-                    Verdict::Charge => {
-                        hold.captured += closed + emoney;
-                        self.emoney -= emoney;
-                        *self.closed.entry(hold.terms.operator.number()).or_default() -= closed;
+                    Verdict::Credit | Verdict::Decline => {
+                        let Some(cash) = hold.cash_doubts.remove(&rseq) else {
+                            return Verdicts::No(Refusal::NoSuchDoubt);
+                        };
+                        if verdict == Verdict::Credit {
+                            self.put_in(operator, cash);
+                        }
                     }
-                    Verdict::Forgive => self.excused_ms = Some(now_ms),
+                    Verdict::Charge | Verdict::Forgive => {
+                        let Some((closed, emoney)) = hold.doubts.remove(&rseq) else {
+                            return Verdicts::No(Refusal::NoSuchDoubt);
+                        };
+                        if verdict == Verdict::Charge {
+                            hold.captured += closed + emoney;
+                            self.take(((vend, rseq), operator), (closed, emoney, 0), now_ms);
+                        } else {
+                            self.excused_ms = Some(now_ms);
+                        }
+                    }
                 }
                 Verdicts::Done
             }
@@ -115,14 +156,21 @@ impl Model {
                 None if self.barred.insert(vend) => Verdicts::Done,
                 None => Verdicts::Again,
                 Some(hold) => {
-                    let ends = hold.state == "issued"
-                        || (hold.state == "released" && reason == Reason::Fenced);
+                    let is_last = matches!(reason, Reason::Fenced | Reason::ReaderLost);
+                    let ends = hold.state == "issued" || (hold.state == "released" && is_last);
                     if !ends {
                         return Verdicts::Again;
                     }
+                    let held = (hold.closed, hold.emoney);
+                    let is_lost = reason == Reason::ReaderLost && held != (0, 0);
+                    if is_lost && !hold.is_test() && !excusable(self.excused_ms, now_ms) {
+                        hold.doubts.insert(0, held);
+                    } else if is_lost && !hold.is_test() {
+                        self.excused_ms = Some(now_ms);
+                    }
                     hold.state = match reason {
                         Reason::Closed => "closed",
-                        Reason::Fenced => "fenced",
+                        Reason::Fenced | Reason::ReaderLost => "fenced",
                         Reason::TimedOut => "released",
                     };
                     (hold.closed, hold.emoney) = (0, 0);
@@ -134,13 +182,13 @@ impl Model {
 
     fn add_money(&mut self, key: TransferId, operator: Option<u32>, amount: i64) -> Verdicts {
         if let Some(known) = self.moved.get(&key) {
-            return if *known == (operator, amount) {
+            return if *known == Moved::In(operator, amount) {
                 Verdicts::Again
             } else {
                 Verdicts::No(Refusal::NameReused)
             };
         }
-        self.moved.insert(key, (operator, amount));
+        self.moved.insert(key, Moved::In(operator, amount));
         match operator {
             Some(operator) => *self.closed.entry(operator).or_default() += amount,
             None => {
@@ -167,23 +215,36 @@ impl Model {
         if self.barred.contains(&vend) {
             return Verdicts::No(Refusal::Over);
         }
-        if self.owed() > 0 {
-            return Verdicts::No(Refusal::InDebt {
-                owed: Amount::from_minor(self.owed()),
-            });
-        }
+        let is_test = terms.purpose == Purpose::Test;
+        let cash_left = if is_test {
+            0
+        } else {
+            terms.revalue_max.minor()
+        };
         let (closed, emoney) = self.free(terms.operator.number());
-        let held = terms.cap.minor().min(closed + emoney);
+        let mut held = terms.cap.minor().min(closed + emoney);
         let least = terms.least.minor().max(1).min(terms.cap.minor());
-        if held < least {
+        let mut refusal = None;
+        if self.owed() > 0 {
+            let owed = Amount::from_minor(self.owed());
+            refusal = Some(Refusal::InDebt { owed });
+        } else if held < least {
             let (closed_pending, emoney_pending) = self.pending(None);
-            return Verdicts::No(Refusal::InsufficientFunds {
+            refusal = Some(Refusal::InsufficientFunds {
                 available: Amount::from_minor(closed + emoney),
                 short_by: Amount::from_minor(least - held),
                 pending: Amount::from_minor(closed_pending + emoney_pending),
             });
         }
-        let from_closed = held.min(closed);
+        let mut from_closed = held.min(closed);
+        if is_test {
+            (held, from_closed) = (terms.cap.minor(), terms.cap.minor());
+        } else if let Some(refusal) = refusal {
+            if cash_left == 0 {
+                return Verdicts::No(refusal);
+            }
+            (held, from_closed) = (0, 0);
+        }
         self.holds.insert(
             vend,
             Hold {
@@ -193,6 +254,8 @@ impl Model {
                 emoney: held - from_closed,
                 state: "issued",
                 doubts: BTreeMap::new(),
+                cash_doubts: BTreeMap::new(),
+                cash_left,
                 rseqs: BTreeSet::new(),
                 counted: 0,
                 told: 0,
@@ -227,13 +290,50 @@ impl Model {
                 hold.counted += 1;
                 Verdicts::Done
             }
+            Outcome::CashIn { amount } | Outcome::TakenBack { amount, .. } => {
+                hold.counted += 1;
+                let amount = amount.minor();
+                if matches!(hold.state, "closed" | "fenced") {
+                    return Verdicts::Stray(StrayReason::AfterEnd);
+                }
+                if amount > hold.cash_left {
+                    return Verdicts::Stray(StrayReason::OverCap);
+                }
+                hold.cash_left -= amount;
+                if matches!(outcome, Outcome::CashIn { .. }) {
+                    self.put_in(operator.number(), amount);
+                } else {
+                    *self.closed.entry(operator.number()).or_default() += amount;
+                }
+                Verdicts::Done
+            }
+            Outcome::CashUnknown { amount } => {
+                hold.counted += 1;
+                let amount = amount.minor();
+                if matches!(hold.state, "closed" | "fenced") {
+                    return Verdicts::Stray(StrayReason::AfterEnd);
+                }
+                if amount > hold.cash_left {
+                    return Verdicts::Stray(StrayReason::OverCap);
+                }
+                hold.cash_left -= amount;
+                if excusable(excused_ms, now_ms) {
+                    self.excused_ms = Some(now_ms);
+                    self.put_in(operator.number(), amount);
+                } else {
+                    hold.cash_doubts.insert(rseq, amount);
+                }
+                Verdicts::Done
+            }
             Outcome::Unknown { amount, .. } => {
                 hold.counted += 1;
                 if matches!(hold.state, "closed" | "fenced") {
                     return Verdicts::Stray(StrayReason::AfterEnd);
                 }
-                let excusable = excused_ms.is_none_or(|last| now_ms - last >= 90 * DAY_MS);
-                if hold.state == "released" || excusable {
+                if hold.is_test() {
+                    return Verdicts::Done;
+                }
+                if hold.state == "released" || excusable(excused_ms, now_ms) {
                     self.excused_ms = Some(now_ms);
                 } else {
                     let closed = hold.closed.min(amount.minor());
@@ -257,6 +357,8 @@ impl Model {
                 }
                 let from = if hold.state == "issued" {
                     (hold.closed, hold.emoney)
+                } else if hold.is_test() {
+                    (hold.first, 0)
                 } else {
                     free
                 };
@@ -269,13 +371,128 @@ impl Model {
                 hold.vends += 1;
                 hold.told += price;
                 hold.captured += price;
-                self.emoney -= emoney;
-                *self.closed.entry(operator.number()).or_default() -= closed;
-                *self.owed.entry(operator.number()).or_default() += price - closed - emoney;
+                if !hold.is_test() {
+                    let taken = (closed, emoney, price - closed - emoney);
+                    self.take(((vend, rseq), operator.number()), taken, now_ms);
+                }
                 Verdicts::Done
             }
         }
     }
+
+    fn take(&mut self, sale: ((VendId, u64), u32), taken: (i64, i64, i64), at_ms: u64) {
+        let (name, operator) = sale;
+        let (closed, emoney, debt) = taken;
+        self.emoney -= emoney;
+        *self.closed.entry(operator).or_default() -= closed;
+        *self.owed.entry(operator).or_default() += debt;
+        let sale = Sale {
+            operator,
+            closed,
+            emoney,
+            debt,
+            back: 0,
+            back_closed: 0,
+            forgiven: 0,
+            at_ms,
+        };
+        self.sales.insert(name, sale);
+    }
+
+    /// A decision about something that waits for one: chance alone rarely hits it.
+    fn doubtful(&self, dice: &mut Dice) -> Option<Command> {
+        let waiting: Vec<(VendId, u64)> = self
+            .holds
+            .iter()
+            .flat_map(|(vend, hold)| {
+                let rseqs = hold.doubts.keys().chain(hold.cash_doubts.keys());
+                rseqs.map(|rseq| (*vend, *rseq))
+            })
+            .collect();
+        let at = dice.roll(waiting.len().max(1) as u64);
+        let (vend, rseq) = *waiting.get(usize::try_from(at).ok()?)?;
+        Some(Command::Judge {
+            vend,
+            rseq: Rseq::new(rseq),
+            verdict: dice.verdict(),
+        })
+    }
+
+    /// A refund of something that was sold.
+    fn refundable(&self, dice: &mut Dice) -> Option<Command> {
+        let at = dice.roll(self.sales.len().max(1) as u64);
+        let (vend, rseq) = *self.sales.keys().nth(usize::try_from(at).ok()?)?;
+        Some(Command::Refund {
+            key: TransferId::from_bytes([u8::try_from(40 + dice.roll(200)).expect("small"); 16]),
+            vend,
+            rseq: Rseq::new(rseq),
+            amount: dice.amount(60),
+        })
+    }
+
+    fn put_in(&mut self, operator: u32, amount: i64) {
+        let owed = self.owed.entry(operator).or_default();
+        let repaid = amount.min(*owed);
+        *owed -= repaid;
+        *self.closed.entry(operator).or_default() += amount - repaid;
+    }
+
+    fn refund(
+        &mut self,
+        key: TransferId,
+        name: (VendId, u64),
+        amount: i64,
+        now_ms: u64,
+    ) -> Verdicts {
+        let moved = Moved::Back(name.0, name.1, amount);
+        if let Some(known) = self.moved.get(&key) {
+            return if *known == moved {
+                Verdicts::Again
+            } else {
+                Verdicts::No(Refusal::NameReused)
+            };
+        }
+        let Some(sale) = self.sales.get_mut(&name) else {
+            return Verdicts::No(Refusal::NoSuchCapture);
+        };
+        if now_ms - sale.at_ms > 400 * DAY_MS {
+            return Verdicts::No(Refusal::NoSuchCapture);
+        }
+        let left = sale.closed + sale.emoney + sale.debt - sale.back;
+        if amount > left {
+            return Verdicts::No(Refusal::RefundTooLarge {
+                left: Amount::from_minor(left),
+            });
+        }
+        self.moved.insert(key, moved);
+        // Coin by coin: a debt is forgiven first, e-money comes next, the closed wallet last.
+        for _ in 0..amount {
+            let owed = self.owed.entry(sale.operator).or_default();
+            let closed_left = sale.closed - sale.back_closed;
+            let other_left = sale.closed + sale.emoney + sale.debt - sale.back - closed_left;
+            sale.back += 1;
+            if *owed > 0 && sale.forgiven < sale.debt && other_left > 0 {
+                *owed -= 1;
+                sale.forgiven += 1;
+            } else if other_left > 0 {
+                self.emoney += 1;
+            } else {
+                sale.back_closed += 1;
+                *self.closed.entry(sale.operator).or_default() += 1;
+            }
+        }
+        Verdicts::Done
+    }
+}
+
+impl Hold {
+    fn is_test(&self) -> bool {
+        self.terms.purpose == Purpose::Test
+    }
+}
+
+fn excusable(last: Option<u64>, now_ms: u64) -> bool {
+    last.is_none_or(|last| now_ms - last >= 90 * DAY_MS)
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): enough randomness for a test, from one printed number.
@@ -303,7 +520,13 @@ impl Dice {
     }
 
     fn command(&mut self) -> Command {
-        match self.roll(20) {
+        match self.roll(24) {
+            20..=23 => Command::Refund {
+                key: TransferId::from_bytes([u8::try_from(self.roll(40)).expect("small"); 16]),
+                vend: self.vend(),
+                rseq: Rseq::new(1 + self.roll(30)),
+                amount: self.amount(150),
+            },
             0 => Command::TopUp {
                 key: TransferId::from_bytes([u8::try_from(self.roll(40)).expect("small"); 16]),
                 amount: self.amount(300),
@@ -322,6 +545,14 @@ impl Dice {
                     least: self.amount(60),
                     vends_max: 1 + u8::try_from(self.roll(3)).expect("small"),
                     fee_basis_points: 150,
+                    revalue_max: match self.roll(3) {
+                        0 => Amount::ZERO,
+                        _ => self.amount(400),
+                    },
+                    purpose: match self.roll(8) {
+                        0 => Purpose::Test,
+                        _ => Purpose::Sale,
+                    },
                 },
             },
             7..=13 => Command::Settle {
@@ -331,27 +562,43 @@ impl Dice {
             },
             14 | 15 => Command::Judge {
                 vend: self.vend(),
-                rseq: Rseq::new(1 + self.roll(30)),
-                verdict: if self.roll(2) == 0 {
-                    Verdict::Charge
-                } else {
-                    Verdict::Forgive
-                },
+                rseq: Rseq::new(self.roll(31)),
+                verdict: self.verdict(),
             },
             _ => Command::Release {
                 vend: self.vend(),
-                reason: match self.roll(3) {
+                reason: match self.roll(4) {
                     0 => Reason::Closed,
                     1 => Reason::Fenced,
+                    2 => Reason::ReaderLost,
                     _ => Reason::TimedOut,
                 },
             },
         }
     }
 
+    fn verdict(&mut self) -> Verdict {
+        match self.roll(4) {
+            0 => Verdict::Charge,
+            1 => Verdict::Forgive,
+            2 => Verdict::Credit,
+            _ => Verdict::Decline,
+        }
+    }
+
     fn outcome(&mut self) -> Outcome {
         let item = Item::new(7);
-        match self.roll(6) {
+        match self.roll(9) {
+            6 => Outcome::CashIn {
+                amount: self.amount(200),
+            },
+            7 => Outcome::CashUnknown {
+                amount: self.amount(200),
+            },
+            8 => Outcome::TakenBack {
+                item,
+                amount: self.amount(50),
+            },
             0..=2 => Outcome::Vended {
                 item,
                 amount: self.amount(250),
@@ -421,7 +668,12 @@ fn play(seed: u64) -> Vec<Record> {
     for step in 0..STEPS {
         now_ms += dice.roll(3 * DAY_MS);
         let now = Timestamp::from_millis(now_ms);
-        let command = dice.command();
+        let aimed = match dice.roll(8) {
+            0 => model.doubtful(&mut dice),
+            1 => model.refundable(&mut dice),
+            _ => None,
+        };
+        let command = aimed.unwrap_or_else(|| dice.command());
         let expected = model.apply(&command, now_ms);
         let decided = wallet.decide(&command, now);
         let found = match &decided {
@@ -494,8 +746,20 @@ fn a_wallet_does_what_the_naive_model_does_and_its_books_balance() {
     }
     // Runs that never reach a rule prove nothing of it.
     for kind in [
-        "Reserved", "Barred", "Captured", "Failed", "Excused", "Doubted", "Stray", "Closing",
+        "Reserved",
+        "Barred",
+        "Captured",
+        "Failed",
+        "Excused",
+        "Doubted",
+        "Stray",
+        "Closing",
         "Released",
+        "Credited",
+        "CashDoubted",
+        "CashDeclined",
+        "Refunded",
+        "Orphaned",
     ] {
         assert!(
             kinds.get(kind).is_some_and(|count| *count > 50),
@@ -540,6 +804,34 @@ fn cooked_books_are_found_out() {
     }
     let found = audit(&greedy);
     assert!(found.contains(&Check::CapturedWithinHeld), "{found:?}");
+
+    let is_of_two = |record: &Record| match &record.event {
+        Event::Wallet {
+            event: wallet::Event::Refunded { .. },
+            ..
+        } => "refund",
+        Event::Wallet {
+            event: wallet::Event::Credited { .. },
+            ..
+        } => "credit",
+        _ => "",
+    };
+    for (kind, check) in [
+        ("refund", Check::RefundsWithinCaptures),
+        ("credit", Check::CashWithinGrants),
+    ] {
+        let found = (0..SEEDS).map(play).find_map(|records| {
+            let at = records
+                .iter()
+                .position(|record| is_of_two(record) == kind)?;
+            let mut doubled = records.clone();
+            for _ in 0..400 {
+                doubled.insert(at, records[at].clone());
+            }
+            Some(audit(&doubled))
+        });
+        assert!(found.expect("it came up").contains(&check), "{kind}");
+    }
 
     let mut lost = sound.clone();
     let reserved = lost

@@ -1,9 +1,10 @@
 use super::Durable;
 use crate::failure::{Failure, SessionRefusal};
 use crate::relay::Stood;
-use crate::session::{Answered, Moved, Progress};
+use crate::session::{Answered, Moved, Progress, Stale};
 use core::convert::Infallible;
 use core::time::Duration;
+use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::reader::{self, Reader};
 use gettone_core::wallet::{self, Balance, Wallet};
@@ -103,6 +104,9 @@ pub(crate) enum Waiting {
     Machine(Held<Option<machine::Event>, machine::Refusal>),
     Reader(Held<Option<reader::Event>, reader::Refusal>),
     Relay(Held<Stood, reader::Refusal>),
+    Attended(Held<Option<Lock>, machine::Refusal>),
+    SeenStale(Held<Vec<Stale>, Infallible>),
+    Released(Held<usize, Infallible>),
     SeenBalance(Held<Option<Balance>, Infallible>),
     SeenWallet(Held<Option<Box<Wallet>>, Infallible>),
     SeenMachine(Held<Option<Box<Machine>>, Infallible>),
@@ -119,6 +123,9 @@ macro_rules! each {
             Waiting::Machine($held) => $answer,
             Waiting::Reader($held) => $answer,
             Waiting::Relay($held) => $answer,
+            Waiting::Attended($held) => $answer,
+            Waiting::SeenStale($held) => $answer,
+            Waiting::Released($held) => $answer,
             Waiting::SeenBalance($held) => $answer,
             Waiting::SeenWallet($held) => $answer,
             Waiting::SeenMachine($held) => $answer,

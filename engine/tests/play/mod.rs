@@ -6,7 +6,7 @@
 )]
 
 use gettone::core::audit::{Audit, Report};
-use gettone::core::grant::Terms;
+use gettone::core::grant::{Purpose, Terms};
 use gettone::core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use gettone::core::money::{Amount, Currency};
 use gettone::core::port::{Seq, Store};
@@ -91,6 +91,8 @@ pub fn terms(cap: i64) -> Terms {
         least: eur(50),
         vends_max: 2,
         fee_basis_points: 150,
+        revalue_max: Amount::ZERO,
+        purpose: Purpose::Sale,
     }
 }
 

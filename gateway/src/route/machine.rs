@@ -12,6 +12,7 @@ use crate::text::{amount, currency, money, words};
 use actix_web::{HttpResponse, web};
 use gettone_core::id::{Item, MachineId, OperatorId};
 use gettone_core::machine::{Command, Machine, Policy, Product};
+use gettone_core::money::Amount;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -30,6 +31,10 @@ struct NewMachine {
     vends_max: u8,
     /// The platform's share, in hundredths of a percent.
     fee_basis_points: u16,
+    /// The most cash that one visit may take in for the customer's closed wallet; none when it is
+    /// left out.
+    #[serde(default)]
+    revalue_max: String,
     /// What it is called.
     #[serde(default)]
     name: String,
@@ -119,6 +124,10 @@ async fn register(
         cap: amount("cap", &new.cap, currency)?,
         vends_max: new.vends_max,
         fee_basis_points: new.fee_basis_points,
+        revalue_max: match new.revalue_max.as_str() {
+            "" => Amount::ZERO,
+            most => amount("revalue_max", most, currency)?,
+        },
     };
     let command = Command::Register {
         operator,

@@ -162,7 +162,7 @@ async fn revoke(
     own(&gateway, id, operator).await?;
     gateway
         .engine()
-        .reader_command(id, Command::Revoke)
+        .revoke_reader(id)
         .await
         .map_err(|failure| failure::told(failure, failure::reader))?;
     let reader = own(&gateway, id, operator).await?;

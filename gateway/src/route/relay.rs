@@ -152,10 +152,10 @@ async fn one(
         .engine()
         .relay(authentic.id, authentic.letter.news(ask), account)
         .await;
-    let (ack, outcome) = match heard {
+    let (heard, outcome) = match heard {
         Ok(relayed) => {
             let relayed = relayed.into_inner();
-            (relayed.ack, Outcome::of(relayed.standing, asked))
+            (Some(relayed), Outcome::of(relayed.standing, asked))
         }
         Err(Failure::Refused(refusal)) => {
             tracing::warn!(reader = %authentic.id, %refusal, "an envelope was refused");
@@ -165,10 +165,13 @@ async fn one(
             return Err(failure::told(failed, failure::reader));
         }
     };
+    let ack = heard.and_then(|heard| heard.ack);
     let reply = Reply {
         reader: authentic.id,
         currency: authentic.currency,
         ack,
+        noticed: heard.and_then(|heard| heard.noticed),
+        lock: heard.and_then(|heard| heard.lock),
         verdict: outcome.verdict(),
         now: now(),
     };

@@ -304,6 +304,8 @@ impl Book {
                 *upto,
                 chain_in(channel::Chain::of(newest)),
             )),
+            noticed: None,
+            lock: None,
             verdict,
             now: Timestamp::from_millis(1_800_000_000_000),
         };

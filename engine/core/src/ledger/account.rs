@@ -1,4 +1,4 @@
-use crate::id::{OperatorId, WalletId};
+use crate::id::{MachineId, OperatorId, WalletId};
 use core::fmt;
 
 /// An account of the books. A balance is positive where we owe (a liability) or have earned, and
@@ -19,6 +19,18 @@ pub enum Account {
     ClosedSales(OperatorId),
     /// What an operator gave to its customers' closed wallets.
     Promotions(OperatorId),
+    /// What an operator gave back to its customers' closed wallets.
+    Refunds(OperatorId),
+    /// Cash in a machine, as far as it told of it.
+    CashBox(MachineId),
+    /// An operator's sales for cash.
+    CashSales(OperatorId),
+    /// Cash that an operator has counted and taken away.
+    CashAtBank(OperatorId),
+    /// What was counted beyond what was expected, or less.
+    CashOverShort(OperatorId),
+    /// Cash that was put in and is on no closed wallet yet, or was credited and is not found.
+    Suspense(OperatorId),
     /// The platform's share of sales.
     Fees,
     /// Money that the issuer holds for all of them.
@@ -37,6 +49,12 @@ impl fmt::Display for Account {
             Self::PayableUncovered(operator) => write!(f, "operator {operator} payable, uncovered"),
             Self::ClosedSales(operator) => write!(f, "operator {operator} closed-loop sales"),
             Self::Promotions(operator) => write!(f, "operator {operator} promotions"),
+            Self::Refunds(operator) => write!(f, "operator {operator} refunds"),
+            Self::CashBox(machine) => write!(f, "machine {machine} cash box"),
+            Self::CashSales(operator) => write!(f, "operator {operator} cash sales"),
+            Self::CashAtBank(operator) => write!(f, "operator {operator} cash at bank"),
+            Self::CashOverShort(operator) => write!(f, "operator {operator} cash over or short"),
+            Self::Suspense(operator) => write!(f, "operator {operator} suspense"),
             Self::Fees => f.write_str("platform fees"),
             Self::Safeguarding => f.write_str("issuer safeguarding"),
         }

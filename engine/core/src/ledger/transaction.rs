@@ -1,7 +1,9 @@
 use super::Account;
-use crate::id::WalletId;
+use crate::grant::Purpose;
+use crate::id::{MachineId, OperatorId, WalletId};
 use crate::money::Amount;
-use crate::wallet;
+use crate::wallet::Credit;
+use crate::{machine, wallet};
 
 /// One line of the books: an account and what it gains (or, below zero, loses).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +34,54 @@ impl Transaction {
             | wallet::Event::Doubted { .. }
             | wallet::Event::Stray { .. }
             | wallet::Event::Closing { .. }
+            | wallet::Event::CashDoubted { .. }
+            | wallet::Event::CashDeclined { .. }
+            | wallet::Event::Orphaned { .. }
             | wallet::Event::Released { .. } => {}
+            wallet::Event::Credited {
+                operator,
+                amount,
+                repaid,
+                credit,
+                ..
+            } => {
+                // Cash comes in by the machine's own event; both meet in suspense, which is empty
+                // when each of them has been booked.
+                let source = match credit {
+                    Credit::Cash | Credit::Believed | Credit::Judged => {
+                        Account::Suspense(*operator)
+                    }
+                    Credit::TakenBack => Account::ClosedSales(*operator),
+                };
+                books.post(source, -*amount);
+                books.post(Account::Closed(*operator, owner), *amount - *repaid);
+                // The operator has its debt in cash: the sale was one for cash after all.
+                books.post(Account::LateDebt(owner), *repaid);
+                books.post(Account::PayableUncovered(*operator), -*repaid);
+                books.post(Account::CashSales(*operator), *repaid);
+            }
+            wallet::Event::Refunded {
+                operator,
+                parts,
+                forgiven,
+                ..
+            } => {
+                books.post(Account::Emoney(owner), parts.emoney);
+                books.post(Account::PayableCovered(*operator), -parts.emoney);
+                books.post(Account::Closed(*operator, owner), parts.closed);
+                books.post(Account::Refunds(*operator), -parts.closed);
+                books.post(Account::LateDebt(owner), *forgiven);
+                books.post(Account::PayableUncovered(*operator), -*forgiven);
+            }
+            wallet::Event::Captured {
+                operator,
+                purpose: Purpose::Test,
+                parts,
+                ..
+            } => {
+                books.post(Account::Promotions(*operator), -parts.total());
+                books.post(Account::ClosedSales(*operator), parts.total());
+            }
             wallet::Event::ToppedUp { amount, repaid, .. } => {
                 let mut left = *amount;
                 books.post(Account::Safeguarding, -*amount);
@@ -52,6 +101,7 @@ impl Transaction {
             }
             wallet::Event::Captured {
                 operator,
+                purpose: Purpose::Sale,
                 parts,
                 debt,
                 fee,
@@ -65,6 +115,38 @@ impl Transaction {
                 books.post(Account::LateDebt(owner), -*debt);
                 books.post(Account::PayableUncovered(*operator), *debt);
             }
+        }
+        books
+    }
+
+    /// Derives the postings of what happened to a machine of `operator`.
+    pub fn of_machine(place: (MachineId, OperatorId), event: &machine::Event) -> Self {
+        let (machine, operator) = place;
+        let mut books = Self::default();
+        match event {
+            machine::Event::Tallied { sold, .. } => {
+                let value = machine::value_of(sold);
+                books.post(Account::CashBox(machine), -value);
+                books.post(Account::CashSales(operator), value);
+            }
+            machine::Event::TookIn { amount, .. } => {
+                books.post(Account::CashBox(machine), -*amount);
+                books.post(Account::Suspense(operator), *amount);
+            }
+            machine::Event::Counted {
+                counted, expected, ..
+            } => {
+                books.post(Account::CashAtBank(operator), -*counted);
+                books.post(Account::CashBox(machine), *expected);
+                books.post(Account::CashOverShort(operator), *counted - *expected);
+            }
+            machine::Event::Registered { .. }
+            | machine::Event::Claimed { .. }
+            | machine::Event::Listed { .. }
+            | machine::Event::Delisted { .. }
+            | machine::Event::LockOrdered { .. }
+            | machine::Event::LockCarried { .. }
+            | machine::Event::LockApplied { .. } => {}
         }
         books
     }

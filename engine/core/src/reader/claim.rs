@@ -9,6 +9,8 @@ pub struct Claim {
     pub ask: Ask,
     /// The HELLO's order.
     pub order: Order,
+    /// The journal that the reader wrote then.
+    pub epoch: JournalEpoch,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
     /// Whether its hold is gone for good.
@@ -38,6 +40,11 @@ pub enum Due {
     },
     /// Release this hold; then `Command::Fence`.
     Fence {
+        /// The claim.
+        ask: Ask,
+    },
+    /// Release this hold as one of which nobody will ever know; then `Command::Fence`.
+    Orphan {
         /// The claim.
         ask: Ask,
     },

@@ -1,7 +1,9 @@
 use super::{Answer, Ask, Hello};
 use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
 use crate::money::Currency;
+use crate::notice::Notice;
 use crate::receipt::Receipt;
+use crate::time::Timestamp;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// What has happened to a reader.
@@ -30,8 +32,12 @@ pub enum Event {
         hello: Option<Hello>,
         /// The claim on it, when it is new.
         ask: Option<Ask>,
+        /// Notices for the technician that are new.
+        notices: Vec<Notice>,
         /// What contradicts what was known.
         contradiction: Option<Contradiction>,
+        /// When.
+        at: Timestamp,
     },
     /// Receipts up to this one have had their effect.
     Applied {

@@ -15,6 +15,8 @@ pub(super) struct Log {
     pub(super) ahead: BTreeMap<u64, Receipt>,
     pub(super) unapplied: VecDeque<Receipt>,
     pub(super) top: Option<(u64, Order)>,
+    /// Up to where notices are recorded without a gap.
+    pub(super) noticed: u64,
 }
 
 pub(super) enum Place {
@@ -35,6 +37,7 @@ impl Log {
             ahead: BTreeMap::new(),
             unapplied: VecDeque::new(),
             top: None,
+            noticed: 0,
         }
     }
 

@@ -1,8 +1,31 @@
+use crate::counters::Counters;
 use crate::grant::Terms;
-use crate::id::{Chain, JournalEpoch, Nonce, Order, VendId, WalletId};
+use crate::id::{Chain, JournalEpoch, Nonce, Order, VendId, VmcId, WalletId};
 use crate::money::Amount;
+use crate::notice::Notice;
 use crate::receipt::Receipt;
 use rkyv::{Archive, Deserialize, Serialize};
+
+/// What a reader says of itself and of its machine; for people, it decides nothing.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Its firmware's version: major, minor, patch, a byte each.
+    pub firmware: u32,
+    /// The MDB state of its machine, by its number on the wire; 0 when it is not known.
+    pub mdb_state: u8,
+    /// Its machine's controller.
+    pub vmc: VmcId,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            firmware: 0,
+            mdb_state: 0,
+            vmc: VmcId::from_bytes([0; 8]),
+        }
+    }
+}
 
 /// What the server uses of a HELLO.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +40,8 @@ pub struct Hello {
     pub rseq_newest: u64,
     /// The newest receipt that the server has acknowledged, as the reader knows.
     pub acked: u64,
+    /// What it says of itself.
+    pub facts: Facts,
 }
 
 /// Whose the purchase is that a HELLO opens, and on what terms.
@@ -45,6 +70,10 @@ pub struct News {
     pub ask: Option<Ask>,
     /// Its receipts.
     pub receipts: Vec<Receipt>,
+    /// Its notices for the technician.
+    pub notices: Vec<Notice>,
+    /// Its counters, which go on to its machine.
+    pub counters: Option<Counters>,
 }
 
 /// What a claim was answered with; kept, so that a repeated relay gets the same.
@@ -56,6 +85,8 @@ pub enum Answer {
         held: Amount,
         /// For at most this many vends.
         vends_max: u8,
+        /// How much cash may be put in.
+        revalue_max: Amount,
         /// What the customer could spend at this operator, this hold included.
         balance: Amount,
     },

@@ -1,11 +1,12 @@
 use super::log::{Log, Place};
 use super::{
     Answer, CLAIMS_KEPT, Claim, ClaimState, Command, Contradiction, Due, EPOCHS_MAX, Event, Hello,
-    Life, NEWS_MAX, News, Refusal, Standing, Step,
+    Life, NEWS_MAX, NOTICES_MAX, News, Refusal, Standing, Step,
 };
 use crate::entity::Entity;
-use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, WalletId};
+use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, VmcId, WalletId};
 use crate::money::Currency;
+use crate::notice::{Code, Notice};
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use std::collections::VecDeque;
@@ -19,6 +20,24 @@ pub struct Reader {
     newest: Option<Hello>,
     claims: VecDeque<Claim>,
     contradiction: Option<Contradiction>,
+    heard_at: Option<Timestamp>,
+    /// The controller before the present one, once it has changed.
+    vmc_before: Option<VmcId>,
+    /// The last order to lock or open that the board took, and the journal that holds it.
+    lock_taken: Option<(JournalEpoch, u32)>,
+}
+
+/// When a reader was last heard of, and what it said then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// When its last news came in.
+    pub at: Timestamp,
+    /// Its newest HELLO, if it has ever made one.
+    pub hello: Option<Hello>,
+    /// Receipts that it kept then and that had not come in.
+    pub receipts_waiting: u64,
+    /// The machine's controller before the present one, once it has changed.
+    pub vmc_before: Option<VmcId>,
 }
 
 impl Reader {
@@ -55,6 +74,32 @@ impl Reader {
     /// The newest HELLO.
     pub const fn newest(&self) -> Option<Hello> {
         self.newest
+    }
+
+    /// When it was last heard of, and what it said then.
+    pub fn heard(&self) -> Option<Heard> {
+        Some(Heard {
+            at: self.heard_at?,
+            hello: self.newest,
+            receipts_waiting: self.newest.map_or(0, |newest| {
+                let recorded = self.log(newest.epoch).map_or(0, |log| log.recorded);
+                newest.rseq_newest.saturating_sub(recorded)
+            }),
+            vmc_before: self.vmc_before,
+        })
+    }
+
+    /// Up to where notices of `epoch` are recorded without a gap: what an AUDIT_ACK may say.
+    pub fn noticed(&self, epoch: JournalEpoch) -> u64 {
+        self.log(epoch).map_or(0, |log| log.noticed)
+    }
+
+    /// The last order to lock or open that its present journal holds; 0 when it holds none.
+    pub fn lock_taken(&self) -> u32 {
+        let present = self.newest.map(|newest| newest.epoch);
+        self.lock_taken
+            .filter(|(epoch, _)| present.is_none_or(|present| present == *epoch))
+            .map_or(0, |(_, version)| version)
     }
 
     /// Up to where receipts of `epoch` are recorded without a gap, and the chain there: what an
@@ -97,8 +142,10 @@ impl Reader {
 
     /// The next step of the chain: receipts first, then fences, then the hold.
     pub fn due(&self) -> Option<Due> {
-        if self.life != Life::Active {
-            return None;
+        match self.life {
+            Life::Active => {}
+            Life::Revoked => return self.abandoned(),
+            Life::Unknown | Life::Pending | Life::Quarantined => return None,
         }
         for log in &self.logs {
             if let Some(receipt) = log.unapplied.front() {
@@ -121,14 +168,29 @@ impl Reader {
             .filter(|claim| claim.state == ClaimState::Open)
             .find_map(|claim| {
                 let older = claim.order < newest.order;
+                // A journal that is gone tells no more: what it did not bring nobody will know.
+                let is_lost = claim.epoch != newest.epoch;
                 match claim.answer {
                     // No grant ever left for it, so nothing can come of it.
                     None if older => Some(Due::Fence { ask: claim.ask }),
                     None => Some(Due::Hold { ask: claim.ask }),
+                    Some(_) if older && proven && is_lost => Some(Due::Orphan { ask: claim.ask }),
                     Some(_) if older && proven => Some(Due::Fence { ask: claim.ask }),
                     Some(_) => None,
                 }
             })
+    }
+
+    /// What a reader that nobody trusts any more leaves behind.
+    fn abandoned(&self) -> Option<Due> {
+        let claim = self
+            .claims
+            .iter()
+            .find(|claim| claim.state == ClaimState::Open)?;
+        Some(match claim.answer {
+            None => Due::Fence { ask: claim.ask },
+            Some(_) => Due::Orphan { ask: claim.ask },
+        })
     }
 
     fn log(&self, epoch: JournalEpoch) -> Option<&Log> {
@@ -142,8 +204,8 @@ impl Reader {
             .find(|claim| claim.ask.nonce == nonce)
     }
 
-    fn hear(&self, news: &News) -> Result<Option<Event>, Refusal> {
-        if news.receipts.len() > NEWS_MAX {
+    fn hear(&self, news: &News, at: Timestamp) -> Result<Option<Event>, Refusal> {
+        if news.receipts.len() > NEWS_MAX || news.notices.len() > NOTICES_MAX {
             return Err(Refusal::TooMuch);
         }
         let known = self.log(news.epoch);
@@ -184,7 +246,16 @@ impl Reader {
                     asked.nonce == ask.nonce && asked.acked <= log.recorded_with(&receipts)
                 })
         });
+        let mut noticed = log.noticed;
+        let mut notices: Vec<Notice> = Vec::new();
+        for notice in &news.notices {
+            if notice.aseq > noticed && notice.first() <= noticed.saturating_add(1) {
+                noticed = notice.aseq;
+                notices.push(*notice);
+            }
+        }
         if receipts.is_empty()
+            && notices.is_empty()
             && hello.is_none()
             && ask.is_none()
             && contradiction.is_none()
@@ -198,7 +269,9 @@ impl Reader {
             receipts,
             hello,
             ask,
+            notices,
             contradiction,
+            at,
         }))
     }
 
@@ -258,7 +331,7 @@ impl Entity for Reader {
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(&self, command: &Command, _now: Timestamp) -> Result<Option<Event>, Refusal> {
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Option<Event>, Refusal> {
         match (command, self.life) {
             (
                 Command::Enrol {
@@ -285,7 +358,7 @@ impl Entity for Reader {
             (Command::Revoke, Life::Revoked) => Ok(None),
             (Command::Revoke, _) => Ok(Some(Event::Revoked)),
             (Command::Hear(_), Life::Revoked) => Err(Refusal::Revoked),
-            (Command::Hear(news), _) => self.hear(news),
+            (Command::Hear(news), _) => self.hear(news, now),
             (Command::Apply { epoch, rseq }, _) => {
                 let next = self.log(*epoch).and_then(|log| log.unapplied.front());
                 Ok(next
@@ -327,16 +400,34 @@ impl Entity for Reader {
                 receipts,
                 hello,
                 ask,
+                notices,
                 contradiction,
+                at,
             } => {
                 self.step(Step::Hear);
+                self.heard_at = Some(*at);
                 if let Some(log) = self.log_mut(*epoch, *first) {
                     for receipt in receipts {
                         log.take(*receipt);
                     }
+                    for notice in notices {
+                        log.noticed = log.noticed.max(notice.aseq);
+                    }
                 }
-                if hello.is_some() {
-                    self.newest = *hello;
+                for notice in notices
+                    .iter()
+                    .filter(|notice| notice.code == Code::LOCK_TAKEN)
+                {
+                    let before = self.lock_taken.filter(|(journal, _)| journal == epoch);
+                    let version = before.map_or(0, |(_, version)| version).max(notice.n);
+                    self.lock_taken = Some((*epoch, version));
+                }
+                if let Some(hello) = hello {
+                    let before = self.newest.map(|newest| newest.facts.vmc);
+                    if before.is_some_and(|before| before != hello.facts.vmc) {
+                        self.vmc_before = before;
+                    }
+                    self.newest = Some(*hello);
                 }
                 if let (Some(ask), Some(newest)) = (ask, self.newest) {
                     if self.claims.len() >= CLAIMS_KEPT
@@ -350,6 +441,7 @@ impl Entity for Reader {
                     self.claims.push_back(Claim {
                         ask: *ask,
                         order: newest.order,
+                        epoch: newest.epoch,
                         answer: None,
                         state: ClaimState::Open,
                     });

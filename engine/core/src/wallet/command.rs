@@ -54,6 +54,17 @@ pub enum Command {
         /// The decision.
         verdict: Verdict,
     },
+    /// Gives back what a capture took, or a part of it: what was paid last goes back first.
+    Refund {
+        /// The transfer's name.
+        key: TransferId,
+        /// The hold that it was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// How much.
+        amount: Amount,
+    },
     /// Ends a hold and frees what is left of it.
     Release {
         /// The hold.
@@ -84,6 +95,23 @@ pub enum Outcome {
         /// The price.
         amount: Amount,
     },
+    /// Cash was put in for the closed wallet.
+    CashIn {
+        /// How much.
+        amount: Amount,
+    },
+    /// The reader was cut off before it heard whether cash was put in.
+    CashUnknown {
+        /// How much.
+        amount: Amount,
+    },
+    /// The machine took something back for credit.
+    TakenBack {
+        /// The selection.
+        item: Item,
+        /// The credit.
+        amount: Amount,
+    },
     /// The reader closed the grant.
     Closed {
         /// How many receipts the grant had.
@@ -105,11 +133,15 @@ pub enum Proof {
     },
 }
 
-/// What somebody decided about a vend that nobody saw.
+/// What somebody decided about a vend, or about cash, that nobody saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It was delivered.
+    /// The product was delivered.
     Charge,
     /// It was not, or nobody can tell.
     Forgive,
+    /// The cash was put in.
+    Credit,
+    /// It was not.
+    Decline,
 }

@@ -1,5 +1,5 @@
-use crate::grant::{Parts, Terms};
-use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
+use crate::grant::{Parts, Purpose, Terms};
+use crate::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{Amount, Currency};
 use crate::time::Timestamp;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -13,6 +13,8 @@ pub enum Reason {
     Fenced,
     /// Nothing was heard for too long.
     TimedOut,
+    /// Its reader is gone for good, by theft, fire or a new journal: nobody knows what it did.
+    ReaderLost,
 }
 
 /// Why a receipt moved no money though it says that something was sold.
@@ -31,6 +33,19 @@ pub enum Review {
     Unneeded,
     /// Yes: the machine was reset right after it was approved.
     RefundQueue,
+}
+
+/// Why a closed wallet was credited without a transfer.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credit {
+    /// Cash was put in; the reader saw it.
+    Cash,
+    /// Cash may have been put in; the customer is believed this time.
+    Believed,
+    /// Somebody decided that cash was put in.
+    Judged,
+    /// The machine took something back.
+    TakenBack,
 }
 
 /// What has happened to a wallet.
@@ -67,6 +82,8 @@ pub enum Event {
         terms: Terms,
         /// What is held.
         held: Parts,
+        /// How much cash may be put in.
+        revalue: Amount,
         /// When.
         at: Timestamp,
     },
@@ -83,8 +100,12 @@ pub enum Event {
         rseq: Rseq,
         /// Who is paid.
         operator: OperatorId,
+        /// Where.
+        machine: MachineId,
         /// The selection.
         item: Item,
+        /// What for; a test is paid by the operator.
+        purpose: Purpose,
         /// What was taken, and whence.
         parts: Parts,
         /// What could not be taken any more: the customer owes it.
@@ -93,6 +114,71 @@ pub enum Event {
         fee: Amount,
         /// Whether a person should look at it.
         review: Review,
+        /// When it was booked.
+        at: Timestamp,
+    },
+    /// A closed wallet was credited at a machine.
+    Credited {
+        /// The hold it came under.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// Whose closed wallet.
+        operator: OperatorId,
+        /// Where.
+        machine: MachineId,
+        /// All of it.
+        amount: Amount,
+        /// What of it went to repay a debt to that operator.
+        repaid: Amount,
+        /// Why.
+        credit: Credit,
+        /// When it was booked.
+        at: Timestamp,
+    },
+    /// Cash that nobody saw waits for a decision.
+    CashDoubted {
+        /// The hold it came under.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// How much it may have been.
+        amount: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody decided that no cash was put in.
+    CashDeclined {
+        /// The hold it came under.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+    },
+    /// A capture, or a part of it, was given back.
+    Refunded {
+        /// The transfer's name.
+        key: TransferId,
+        /// The hold it was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// Who gives it back.
+        operator: OperatorId,
+        /// Where it was sold.
+        machine: MachineId,
+        /// What goes back, and where to.
+        parts: Parts,
+        /// What of a debt is forgiven instead.
+        forgiven: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// The reader of a hold is gone for good; what was held waits for a decision.
+    Orphaned {
+        /// The hold.
+        vend: VendId,
+        /// When.
+        at: Timestamp,
     },
     /// A vend failed; nothing moves.
     Failed {
@@ -122,6 +208,8 @@ pub enum Event {
         item: Item,
         /// What stays held for it.
         parts: Parts,
+        /// When.
+        at: Timestamp,
     },
     /// A receipt moved no money though it says that something was sold: an alarm.
     Stray {
@@ -151,6 +239,8 @@ pub enum Event {
         reason: Reason,
         /// What is free again.
         freed: Parts,
+        /// When.
+        at: Timestamp,
     },
 }
 
@@ -162,6 +252,11 @@ impl Event {
             Self::Reserved { vend, .. }
             | Self::Barred { vend }
             | Self::Captured { vend, .. }
+            | Self::Credited { vend, .. }
+            | Self::CashDoubted { vend, .. }
+            | Self::CashDeclined { vend, .. }
+            | Self::Refunded { vend, .. }
+            | Self::Orphaned { vend, .. }
             | Self::Failed { vend, .. }
             | Self::Excused { vend, .. }
             | Self::Doubted { vend, .. }

@@ -48,8 +48,17 @@ pub enum Refusal {
     #[error("there is no such hold")]
     NoSuchGrant,
     /// There is no such doubt.
-    #[error("no vend of that receipt waits for a decision")]
+    #[error("nothing of that receipt waits for such a decision")]
     NoSuchDoubt,
+    /// There is nothing that could be refunded.
+    #[error("no sale of that receipt can be refunded")]
+    NoSuchCapture,
+    /// More than is left to refund.
+    #[error("{left} of that sale can still be refunded")]
+    RefundTooLarge {
+        /// What is left.
+        left: Amount,
+    },
     /// A bound of the wallet is reached.
     #[error("the wallet's limit of {limit} {what} is reached")]
     Full {

@@ -1,13 +1,15 @@
+use super::paid::{Capture, Captures};
 use super::{
-    BARRED_KEPT, CLOSED_MAX, Command, Event, LIVE_MAX, Outcome, Proof, RESOLVED_KEPT, Reason,
-    Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
+    BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, LIVE_MAX, Outcome, Proof,
+    RESOLVED_KEPT, Reason, Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
 };
 use crate::entity::Entity;
-use crate::grant::{Doubt, Grant, GrantState, Parts, RECEIPTS_MAX, Terms};
+use crate::grant::{Doubt, Grant, GrantState, NO_RECEIPT, Parts, Purpose, RECEIPTS_MAX, Terms};
 use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
 use crate::unknown::{self, Ruling, Unseen};
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One customer's money in one currency.
@@ -21,8 +23,17 @@ pub struct Wallet {
     resolved: VecDeque<Grant>,
     barred: VecDeque<VendId>,
     // All of them: a name that was forgotten could move its money again.
-    transfers: BTreeMap<TransferId, (Option<OperatorId>, Amount)>,
+    transfers: BTreeMap<TransferId, Transfer>,
+    captures: Captures,
     last_excused: Option<Timestamp>,
+}
+
+/// What a transfer's name was used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Transfer {
+    TopUp(Amount),
+    Gift(OperatorId, Amount),
+    Refund(VendId, Rseq, Amount),
 }
 
 /// What a wallet shows of itself.
@@ -86,6 +97,47 @@ impl Wallet {
         &self.live
     }
 
+    /// Sales that can still be refunded, oldest first.
+    pub fn captures(&self) -> impl DoubleEndedIterator<Item = Capture> {
+        self.captures.iter()
+    }
+
+    /// The sale of one receipt, if it can still be refunded.
+    pub fn captured(&self, vend: VendId, rseq: Rseq) -> Option<Capture> {
+        self.captures.find(vend, rseq)
+    }
+
+    /// Holds of which nothing was heard for `silence`, and doubts that waited longer than anybody
+    /// should: the commands that end them.
+    pub fn overdue(&self, now: Timestamp, silence: Duration) -> Vec<Command> {
+        let held = self.live.iter().filter(|grant| {
+            grant.state == GrantState::Issued && now.since(grant.issued_at) >= silence
+        });
+        let releases = held.map(|grant| Command::Release {
+            vend: grant.vend,
+            reason: Reason::TimedOut,
+        });
+        let doubts = self
+            .live
+            .iter()
+            .flat_map(|grant| grant.doubted.iter().map(|doubt| (grant.vend, doubt)));
+        // Cash waits for its count, however long: nobody knows whether there is any.
+        let old = doubts.filter(|(_, doubt)| {
+            !doubt.cash.is_positive() && now.since(doubt.at) >= unknown::DOUBT_MAX
+        });
+        let judgements = old.map(|(vend, doubt)| Command::Judge {
+            vend,
+            rseq: doubt.rseq,
+            verdict: Verdict::Forgive,
+        });
+        releases.chain(judgements).collect()
+    }
+
+    fn owed_to(&self, operator: OperatorId) -> Amount {
+        let debt = self.owed.iter().find(|(owner, _)| *owner == operator);
+        debt.map_or(Amount::ZERO, |(_, amount)| *amount)
+    }
+
     fn closed_at(&self, operator: OperatorId) -> Amount {
         self.closed
             .iter()
@@ -97,16 +149,11 @@ impl Wallet {
         self.owed.iter().map(|(_, amount)| *amount).sum()
     }
 
-    fn transfer_again(
-        &self,
-        key: TransferId,
-        operator: Option<OperatorId>,
-        amount: Amount,
-    ) -> Result<bool, Refusal> {
+    fn transfer_again(&self, key: TransferId, transfer: Transfer) -> Result<bool, Refusal> {
         match self.transfers.get(&key) {
             None if self.transfers.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
             None => Ok(false),
-            Some(known) if *known == (operator, amount) => Ok(true),
+            Some(known) if *known == transfer => Ok(true),
             Some(_) => Err(Refusal::NameReused),
         }
     }
@@ -127,12 +174,43 @@ impl Wallet {
             || terms.least > Amount::from_minor(AMOUNT_MAX)
             || terms.vends_max == 0
             || terms.fee_basis_points > 10_000
+            || terms.revalue_max < Amount::ZERO
+            || terms.revalue_max > Amount::from_minor(AMOUNT_MAX)
         {
             return Err(Refusal::BadTerms);
         }
         if self.live.len() >= LIVE_MAX {
             return Err(full("live holds", LIVE_MAX));
         }
+        let (held, revalue) = match terms.purpose {
+            // The operator pays: nothing of the customer's is looked at.
+            Purpose::Test => {
+                let held = Parts {
+                    closed: terms.cap,
+                    emoney: Amount::ZERO,
+                };
+                (held, Amount::ZERO)
+            }
+            Purpose::Sale => {
+                let revalue = self.room_for_cash(&terms);
+                match self.holdable(&terms) {
+                    Ok(held) => (held, revalue),
+                    // Who has too little, or owes, may still put cash in.
+                    Err(_) if revalue.is_positive() => (Parts::default(), revalue),
+                    Err(refusal) => return Err(refusal),
+                }
+            }
+        };
+        Ok(Some(Event::Reserved {
+            vend,
+            terms,
+            held,
+            revalue,
+            at,
+        }))
+    }
+
+    fn holdable(&self, terms: &Terms) -> Result<Parts, Refusal> {
         let owed = self.owed();
         if owed.is_positive() {
             return Err(Refusal::InDebt { owed });
@@ -147,12 +225,27 @@ impl Wallet {
                 pending: self.live.iter().map(|grant| grant.pending().total()).sum(),
             });
         }
-        Ok(Some(Event::Reserved {
-            vend,
-            terms,
-            held,
-            at,
-        }))
+        Ok(held)
+    }
+
+    /// How much cash may be put in: no more than the closed wallet can take, with everything that
+    /// other holds may still bring.
+    fn room_for_cash(&self, terms: &Terms) -> Amount {
+        let is_known = self
+            .closed
+            .iter()
+            .any(|(owner, _)| *owner == terms.operator);
+        if self.closed.len() >= CLOSED_MAX && !is_known {
+            return Amount::ZERO;
+        }
+        let coming: Amount = self
+            .live
+            .iter()
+            .filter(|grant| grant.terms.operator == terms.operator)
+            .map(|grant| grant.revalue_left)
+            .sum();
+        let room = Amount::from_minor(AMOUNT_MAX).above(self.closed_at(terms.operator) + coming);
+        terms.revalue_max.min(room)
     }
 
     fn settle(
@@ -183,7 +276,12 @@ impl Wallet {
                     Ruling::ChargeAndReview => Review::RefundQueue,
                     Ruling::Charge | Ruling::Excuse | Ruling::Suspend => Review::Unneeded,
                 };
-                self.vended(grant, rseq, item, amount, review)
+                self.vended(grant, rseq, (item, amount, review), now)
+            }
+            Outcome::CashIn { amount } => self.cash_in(grant, rseq, amount, (Credit::Cash, now)),
+            Outcome::CashUnknown { amount } => self.cash_unseen(grant, rseq, amount, now),
+            Outcome::TakenBack { amount, .. } => {
+                self.cash_in(grant, rseq, amount, (Credit::TakenBack, now))
             }
             Outcome::Failed => Event::Failed { vend, rseq },
             Outcome::Unknown { item, amount } => self.unseen(grant, rseq, item, amount, now),
@@ -194,6 +292,7 @@ impl Wallet {
                         rseq: Some(rseq),
                         reason: Reason::Closed,
                         freed: grant.held,
+                        at: now,
                     }
                 }
                 GrantState::Issued
@@ -208,10 +307,10 @@ impl Wallet {
         &self,
         grant: &Grant,
         rseq: Rseq,
-        item: Item,
-        amount: Amount,
-        review: Review,
+        sold: (Item, Amount, Review),
+        now: Timestamp,
     ) -> Event {
+        let (item, amount, review) = sold;
         let stray = |reason| Event::Stray {
             vend: grant.vend,
             rseq,
@@ -236,8 +335,19 @@ impl Wallet {
                 {
                     return stray(StrayReason::OverCap);
                 }
-                let free = self.available(grant.terms.operator);
-                (free, amount.above(free.total()))
+                match grant.terms.purpose {
+                    Purpose::Sale => {
+                        let free = self.available(grant.terms.operator);
+                        (free, amount.above(free.total()))
+                    }
+                    Purpose::Test => {
+                        let free = Parts {
+                            closed: grant.held_first,
+                            emoney: Amount::ZERO,
+                        };
+                        (free, Amount::ZERO)
+                    }
+                }
             }
         };
         let parts = from.take(amount);
@@ -245,11 +355,74 @@ impl Wallet {
             vend: grant.vend,
             rseq,
             operator: grant.terms.operator,
+            machine: grant.terms.machine,
             item,
+            purpose: grant.terms.purpose,
             parts,
             debt,
             fee: fee(parts.emoney, grant.terms.fee_basis_points),
             review,
+            at: now,
+        }
+    }
+
+    /// Cash, or what was taken back, for the closed wallet.
+    fn cash_in(
+        &self,
+        grant: &Grant,
+        rseq: Rseq,
+        amount: Amount,
+        how: (Credit, Timestamp),
+    ) -> Event {
+        let (credit, at) = how;
+        let operator = grant.terms.operator;
+        let stray = |reason| Event::Stray {
+            vend: grant.vend,
+            rseq,
+            amount,
+            reason,
+        };
+        match grant.state {
+            GrantState::Closed | GrantState::Fenced => return stray(StrayReason::AfterEnd),
+            GrantState::Issued | GrantState::Released => {}
+        }
+        if amount < Amount::ZERO || amount > grant.revalue_left {
+            return stray(StrayReason::OverCap);
+        }
+        Event::Credited {
+            vend: grant.vend,
+            rseq,
+            operator,
+            machine: grant.terms.machine,
+            amount,
+            // What is taken back is no money that came in.
+            repaid: match credit {
+                Credit::TakenBack => Amount::ZERO,
+                Credit::Cash | Credit::Believed | Credit::Judged => {
+                    amount.min(self.owed_to(operator))
+                }
+            },
+            credit,
+            at,
+        }
+    }
+
+    fn cash_unseen(&self, grant: &Grant, rseq: Rseq, amount: Amount, now: Timestamp) -> Event {
+        match self.cash_in(grant, rseq, amount, (Credit::Believed, now)) {
+            credited @ Event::Credited { .. } => {
+                match unknown::rule_cash(amount, self.last_excused, now) {
+                    Ruling::Excuse => credited,
+                    Ruling::Suspend | Ruling::Charge | Ruling::ChargeAndReview => {
+                        Event::CashDoubted {
+                            vend: grant.vend,
+                            rseq,
+                            amount,
+                            at: now,
+                        }
+                    }
+                }
+            }
+            stray => stray,
         }
     }
 
@@ -276,6 +449,13 @@ impl Wallet {
                 amount,
                 at: now,
             },
+            // A technician stands before it and knows.
+            GrantState::Issued if grant.terms.purpose == Purpose::Test => Event::Excused {
+                vend,
+                rseq,
+                amount,
+                at: now,
+            },
             GrantState::Issued => {
                 let unseen = Unseen::ReaderCut {
                     last_excused: self.last_excused,
@@ -286,6 +466,7 @@ impl Wallet {
                         rseq,
                         item,
                         parts: grant.held.take(amount),
+                        at: now,
                     },
                     Ruling::Suspend | Ruling::Excuse | Ruling::Charge | Ruling::ChargeAndReview => {
                         Event::Excused {
@@ -313,40 +494,128 @@ impl Wallet {
             .iter()
             .find(|doubt| doubt.rseq == rseq)
             .ok_or(Refusal::NoSuchDoubt)?;
-        Ok(Some(match verdict {
-            Verdict::Charge => Event::Captured {
+        let operator = grant.terms.operator;
+        Ok(Some(match (verdict, doubt.cash.is_positive()) {
+            (Verdict::Charge, false) => Event::Captured {
                 vend,
                 rseq,
-                operator: grant.terms.operator,
+                operator,
+                machine: grant.terms.machine,
                 item: doubt.item,
+                purpose: grant.terms.purpose,
                 parts: doubt.parts,
                 debt: Amount::ZERO,
                 fee: fee(doubt.parts.emoney, grant.terms.fee_basis_points),
                 review: Review::Unneeded,
+                at: now,
             },
-            Verdict::Forgive => Event::Excused {
+            (Verdict::Forgive, false) => Event::Excused {
                 vend,
                 rseq,
                 amount: doubt.parts.total(),
                 at: now,
             },
+            (Verdict::Credit, true) => {
+                movable(doubt.cash, self.closed_at(operator))?;
+                Event::Credited {
+                    vend,
+                    rseq,
+                    operator,
+                    machine: grant.terms.machine,
+                    amount: doubt.cash,
+                    repaid: doubt.cash.min(self.owed_to(operator)),
+                    credit: Credit::Judged,
+                    at: now,
+                }
+            }
+            (Verdict::Decline, true) => Event::CashDeclined { vend, rseq },
+            (Verdict::Charge | Verdict::Forgive, true)
+            | (Verdict::Credit | Verdict::Decline, false) => return Err(Refusal::NoSuchDoubt),
         }))
     }
 
-    fn release(&self, vend: VendId, reason: Reason) -> Option<Event> {
+    fn refund(
+        &self,
+        key: TransferId,
+        sale: (VendId, Rseq),
+        amount: Amount,
+        now: Timestamp,
+    ) -> Result<Option<Event>, Refusal> {
+        let (vend, rseq) = sale;
+        if self.transfer_again(key, Transfer::Refund(vend, rseq, amount))? {
+            return Ok(None);
+        }
+        let capture = self
+            .captures
+            .find(vend, rseq)
+            .filter(|capture| now.since(capture.at) <= CAPTURE_KEPT)
+            .ok_or(Refusal::NoSuchCapture)?;
+        if !amount.is_positive() {
+            return Err(Refusal::BadAmount { amount });
+        }
+        if amount > capture.left() {
+            let left = capture.left();
+            return Err(Refusal::RefundTooLarge { left });
+        }
+        let (parts, forgiven) = capture.refund(amount, self.owed_to(capture.operator));
+        for (part, onto) in [
+            (parts.emoney, self.emoney),
+            (parts.closed, self.closed_at(capture.operator)),
+        ] {
+            if part.is_positive() {
+                movable(part, onto)?;
+            }
+        }
+        Ok(Some(Event::Refunded {
+            key,
+            vend,
+            rseq,
+            operator: capture.operator,
+            machine: capture.machine,
+            parts,
+            forgiven,
+            at: now,
+        }))
+    }
+
+    fn release(&self, vend: VendId, reason: Reason, now: Timestamp) -> Option<Event> {
         let Some(grant) = self.grant(vend) else {
             return (!self.barred.contains(&vend)).then_some(Event::Barred { vend });
         };
         match (grant.state, reason) {
-            (GrantState::Issued, _) | (GrantState::Released, Reason::Fenced) => {
+            (GrantState::Issued, Reason::ReaderLost) => Some(self.orphan(grant, now)),
+            (GrantState::Issued, _)
+            | (GrantState::Released, Reason::Fenced | Reason::ReaderLost) => {
                 Some(Event::Released {
                     vend,
                     rseq: None,
                     reason,
                     freed: grant.held,
+                    at: now,
                 })
             }
             (GrantState::Closed | GrantState::Fenced | GrantState::Released, _) => None,
+        }
+    }
+
+    /// Nobody will ever know what happened under it: the same rule as for a vend that nobody saw.
+    fn orphan(&self, grant: &Grant, now: Timestamp) -> Event {
+        let vend = grant.vend;
+        let unseen = Unseen::ReaderCut {
+            last_excused: self.last_excused,
+        };
+        let is_free = grant.terms.purpose == Purpose::Test || !grant.held.total().is_positive();
+        match unknown::rule(unseen, now) {
+            Ruling::Suspend if !is_free => Event::Orphaned { vend, at: now },
+            Ruling::Suspend | Ruling::Excuse | Ruling::Charge | Ruling::ChargeAndReview => {
+                Event::Released {
+                    vend,
+                    rseq: None,
+                    reason: Reason::ReaderLost,
+                    freed: grant.held,
+                    at: now,
+                }
+            }
         }
     }
 
@@ -368,11 +637,16 @@ impl Wallet {
         }
     }
 
-    fn capture(&mut self, vend: VendId, rseq: Rseq, parts: Parts, debt: Amount) {
-        self.emoney = self.emoney - parts.emoney;
-        let mut operator = None;
+    fn capture(&mut self, capture: Capture, purpose: Purpose) {
+        let Capture {
+            vend,
+            rseq,
+            operator,
+            parts,
+            debt,
+            ..
+        } = capture;
         if let Some(grant) = self.grant_mut(vend) {
-            operator = Some(grant.terms.operator);
             if let Some(at) = grant.doubted.iter().position(|doubt| doubt.rseq == rseq) {
                 grant.doubted.swap_remove(at);
                 grant.captured = grant.captured + parts.total();
@@ -387,12 +661,29 @@ impl Wallet {
                 grant.captured = grant.captured + parts.total() + debt;
             }
         }
-        if let Some(operator) = operator {
+        if purpose == Purpose::Sale {
+            self.emoney = self.emoney - parts.emoney;
             add(&mut self.closed, operator, -parts.closed);
             if debt.is_positive() {
                 add(&mut self.owed, operator, debt);
             }
+            self.captures.keep(&capture);
         }
+    }
+
+    /// Takes a receipt in that has no price of its own.
+    fn note(&mut self, vend: VendId, rseq: Rseq) {
+        if let Some(grant) = self.grant_mut(vend) {
+            grant.receipts.push((rseq, Amount::ZERO));
+            grant.counted = grant.counted.saturating_add(1);
+        }
+    }
+
+    /// Takes a doubt back, or a receipt in; gives the doubt.
+    fn undoubt(&mut self, vend: VendId, rseq: Rseq) -> Option<Doubt> {
+        let grant = self.grant_mut(vend)?;
+        let at = grant.doubted.iter().position(|doubt| doubt.rseq == rseq)?;
+        Some(grant.doubted.swap_remove(at))
     }
 }
 
@@ -416,7 +707,7 @@ impl Entity for Wallet {
         match *command {
             Command::Open { .. } => Ok(None),
             Command::TopUp { key, amount } => {
-                if self.transfer_again(key, None, amount)? {
+                if self.transfer_again(key, Transfer::TopUp(amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.emoney)?;
@@ -440,7 +731,7 @@ impl Entity for Wallet {
                 operator,
                 amount,
             } => {
-                if self.transfer_again(key, Some(operator), amount)? {
+                if self.transfer_again(key, Transfer::Gift(operator, amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.closed_at(operator))?;
@@ -466,7 +757,13 @@ impl Entity for Wallet {
                 rseq,
                 verdict,
             } => self.judge(vend, rseq, verdict, now),
-            Command::Release { vend, reason } => Ok(self.release(vend, reason)),
+            Command::Refund {
+                key,
+                vend,
+                rseq,
+                amount,
+            } => self.refund(key, (vend, rseq), amount, now),
+            Command::Release { vend, reason } => Ok(self.release(vend, reason, now)),
         }
     }
 
@@ -485,7 +782,7 @@ impl Entity for Wallet {
                 }
                 self.owed.retain(|(_, amount)| amount.is_positive());
                 self.emoney = self.emoney + left;
-                self.transfers.insert(*key, (None, *amount));
+                self.transfers.insert(*key, Transfer::TopUp(*amount));
             }
             Event::Given {
                 key,
@@ -493,12 +790,14 @@ impl Entity for Wallet {
                 amount,
             } => {
                 add(&mut self.closed, *operator, *amount);
-                self.transfers.insert(*key, (Some(*operator), *amount));
+                self.transfers
+                    .insert(*key, Transfer::Gift(*operator, *amount));
             }
             Event::Reserved {
                 vend,
                 terms,
                 held,
+                revalue,
                 at,
             } => self.live.push(Grant {
                 vend: *vend,
@@ -512,35 +811,126 @@ impl Entity for Wallet {
                 vends: 0,
                 told: Amount::ZERO,
                 captured: Amount::ZERO,
+                revalue_left: *revalue,
                 issued_at: *at,
             }),
             Event::Barred { vend } => push_bounded(&mut self.barred, *vend, BARRED_KEPT),
             Event::Captured {
                 vend,
                 rseq,
+                operator,
+                machine,
+                item,
+                purpose,
                 parts,
                 debt,
+                at,
                 ..
             } => {
-                self.capture(*vend, *rseq, *parts, *debt);
+                let capture = Capture {
+                    vend: *vend,
+                    rseq: *rseq,
+                    operator: *operator,
+                    machine: *machine,
+                    item: *item,
+                    parts: *parts,
+                    debt: *debt,
+                    refunded: Parts::default(),
+                    forgiven: Amount::ZERO,
+                    at: *at,
+                };
+                self.capture(capture, *purpose);
                 self.shelve(*vend);
             }
-            Event::Failed { vend, rseq } | Event::Stray { vend, rseq, .. } => {
+            Event::Credited {
+                vend,
+                rseq,
+                operator,
+                amount,
+                repaid,
+                credit,
+                at,
+                ..
+            } => {
+                if self.undoubt(*vend, *rseq).is_none() {
+                    self.note(*vend, *rseq);
+                    if let Some(grant) = self.grant_mut(*vend) {
+                        grant.revalue_left = grant.revalue_left.above(*amount);
+                    }
+                }
+                if *credit == Credit::Believed {
+                    self.last_excused = Some(*at);
+                }
+                add(&mut self.closed, *operator, *amount - *repaid);
+                add(&mut self.owed, *operator, -*repaid);
+                self.owed.retain(|(_, amount)| amount.is_positive());
+                self.shelve(*vend);
+            }
+            Event::CashDoubted {
+                vend,
+                rseq,
+                amount,
+                at,
+            } => {
+                self.note(*vend, *rseq);
                 if let Some(grant) = self.grant_mut(*vend) {
-                    grant.receipts.push((*rseq, Amount::ZERO));
-                    grant.counted = grant.counted.saturating_add(1);
+                    grant.revalue_left = grant.revalue_left.above(*amount);
+                    grant.doubted.push(Doubt {
+                        rseq: *rseq,
+                        item: Item::new(0),
+                        parts: Parts::default(),
+                        cash: *amount,
+                        at: *at,
+                    });
                 }
             }
-            Event::Excused { vend, rseq, at, .. } => {
-                self.last_excused = Some(*at);
+            Event::CashDeclined { vend, rseq } => {
+                self.undoubt(*vend, *rseq);
+                self.shelve(*vend);
+            }
+            Event::Refunded {
+                key,
+                vend,
+                rseq,
+                operator,
+                parts,
+                forgiven,
+                ..
+            } => {
+                let amount = parts.total() + *forgiven;
+                self.transfers
+                    .insert(*key, Transfer::Refund(*vend, *rseq, amount));
+                self.captures.give_back(*vend, *rseq, *parts, *forgiven);
+                self.emoney = self.emoney + parts.emoney;
+                add(&mut self.closed, *operator, parts.closed);
+                add(&mut self.owed, *operator, -*forgiven);
+                self.owed.retain(|(_, amount)| amount.is_positive());
+            }
+            Event::Orphaned { vend, at } => {
                 if let Some(grant) = self.grant_mut(*vend) {
-                    if let Some(doubt) = grant.doubted.iter().position(|doubt| doubt.rseq == *rseq)
-                    {
-                        grant.doubted.swap_remove(doubt);
-                    } else {
-                        grant.receipts.push((*rseq, Amount::ZERO));
-                        grant.counted = grant.counted.saturating_add(1);
-                    }
+                    grant.doubted.push(Doubt {
+                        rseq: NO_RECEIPT,
+                        item: Item::new(0),
+                        parts: grant.held,
+                        cash: Amount::ZERO,
+                        at: *at,
+                    });
+                    grant.held = Parts::default();
+                    grant.state = GrantState::Fenced;
+                }
+            }
+            Event::Failed { vend, rseq } | Event::Stray { vend, rseq, .. } => {
+                self.note(*vend, *rseq);
+            }
+            Event::Excused { vend, rseq, at, .. } => {
+                let is_test = self
+                    .grant(*vend)
+                    .is_some_and(|grant| grant.terms.purpose == Purpose::Test);
+                if !is_test {
+                    self.last_excused = Some(*at);
+                }
+                if self.undoubt(*vend, *rseq).is_none() {
+                    self.note(*vend, *rseq);
                 }
                 self.shelve(*vend);
             }
@@ -549,6 +939,7 @@ impl Entity for Wallet {
                 rseq,
                 item,
                 parts,
+                at,
             } => {
                 if let Some(grant) = self.grant_mut(*vend) {
                     grant.held = grant.held.less(*parts);
@@ -556,6 +947,8 @@ impl Entity for Wallet {
                         rseq: *rseq,
                         item: *item,
                         parts: *parts,
+                        cash: Amount::ZERO,
+                        at: *at,
                     });
                     grant.receipts.push((*rseq, Amount::ZERO));
                     grant.counted = grant.counted.saturating_add(1);
@@ -567,13 +960,23 @@ impl Entity for Wallet {
                 }
             }
             Event::Released {
-                vend, rseq, reason, ..
+                vend,
+                rseq,
+                reason,
+                freed,
+                at,
             } => {
+                let is_sale = self
+                    .grant(*vend)
+                    .is_some_and(|grant| grant.terms.purpose == Purpose::Sale);
+                if *reason == Reason::ReaderLost && is_sale && freed.total().is_positive() {
+                    self.last_excused = Some(*at);
+                }
                 if let Some(grant) = self.grant_mut(*vend) {
                     grant.held = Parts::default();
                     grant.state = match reason {
                         Reason::Closed => GrantState::Closed,
-                        Reason::Fenced => GrantState::Fenced,
+                        Reason::Fenced | Reason::ReaderLost => GrantState::Fenced,
                         Reason::TimedOut => GrantState::Released,
                     };
                     if let Some(rseq) = rseq {
