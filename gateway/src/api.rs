@@ -81,6 +81,24 @@ impl Operation {
         self
     }
 
+    /// It answers a list of these, page by page or all of them.
+    pub(crate) fn lists<T: ToSchema>(mut self) -> Self {
+        let mut content = Content::of::<T>();
+        content.schema = json!({
+            "type": "object",
+            "required": ["lines", "next"],
+            "properties": {
+                "lines": {"type": "array", "items": content.schema},
+                "next": {
+                    "type": ["integer", "null"],
+                    "description": "The cursor of the next page; null when this is the last one.",
+                },
+            },
+        });
+        self.answers.push((200, Some(content)));
+        self
+    }
+
     /// It answers something else than JSON.
     pub(crate) fn answers_with(mut self, status: u16, media_type: &'static str) -> Self {
         let content = Content {
@@ -361,4 +379,24 @@ fn operation_id(path: &str, method: &str) -> String {
         .chain(words)
         .collect::<Vec<_>>()
         .join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::table;
+
+    #[test]
+    fn two_things_of_one_name_are_the_same_thing() {
+        let mut seen = Map::new();
+        for at in table() {
+            for (_, operation) in &at.operations {
+                for (name, schema) in operation.schemas() {
+                    let known = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                    assert_eq!(known, schema, "{}: another {name}", at.path);
+                }
+            }
+        }
+        assert!(seen.len() > 20, "{} schemas", seen.len());
+    }
 }

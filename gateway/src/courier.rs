@@ -2,6 +2,7 @@
 
 use crate::bounds::{COURIER_PATIENCE, LETTERS_WAITING_MAX};
 use crate::config::CourierEntry;
+use crate::gateway::now;
 use crate::key;
 use crate::text::hex;
 use crate::worker::{Undone, Workers};
@@ -19,7 +20,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Carries letters one after the other; whoever asks does not wait for it.
 #[derive(Debug)]
 pub(crate) struct Courier {
-    workers: Workers<CourierEntry>,
+    workers: Workers<Round>,
+}
+
+/// Where letters go, and how many went.
+#[derive(Debug)]
+struct Round {
+    entry: CourierEntry,
+    carried: u64,
 }
 
 /// A text for an address.
@@ -36,7 +44,8 @@ impl Courier {
     /// # Errors
     /// What the system says when it has no more threads.
     pub(crate) fn start(entry: CourierEntry) -> io::Result<Self> {
-        let workers = Workers::start("gettone-courier", [entry], LETTERS_WAITING_MAX)?;
+        let round = Round { entry, carried: 0 };
+        let workers = Workers::start("gettone-courier", [round], LETTERS_WAITING_MAX)?;
         Ok(Self { workers })
     }
 
@@ -45,10 +54,11 @@ impl Courier {
     /// # Errors
     /// `Undone` when too many wait.
     pub(crate) fn carry(&self, letter: Letter) -> Result<(), Undone> {
-        self.workers.submit(move |entry| {
-            let done = match entry {
+        self.workers.submit(move |round| {
+            round.carried = round.carried.saturating_add(1);
+            let done = match &round.entry {
                 CourierEntry::Command(words) => by_command(words, &letter),
-                CourierEntry::Folder(folder) => by_folder(folder, &letter),
+                CourierEntry::Folder(folder) => by_folder(folder, round.carried, &letter),
             };
             // Neither the address nor the text belongs into a log.
             if let Err(fault) = done {
@@ -100,17 +110,18 @@ fn by_command(words: &[String], letter: &Letter) -> io::Result<()> {
     }
 }
 
-/// Whoever watches the folder never sees half a letter.
-fn by_folder(folder: &Path, letter: &Letter) -> io::Result<()> {
-    let name = key::random::<8>().map_err(|fault| io::Error::other(fault.to_string()))?;
-    let draft = folder.join(format!(".{}", hex(&name)));
+/// Whoever watches the folder never sees half a letter, and finds them in their order.
+fn by_folder(folder: &Path, carried: u64, letter: &Letter) -> io::Result<()> {
+    let random = key::random::<4>().map_err(|fault| io::Error::other(fault.to_string()))?;
+    let name = format!("{}-{carried:06}-{}", now().as_millis(), hex(&random));
+    let draft = folder.join(format!(".{name}"));
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&draft)?
         .write_all(&letter.bytes())?;
-    fs::rename(&draft, folder.join(format!("{}.txt", hex(&name))))
+    fs::rename(&draft, folder.join(format!("{name}.txt")))
 }
 
 #[cfg(test)]
@@ -146,8 +157,8 @@ mod tests {
     #[test]
     fn a_folder_gets_one_whole_file_for_each_letter() {
         let home = tempfile::tempdir().expect("a directory");
-        by_folder(home.path(), &letter()).expect("carried");
-        by_folder(home.path(), &letter()).expect("carried");
+        by_folder(home.path(), 1, &letter()).expect("carried");
+        by_folder(home.path(), 2, &letter()).expect("carried");
         let files: Vec<_> = fs::read_dir(home.path())
             .expect("listed")
             .map(|entry| entry.expect("an entry").path())

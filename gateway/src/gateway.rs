@@ -214,14 +214,16 @@ impl Gateway {
 
     /// Takes a request with an idempotency key up, unless the same one is under way.
     pub(crate) fn take_up(&self, slot: [u8; 32]) -> Option<UnderWay<'_>> {
-        self.under_way
+        let is_new = self
+            .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(slot)
-            .then_some(UnderWay {
-                gateway: self,
-                slot,
-            })
+            .insert(slot);
+        // Made only when it is new: dropping one takes the slot away.
+        is_new.then(|| UnderWay {
+            gateway: self,
+            slot,
+        })
     }
 
     /// Notes that records were lost on the way to the projections; a restart mends it.

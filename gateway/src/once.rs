@@ -161,6 +161,84 @@ fn transfer(slot: &[u8; 32]) -> TransferId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::database::Ground;
+    use crate::key;
+    use actix_web::rt;
+    use gettone::{Engine, Settings};
+    use gettone_store::Memory;
+    use std::path::Path;
+    use tokio::sync::oneshot;
+
+    fn gateway(home: &Path) -> Gateway {
+        let config = Config::parse(
+            "listen = \"127.0.0.1:0\"\nstate = \"state\"\n[[operator]]\nnumber = 1\nname = \"x\"\n\
+             api_key_sha256 = \"2222222222222222222222222222222222222222222222222222222222222222\"",
+            home,
+        )
+        .expect("sound");
+        key::state_directory(&config.state).expect("made");
+        let settings = Settings::default();
+        let engine = Engine::start(Box::new(Memory::default()), settings, &mut |_, _| {});
+        let database = Ground::open(&config.state).and_then(Ground::start);
+        let (engine, database) = (engine.expect("started"), database.expect("opened"));
+        Gateway::open(&config, engine, database).expect("opened")
+    }
+
+    fn keyed(body: u32) -> Keyed<u32> {
+        Keyed {
+            key: "k".to_owned(),
+            method: "POST".to_owned(),
+            path: "/a".to_owned(),
+            digest: Sha256::digest(body.to_be_bytes()).into(),
+            body,
+        }
+    }
+
+    #[test]
+    fn while_a_request_is_under_way_the_same_one_is_told_so_and_taken_after_it_broke_off() {
+        let home = tempfile::tempdir().expect("a directory");
+        rt::System::new().block_on(async {
+            let gateway = gateway(home.path());
+            let done = async |body: u32, _| Ok((StatusCode::CREATED, body));
+            let (begun, seen) = oneshot::channel();
+            let (_never, go) = oneshot::channel::<()>();
+            let first = keyed(1).once(&gateway, "operator 1", async |body: u32, _| {
+                begun.send(()).expect("it is awaited");
+                let _ = go.await;
+                Ok((StatusCode::CREATED, body))
+            });
+            let mut first = Box::pin(first);
+            let second = async {
+                seen.await.expect("begun");
+                let same = keyed(1).once(&gateway, "operator 1", done).await;
+                assert_eq!(same.expect_err("in flight").kind(), Kind::InFlight);
+                let others = keyed(1).once(&gateway, "operator 2", done).await;
+                assert_eq!(others.expect("taken").status(), StatusCode::CREATED);
+            };
+            // Whoever asked first goes away in the middle of it.
+            rt::time::timeout(Duration::from_secs(60), async {
+                beside(&mut first, second).await;
+            })
+            .await
+            .expect("in time");
+            drop(first);
+            let taken = keyed(1).once(&gateway, "operator 1", done).await;
+            assert_eq!(taken.expect("taken").status(), StatusCode::CREATED);
+            let other = keyed(2).once(&gateway, "operator 1", done).await;
+            assert_eq!(other.expect_err("reused").kind(), Kind::KeyReused);
+        });
+    }
+
+    /// Waits for `second` while `first` goes on.
+    async fn beside(first: &mut (impl Future + Unpin), second: impl Future<Output = ()>) {
+        let mut second = Box::pin(second);
+        core::future::poll_fn(|context| {
+            let _ = core::pin::Pin::new(&mut *first).poll(context);
+            second.as_mut().poll(context)
+        })
+        .await;
+    }
 
     #[test]
     fn a_key_names_another_transfer_for_each_principal_method_and_path() {

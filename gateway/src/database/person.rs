@@ -193,16 +193,3 @@ pub(crate) fn own(
     )?;
     Ok((made == 1).then_some(wallet))
 }
-
-/// Whose wallet this is, when it is a customer's.
-pub(crate) fn owner(
-    connection: &Connection,
-    wallet: WalletId,
-) -> rusqlite::Result<Option<CustomerNumber>> {
-    connection
-        .prepare_cached("SELECT customer FROM wallet WHERE wallet = ?1")?
-        .query_row([kept(wallet.number())], |row| {
-            Ok(CustomerNumber(unkept(row.get(0)?)))
-        })
-        .optional()
-}

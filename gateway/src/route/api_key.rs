@@ -60,8 +60,7 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/api-keys")
             .get(
                 all,
-                does("Lists API keys, without the keys", Asker::Owner)
-                    .answers::<Lines<ShownApiKey>>(200),
+                does("Lists API keys, without the keys", Asker::Owner).lists::<ShownApiKey>(),
             )
             .post(
                 make,

@@ -54,7 +54,7 @@ struct NewCode {
 /// Who signs in, and the code that proves it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignIn {
+struct CodeSignIn {
     /// Where the code was sent to.
     address: String,
     /// The six digits.
@@ -64,7 +64,7 @@ struct SignIn {
 /// A wallet to open.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewWallet {
+struct NewOwnWallet {
     /// By its three letters.
     currency: String,
 }
@@ -110,7 +110,7 @@ struct OwnWallet {
 
 /// What is known of a customer.
 #[derive(Serialize, ToSchema)]
-struct Me {
+struct ShownCustomer {
     /// The customer's number; null for the token of a wallet.
     customer: Option<u64>,
     /// Where the customer is reached; null for the token of a wallet.
@@ -149,7 +149,7 @@ struct ShownClosed {
 /// Everything that is known of a customer.
 #[derive(Serialize, ToSchema)]
 struct Export {
-    me: Me,
+    me: ShownCustomer,
     /// Since when, in milliseconds since 1970.
     since_ms: u64,
     /// The newest first.
@@ -172,7 +172,7 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/app/sign-in").post(
             sign_in,
             does("Signs a customer in, by a cookie", Asker::Anyone)
-                .takes::<SignIn>(json!({"address": "ann@example.org", "code": "123456"}))
+                .takes::<CodeSignIn>(json!({"address": "ann@example.org", "code": "123456"}))
                 .answers::<SignedIn>(200),
         ),
         at("/v1/app/sign-out").post(
@@ -183,13 +183,13 @@ pub(super) fn routes() -> Vec<At> {
             .get(
                 me,
                 does("Shows who is signed in, and their wallets", Asker::Customer)
-                    .answers::<Me>(200),
+                    .answers::<ShownCustomer>(200),
             )
             .patch(
                 change,
                 does("Changes the language", Asker::Customer)
                     .takes::<Change>(json!({"language": "it"}))
-                    .answers::<Me>(200),
+                    .answers::<ShownCustomer>(200),
             )
             .delete(
                 forget,
@@ -215,7 +215,7 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/app/wallets").post(
             open_wallet,
             does("Opens the customer's wallet in a currency", Asker::Customer)
-                .takes::<NewWallet>(json!({"currency": "EUR"}))
+                .takes::<NewOwnWallet>(json!({"currency": "EUR"}))
                 .answers::<ShownWallet>(201),
         ),
     ]
@@ -255,7 +255,7 @@ async fn sign_in(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
     Client(client): Client,
-    Body(tried): Body<SignIn>,
+    Body(tried): Body<CodeSignIn>,
 ) -> Result<HttpResponse, Problem> {
     gateway.count_client(client)?;
     let address = Address::parse(&tried.address)?;
@@ -331,7 +331,10 @@ async fn sign_out(
     end_session(&gateway, &request, Cookie::App).await
 }
 
-async fn me(gateway: web::Data<Gateway>, customer: Customer) -> Result<web::Json<Me>, Problem> {
+async fn me(
+    gateway: web::Data<Gateway>,
+    customer: Customer,
+) -> Result<web::Json<ShownCustomer>, Problem> {
     show(&gateway, &customer).await.map(web::Json)
 }
 
@@ -339,7 +342,7 @@ async fn change(
     gateway: web::Data<Gateway>,
     customer: Customer,
     Body(change): Body<Change>,
-) -> Result<web::Json<Me>, Problem> {
+) -> Result<web::Json<ShownCustomer>, Problem> {
     let number = customer.person()?;
     gateway
         .database()
@@ -414,7 +417,7 @@ async fn export(gateway: web::Data<Gateway>, customer: Customer) -> Result<HttpR
 async fn open_wallet(
     gateway: web::Data<Gateway>,
     customer: Customer,
-    Body(new): Body<NewWallet>,
+    Body(new): Body<NewOwnWallet>,
 ) -> Result<HttpResponse, Problem> {
     let number = customer.person()?;
     let currency = currency("currency", &new.currency)?;
@@ -496,7 +499,7 @@ fn total(balance: &Balance) -> Amount {
     balance.emoney + closed
 }
 
-async fn show(gateway: &Gateway, customer: &Customer) -> Result<Me, Problem> {
+async fn show(gateway: &Gateway, customer: &Customer) -> Result<ShownCustomer, Problem> {
     let person: Option<Person> = match customer {
         Customer::Token(_) => None,
         Customer::Person(number, _) => {
@@ -514,7 +517,7 @@ async fn show(gateway: &Gateway, customer: &Customer) -> Result<Me, Problem> {
             wallets.push(ShownWallet::of(gateway, wallet, &balance));
         }
     }
-    Ok(Me {
+    Ok(ShownCustomer {
         customer: person.as_ref().map(|person| person.number.number()),
         address: person.as_ref().map(|person| person.address.clone()),
         language: person.map_or_else(

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 /// Who signs in.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignIn {
+struct PasswordSignIn {
     /// The e-mail address.
     email: String,
     /// The password.
@@ -57,7 +57,7 @@ struct NewPassword {
 
 /// Who is signed in.
 #[derive(Serialize, ToSchema)]
-struct Me {
+struct StaffMember {
     /// What they are called.
     name: String,
     /// For whom they work.
@@ -89,10 +89,10 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/staff/sign-in").post(
             sign_in,
             does("Signs somebody of staff in, by a cookie", Asker::Anyone)
-                .takes::<SignIn>(json!({
+                .takes::<PasswordSignIn>(json!({
                     "email": "ann@example.org", "password": "correct horse battery",
                 }))
-                .answers::<Me>(200),
+                .answers::<StaffMember>(200),
         ),
         at("/v1/staff/sign-out").post(
             sign_out,
@@ -100,7 +100,7 @@ pub(super) fn routes() -> Vec<At> {
         ),
         at("/v1/staff/me").get(
             me,
-            does("Tells who is signed in", Asker::Staff).answers::<Me>(200),
+            does("Tells who is signed in", Asker::Staff).answers::<StaffMember>(200),
         ),
         at("/v1/staff/me/password").put(
             change_password,
@@ -113,8 +113,7 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/staff")
             .get(
                 all,
-                does("Lists everybody of your staff", Asker::Owner)
-                    .answers::<Lines<ShownMember>>(200),
+                does("Lists everybody of your staff", Asker::Owner).lists::<ShownMember>(),
             )
             .post(
                 hire,
@@ -133,7 +132,7 @@ pub(super) fn routes() -> Vec<At> {
             log,
             does("Lists what staff did, the newest first", Asker::Owner)
                 .paged()
-                .answers::<Lines<staff_log::Line>>(200),
+                .lists::<staff_log::Line>(),
         ),
     ]
 }
@@ -142,7 +141,7 @@ async fn sign_in(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
     Client(client): Client,
-    Body(tried): Body<SignIn>,
+    Body(tried): Body<PasswordSignIn>,
 ) -> Result<HttpResponse, Problem> {
     gateway.count_client(client)?;
     let wrong = || Kind::Unauthorized.because("the e-mail address or the password is wrong");
@@ -161,7 +160,7 @@ async fn sign_in(
         .map_err(undone)?;
     let member = member.filter(|_| is_right).ok_or_else(wrong)?;
     let operator = gateway.operator_name(member.operator).ok_or_else(wrong)?;
-    let shown = Me {
+    let shown = StaffMember {
         name: member.name,
         operator: ShownOperator {
             number: member.operator.number(),
@@ -207,8 +206,8 @@ pub(super) async fn end_session(
         .finish())
 }
 
-async fn me(gateway: web::Data<Gateway>, staff: Staff) -> web::Json<Me> {
-    web::Json(Me {
+async fn me(gateway: web::Data<Gateway>, staff: Staff) -> web::Json<StaffMember> {
+    web::Json(StaffMember {
         name: match staff.who {
             Who::Member { name, .. } => name,
             who @ (Who::Configured | Who::ApiKey(_)) => who.to_string(),

@@ -2,8 +2,13 @@
 //! operators, customers' apps and a reader board made of the channel's own parts.
 
 mod hostile;
+mod once;
+mod openapi;
 mod operator;
+mod person;
 mod program;
 mod relay;
 mod restart;
+mod staff;
 mod street;
+mod weight;

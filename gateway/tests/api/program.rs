@@ -214,3 +214,75 @@ fn it_explains_itself() {
         .expect("it runs");
     assert!(!both.status.success());
 }
+
+#[test]
+fn the_first_owner_is_taken_on_at_the_command_line_beside_a_running_gateway() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    let (child, reached) = serve(&config);
+    let add = |email: &str, password: &str, more: &[&str]| {
+        let mut adding = program()
+            .args(["staff", "add", "--operator", "1", "--email", email])
+            .args(more)
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut input = adding.stdin.take().expect("piped");
+        // Who refuses before the password is read closes it.
+        let _ = std::io::Write::write_all(&mut input, password.as_bytes());
+        drop(input);
+        adding.wait_with_output().expect("it ends")
+    };
+    let sign_in = |password: &str| {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let mut reply = agent
+            .post(format!("{reached}/v1/staff/sign-in"))
+            .send_json(serde_json::json!({"email": "ann@example.org", "password": password}))
+            .expect("an answer");
+        let body: Value = reply.body_mut().read_json().expect("JSON");
+        (reply.status().as_u16(), body["role"].clone())
+    };
+    let added = add("Ann@example.org", "correct horse battery\n", &[]);
+    assert!(added.status.success(), "{added:?}");
+    assert_eq!(text(&added.stdout), "ann@example.org can sign in\n");
+    assert_eq!(sign_in("correct horse battery"), (200, "owner".into()));
+    let again = add("ann@example.org", "another password\r\n", &[]);
+    assert_eq!(
+        text(&again.stdout),
+        "ann@example.org has the new password\n"
+    );
+    assert_eq!(sign_in("correct horse battery").0, 401);
+    assert_eq!(sign_in("another password").0, 200);
+    for (email, password, more, said) in [
+        ("ann", "correct horse battery", &[][..], "--email"),
+        ("bob@example.org", "short", &[], "10 characters"),
+        ("bob@example.org", "", &[], "10 characters"),
+        (
+            "bob@example.org",
+            "correct horse battery",
+            &["--role", "king"],
+            "owner, clerk",
+        ),
+        (
+            "bob@example.org",
+            "correct horse battery",
+            &["--operator", "77"],
+            "",
+        ),
+    ] {
+        let refused = add(email, password, more);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(text(&refused.stderr).contains(said), "{refused:?}");
+    }
+    signal(&child, "-TERM");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    let logged = fs::read_to_string(home.path().join(LOGS)).expect("read");
+    assert!(!logged.contains("correct horse") && !logged.contains("another password"));
+}

@@ -129,3 +129,51 @@ fn books_that_do_not_balance_are_said_not_to() {
     ]);
     assert_eq!(ended, ExitCode::from(1));
 }
+
+#[test]
+fn a_lost_or_foreign_database_is_folded_anew_from_the_journal() {
+    let mut server = Server::start();
+    let mut board = server.board();
+    let anna = server.customer(1, "5.00");
+    let hello = board.hello();
+    let envelope = board.seal(&[Item::Hello(hello)]);
+    let relayed = server.relay(&anna.token, Some(hello.bind), &[&envelope]);
+    let grant = board.answer(&relayed).grant.expect("a grant");
+    board.write(grant.grant, ReceiptKind::VendOk, 11, 80);
+    server.relay("", None, &[board.outbox(1)]);
+    let look = |server: &Server| {
+        [
+            awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
+            awaited(server, "/v1/sales", OPERATOR, "sales", 1),
+        ]
+    };
+    let before = look(&server);
+    let database = server.state().join("gateway.sqlite");
+    for harm in [
+        "",
+        // Folded from a journal whose record there was another one.
+        "UPDATE fold SET digest = zeroblob(32)",
+        // Folded from more of a journal than there is.
+        "UPDATE fold SET seq = 1000000",
+        // Another shape of the projections.
+        "UPDATE projection SET version = 0",
+    ] {
+        server.stop();
+        if harm.is_empty() {
+            for file in ["gateway.sqlite", "gateway.sqlite-wal", "gateway.sqlite-shm"] {
+                let _ = std::fs::remove_file(server.state().join(file));
+            }
+        } else {
+            let connection = rusqlite::Connection::open(&database).expect("opened");
+            connection
+                .execute_batch(&format!("{harm}; UPDATE sale SET amount = 7;"))
+                .expect("harmed");
+        }
+        server.resume();
+        assert_eq!(look(&server), before, "after {harm:?}");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&database).expect("there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600, "closed to others");
+}

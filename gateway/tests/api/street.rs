@@ -182,26 +182,52 @@ impl Server {
         read(reply)
     }
 
-    /// Takes every letter that the courier has carried so far and gives the code of the newest one
-    /// to `address`; waits for it, because nobody who asks for a code waits.
+    /// Takes the oldest letter to `address`, and gives its code; waits for it, because nobody who
+    /// asks for a code waits.
     pub(crate) fn code(&self, address: &str) -> String {
         let folder = self.home.path().join(LETTERS);
         loop {
-            let letters: Vec<_> = std::fs::read_dir(&folder)
+            let mut letters: Vec<_> = std::fs::read_dir(&folder)
                 .expect("listed")
                 .map(|entry| entry.expect("an entry").path())
                 .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
                 .collect();
+            // Their names are in their order.
+            letters.sort();
             for path in letters {
                 let letter = std::fs::read_to_string(&path).expect("read");
-                std::fs::remove_file(&path).expect("removed");
                 let (to, text) = letter.split_once('\n').expect("two lines");
                 if to == address {
+                    std::fs::remove_file(&path).expect("removed");
                     return text[..6].to_owned();
                 }
             }
             thread::yield_now();
         }
+    }
+
+    /// Waits until this many more letters went to `address`; gives the newest code.
+    pub(crate) fn last_code(&self, address: &str, letters: usize) -> String {
+        (0..letters)
+            .map(|_| self.code(address))
+            .last()
+            .expect("some letters")
+    }
+
+    /// Posts bytes of this media type with a cookie, as a form of another site would.
+    pub(crate) fn post_as(
+        &self,
+        path: &str,
+        media_type: &str,
+        cookie: &str,
+        bytes: &[u8],
+    ) -> Reply {
+        let request = self
+            .agent
+            .post(self.url(path))
+            .header("content-type", media_type)
+            .header("cookie", cookie);
+        read(request.send(bytes).expect("an answer"))
     }
 
     /// Signs a customer in by a code; gives their cookie and number.
@@ -481,8 +507,17 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn new(seed: u8) -> Self {
+        Self::with_key([seed; 32], seed)
+    }
+
+    /// One of very many.
+    pub(crate) fn numbered(number: u32) -> Self {
+        Self::with_key(Sha256::digest(number.to_be_bytes()).into(), 7)
+    }
+
+    fn with_key(key: [u8; 32], seed: u8) -> Self {
         Self {
-            key: StaticKey::from_bytes([seed; 32]),
+            key: StaticKey::from_bytes(key),
             server: None,
             server_epoch: 0,
             epoch: JournalEpoch::from_bytes([seed; 8]),
@@ -557,6 +592,14 @@ impl Board {
                 .cloned()
                 .map(Item::Receipt),
         );
+        self.seal(&items)
+    }
+
+    /// An envelope of so many receipts from number `from` on, with their epoch.
+    pub(crate) fn some(&mut self, from: u64, count: usize) -> Vec<u8> {
+        let mut items = vec![Item::Epoch(self.epoch)];
+        let receipts = self.receipts.iter().filter(|receipt| receipt.rseq >= from);
+        items.extend(receipts.take(count).cloned().map(Item::Receipt));
         self.seal(&items)
     }
 
