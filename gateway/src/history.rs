@@ -579,7 +579,7 @@ pub(crate) fn receipts(
     let mut query = connection.prepare_cached(&format!(
         "SELECT receipt.seq, receipt.at_ms, receipt.kind, receipt.amount, receipt.currency,
                 receipt.operator, receipt.vend, receipt.rseq, receipt.machine, receipt.item,
-                receipt.product, receipt.owed, place.name, refund.state, refund.words,
+                receipt.product, receipt.owed, nullif(place.name, '') AS name, refund.state, refund.words,
                 refund.answer, refund.refunded
          FROM receipt
          LEFT JOIN place ON place.machine = receipt.machine
@@ -724,7 +724,7 @@ pub(crate) fn sales(
     limit: usize,
 ) -> rusqlite::Result<Page<Sale>> {
     let mut query = connection.prepare_cached(
-        "SELECT sale.*, place.name FROM sale LEFT JOIN place ON place.machine = sale.machine
+        "SELECT sale.*, nullif(place.name, '') AS name FROM sale LEFT JOIN place ON place.machine = sale.machine
          WHERE sale.operator = ?1 AND sale.seq < ?2 ORDER BY sale.seq DESC LIMIT ?3",
     )?;
     let lines = query
