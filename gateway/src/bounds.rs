@@ -38,6 +38,8 @@ pub(crate) const WALLETS_PER_OPERATOR: u64 = 1_000_000_000;
 
 /// Threads that read the database.
 pub(crate) const DATABASE_READERS: usize = 2;
+/// KiB of pages that each connection to the database caches.
+pub(crate) const PAGES_CACHED_KIB: i64 = 1_024;
 /// Queries that may wait for the database.
 pub(crate) const JOBS_WAITING_MAX: usize = 1_024;
 /// Records of the journal that are folded in one commit.

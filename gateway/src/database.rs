@@ -18,7 +18,7 @@ pub(crate) mod session;
 pub(crate) mod staff;
 pub(crate) mod staff_log;
 
-use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, RECORDS_OF_ONE_COMMIT};
+use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT};
 use crate::history;
 use crate::problem::{Kind, Problem};
 use crate::worker::{Undone, Workers};
@@ -267,8 +267,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // KiB, as SQLite counts when the number is negative.
-    connection.pragma_update(None, "cache_size", -4_096)?;
+    // KiB, as SQLite counts when the number is negative. The system caches the file as well.
+    connection.pragma_update(None, "cache_size", -PAGES_CACHED_KIB)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
