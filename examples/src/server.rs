@@ -30,6 +30,7 @@ pub enum Key<'a> {
 pub struct Server {
     program: Program,
     config: PathBuf,
+    letters: PathBuf,
     url: String,
     operator_key: String,
     platform_key: String,
@@ -45,10 +46,13 @@ impl Server {
         let operator_key = crate::chance::hex::<32>()?;
         let platform_key = crate::chance::hex::<32>()?;
         let config = dir.join("gateway.toml");
+        let letters = dir.join("letters");
+        fs::create_dir_all(&letters).map_err(|source| StreetFault::file(&letters, source))?;
         let text = format!(
             "listen = \"127.0.0.1:0\"\nstate = \"gateway\"\n\n\
              [platform]\napi_key_sha256 = \"{}\"\n\n\
              [[operator]]\nnumber = 1\nname = \"Caffè Aurora\"\napi_key_sha256 = \"{}\"\n\n\
+             [courier]\nfolder = \"letters\"\n\n\
              [limits]\nsegment_bytes = {SEGMENT_BYTES}\n",
             digest(&platform_key),
             digest(&operator_key),
@@ -68,6 +72,7 @@ impl Server {
         Ok(Self {
             program,
             config,
+            letters,
             url,
             operator_key,
             platform_key,
@@ -154,6 +159,11 @@ impl Server {
     /// Where the server is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it puts the codes that customers sign in by.
+    pub fn letters(&self) -> &Path {
+        &self.letters
     }
 
     /// Ends the server as a service manager would; gives the configuration that the audit needs.

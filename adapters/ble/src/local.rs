@@ -272,18 +272,27 @@ impl Phone {
     /// When the reader is gone.
     pub async fn receive(&mut self) -> Result<Vec<u8>, PipeFault> {
         loop {
-            let value = match self.notified.pop_front() {
-                Some(value) => value,
-                None => match self.stream.receive().await? {
-                    (Op::Notify, value) => value,
-                    (op, _) => return Err(PipeFault::Operation(op as u8)),
-                },
-            };
-            self.traffic.value(&value);
+            let value = self.value().await?;
             if let Some(message) = self.assembler.push(&value)? {
                 return Ok(message);
             }
         }
+    }
+
+    /// The next value that the reader notifies, as it comes. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn value(&mut self) -> Result<Vec<u8>, PipeFault> {
+        let value = match self.notified.pop_front() {
+            Some(value) => value,
+            None => match self.stream.receive().await? {
+                (Op::Notify, value) => value,
+                (op, _) => return Err(PipeFault::Operation(op as u8)),
+            },
+        };
+        self.traffic.value(&value);
+        Ok(value)
     }
 
     /// What the connection has cost so far.

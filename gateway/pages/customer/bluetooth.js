@@ -66,7 +66,7 @@ class Pipe {
   #messages = [];
   #waiting = null;
   #fault = null;
-  #writing = Promise.resolve();
+  #turn = Promise.resolve();
   #onLost = () => this.#fail(new RadioLost("the reader is gone"));
   #onValue = (event) => this.#take(event.target.value);
 
@@ -91,16 +91,26 @@ class Pipe {
   }
 
   /** Sends a message; messages leave in the order of the calls. */
-  send(message) {
-    this.#writing = this.#writing.then(async () => {
-      for (const value of segments(message)) {
-        await this.#toReader.writeValueWithResponse(value);
-      }
-    });
-    return this.#writing.catch((fault) => {
+  async send(message) {
+    const written = segments(message).map((value) =>
+      this.#inTurn(() => this.#toReader.writeValueWithResponse(value)),
+    );
+    try {
+      await Promise.all(written);
+    } catch (fault) {
       this.#fail(fault);
       throw new RadioLost("the reader takes nothing", { cause: fault });
+    }
+  }
+
+  /** One operation after the other: Android refuses the second of two at once. */
+  #inTurn(operation) {
+    const done = this.#turn.then(() => {
+      if (this.#fault) throw this.#fault;
+      return operation();
     });
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /** The next message of the reader. */
@@ -120,7 +130,7 @@ class Pipe {
   async #look() {
     while (!this.#fault) {
       try {
-        const value = await this.#toPhone.readValue();
+        const value = await this.#inTurn(() => this.#toPhone.readValue());
         if (value.byteLength === 0) await pause(LOOK_EVERY_MS);
         else this.#take(value);
       } catch (fault) {

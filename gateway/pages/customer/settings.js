@@ -4,7 +4,7 @@ import { LANGUAGES, speak, spoken, t } from "./words.js";
 import { Said, button, el, form, p, title } from "./dom.js";
 import { customer, forget, signOut } from "./customer.js";
 import { isSlow, setSlow } from "./buy.js";
-import { ask, tell } from "./api.js";
+import { Problem, ask, tell } from "./api.js";
 import { walletForm } from "./sign-in.js";
 
 /** Everything that a customer can set. */
@@ -15,7 +15,7 @@ export function settings(go) {
       el("h2", {}, t("account")),
       el("dl", {},
         el("div", {}, el("dt", {}, t("signed_in_as")), el("dd", {}, customer.me.address ?? "")),
-        el("div", {}, el("dt", {}, t("customer_number")), el("dd", {}, String(customer.me.customer))),
+        el("div", {}, el("dt", {}, t("customer_number")), el("dd", {}, String(customer.me.customer ?? ""))),
       ),
       language(go),
       light(),
@@ -36,7 +36,12 @@ export function settings(go) {
       p(t("delete_text")),
       form({}, async (fields) => {
         if (String(fields.get("sure")).trim() !== t("delete_word")) throw new Said(t("delete_sure"));
-        await tell("DELETE", "/v1/app/me");
+        try {
+          // What is given up has been said above.
+          await tell("DELETE", "/v1/app/me?money=given-up");
+        } catch (fault) {
+          throw new Said(fault instanceof Problem ? t("delete_pending") : t("fault_offline"));
+        }
         forget();
         go("#/");
       },

@@ -3,7 +3,7 @@
 import { LANGUAGES, speak, spoken, t } from "./words.js";
 import { Problem, requestKey, tell } from "./api.js";
 import { Said, button, el, form, p, title } from "./dom.js";
-import { customer, refresh, wallets } from "./customer.js";
+import { refresh, wallets } from "./customer.js";
 
 /** Another code may be asked for after so long. */
 const AGAIN_AFTER_S = 30;
@@ -78,16 +78,16 @@ function askCode(address, back, go) {
   const sheet = form({ data: { name: "code-form" } }, async (fields) => {
     const code = digits(fields.get("code"));
     if (code.length !== CODE_LEN) throw new Said(t("code_wrong"));
+    let signedIn;
     try {
-      await tell("POST", "/v1/app/sign-in", { address, code });
+      signedIn = await tell("POST", "/v1/app/sign-in", { address, code });
     } catch (fault) {
       field.value = "";
       throw refusal(fault, "code_wrong");
     }
+    // Who is new reads on in the language of the first screen.
+    if (signedIn.is_new) await tell("PATCH", "/v1/app/me", { language: spoken() }).catch(() => {});
     await refresh();
-    if (customer.me && !customer.me.language) {
-      await tell("PATCH", "/v1/app/me", { language: spoken() }).catch(() => {});
-    }
     go(wallets().length ? "#/" : "#/welcome");
   },
     p(t("code_sent", { address }), { class: "hint", role: "status" }),
@@ -157,7 +157,7 @@ function currencyName(code) {
 
 async function wanted(address) {
   try {
-    await tell("POST", "/v1/app/codes", { address });
+    await tell("POST", "/v1/app/codes", { address, language: spoken() });
   } catch (fault) {
     throw refusal(fault, "address_wrong");
   }

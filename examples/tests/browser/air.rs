@@ -1,0 +1,351 @@
+//! Between two airs: the browser's emulated Bluetooth and the reader's local one. Every operation
+//! of the page's GATT is done for it on the reader's own connection, value for value.
+
+use crate::cdp::{Cdp, CdpFault, Event};
+use crate::chromium::Page;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gettone_ble::local::Phone;
+use gettone_ble::{GATT_SERVICE, ServiceUuid, TO_PHONE, TO_READER};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// The reader's address in the browser.
+const ADDRESS: &str = "67:65:74:74:6F:01";
+/// What phones of the day agree on.
+const MTU: u16 = 247;
+/// How often a reader advertises.
+const ADVERTISE_EVERY: Duration = Duration::from_millis(100);
+/// How long either side is listened to before the other.
+const TURN: Duration = Duration::from_millis(2);
+/// The emulation does not tell when the page hangs up: a page that no longer looks has.
+const UNREAD_MAX: Duration = Duration::from_millis(1_500);
+/// The HCI codes of success, and of a connection that fails.
+const SUCCESS: u8 = 0;
+const NO_CONNECTION: u8 = 0x3e;
+/// The ATT code of an operation that fails.
+const UNLIKELY: u8 = 0x0e;
+
+/// The bridge. It ends with its owner.
+pub(crate) struct Air {
+    cdp: Cdp,
+    is_open: Arc<AtomicBool>,
+    is_lost: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Air {
+    /// Opens it between a browser's page and the directory that is the reader's air. The customer
+    /// taps the chooser's entry this long after it has appeared.
+    pub(crate) fn open(
+        cdp: &Cdp,
+        page: &Page,
+        air: &Path,
+        tap_after: Duration,
+    ) -> Result<Self, CdpFault> {
+        let operations = cdp.listen("BluetoothEmulation.")?;
+        let prompts = page.listen("DeviceAccess.")?;
+        page.call("DeviceAccess.enable", json!({}))?;
+        cdp.call(
+            None,
+            "BluetoothEmulation.enable",
+            json!({"state": "powered-on", "leSupported": true}),
+        )?;
+        let reader = Characteristics::of_a_new_reader(cdp)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|fault| CdpFault(fault.to_string()))?;
+        let is_open = Arc::new(AtomicBool::new(true));
+        let bridge = Bridge {
+            cdp: cdp.clone(),
+            page: page.clone(),
+            air: air.to_owned(),
+            reader,
+            runtime,
+            tap_after,
+            prompt: None,
+            answered: Vec::new(),
+            phone: None,
+            values: VecDeque::new(),
+            looked: Instant::now(),
+            advertised: Instant::now(),
+        };
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let (open, lost) = (is_open.clone(), is_lost.clone());
+        let thread = thread::spawn(move || bridge.run(&operations, &prompts, &open, &lost));
+        Ok(Self {
+            cdp: cdp.clone(),
+            is_open,
+            is_lost,
+            thread: Some(thread),
+        })
+    }
+
+    /// Loses the connection that is up: both sides notice.
+    pub(crate) fn lose(&self) -> Result<(), CdpFault> {
+        self.is_lost.store(true, Ordering::Relaxed);
+        self.cdp
+            .call(
+                None,
+                "BluetoothEmulation.simulateGATTDisconnection",
+                json!({"address": ADDRESS}),
+            )
+            .map(drop)
+    }
+}
+
+impl Drop for Air {
+    fn drop(&mut self) {
+        self.is_open.store(false, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The door that is on the air, if one is.
+pub(crate) fn door(air: &Path) -> Option<ServiceUuid> {
+    let names = std::fs::read_dir(air).ok()?.filter_map(Result::ok);
+    names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find_map(|name| {
+            let digits: String = name.chars().filter(|letter| *letter != '-').collect();
+            let eid = digits.get(16..32).filter(|_| !name.starts_with('.'))?;
+            let eid = u64::from_str_radix(eid, 16).ok()?;
+            Some(ServiceUuid::for_eid(&eid.to_be_bytes()))
+        })
+}
+
+/// The emulation's names for what a reader has.
+struct Characteristics {
+    to_reader: String,
+    to_phone: String,
+}
+
+impl Characteristics {
+    fn of_a_new_reader(cdp: &Cdp) -> Result<Self, CdpFault> {
+        cdp.call(
+            None,
+            "BluetoothEmulation.simulatePreconnectedPeripheral",
+            json!({
+                "address": ADDRESS, "name": "1", "manufacturerData": [], "knownServiceUuids": [],
+            }),
+        )?;
+        let service = cdp.call(
+            None,
+            "BluetoothEmulation.addService",
+            json!({"address": ADDRESS, "serviceUuid": GATT_SERVICE.to_string()}),
+        )?;
+        // The emulation pushes no values, so it offers none: the page then reads, as the protocol
+        // has it for phones without a subscription.
+        let add = |uuid: ServiceUuid, properties: Value| -> Result<String, CdpFault> {
+            let added = cdp.call(
+                None,
+                "BluetoothEmulation.addCharacteristic",
+                json!({
+                    "serviceId": service["serviceId"],
+                    "characteristicUuid": uuid.to_string(),
+                    "properties": properties,
+                }),
+            )?;
+            Ok(text(&added["characteristicId"]))
+        };
+        Ok(Self {
+            to_reader: add(TO_READER, json!({"write": true}))?,
+            to_phone: add(TO_PHONE, json!({"read": true}))?,
+        })
+    }
+}
+
+struct Bridge {
+    cdp: Cdp,
+    page: Page,
+    air: PathBuf,
+    reader: Characteristics,
+    runtime: Runtime,
+    tap_after: Duration,
+    /// The chooser that is open, its entry, and since when.
+    prompt: Option<(String, String, Instant)>,
+    /// A second answer to one chooser breaks the browser.
+    answered: Vec<String>,
+    phone: Option<Phone>,
+    values: VecDeque<Vec<u8>>,
+    looked: Instant,
+    advertised: Instant,
+}
+
+impl Bridge {
+    fn run(
+        mut self,
+        operations: &Receiver<Event>,
+        prompts: &Receiver<Event>,
+        open: &AtomicBool,
+        lost: &AtomicBool,
+    ) {
+        while open.load(Ordering::Relaxed) {
+            if lost.swap(false, Ordering::Relaxed) {
+                self.phone = None;
+                self.values.clear();
+            }
+            let first = operations.recv_timeout(TURN).ok();
+            for event in first.into_iter().chain(operations.try_iter()) {
+                self.operation(&event);
+            }
+            for event in prompts.try_iter() {
+                self.prompted(&event);
+            }
+            self.choose();
+            self.advertise();
+            self.hear();
+        }
+    }
+
+    fn prompted(&mut self, event: &Event) {
+        let prompt = text(&event.params["id"]);
+        let Some(entry) = event.params["devices"][0]["id"].as_str() else {
+            return;
+        };
+        if self.prompt.is_none() && !self.answered.contains(&prompt) {
+            self.prompt = Some((prompt, entry.to_owned(), Instant::now()));
+        }
+    }
+
+    /// The customer taps the entry, a while after it appeared.
+    fn choose(&mut self) {
+        let tapped = self
+            .prompt
+            .take_if(|(_, _, since)| since.elapsed() >= self.tap_after);
+        if let Some((prompt, entry, _)) = tapped {
+            let choice = json!({"id": &prompt, "deviceId": entry});
+            let _ = self.page.tell("DeviceAccess.selectPrompt", choice);
+            self.answered.push(prompt);
+        }
+    }
+
+    fn advertise(&mut self) {
+        if self.advertised.elapsed() < ADVERTISE_EVERY {
+            return;
+        }
+        self.advertised = Instant::now();
+        if let Some(service) = door(&self.air) {
+            // Chromium takes no advertisement without all of these.
+            let record = json!({
+                "name": "1", "uuids": [service.to_string()], "appearance": 0, "txPower": 0,
+            });
+            self.do_now(
+                "simulateAdvertisement",
+                json!({"entry": {"deviceAddress": ADDRESS, "rssi": -50, "scanRecord": record}}),
+            );
+        }
+    }
+
+    /// Takes what the reader says, and notices when either side hangs up.
+    fn hear(&mut self) {
+        let Some(phone) = &mut self.phone else { return };
+        if self.looked.elapsed() > UNREAD_MAX {
+            self.phone = None;
+            return;
+        }
+        let heard = self.runtime.block_on(async {
+            let mut heard = Vec::new();
+            loop {
+                match tokio::time::timeout(TURN, phone.value()).await {
+                    Ok(Ok(value)) => heard.push(value),
+                    Ok(Err(_)) => return (heard, false),
+                    Err(_) => return (heard, true),
+                }
+            }
+        });
+        self.values.extend(heard.0);
+        if !heard.1 && self.values.is_empty() {
+            self.phone = None;
+            self.do_now("simulateGATTDisconnection", json!({"address": ADDRESS}));
+        }
+    }
+
+    fn operation(&mut self, event: &Event) {
+        let params = &event.params;
+        match event.method.as_str() {
+            "BluetoothEmulation.gattOperationReceived" => {
+                let code = match params["type"].as_str() {
+                    Some("connection") => self.connect(),
+                    _ => SUCCESS,
+                };
+                self.do_now(
+                    "simulateGATTOperationResponse",
+                    json!({"address": ADDRESS, "type": params["type"], "code": code}),
+                );
+            }
+            "BluetoothEmulation.characteristicOperationReceived" => {
+                self.looked = Instant::now();
+                let id = text(&params["characteristicId"]);
+                let (code, data) = match params["type"].as_str() {
+                    Some("write") if id == self.reader.to_reader => (self.write(params), None),
+                    Some("read") if id == self.reader.to_phone => {
+                        let value = self.values.pop_front().unwrap_or_default();
+                        (SUCCESS, Some(STANDARD.encode(value)))
+                    }
+                    _ => (UNLIKELY, None),
+                };
+                let mut answer =
+                    json!({"characteristicId": id, "type": params["type"], "code": code});
+                if let Some(data) = data {
+                    answer["data"] = data.into();
+                }
+                self.do_now("simulateCharacteristicOperationResponse", answer);
+            }
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self) -> u8 {
+        self.phone = None;
+        self.values.clear();
+        self.looked = Instant::now();
+        let Some(service) = door(&self.air) else {
+            return NO_CONNECTION;
+        };
+        let connected = self
+            .runtime
+            .block_on(Phone::connect(&self.air, service, MTU));
+        match connected {
+            Ok(phone) => {
+                self.phone = Some(phone);
+                SUCCESS
+            }
+            Err(_) => NO_CONNECTION,
+        }
+    }
+
+    fn write(&mut self, params: &Value) -> u8 {
+        let (Some(phone), Ok(value)) = (
+            &mut self.phone,
+            STANDARD.decode(params["data"].as_str().unwrap_or_default()),
+        ) else {
+            return UNLIKELY;
+        };
+        match self.runtime.block_on(phone.write(&value)) {
+            Ok(()) => SUCCESS,
+            Err(_) => UNLIKELY,
+        }
+    }
+
+    fn do_now(&self, command: &str, params: Value) {
+        // A browser that is gone asks no more.
+        let _ = self
+            .cdp
+            .tell(None, &format!("BluetoothEmulation.{command}"), params);
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,65 @@
+//! The pages in a real browser: Chromium, driven by its DevTools protocol, against the real
+//! gateway, the real reader and the simulated machine.
+//!
+//! Every test here is ignored by default, for it needs Chromium and its time:
+//! `cargo test -p gettone-examples --release --test browser -- --ignored`.
+
+mod air;
+mod cdp;
+mod chromium;
+mod errand;
+mod light;
+mod pictures;
+mod scene;
+mod vectors;
+mod visit;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What a browser test ends with.
+type Outcome = Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let mut args = env::args_os();
+    let own = args.next().unwrap_or_default();
+    let part = env::args_os().nth(1);
+    match part.as_ref().and_then(|part| part.to_str()) {
+        Some("gateway") => gettone_gateway::main_with(again(own, args)),
+        Some("reader") => gettone_reader::main_with(again(own, args)),
+        _ => test(),
+    }
+}
+
+/// A program's own arguments, without the part that it plays.
+fn again(own: OsString, args: env::ArgsOs) -> impl Iterator<Item = OsString> {
+    std::iter::once(own).chain(args.skip(1))
+}
+
+fn test() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Browsers that share two cores see each other's light stumble.
+    arguments.test_threads.get_or_insert(1);
+    let trials = [
+        vectors::trials(),
+        visit::trials(),
+        errand::trials(),
+        pictures::trials(),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}
+
+/// A test that needs a browser. Without one it says so loudly, and fails where nobody would read it.
+fn trial(name: &str, run: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
+    Trial::test(name, move || match chromium::program() {
+        Some(_) => run(),
+        None if env::var_os("CI").is_some() => Err("there is no Chromium to test with".into()),
+        None => {
+            eprintln!("NOT RUN: there is no Chromium (Debian: apt-get install chromium)");
+            Ok(())
+        }
+    })
+    .with_ignored_flag(true)
+}
