@@ -106,3 +106,8 @@ pub(crate) const CUSTOMER_WALLETS: core::ops::Range<u64> =
 pub(crate) const DRAWS_MAX: usize = 8;
 /// Receipts in one export.
 pub(crate) const RECEIPTS_EXPORTED_MAX: usize = 10_000;
+/// Machines on the demo's street.
+pub(crate) const DEMO_MACHINES_MAX: u8 = 20;
+/// Customers on the demo's street.
+pub(crate) const DEMO_CUSTOMERS: [&str; 3] =
+    ["ann@demo.example", "bob@demo.example", "eve@demo.example"];

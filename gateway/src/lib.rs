@@ -40,6 +40,7 @@ mod cookie;
 mod courier;
 mod credential;
 mod database;
+mod demo;
 mod failure;
 mod gateway;
 mod history;

@@ -7,6 +7,7 @@ use crate::bounds::{NAME_LEN_MAX, PASSWORD_LEN_LEAST, PASSWORD_LEN_MAX};
 use crate::config::{Config, ConfigFault};
 use crate::database::staff::{self, Recruit, Role};
 use crate::database::{DatabaseFault, Ground, staff_log};
+use crate::demo;
 use crate::gateway::now;
 use crate::key;
 use crate::password::{self, Password};
@@ -17,6 +18,7 @@ use actix_web::rt;
 use clap::{Args, Parser, Subcommand};
 use core::future::poll_fn;
 use core::task::Poll;
+use core::time::Duration;
 use gettone_core::id::OperatorId;
 use rt::signal::unix::{Signal, SignalKind, signal};
 use serde_json::json;
@@ -61,6 +63,33 @@ enum Command {
     Staff(StaffCommand),
     /// Prints the description of every route, as OpenAPI 3.1.
     Openapi,
+    /// Plays a whole street on this machine: gateway, machines, boards, phones and some bad luck.
+    ///
+    /// Nothing has to be set up. It prints where the two pages are and how to sign in; Ctrl-C ends
+    /// it and audits the books.
+    Demo(DemoArgs),
+}
+
+#[derive(Args)]
+struct DemoArgs {
+    /// Where the pages are; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where it is kept; in a folder that goes when it ends, if it is not said.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// How many machines stand there.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    machines: u8,
+    /// How many times faster than people are.
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pace: u32,
+    /// Ends it after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<u32>,
+    /// What makes chance the same each time; another one each time if it is not said.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -126,6 +155,8 @@ struct AuditPlace {
 /// What is logged unless RUST_LOG says otherwise: the server below tells its workers' comings and
 /// goings as news.
 const LOGGED: &str = "info,actix_server=warn";
+/// The street tells its own story.
+const LOGGED_OF_DEMO: &str = "warn";
 /// The books are read, and do not balance.
 const NOT_BALANCED: u8 = 1;
 /// Longer lines hold no password.
@@ -150,6 +181,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Key(file) => show_key(&file),
         Command::Staff(StaffCommand::Add(new)) => add_staff(&new),
         Command::Openapi => print(&openapi()),
+        Command::Demo(args) => play(&args),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("gettone-gateway: {fault}");
@@ -178,22 +210,54 @@ enum Fault {
     Output(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
+    #[error("{0}")]
+    Demo(#[from] demo::DemoFault),
 }
 
 fn run(file: &File) -> Result<ExitCode, Fault> {
     let config = Config::read(&file.config)?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    log_to_stderr(LOGGED);
+    rt::System::new().block_on(async {
+        let stop = stop_signal().map_err(Fault::Signals)?;
+        serve(config, announce, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn play(args: &DemoArgs) -> Result<ExitCode, Fault> {
+    log_to_stderr(LOGGED_OF_DEMO);
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => u64::from(u32::from_be_bytes(key::random()?)),
+    };
+    let plan = demo::Plan {
+        listen: args.listen,
+        state: args.state.clone(),
+        machines: args.machines,
+        pace: args.pace,
+        span: args
+            .seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        seed,
+    };
+    rt::System::new().block_on(async {
+        let stop = stop_signal().map_err(Fault::Signals)?;
+        Ok(if demo::play(plan, stop).await? {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(NOT_BALANCED)
+        })
+    })
+}
+
+fn log_to_stderr(usual: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     // Whoever embeds this program may log already.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .try_init();
-    rt::System::new().block_on(async {
-        let stop = stop_signal().map_err(Fault::Signals)?;
-        serve(config, announce, stop).await?;
-        Ok(ExitCode::SUCCESS)
-    })
 }
 
 fn announce(reached: SocketAddr) {

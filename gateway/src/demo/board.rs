@@ -1,0 +1,318 @@
+//! One machine with its board: the rules of a real one, on a flash and a bus of memory.
+
+use super::bus::{Bus, News};
+use super::client::{Client, StreetFault};
+use crate::key::random;
+use core::time::Duration;
+use gettone_channel::{self as channel, StaticKey};
+use gettone_core::board::{Code, Limits, Record, Replay, Sessions, Stamp};
+use gettone_core::id::{JournalEpoch, Order as Place};
+use gettone_core::money::Currency;
+use gettone_core::time::Timestamp;
+use gettone_mdb::vmc::{self, Operator};
+use gettone_optical::sim::{Channel, Tier};
+use gettone_optical::{Decoder, Kind, Payload, RefreshRate, encode};
+use gettone_relay::{
+    Connection, Entropy, Input, Order, Output, Report, Server, Servers, Start, Station, chain_of,
+    english, first_chain,
+};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+
+/// Light that a phone shows before it gives up: about twelve seconds of samples.
+const SAMPLES_MAX: usize = 4_000;
+/// The longest that anybody waits for one thing, in the street's own time.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// What the board does when nothing is asked of it takes so long to come to rest.
+const REST: Duration = Duration::from_secs(2);
+
+/// What stands in the machines, with prices in minor units.
+pub(super) const PRODUCTS: [(u16, &str, u32); 6] = [
+    (11, "Espresso", 70),
+    (12, "Cappuccino", 110),
+    (13, "Tea with lemon", 80),
+    (21, "Sparkling water", 60),
+    (22, "Hazelnut bar", 130),
+    (23, "Crisps", 150),
+];
+const PLACES: [(&str, &str); 5] = [
+    ("Platform 3", "Central station"),
+    ("Third floor", "Faculty of letters"),
+    ("Staff room", "Saint Anne's hospital"),
+    ("Entrance", "Swimming pool"),
+    ("Hall B", "Tool factory"),
+];
+
+pub(super) struct Board {
+    pub(super) number: u32,
+    key: [u8; 32],
+    servers: Servers,
+    station: Station,
+    bus: Bus,
+    boot: u32,
+    epoch: JournalEpoch,
+    /// Its flash.
+    records: Vec<Record>,
+    messages: VecDeque<(Connection, Vec<u8>, Report)>,
+    connections: u64,
+}
+
+impl Board {
+    /// Registers a machine with its products, enrols a board for it, and switches both on.
+    pub(super) fn install(operator: &Client, number: u32) -> Result<Self, StreetFault> {
+        let nth = usize::try_from(number).unwrap_or_default() % PLACES.len();
+        let (name, place) = PLACES[nth];
+        operator.post(
+            "/v1/machines",
+            &json!({
+                "machine": number, "currency": "EUR", "cap": "5.00", "vends_max": 3,
+                "fee_basis_points": 150, "name": name, "place": place,
+            }),
+        )?;
+        for (item, product, price) in PRODUCTS {
+            operator.post(
+                &format!("/v1/machines/{number}/products"),
+                &json!({"item": item, "name": product, "price": money(price)}),
+            )?;
+        }
+        let key: [u8; 32] = random()?;
+        let public = StaticKey::from_bytes(key).public();
+        let enrolled = operator.post(
+            "/v1/readers",
+            &json!({
+                "public_key": public.to_string(),
+                "claim_code": channel::claim_code(&public).to_string(),
+                "machine": number,
+            }),
+        )?;
+        let servers = servers(&enrolled).ok_or(StreetFault::Silence("the server's key"))?;
+        let epoch = JournalEpoch::from_bytes(random()?);
+        let mut serial = *b"000000000000";
+        serial[8..].copy_from_slice(format!("{:04}", number % 10_000).as_bytes());
+        let mut records = Vec::new();
+        let station = start(&key, &servers, 1, epoch, &mut records)?;
+        let mut board = Self {
+            number,
+            key,
+            servers,
+            station,
+            bus: Bus::new(serial),
+            boot: 1,
+            epoch,
+            records,
+            messages: VecDeque::new(),
+            connections: 0,
+        };
+        board.bus.operate(Operator::PowerUp);
+        board.wait("READER ENABLE", |event| matches!(event, vmc::Event::Ready))?;
+        Ok(board)
+    }
+
+    /// The colours of a code fall on the board's sensor.
+    pub(super) fn see(&mut self, code: [u8; 10], seed: u64) -> Result<(), StreetFault> {
+        let frames = encode(&Payload::new(Kind::Pairing, code));
+        let light = Channel::new(seed, Tier::Nominal, RefreshRate::HZ_60);
+        let mut decoder = Decoder::new();
+        let decoded = light
+            .play(&frames)
+            .take(SAMPLES_MAX)
+            .find_map(|sample| decoder.push(sample))
+            .ok_or(StreetFault::Silence("the board to see the light"))?;
+        let seen = Code::from_bytes(*decoded.payload.secret());
+        self.tell(Input::CodeSeen(seen))
+    }
+
+    pub(super) fn connect(&mut self) -> Result<Connection, StreetFault> {
+        self.connections += 1;
+        let connection = Connection::new(self.connections);
+        self.forget_messages();
+        self.tell(Input::Connected(connection))?;
+        Ok(connection)
+    }
+
+    /// The next thing that the board says on its link.
+    pub(super) fn message(&mut self) -> Option<Vec<u8>> {
+        let (to, message, report) = self.messages.pop_front()?;
+        if report == Report::Took {
+            // A link of memory takes everything at once.
+            let _ = self.tell(Input::Took(to));
+        }
+        Some(message)
+    }
+
+    pub(super) fn forget_messages(&mut self) {
+        self.messages.clear();
+    }
+
+    /// Somebody does something to the machine.
+    pub(super) fn operate(&mut self, operator: Operator) -> Result<(), StreetFault> {
+        self.bus.operate(operator);
+        self.follow()
+    }
+
+    /// Lets time pass at the machine until something is seen there.
+    pub(super) fn wait(
+        &mut self,
+        what: &'static str,
+        wanted: impl Fn(&vmc::Event) -> bool,
+    ) -> Result<vmc::Event, StreetFault> {
+        let until = self.bus.now().saturating_add(PATIENCE);
+        loop {
+            while let Some(event) = self.bus.seen() {
+                if wanted(&event) {
+                    return Ok(event);
+                }
+            }
+            if self.bus.now() >= until {
+                return Err(StreetFault::Silence(what));
+            }
+            self.pass(until)?;
+        }
+    }
+
+    /// Lets the board and its machine come to rest.
+    pub(super) fn settle(&mut self) -> Result<(), StreetFault> {
+        let until = self.bus.now().saturating_add(REST);
+        while self.bus.now() < until {
+            self.pass(until)?;
+        }
+        while self.bus.seen().is_some() {}
+        Ok(())
+    }
+
+    /// Power is cut and comes back: what was on flash is what there is.
+    pub(super) fn cut_power(&mut self) -> Result<(), StreetFault> {
+        self.boot = self.boot.saturating_add(1);
+        self.forget_messages();
+        self.station = start(
+            &self.key,
+            &self.servers,
+            self.boot,
+            self.epoch,
+            &mut self.records,
+        )?;
+        self.bus.replace_device();
+        self.wait("the machine to find its board again", |event| {
+            matches!(event, vmc::Event::Ready)
+        })?;
+        Ok(())
+    }
+
+    fn pass(&mut self, until: Duration) -> Result<(), StreetFault> {
+        let due = self.station.next_deadline();
+        self.bus.step(due.map_or(until, |due| due.min(until)));
+        if due.is_some_and(|due| due <= self.bus.now()) {
+            self.tell(Input::Tick)?;
+        }
+        self.follow()
+    }
+
+    /// Tells the board all that the bus has to tell.
+    fn follow(&mut self) -> Result<(), StreetFault> {
+        while let Some(news) = self.bus.news() {
+            self.tell(match news {
+                News::Machine(machine) => Input::Machine(machine),
+                News::Standing(standing) => Input::Standing(standing),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells the board one thing, and does what it asks for.
+    pub(super) fn tell(&mut self, input: Input) -> Result<(), StreetFault> {
+        let mut waiting = VecDeque::from([input]);
+        while let Some(input) = waiting.pop_front() {
+            let entropy = Entropy::take(&mut random()?);
+            self.station.handle(self.bus.now(), input, entropy);
+            while let Some(output) = self.station.poll() {
+                match output {
+                    Output::Send(to, message, report) => {
+                        self.messages.push_back((to, message, report));
+                    }
+                    Output::Journal(ticket, record) => {
+                        self.records.push(record);
+                        waiting.push_back(Input::Synced(ticket));
+                    }
+                    Output::KeepServers(servers) => {
+                        self.servers = servers;
+                        waiting.push_back(Input::ServersKept);
+                    }
+                    Output::Order(order) => self.order(&order),
+                    Output::Note(notice) => {
+                        tracing::debug!(machine = self.number, %notice, "board");
+                    }
+                    Output::Advertise(_)
+                    | Output::Hush
+                    | Output::Drop(_)
+                    | Output::Show(_)
+                    | Output::Service(_) => {}
+                }
+            }
+            while let Some(news) = self.bus.news() {
+                waiting.push_back(match news {
+                    News::Machine(machine) => Input::Machine(machine),
+                    News::Standing(standing) => Input::Standing(standing),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, order: &Order) {
+        self.bus.order(order);
+    }
+}
+
+/// A board that starts on what its flash holds.
+fn start(
+    key: &[u8; 32],
+    servers: &Servers,
+    boot: u32,
+    epoch: JournalEpoch,
+    records: &mut Vec<Record>,
+) -> Result<Station, StreetFault> {
+    let broken = || StreetFault::Silence("a flash that can be read");
+    let key = StaticKey::from_bytes(*key);
+    let stamp = Stamp {
+        order: Place { boot, uptime_ms: 0 },
+        utc: Timestamp::default(),
+    };
+    let mut replay = Replay::new(epoch, first_chain(epoch));
+    for record in records.iter() {
+        replay.take(record).map_err(|_| broken())?;
+    }
+    let first = replay.beginning(stamp, chain_of);
+    let cut_off = replay.ending(None, stamp, chain_of);
+    for written in first.into_iter().chain(cut_off) {
+        let record = Record::Receipt(written);
+        replay.take(&record).map_err(|_| broken())?;
+        records.push(record);
+    }
+    if let Some(shorter) = replay.rewritten() {
+        *records = shorter;
+    }
+    Ok(Station::new(Start {
+        reader: channel::reader_id(&key.public()),
+        key,
+        servers: servers.clone(),
+        boot,
+        past: replay.finish().ok_or_else(broken)?,
+        limits: Limits::PROTOCOL,
+        sessions: Sessions::OneVend,
+        currency: Currency::EUR,
+        scale: 1,
+        firmware: 1,
+        line: english,
+    }))
+}
+
+fn servers(enrolled: &Value) -> Option<Servers> {
+    let key = enrolled["server_public_key"].as_str()?.parse().ok()?;
+    let epoch = u16::try_from(enrolled["server_epoch"].as_u64()?).ok()?;
+    Servers::installed(&[Server { epoch, key }])
+}
+
+/// An amount of euros as people write it.
+pub(super) fn money(minor: u32) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}

@@ -1,0 +1,323 @@
+//! What happens in front of one machine: people buy, things jam, phones disappear, power is cut.
+
+use super::board::{Board, PRODUCTS, money};
+use super::client::{Client, StreetFault};
+use super::customer::{Customer, Visit};
+use super::{Stage, say};
+use core::fmt;
+use core::time::Duration;
+use gettone_channel::BoardState;
+use gettone_mdb::vmc::{self, Operator};
+
+/// How long the motors run, before anybody hurries them.
+const MOTORS: Duration = Duration::from_millis(1_500);
+/// From one customer to the next.
+const PAUSES_MS: [u64; 5] = [700, 1_200, 2_000, 3_000, 4_500];
+/// What a note is worth, in minor units.
+const NOTE: u32 = 500;
+
+/// A machine and the people who come by.
+pub(super) struct Scene<'a> {
+    pub(super) board: Board,
+    pub(super) customers: &'a [Customer],
+    pub(super) operator: &'a Client,
+    pub(super) stage: &'a Stage,
+    pub(super) pace: u32,
+    pub(super) dice: Dice,
+    pub(super) tally: Tally,
+}
+
+/// What happened, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    sales: u32,
+    jams: u32,
+    lost_phones: u32,
+    power_cuts: u32,
+    cash_sales: u32,
+    cash_ins: u32,
+    refused: u32,
+    claims: u32,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sales += other.sales;
+        self.jams += other.jams;
+        self.lost_phones += other.lost_phones;
+        self.power_cuts += other.power_cuts;
+        self.cash_sales += other.cash_sales;
+        self.cash_ins += other.cash_ins;
+        self.refused += other.refused;
+        self.claims += other.claims;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sales {}, jams {}, lost phones {}, power cuts {}, cash sales {}, cash-ins {}, \
+             refused {}, claims {}",
+            self.sales,
+            self.jams,
+            self.lost_phones,
+            self.power_cuts,
+            self.cash_sales,
+            self.cash_ins,
+            self.refused,
+            self.claims,
+        )
+    }
+}
+
+/// Chance that is the same each time (splitmix64).
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        let count = u64::try_from(all.len()).unwrap_or(1).max(1);
+        let nth = usize::try_from(self.roll() % count).unwrap_or_default();
+        all.get(nth).expect("something to choose from")
+    }
+}
+
+/// What chance has in store; the first ones come first, so that a short play shows them all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Plot {
+    Sale,
+    Claimed,
+    CashSale,
+    Jam,
+    CashIn,
+    LostPhone,
+    PowerCut,
+}
+
+const OPENING: [Plot; 7] = [
+    Plot::Claimed,
+    Plot::CashSale,
+    Plot::Sale,
+    Plot::Jam,
+    Plot::LostPhone,
+    Plot::CashIn,
+    Plot::PowerCut,
+];
+const LATER: [Plot; 16] = [
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Sale,
+    Plot::Claimed,
+    Plot::CashSale,
+    Plot::CashSale,
+    Plot::CashSale,
+    Plot::Jam,
+    Plot::LostPhone,
+    Plot::CashIn,
+    Plot::CashIn,
+    Plot::PowerCut,
+];
+
+impl Scene<'_> {
+    /// Plays until the stage is closed.
+    pub(super) fn play(mut self) -> Result<Tally, StreetFault> {
+        let mut opening = OPENING.into_iter();
+        while !self.stage.is_closed() {
+            let plot = opening.next().unwrap_or_else(|| *self.dice.one_of(&LATER));
+            self.scene(plot)?;
+            let pause = *self.dice.one_of(&PAUSES_MS);
+            self.wait(Duration::from_millis(pause));
+        }
+        Ok(self.tally)
+    }
+
+    fn scene(&mut self, plot: Plot) -> Result<(), StreetFault> {
+        let (item, product, price) = *self.dice.one_of(&PRODUCTS);
+        if plot == Plot::CashSale {
+            self.board.operate(Operator::SellForCash { price, item })?;
+            self.board.settle()?;
+            self.tally.cash_sales += 1;
+            self.tell(format_args!("{product}, {} in cash", money(price)));
+            return Ok(());
+        }
+        let customers = self.customers;
+        let customer = self.dice.one_of(customers);
+        let Some(mut visit) = self.begin(customer)? else {
+            return Ok(());
+        };
+        if plot == Plot::CashIn {
+            return self.cash_in(customer, visit);
+        }
+        self.board.operate(Operator::Select { price, item })?;
+        let decided = self.board.wait("the machine to decide", |event| {
+            matches!(
+                event,
+                vmc::Event::Dispense { .. } | vmc::Event::Denied { .. }
+            )
+        })?;
+        if matches!(decided, vmc::Event::Denied { .. }) {
+            self.tally.refused += 1;
+            self.tell(format_args!("{} is denied {product}", customer.name()));
+            return self.leave(visit);
+        }
+        visit.carry(&mut self.board)?;
+        self.wait(MOTORS);
+        match plot {
+            Plot::Sale | Plot::Claimed | Plot::CashSale | Plot::CashIn => {
+                self.ends(Operator::Dispensed)?;
+                self.leave(visit)?;
+                self.tally.sales += 1;
+                self.tell(format_args!(
+                    "{} buys {product}, {}",
+                    customer.name(),
+                    money(price)
+                ));
+                if plot == Plot::Claimed {
+                    self.claim(customer)?;
+                }
+            }
+            Plot::Jam => {
+                self.ends(Operator::Jammed)?;
+                self.leave(visit)?;
+                self.tally.jams += 1;
+                self.tell(format_args!(
+                    "{product} is stuck; {} pays nothing",
+                    customer.name()
+                ));
+            }
+            Plot::LostPhone => {
+                visit.vanish(&mut self.board)?;
+                self.ends(Operator::Dispensed)?;
+                self.board.settle()?;
+                self.tally.lost_phones += 1;
+                self.tell(format_args!(
+                    "{product} falls, but {}'s phone is gone; the next one brings the receipt",
+                    customer.name()
+                ));
+            }
+            Plot::PowerCut => {
+                visit.vanish(&mut self.board)?;
+                self.board.cut_power()?;
+                // The machine does not know its board any more; the motors end all the same.
+                self.board.operate(Operator::Dispensed)?;
+                self.board.settle()?;
+                self.tally.power_cuts += 1;
+                self.tell(format_args!(
+                    "power is cut while {product} falls; nobody has seen it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// From the light code to the machine's session; none when the server grants nothing.
+    fn begin<'c>(&mut self, customer: &'c Customer) -> Result<Option<Visit<'c>>, StreetFault> {
+        self.board.settle()?;
+        let seed = self.dice.roll();
+        let mut visit = customer.tap(&mut self.board, seed)?;
+        visit.carry(&mut self.board)?;
+        visit.carry(&mut self.board)?;
+        let is_granted = visit
+            .status
+            .as_ref()
+            .is_some_and(|status| status.state == BoardState::Granted);
+        if is_granted {
+            self.board.wait("BEGIN SESSION", |event| {
+                matches!(event, vmc::Event::SessionBegan { .. })
+            })?;
+            return Ok(Some(visit));
+        }
+        let line = visit.status.as_ref().map(|status| status.line.clone());
+        self.tally.refused += 1;
+        self.tell(format_args!(
+            "{} is refused: {}",
+            customer.name(),
+            line.unwrap_or_default()
+        ));
+        self.leave(visit)?;
+        // Whoever has spent everything is given some more.
+        customer.credit(self.operator)?;
+        Ok(None)
+    }
+
+    /// The motors stop, and the session ends.
+    fn ends(&mut self, result: Operator) -> Result<(), StreetFault> {
+        self.board.operate(result)?;
+        self.board.wait("the result to be taken", |event| {
+            matches!(event, vmc::Event::Reported)
+        })?;
+        Ok(())
+    }
+
+    fn cash_in(&mut self, customer: &Customer, visit: Visit<'_>) -> Result<(), StreetFault> {
+        self.board.operate(Operator::Revalue { amount: NOTE })?;
+        let done = self
+            .board
+            .wait("the cash to be taken or given back", |event| {
+                matches!(
+                    event,
+                    vmc::Event::RevalueTaken { .. }
+                        | vmc::Event::RevalueRefused { .. }
+                        | vmc::Event::SelectionRefused(_)
+                )
+            })?;
+        self.board.operate(Operator::Return)?;
+        self.leave(visit)?;
+        if matches!(done, vmc::Event::RevalueTaken { .. }) {
+            self.tally.cash_ins += 1;
+            self.tell(format_args!("{} pays in {}", customer.name(), money(NOTE)));
+        } else {
+            self.tally.refused += 1;
+            self.tell(format_args!("{}'s note is given back", customer.name()));
+        }
+        Ok(())
+    }
+
+    /// The last sale becomes a case for the operator.
+    fn claim(&mut self, customer: &Customer) -> Result<(), StreetFault> {
+        let receipts = customer.receipts()?;
+        let sale = receipts["lines"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|line| line["kind"] == "sale" && line["claim"].is_null());
+        if let Some(sale) = sale {
+            customer.claim(sale)?;
+            self.tally.claims += 1;
+            self.tell(format_args!("{} says that nothing fell", customer.name()));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, mut visit: Visit<'_>) -> Result<(), StreetFault> {
+        self.board.settle()?;
+        visit.carry(&mut self.board)?;
+        visit.leave(&mut self.board)?;
+        self.board.settle()
+    }
+
+    /// Lets real time pass, for people who watch.
+    fn wait(&self, span: Duration) {
+        self.stage.wait(span / self.pace.max(1));
+    }
+
+    fn tell(&self, what: fmt::Arguments<'_>) {
+        say(format_args!("machine {}  {what}", self.board.number));
+    }
+}
