@@ -10,10 +10,13 @@ use crate::uptime::Uptime;
 use gettone_channel::{MdbState, VmcId};
 use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
 use gettone_core::id::{Item, JournalEpoch, Rseq};
+use gettone_core::notice::Code;
 use gettone_mdb::Frame;
 use gettone_mdb::cashless::{
-    ApprovalState, Cashless, Event, Host, Input, Output, RequestNumber, SessionRefusal, State,
+    ApprovalState, Cashless, Event, Host, Input, Output, PriceFault, RequestNumber, SessionRefusal,
+    State,
 };
+use gettone_mdb::diagnosis::Diagnosis;
 use gettone_mdb::words::{LinkFault, WordLink};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
@@ -31,6 +34,14 @@ const REOPEN_AFTER: Duration = Duration::from_millis(500);
 const BACKLOG_MAX: usize = 1_024;
 /// The thread's place among the real-time ones, of 99.
 const PRIORITY: u8 = 50;
+
+/// A cash-in that the machine may take.
+#[derive(Clone, Copy)]
+struct Cash {
+    request: RequestNumber,
+    rseq: Rseq,
+    epoch: JournalEpoch,
+}
 
 /// Whether anybody still gives orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +62,11 @@ pub struct Reflex {
     asked: Option<(Ask, RequestNumber)>,
     /// The approval that was handed to the device last.
     approved: Option<(Rseq, JournalEpoch)>,
+    /// The cash-in whose approval was handed to the device last.
+    cash: Option<Cash>,
     delivered_at: Duration,
+    /// How the bus looked last.
+    diagnosis: Option<Diagnosis>,
 }
 
 impl Reflex {
@@ -67,7 +82,9 @@ impl Reflex {
             asks: 0,
             asked: None,
             approved: None,
+            cash: None,
             delivered_at: Duration::ZERO,
+            diagnosis: None,
         }
     }
 
@@ -136,7 +153,10 @@ impl Reflex {
             }
             match word {
                 Some(word) => self.handle(Input::Word(word), line)?,
-                None => self.handle(Input::Tick, line)?,
+                None => {
+                    self.handle(Input::Tick, line)?;
+                    self.diagnose();
+                }
             }
             self.flush();
         }
@@ -194,12 +214,27 @@ impl Reflex {
             Order::Deny { ask } => Host::Deny {
                 request: open(ask)?.1,
             },
-            // This device announces no cash-ins, so nobody asked.
-            Order::ApproveRevalue { rseq, .. } => {
-                self.tell(News::Machine(Machine::RevalueOver { rseq }));
-                return None;
+            Order::ApproveRevalue {
+                ask, rseq, epoch, ..
+            } => {
+                let Some((_, request)) = open(ask) else {
+                    self.tell(News::Machine(Machine::RevalueOver { rseq }));
+                    return None;
+                };
+                self.cash = Some(Cash {
+                    request,
+                    rseq,
+                    epoch,
+                });
+                Host::ApproveRevalue { request }
             }
-            Order::DenyRevalue { .. } | Order::TellRevalueLimit { .. } => return None,
+            Order::DenyRevalue { ask } => Host::DenyRevalue {
+                request: open(ask)?.1,
+            },
+            Order::TellRevalueLimit { ask, limit } => Host::RevalueLimit {
+                request: open(ask)?.1,
+                limit,
+            },
         })
     }
 
@@ -266,16 +301,12 @@ impl Reflex {
                 price,
                 item,
             } => {
-                self.asks = self.asks.wrapping_add(1);
-                let ask = Ask::new(self.asks);
-                self.asked = Some((ask, request));
+                let ask = self.ask(request);
                 let item = Item::new(item);
                 self.tell_machine(Machine::Asked { ask, price, item });
             }
             Event::VendCancelled { request } | Event::VendTimedOut { request } => {
-                if let Some((ask, _)) = self.asked.filter(|(_, open)| *open == request) {
-                    self.tell_machine(Machine::Cancelled { ask });
-                }
+                self.cancelled(request);
             }
             Event::ApprovalRefused { tag, refusal } => {
                 tracing::warn!(?refusal, tag, "an approval went nowhere");
@@ -298,10 +329,68 @@ impl Reflex {
             Event::OutOfSequence { command } => {
                 tracing::warn!(?command, "the machine's command has no place here");
             }
-            Event::VmcSilent => tracing::warn!("the machine is silent"),
-            Event::DenialDelivered { .. } | Event::ReaderCancelled | Event::CashSold { .. } => {}
+            Event::VmcSilent => {
+                tracing::warn!("the machine is silent");
+                self.tell_fault(Code::BUS_LOST, [0; 8]);
+            }
+            Event::CashSold { item, price } => {
+                let item = Item::new(item);
+                self.tell_machine(Machine::CashSold { item, price });
+            }
+            Event::RevalueLimitAsked(request) => {
+                let ask = self.ask(request);
+                self.tell_machine(Machine::RevalueLimitAsked { ask });
+            }
+            Event::RevalueAsked { request, amount } => {
+                let ask = self.ask(request);
+                self.tell_machine(Machine::RevalueAsked { ask, amount });
+            }
+            Event::RevalueApprovalTaken { request } => {
+                if let Some(rseq) = self.cash_ended(request, Outcome::Delivered) {
+                    self.tell_machine(Machine::RevalueTaken { rseq });
+                }
+            }
+            Event::RevalueOver { request } => match self.cash_ended(request, Outcome::Failed) {
+                Some(rseq) => self.tell_machine(Machine::RevalueOver { rseq }),
+                None => self.cancelled(request),
+            },
+            Event::PriceRefused { item, price, why } => {
+                tracing::warn!(item, price, ?why, "a price was refused");
+                self.tell_fault(Code::PRICE_REFUSED, refused_price(item, price, why));
+            }
+            Event::AddressTaken => {
+                tracing::error!("another device answers at this reader's address");
+                self.tell_fault(Code::OTHER_DEVICE, [0; 8]);
+            }
+            Event::DenialDelivered { .. } | Event::ReaderCancelled => {}
             other => tracing::debug!(?other, "an event of a later day"),
         }
+    }
+
+    /// Numbers a question of the machine; the one before has no hearer any more.
+    fn ask(&mut self, request: RequestNumber) -> Ask {
+        self.asks = self.asks.wrapping_add(1);
+        let ask = Ask::new(self.asks);
+        self.asked = Some((ask, request));
+        ask
+    }
+
+    fn cancelled(&mut self, request: RequestNumber) {
+        if let Some((ask, _)) = self.asked.filter(|(_, open)| *open == request) {
+            self.tell_machine(Machine::Cancelled { ask });
+        }
+    }
+
+    /// The machine took the approved cash-in, or never will: written down before anything follows.
+    fn cash_ended(&mut self, request: RequestNumber, outcome: Outcome) -> Option<Rseq> {
+        let cash = self.cash.take_if(|cash| cash.request == request)?;
+        self.write_down(&Ending {
+            epoch: cash.epoch,
+            rseq: cash.rseq,
+            outcome,
+            after: Duration::ZERO,
+        });
+        Some(cash.rseq)
     }
 
     fn reset(&mut self, approval: ApprovalState) {
@@ -325,17 +414,32 @@ impl Reflex {
         let rseq = Rseq::new(tag);
         let after = self.uptime.now().saturating_sub(self.delivered_at);
         if let Some((_, epoch)) = self.approved.filter(|(approved, _)| *approved == rseq) {
-            let written = self.page.write(&Ending {
+            self.write_down(&Ending {
                 epoch,
                 rseq,
                 outcome,
                 after,
             });
-            if let Err(fault) = written {
-                tracing::error!(%fault, "the result page cannot be written");
-            }
         }
         (rseq, after)
+    }
+
+    fn write_down(&mut self, ending: &Ending) {
+        if let Err(fault) = self.page.write(ending) {
+            tracing::error!(%fault, "the result page cannot be written");
+        }
+    }
+
+    /// Says how the bus looks, whenever that changes.
+    fn diagnose(&mut self) {
+        let finding = self.device.finding(self.uptime.now());
+        if self.diagnosis.replace(finding.diagnosis) != Some(finding.diagnosis) {
+            self.tell(News::Finding(finding));
+        }
+    }
+
+    fn tell_fault(&mut self, code: Code, data: [u8; 8]) {
+        self.tell(News::Fault { code, data });
     }
 
     fn tell_machine(&mut self, machine: Machine) {
@@ -363,6 +467,19 @@ impl Reflex {
             }
         }
     }
+}
+
+/// The item, the price or FFFFFFFF, and what is wrong with it: 1 outside what SETUP announced, 2 no
+/// whole number of the bus's steps.
+fn refused_price(item: u16, price: Option<u32>, why: PriceFault) -> [u8; 8] {
+    let [i1, i2] = item.to_be_bytes();
+    let [p1, p2, p3, p4] = price.unwrap_or(u32::MAX).to_be_bytes();
+    let why = match why {
+        PriceFault::OutsideSetup => 1,
+        PriceFault::NotDivisible => 2,
+        _ => 0,
+    };
+    [i1, i2, p1, p2, p3, p4, why, 0]
 }
 
 /// Puts the calling thread among the real-time ones.

@@ -91,6 +91,11 @@ impl Hub {
             }
             News::Standing(standing) => self.tell(Input::Standing(standing)),
             News::BusLost => self.tell(Input::BusLost),
+            News::Finding(finding) => {
+                tracing::info!("MDB: {finding}");
+                Ok(())
+            }
+            News::Fault { code, data } => self.tell(Input::Fault { code, data }),
             News::Synced(ticket) => self.tell(Input::Synced(ticket)),
             News::JournalFailed => {
                 self.tell(Input::JournalFailed)?;

@@ -46,6 +46,8 @@ pub struct Journal {
     place: PathBuf,
     file: File,
     len: u64,
+    /// Its length when its rewriting was last thought of.
+    looked_at: u64,
     /// What the file says, kept along for its next rewriting.
     replay: Replay,
     acked_kept_max: usize,
@@ -117,6 +119,7 @@ impl Journal {
             place: place.to_owned(),
             file,
             len: good_len,
+            looked_at: 0,
             replay,
             acked_kept_max: opening.acked_kept_max,
         };
@@ -209,7 +212,9 @@ impl Journal {
 
     /// Rewrites the journal with what still matters, once enough of it does not.
     fn tidy(&mut self) -> Result<(), JournalFault> {
-        if self.replay.open().is_some() || self.len < SLACK_LEN_MAX {
+        // Looked at once for each slack that was written: what is live may itself be long.
+        let due = self.looked_at.saturating_add(SLACK_LEN_MAX);
+        if self.replay.open().is_some() || self.len < due {
             return Ok(());
         }
         self.replay.forget(self.acked_kept_max);
@@ -220,7 +225,8 @@ impl Journal {
             bytes.extend(frame(&record, epoch, at));
         }
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if self.len.saturating_sub(len) < SLACK_LEN_MAX {
+        if self.len.saturating_sub(len) < SLACK_LEN_MAX / 2 {
+            self.looked_at = self.len;
             return Ok(());
         }
         replace(&self.place, &bytes)?;
@@ -229,6 +235,7 @@ impl Journal {
             .open(self.place.join("journal"))
             .map_err(JournalFault::Open)?;
         self.len = len;
+        self.looked_at = len;
         Ok(())
     }
 }

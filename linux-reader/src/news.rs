@@ -1,6 +1,8 @@
 //! What the parts of the reader tell its hub.
 
-use gettone_core::board::{Code, Machine, Ticket};
+use gettone_core::board::{self, Machine, Ticket};
+use gettone_core::notice::Code;
+use gettone_mdb::diagnosis::Finding;
 use gettone_relay::{Connection, Standing};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -14,6 +16,15 @@ pub enum News {
     Machine(Machine),
     /// What a HELLO says of the machine has changed.
     Standing(Standing),
+    /// The bus looks different from before.
+    Finding(Finding),
+    /// Something for the technician's log at the server.
+    Fault {
+        /// What it is about.
+        code: Code,
+        /// Details; their meaning goes with the code.
+        data: [u8; 8],
+    },
     /// The MDB link is gone.
     BusLost,
     /// A record is on flash.
@@ -21,7 +32,7 @@ pub enum News {
     /// The flash cannot be written.
     JournalFailed,
     /// A pairing code was decoded.
-    CodeSeen(Code),
+    CodeSeen(board::Code),
     /// A phone has connected.
     Connected(Connection),
     /// A connection is gone.

@@ -12,6 +12,7 @@ use crate::uptime::Uptime;
 use crate::{light, radio, servers};
 use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
+use gettone_core::notice::Code;
 use gettone_core::time::Timestamp;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
 use gettone_relay::{Order as Saying, Start, Station, english};
@@ -137,9 +138,14 @@ fn firmware() -> u32 {
 
 /// A sensor that fails is a pity, and no reason to leave the machine alone.
 async fn watch_light(source: LightSource, news: Sender<News>) -> core::convert::Infallible {
-    match light::serve(source, news).await {
+    match light::serve(source, news.clone()).await {
         Ok(()) => tracing::info!("the light source has ended"),
-        Err(fault) => tracing::warn!(%fault, "the light source cannot be read"),
+        Err(fault) => {
+            tracing::warn!(%fault, "the light source cannot be read");
+            let (code, data) = (Code::SENSOR, [0; 8]);
+            // A hub that has gone has other worries.
+            let _ = news.send(News::Fault { code, data }).await;
+        }
     }
     core::future::pending().await
 }

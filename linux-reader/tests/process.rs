@@ -14,6 +14,10 @@ const CODE: [u8; 10] = [7, 6, 5, 4, 3, 2, 1, 0, 9, 8];
 const OTHER_CODE: [u8; 10] = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55];
 
 fn start(street: &Street) -> Child {
+    start_with(street, "info", Stdio::null())
+}
+
+fn start_with(street: &Street, log: &str, stderr: impl Into<Stdio>) -> Child {
     let config = street.path("reader.toml");
     std::fs::write(&config, street.config("")).expect("room");
     let light = street.path("light");
@@ -21,7 +25,8 @@ fn start(street: &Street) -> Child {
     let reader = Command::new(env!("CARGO_BIN_EXE_gettone-reader"))
         .args(["run", "--config"])
         .arg(&config)
-        .stderr(Stdio::null())
+        .env("RUST_LOG", log)
+        .stderr(stderr)
         .spawn()
         .expect("the program");
     wait_for("the reader's light socket", || light.exists());
@@ -119,5 +124,56 @@ fn an_installer_reads_who_the_reader_is() {
     for (name, len) in [("reader_id", 16), ("public_key", 64), ("claim_code", 10)] {
         let text = shown[name].as_str().expect("text");
         assert_eq!(text.len(), len, "{name}");
+    }
+}
+
+/// Every way in which a careless line could print some bytes.
+fn spellings(secret: &[u8]) -> Vec<String> {
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let list = format!("{secret:?}");
+    let inner = list.trim_matches(['[', ']']).to_owned();
+    vec![hex.to_uppercase(), hex, inner]
+}
+
+fn told(log: &str, secret: &[u8]) -> Option<String> {
+    // Half of a secret is told as well.
+    let half = secret.get(..secret.len() / 2).unwrap_or_default();
+    spellings(half)
+        .into_iter()
+        .find(|spelling| log.contains(spelling.as_str()))
+}
+
+#[test]
+fn the_log_of_a_whole_vend_holds_no_secret_at_any_level() {
+    let mut street = Street::new();
+    let mut machine = street.machine();
+    let path = street.path("log");
+    let log = std::fs::File::create(&path).expect("room");
+    let mut reader = start_with(&street, "trace", log);
+    machine.power_up();
+    act(async {
+        let mut phone = approve(&mut street, &mut machine).await;
+        machine.deliver(23);
+        while street.server.receipts.len() < 2 {
+            street.server.record(&phone.envelope().await);
+        }
+        let resume = phone.resume.take();
+        assert!(resume.is_some(), "there was one to betray");
+    });
+    let pid = i32::try_from(reader.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a running process"), Signal::TERM).expect("allowed");
+    assert!(reader.wait().expect("stopped").success());
+    let log = std::fs::read(&path).expect("a log");
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("a phone is linked"), "it logs at all");
+
+    let key = std::fs::read(street.path("state").join("key")).expect("a key");
+    assert_eq!(key.len(), 32);
+    for (what, secret) in [("the key", key.as_slice()), ("the code", &CODE)] {
+        assert_eq!(told(&log, secret), None, "{what} is in the log");
+    }
+    // A log that does tell is found out.
+    for spelling in spellings(&key) {
+        assert!(told(&format!("key: {spelling}"), &key).is_some());
     }
 }

@@ -13,8 +13,9 @@ use crate::status::{Line, Telling, status_out};
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_channel::{Direction, Header, LinkMessage, MdbState, ResumeSecret, StaticKey};
-use gettone_core::board::{self, Board, Code, LastResult, Life, Note, Outbox};
+use gettone_core::board::{self, Board, LastResult, Life, Note, Outbox};
 use gettone_core::money::Amount;
+use gettone_core::notice::Code;
 use line::{Door, Visitor};
 use std::collections::VecDeque;
 
@@ -88,8 +89,12 @@ impl Station {
                 }
             }
             Input::Machine(machine) => self.tell(now, board::Input::Machine(machine), entropy),
-            Input::Standing(standing) => self.standing = standing,
-            Input::BusLost => self.standing.mdb_state = MdbState::Inactive,
+            Input::Standing(standing) => self.stand(now, standing, entropy),
+            Input::BusLost => {
+                self.standing.mdb_state = MdbState::Inactive;
+                let (code, data) = (Code::BUS_LOST, [0; 8]);
+                self.tell(now, board::Input::Fault { code, data }, entropy);
+            }
             Input::Synced(ticket) => self.tell(now, board::Input::Synced(ticket), entropy),
             Input::JournalFailed => self.tell(now, board::Input::JournalFailed, entropy),
             Input::Fault { code, data } => {
@@ -149,11 +154,21 @@ impl Station {
 
 /// Between the board's rules and the wire.
 impl Station {
-    fn code_seen(&mut self, now: Duration, code: Code, entropy: &mut Entropy) {
+    fn code_seen(&mut self, now: Duration, code: board::Code, entropy: &mut Entropy) {
         if self.board.life() == Life::Idle {
             self.note(Notice::CodeSeen);
         }
         self.tell(now, board::Input::CodeSeen(code), entropy);
+    }
+
+    /// Another controller than before: the board may stand in another machine.
+    fn stand(&mut self, now: Duration, standing: Standing, entropy: &mut Entropy) {
+        let before = core::mem::replace(&mut self.standing, standing);
+        let was_known = before.vmc_id != Standing::default().vmc_id;
+        if was_known && before.vmc_id != standing.vmc_id {
+            let (code, data) = (Code::VMC_CHANGED, *standing.vmc_id.as_bytes());
+            self.tell(now, board::Input::Fault { code, data }, entropy);
+        }
     }
 
     /// Tells the board one thing and follows what it asks for.

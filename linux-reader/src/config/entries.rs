@@ -314,6 +314,8 @@ impl MdbEntries {
                 complete: cashless::Completion::Host,
                 ..standard.answers
             },
+            // What is sold for cash is counted for the operator.
+            cash_sales: true,
             ack_max: WORDS_ACK_MAX,
             ..standard
         };

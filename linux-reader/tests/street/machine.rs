@@ -11,6 +11,7 @@ const NOTHING: [u8; 0] = [];
 pub(crate) struct Machine {
     listener: UnixListener,
     line: Option<UnixStream>,
+    level: u8,
 }
 
 impl Machine {
@@ -19,6 +20,7 @@ impl Machine {
         Self {
             listener: UnixListener::bind(path).expect("a free path"),
             line: None,
+            level: 1,
         }
     }
 
@@ -31,10 +33,56 @@ impl Machine {
         self.initialise();
     }
 
+    /// As [`Machine::power_up`], speaking level 2 and lending a display of 16 x 2.
+    pub(crate) fn power_up_level_2(&mut self) {
+        self.level = 2;
+        self.power_up();
+    }
+
+    /// Something is bought for cash.
+    pub(crate) fn sell_for_cash(&mut self, price: u16, item: u16) {
+        let [p1, p2] = price.to_be_bytes();
+        let [i1, i2] = item.to_be_bytes();
+        assert_eq!(self.say(&[0x13, 0x05, p1, p2, i1, i2]), NOTHING);
+    }
+
+    /// How much cash may be put in; none where none may.
+    pub(crate) fn cash_limit(&mut self) -> Option<u16> {
+        let answer = self.ask(&[0x15, 0x01]);
+        match answer[0] {
+            0x0f => Some(u16::from_be_bytes([answer[1], answer[2]])),
+            0x0e => None,
+            other => panic!("{other:#04x} is no limit"),
+        }
+    }
+
+    /// Offers cash; says whether the reader took it.
+    pub(crate) fn put_in(&mut self, amount: u16) -> bool {
+        let [a1, a2] = amount.to_be_bytes();
+        match self.ask(&[0x15, 0x00, a1, a2])[0] {
+            0x0d => true,
+            0x0e => false,
+            other => panic!("{other:#04x} is no verdict"),
+        }
+    }
+
+    fn ask(&mut self, block: &[u8]) -> Vec<u8> {
+        let mut answer = self.say(block);
+        let began = Instant::now();
+        while answer.is_empty() || answer[0] == 0x02 {
+            assert!(began.elapsed() < PATIENCE, "no answer");
+            answer = self.poll();
+        }
+        answer
+    }
+
     pub(crate) fn initialise(&mut self) {
         assert_eq!(self.say(&[0x10]), NOTHING, "RESET is acknowledged");
         assert_eq!(self.say(&[0x12]), [0x00], "JUST RESET");
-        let config = self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]);
+        let config = match self.level {
+            1 => self.say(&[0x11, 0x00, 0x01, 0x00, 0x00, 0x00]),
+            level => self.say(&[0x11, 0x00, level, 0x10, 0x02, 0x00]),
+        };
         assert_eq!(config.first(), Some(&0x01), "READER CONFIG");
         assert_eq!(self.say(&[0x11, 0x01, 0x01, 0x2c, 0x00, 0x14]), NOTHING);
         assert_eq!(self.say(&[0x14, 0x01]), NOTHING, "READER ENABLE");
@@ -101,6 +149,13 @@ impl Machine {
     pub(crate) fn idle(&mut self, polls: usize) {
         for _ in 0..polls {
             self.poll();
+        }
+    }
+
+    /// Polls for a while, and must not be told this.
+    pub(crate) fn never_hears(&mut self, code: u8, polls: usize) {
+        for _ in 0..polls {
+            assert_ne!(self.poll().first(), Some(&code));
         }
     }
 

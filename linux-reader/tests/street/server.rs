@@ -1,8 +1,9 @@
 //! The server's word, sealed as the server seals it.
 
 use gettone_channel::{
-    Ack, Chain, Direction, Ephemeral, Grant, Header, Hello, Item, JournalEpoch, PublicKey, Receipt,
-    RefuseReason, StaticKey, Time, Utc, open, reader_id, seal, vend_id,
+    Ack, Audit, Chain, Counters, Direction, Ephemeral, Grant, Header, Hello, Item, JournalEpoch,
+    Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, Utc, open, reader_id, seal,
+    vend_id,
 };
 use std::collections::BTreeMap;
 
@@ -14,6 +15,10 @@ pub(crate) struct Server {
     pub(crate) receipts: BTreeMap<u64, Receipt>,
     pub(crate) epoch: Option<JournalEpoch>,
     pub(crate) hello: Option<Hello>,
+    /// The newest snapshot of the machine's totals.
+    pub(crate) counters: Option<Counters>,
+    /// The technician's records.
+    pub(crate) audits: Vec<Audit>,
 }
 
 impl Server {
@@ -25,6 +30,8 @@ impl Server {
             receipts: BTreeMap::new(),
             epoch: None,
             hello: None,
+            counters: None,
+            audits: Vec::new(),
         }
     }
 
@@ -46,6 +53,8 @@ impl Server {
                     let before = self.receipts.insert(receipt.rseq, receipt);
                     assert!(before.is_none_or(|before| before == receipt), "one content");
                 }
+                Item::Counters(counters) => self.counters = Some(counters),
+                Item::Audit(audit) => self.audits.push(audit),
                 other => panic!("{other:?} is not of this road"),
             }
         }
@@ -63,6 +72,11 @@ impl Server {
 
     /// ACK, TIME and a GRANT for the last HELLO.
     pub(crate) fn grant(&mut self, max_spend: u32, max_vends: u8) -> Vec<u8> {
+        self.grant_cash(max_spend, max_vends, 0)
+    }
+
+    /// As above, and so much cash may be put in.
+    pub(crate) fn grant_cash(&mut self, max_spend: u32, max_vends: u8, cash: u32) -> Vec<u8> {
         let hello = self.hello.expect("a HELLO");
         let grant = Item::Grant(Grant {
             grant: vend_id(reader_id(&self.reader), hello.nonce),
@@ -72,7 +86,7 @@ impl Server {
             exponent: hello.exponent,
             max_spend,
             max_vends,
-            max_revalue: 0,
+            max_revalue: cash,
             show_balance: i32::try_from(max_spend).expect("small"),
             ttl_s: 300,
             favourite: None,
@@ -83,6 +97,11 @@ impl Server {
         });
         let ack = self.ack_item();
         self.seal(&[ack, time, grant])
+    }
+
+    /// LOCK, for whoever brings it.
+    pub(crate) fn lock(&mut self, version: u32, state: LockState) -> Vec<u8> {
+        self.seal(&[Item::Lock(Lock { version, state })])
     }
 
     pub(crate) fn refuse(&mut self, reason: RefuseReason) -> Vec<u8> {

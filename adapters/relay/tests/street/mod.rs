@@ -14,8 +14,9 @@ use gettone_channel::{
     ResumeSecret, Secret, StaticKey, Status,
 };
 use gettone_core::board::{Code, Limits, Machine, Record, Replay, Sessions, Stamp, Ticket};
-use gettone_core::id::{JournalEpoch, Order as Place};
+use gettone_core::id::{JournalEpoch, Order as Place, Rseq};
 use gettone_core::money::{Amount, Currency};
+use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
     Connection, Entropy, Granted, Input, Letter, Notice, Order, Output, Reply, Report, Server,
@@ -66,6 +67,11 @@ impl Street {
     }
 
     pub(crate) fn with(server: &Book, limits: Limits) -> Self {
+        Self::laden(server, limits, 1)
+    }
+
+    /// A board whose journal holds so many receipts that no server has heard of.
+    pub(crate) fn laden(server: &Book, limits: Limits, count: u64) -> Self {
         let key = StaticKey::from_bytes(READER);
         let mut replay = Replay::new(EPOCH, first_chain(EPOCH));
         let stamp = Stamp {
@@ -78,6 +84,19 @@ impl Street {
         let beginning = replay.beginning(stamp, chain_of).expect("nothing is read");
         let beginning = Record::Receipt(beginning);
         replay.take(&beginning).expect("the first");
+        let Record::Receipt(mut before) = beginning else {
+            unreachable!("it is one");
+        };
+        for rseq in 2..=count {
+            before.receipt = Receipt {
+                rseq: Rseq::new(rseq),
+                kind: CoreKind::VendFail,
+                prev: before.receipt.chain,
+                ..before.receipt
+            };
+            before.receipt.chain = chain_of(&before);
+            replay.take(&Record::Receipt(before)).expect("the next");
+        }
         let installed = Server {
             epoch: server.epoch,
             key: server.key.public(),
