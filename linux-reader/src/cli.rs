@@ -5,9 +5,11 @@ use crate::enrol::{self, Road, Unsent, Wish};
 use crate::program::run;
 use crate::self_test::{Form, Verdict, self_test};
 use crate::status::{Found, Status};
-use crate::trace;
+use crate::trace::{self, Showing};
 use clap::{Args, Parser, Subcommand};
 use gettone_channel::ReaderId;
+use gettone_mdb::Address;
+use gettone_mdb::link::Spec;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -73,14 +75,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Read a bus capture (lines of `TIME_US V|P WORD..`, 9-bit words in hex) and say what it means.
-    MdbTrace {
-        /// Give the controller's words to our own device, and show what it answers.
-        #[arg(long)]
-        replay: bool,
-        /// The capture.
-        file: PathBuf,
-    },
+    /// Say what happens on an MDB bus, one line for each exchange: of a capture, or live.
+    ///
+    /// A capture holds lines of `TIME_US V|P WORD..`, 9-bit words in hex. A live bus is only listened to: stop the
+    /// reader first, since the port is used by one program at a time.
+    MdbTrace(TraceArguments),
     /// Look after the configuration.
     Config {
         #[command(subcommand)]
@@ -108,6 +107,25 @@ struct CallArguments {
     /// A file that holds an operator's key and nothing else; - is the standard input.
     #[arg(long, value_name = "FILE", requires = "server")]
     api_key_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct TraceArguments {
+    /// Give the controller's words to our own device, and show its answers beside the recorded ones.
+    #[arg(long, conflicts_with = "link")]
+    replay: bool,
+    /// Show all exchanges: idle POLLs and other devices as well.
+    #[arg(long)]
+    all: bool,
+    /// Listen to a live bus: tty:DEVICE, bridge:DEVICE or words:PATH.
+    #[arg(long, value_name = "LINK", conflicts_with = "file")]
+    link: Option<Spec>,
+    /// Which cashless device of the live bus is meant: 1 (10H) or 2 (60H).
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), requires = "link")]
+    device: u8,
+    /// The capture.
+    #[arg(required_unless_present = "link")]
+    file: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -157,14 +175,7 @@ fn follow(config: &Path, command: Command) -> Result<ExitCode, Box<dyn Error>> {
             enrol::reset(config, unsent, call.server.zip(call.api_key_file))?;
         }
         Command::Status { json } => return status(config, json),
-        Command::MdbTrace { replay, file } => show_trace(
-            &file,
-            if replay {
-                Showing::Replayed
-            } else {
-                Showing::Explained
-            },
-        )?,
+        Command::MdbTrace(wish) => show_trace(&wish)?,
         Command::Config { command } => match command {
             ConfigCommand::Check => check(config)?,
             ConfigCommand::Print => print(config)?,
@@ -241,19 +252,21 @@ fn status(path: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
     }
     Ok(code)
 }
-
-/// What is done with a capture.
-#[derive(Clone, Copy, Debug)]
-enum Showing {
-    Explained,
-    Replayed,
-}
-
-fn show_trace(path: &Path, showing: Showing) -> Result<(), Box<dyn Error>> {
+fn show_trace(wish: &TraceArguments) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
-    let shown = match showing {
-        Showing::Replayed => trace::replay(path, &mut out),
-        Showing::Explained => trace::explain(path, &mut out),
+    let showing = match wish.all {
+        true => Showing::Everything,
+        false => Showing::WhatMatters,
+    };
+    let address = match wish.device {
+        1 => Address::First,
+        _ => Address::Second,
+    };
+    let shown = match (&wish.link, &wish.file) {
+        (Some(link), _) => trace::listen(link, address, showing, &mut out),
+        (None, Some(file)) if wish.replay => trace::replay(file, showing, &mut out),
+        (None, Some(file)) => trace::explain(file, showing, &mut out),
+        (None, None) => Ok(()),
     };
     match shown {
         // Whoever reads has seen enough.

@@ -98,6 +98,14 @@ impl Frame {
         frame
     }
 
+    /// These words, unless they are more than a block holds.
+    #[must_use]
+    pub fn of(words: &[Word]) -> Option<Self> {
+        let mut frame = Self::EMPTY;
+        words.iter().try_for_each(|word| frame.push(*word))?;
+        Some(frame)
+    }
+
     /// Appends a word unless the frame is full.
     pub(crate) fn push(&mut self, word: Word) -> Option<()> {
         *self.words.get_mut(self.len)? = word;

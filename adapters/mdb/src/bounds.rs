@@ -36,6 +36,8 @@ pub const BRIDGE_ACK_MAX: Duration = Duration::from_secs(1);
 pub(crate) const BRIDGE_POLL: Duration = Duration::from_millis(100);
 /// Bytes of one packet of an adapter.
 pub const PACKET_MAX: usize = 4 * BLOCK_MAX;
+/// How long after a block its answer may begin. [MDB 2.5]
+pub const ANSWER_MAX: Duration = Duration::from_millis(5);
 /// How late an immediate answer may still leave.
 pub const REPLY_MAX: Duration = Duration::from_millis(4);
 /// The reader decides this much before the controller stops waiting for it.

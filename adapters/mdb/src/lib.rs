@@ -2,7 +2,8 @@
 //! 1 and 2 that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
 //!
 //! Both ends are handed words and time and tell what to send. Nothing here reads a clock, waits, allocates or decides
-//! about money: who may buy what is the host's business. The links, behind
+//! about money: who may buy what is the host's business. Without the feature `link` the crate has neither `std` nor
+//! `alloc`, so that it cannot. The links, behind
 //! the feature `link`, touch the outside.
 //!
 //! ```
@@ -32,6 +33,7 @@ pub mod cashless;
 mod command;
 pub mod diagnosis;
 mod ear;
+mod explain;
 #[cfg(feature = "link")]
 pub mod link;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::block::Frame;
 use crate::bounds::TRACE_LINE_MAX;
+pub use crate::explain::{Exchange, Explainer, Hearing};
 use crate::word::Word;
 
 /// Who drove the line.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gettone_mdb::bounds::WORD_TIME;
 use gettone_mdb::cashless::{Cashless, Config, Event, Host, Input, Output, RequestNumber, State};
-use gettone_mdb::trace::{Burst, Side};
+use gettone_mdb::trace::{Burst, Explainer, Hearing, Side};
 use gettone_mdb::{Address, Command, Digits, Layout, Message, Mode, Scale, Word, checksum};
 
 /// What was counted in one capture.
@@ -335,5 +335,36 @@ fn a_broken_block_of_a_real_machine_is_met_with_silence() {
             continue;
         };
         assert_eq!((count, state), (expected, end), "{name}");
+    }
+}
+
+/// What a technician reads of each capture: vends asked and reported, and how often the device spoke into a block.
+const TOLD: [(&str, [usize; 3]); 3] = [
+    ("sanden-vendo-10.07.2012-2.trace", [2, 2, 0]),
+    ("sanden-vendo-13.12.2011.trace", [1, 1, 2]),
+    ("sanden-vendo-09.07.2012.trace", [1, 0, 1]),
+];
+
+#[test]
+fn every_exchange_of_a_real_machine_is_explained_in_the_readers_money() {
+    for (name, expected) in TOLD {
+        let Some(bursts) = capture(name) else {
+            continue;
+        };
+        let mut explainer = Explainer::new(Hearing::Both);
+        let mut exchanges: Vec<_> = bursts.iter().filter_map(|it| explainer.take(it)).collect();
+        exchanges.extend(explainer.close());
+        let lines: Vec<String> = exchanges.iter().map(ToString::to_string).collect();
+        let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
+        let told = [
+            count("VEND REQUEST"),
+            count("VEND SUCCESS"),
+            count("spoke into"),
+        ];
+        assert_eq!(told, expected, "{name}\n{}", lines.join("\n"));
+        assert_eq!(count(" units"), 0, "{name}");
+        let own = exchanges.iter().filter(|it| it.address().is_some());
+        let idle = own.clone().filter(|it| it.is_idle()).count();
+        assert!(idle > own.count() / 2, "{name}: POLLs are most of a bus");
     }
 }
