@@ -5,11 +5,22 @@ use crate::server::{Key, Server};
 use crate::transcript::Transcript;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How long the reader waits for a phone that disappeared. Twenty seconds on a real street; here
 /// nobody wants to watch that.
 const RESUME_S: u32 = 1;
+
+/// What a reader is connected to, in its configuration's words.
+#[derive(Clone, Debug)]
+pub struct Wiring {
+    /// `bluez:ADAPTER` or `folder:PATH`.
+    pub air: String,
+    /// `iio:NAME` or `socket:PATH`.
+    pub light: String,
+    /// How long it waits for a phone that disappeared, in seconds.
+    pub resume_s: u32,
+}
 
 /// The real reader in a process of its own.
 pub struct Board {
@@ -28,13 +39,34 @@ impl Board {
         server: &Server,
         transcript: &Transcript,
     ) -> Result<(Self, Places), StreetFault> {
-        let config = dir.join("reader.toml");
         let places = Places {
             air: dir.join("air"),
             light: dir.join("light.sock"),
         };
         fs::create_dir_all(&places.air).map_err(|fault| StreetFault::file(&places.air, fault))?;
-        let text = settings(dir, machine, link, &places);
+        let wiring = Wiring {
+            air: format!("folder:{}", places.air.display()),
+            light: format!("socket:{}", places.light.display()),
+            resume_s: RESUME_S,
+        };
+        let board = Self::start_wired(dir, machine, link, server, &wiring, transcript)?;
+        Ok((board, places))
+    }
+
+    /// Enrols a new reader with another air or light, and starts it.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server refuses it, or it does not come up.
+    pub fn start_wired(
+        dir: &Path,
+        machine: u32,
+        link: &Path,
+        server: &Server,
+        wiring: &Wiring,
+        transcript: &Transcript,
+    ) -> Result<Self, StreetFault> {
+        let config = dir.join("reader.toml");
+        let text = settings(dir, machine, link, wiring);
         write(&config, &text)?;
         let enrolment = enrol(&config)?;
         let answer = server.post(
@@ -57,7 +89,7 @@ impl Board {
             &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
         )?;
         program.follow("reader", transcript, process::message);
-        Ok((Self { program }, places))
+        Ok(Self { program })
     }
 
     /// Resident memory, in KiB, where the system tells.
@@ -74,15 +106,17 @@ impl Board {
     }
 }
 
-fn settings(dir: &Path, machine: u32, link: &Path, places: &Places) -> String {
-    let state: PathBuf = dir.join("reader");
+fn settings(dir: &Path, machine: u32, link: &Path, wiring: &Wiring) -> String {
+    let Wiring {
+        air,
+        light,
+        resume_s,
+    } = wiring;
     format!(
-        "state = \"{}\"\nmachine = {machine}\nair = \"{}\"\nlight = \"socket:{}\"\n\n\
+        "state = \"{}\"\nmachine = {machine}\nair = \"{air}\"\nlight = \"{light}\"\n\n\
          [mdb]\nlink = \"words:{}\"\ncurrency = \"EUR\"\n\n\
-         [limits]\nresume_s = {RESUME_S}\n",
-        state.display(),
-        places.air.display(),
-        places.light.display(),
+         [limits]\nresume_s = {resume_s}\n",
+        dir.join("reader").display(),
         link.display(),
     )
 }

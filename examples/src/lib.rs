@@ -22,14 +22,18 @@
 mod board;
 mod chance;
 mod fault;
+mod glow;
+mod handset;
 mod machine;
 mod phone;
 mod process;
 mod server;
 mod transcript;
 
-pub use board::Board;
+pub use board::{Board, Wiring};
 pub use fault::StreetFault;
+pub use glow::Glow;
+pub use handset::Handset;
 pub use machine::{Ending, Machine, Pace, Seen};
 pub use phone::{Phone, Places, Relay, Visit};
 pub use process::{Program, message, run};

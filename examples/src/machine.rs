@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// The longest that the street waits for its machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest that the controller sleeps before it looks for a customer's choice.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long the motors run.

@@ -1,5 +1,7 @@
 use crate::chance;
 use crate::fault::StreetFault;
+use crate::glow::Glow;
+use crate::handset::Handset;
 use crate::machine::Pace;
 use crate::server::{Key, Server};
 use crate::transcript::Transcript;
@@ -8,27 +10,19 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use gettone_ble::ServiceUuid;
 use gettone_ble::local;
 use gettone_channel::{
-    Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Secret, Status,
+    Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk, Secret, Status,
 };
-use gettone_optical::sim::{Channel, Tier};
-use gettone_optical::{Kind, Payload, RefreshRate, encode};
 use serde_json::{Value, json};
-use std::io::Write as _;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// The longest that the street waits for one thing to happen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What the phone asks for; a common value among phones of the day.
 const MTU: u16 = 185;
-/// Samples written to the sensor's socket at a time, before the phone looks for its reader again.
-const SAMPLES_A_WRITE: usize = 16;
-/// How long a phone in a hurry gives its reader to come on the air.
-const HURRIED_LOOK: Duration = Duration::from_millis(2);
-/// Samples of light that a phone shows before it gives up: about twelve seconds of them.
-const SAMPLES_MAX: usize = 4_000;
+/// How often a phone looks whether its reader is on the air.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// A customer's phone.
 pub struct Phone<'a> {
@@ -52,7 +46,7 @@ pub struct Places {
 /// A phone linked to the reader.
 pub struct Visit<'a> {
     phone: &'a Phone<'a>,
-    pipe: local::Phone,
+    pipe: Handset,
     link: Link,
     /// What the phone shows of the reader's status.
     shown: String,
@@ -111,23 +105,63 @@ impl<'a> Phone<'a> {
         let bytes = chance::bytes::<10>()?;
         let secret = Secret::light(bytes);
         let service = ServiceUuid::for_eid(secret.eid().as_bytes());
-        let shown_us = self.flash(bytes, service, seed).await?;
-        self.say(format_args!(
-            "shows the light code; the reader has it after {:.2} s of light",
-            shown_us as f64 / 1e6
-        ));
-        let mut pipe = within(
+        let air = self.places.air.as_path();
+        let glow = Glow::Samples(self.places.light.clone());
+        let seen = async {
+            while !local::Phone::sees(air, service) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        self.flash(&glow, bytes, seed, seen).await?;
+        let pipe = within(
             "the reader to answer",
-            local::Phone::connect(&self.places.air, service, MTU),
+            local::Phone::connect(air, service, MTU),
         )
         .await?;
+        self.link(Handset::Local(pipe), &secret.psk()).await
+    }
+
+    /// Plays a code's colours until `seen` says that its reader is on the air; gives what it says.
+    ///
+    /// # Errors
+    /// `StreetFault` when the reader does not see it.
+    pub async fn flash<T>(
+        &self,
+        glow: &Glow,
+        secret: [u8; 10],
+        seed: u64,
+        seen: impl Future<Output = T>,
+    ) -> Result<T, StreetFault> {
+        let mut shown = Duration::ZERO;
+        let seen = tokio::select! {
+            biased;
+            seen = seen => seen,
+            played = glow.play(secret, seed, self.pace, &mut shown) => {
+                played?;
+                return Err(StreetFault::Silence {
+                    what: "the reader to see the light".to_owned(),
+                    seconds: shown.as_secs(),
+                });
+            }
+        };
+        self.say(format_args!(
+            "shows the light code; the reader has it after {:.2} s of light",
+            shown.as_secs_f64()
+        ));
+        Ok(seen)
+    }
+
+    /// Links over a connection to a reader.
+    ///
+    /// # Errors
+    /// `StreetFault` when the reader does not know the secret, or is gone.
+    pub async fn link(&'a self, mut pipe: Handset, psk: &Psk) -> Result<Visit<'a>, StreetFault> {
         let hello = Hello1 {
             version: LINK_VERSION,
             caps: 0,
         };
         let ephemeral = Ephemeral::from_bytes(chance::bytes()?);
-        let (initiator, link1) =
-            Initiator::start(&secret.psk(), ephemeral, hello).map_err(refused)?;
+        let (initiator, link1) = Initiator::start(psk, ephemeral, hello).map_err(refused)?;
         within("the link", pipe.send(&link1)).await?;
         let link2 = within("the link", pipe.receive()).await?;
         let link = initiator.finish(&link2).map_err(refused)?;
@@ -139,51 +173,6 @@ impl<'a> Phone<'a> {
             shown: String::new(),
             relay: Relay::default(),
         })
-    }
-
-    /// Plays the code's colours through the light channel until the reader is on the air.
-    async fn flash(
-        &self,
-        secret: [u8; 10],
-        service: ServiceUuid,
-        seed: u64,
-    ) -> Result<u64, StreetFault> {
-        let frames = encode(&Payload::new(Kind::Pairing, secret));
-        let channel = Channel::new(seed, Tier::Nominal, RefreshRate::HZ_60);
-        let light = self.places.light.as_path();
-        let mut sensor =
-            UnixStream::connect(light).map_err(|fault| StreetFault::file(light, fault))?;
-        let mut samples = channel.play(&frames).take(SAMPLES_MAX);
-        let (mut first_us, mut last_us) = (None, u64::MAX);
-        loop {
-            let mut text = String::new();
-            let shown_us = last_us;
-            for sample in samples.by_ref().take(SAMPLES_A_WRITE) {
-                first_us.get_or_insert(sample.t_us);
-                last_us = sample.t_us;
-                text.push_str(&format!(
-                    "{},{},{},{},{}\n",
-                    sample.t_us, sample.r, sample.g, sample.b, sample.c
-                ));
-            }
-            if text.is_empty() {
-                return Err(StreetFault::Silence {
-                    what: "the reader to see the light".to_owned(),
-                    seconds: 12,
-                });
-            }
-            sensor
-                .write_all(text.as_bytes())
-                .map_err(|fault| StreetFault::file(light, fault))?;
-            sleep(match self.pace {
-                Pace::Real => Duration::from_micros(last_us.saturating_sub(shown_us)),
-                Pace::Hurried => HURRIED_LOOK,
-            })
-            .await;
-            if local::Phone::sees(&self.places.air, service) {
-                return Ok(last_us - first_us.unwrap_or(last_us));
-            }
-        }
     }
 
     /// Carries one envelope to the server; gives the server's envelopes for the reader.

@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 place=${GETTONE_VM_DIR:-${CARGO_TARGET_DIR:-$here/../../../target}/vm}
 
-packages="bluez bluez-test-tools dbus-daemon busybox-static"
+packages="bluez bluez-test-tools dbus-daemon busybox-static i2c-tools"
 modules="hci_vhci bluetooth rfcomm ecdh_generic cmac ccm drbg jitterentropy_rng ctr sha512_generic
  algif_hash algif_skcipher i2c-stub i2c-dev tcs3472"
 
@@ -33,7 +33,7 @@ fetch() {
         --no-install-recommends "${@:2}" >>apt.log 2>&1
 }
 
-if [ ! -e system/.done ]; then
+if [ "$(cat system/.done 2>/dev/null)" != "$packages" ]; then
     # shellcheck disable=SC2086
     fetch archives $packages || cannot "apt cannot fetch $packages (see $place/apt.log)"
     rm -rf system && mkdir system
@@ -43,7 +43,7 @@ if [ ! -e system/.done ]; then
         *) dpkg-deb -x "$package" system ;;
         esac
     done
-    touch system/.done
+    echo "$packages" >system/.done
 fi
 
 # The cloud kernel has neither Bluetooth nor light sensors.
@@ -96,7 +96,7 @@ add() { # a program and the libraries it is linked with
                 cp -L "$library" "$root/lib/x86_64-linux-gnu/"
         done
 }
-for program in libexec/bluetooth/bluetoothd bin/btvirt bin/btmon bin/dbus-daemon; do
+for program in libexec/bluetooth/bluetoothd bin/btvirt bin/btmon bin/dbus-daemon sbin/i2cset; do
     add "$place/system/usr/$program" bin
 done
 for program in "$@"; do

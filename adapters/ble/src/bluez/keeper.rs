@@ -395,15 +395,23 @@ impl Station {
     }
 
     async fn open_door(&mut self, sign: Sign) -> Result<(), Lost> {
-        let sign = Advertisement {
+        let plain = Advertisement {
             service_uuids: [gatt::uuid(sign.service)].into_iter().collect(),
             local_name: Some(sign.name),
             discoverable: Some(true),
-            min_interval: Some(ADVERTISING.0),
-            max_interval: Some(ADVERTISING.1),
             ..Advertisement::default()
         };
-        self.door = Some(within(self.adapter.advertise(sign)).await?);
+        let quick = Advertisement {
+            min_interval: Some(ADVERTISING.0),
+            max_interval: Some(ADVERTISING.1),
+            ..plain.clone()
+        };
+        let opened = match within(self.adapter.advertise(quick)).await {
+            // An older BlueZ or controller knows one interval only.
+            Err(Lost::Bluez(_)) => within(self.adapter.advertise(plain)).await,
+            opened => opened,
+        };
+        self.door = Some(opened?);
         Ok(())
     }
 

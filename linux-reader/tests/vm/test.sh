@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Real Bluetooth and real light, in a virtual machine: builds, makes the image, plays every scene.
+#
+#   test.sh [SCENE...]      contract, bluetooth, light; all of them when none is named
+#
+# Exit 77 when this computer cannot; under CI that is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/../../.."
+vm=linux-reader/tests/vm
+target=${CARGO_TARGET_DIR:-target}
+scenes=("$@")
+[ $# -gt 0 ] || scenes=(contract bluetooth light)
+
+cargo build --release --locked -p gettone-examples --features bluez --example bluetooth || exit 1
+suite=$(cargo test --release --locked -p gettone-ble --features bluez,vendored-dbus,local \
+    --test contract --no-run --message-format=json |
+    sed -n 's/.*"executable":"\([^"]*\/contract-[^"]*\)".*/\1/p' | tail -n 1)
+[ -n "$suite" ] || exit 1
+
+"$vm/build.sh" contract="$suite" bluetooth="$target/release/examples/bluetooth"
+status=$?
+passed=0 failed=0
+if [ $status -eq 0 ]; then
+    for scene in "${scenes[@]}"; do
+        "$vm/run.sh" "$scene"
+        status=$?
+        [ $status -ne 77 ] || break
+        if [ $status -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    done
+fi
+if [ $status -eq 77 ]; then
+    echo "SKIPPED: no virtual machine here, so nothing was tried on a real Bluetooth stack" >&2
+    [ -z "${CI:-}" ] || exit 1
+    exit 77
+fi
+echo "scenes: $passed passed, $failed failed"
+[ $status -eq 0 ] && [ $failed -eq 0 ]
