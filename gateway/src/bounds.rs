@@ -111,3 +111,46 @@ pub(crate) const DEMO_MACHINES_MAX: u8 = 20;
 /// Customers on the demo's street.
 pub(crate) const DEMO_CUSTOMERS: [&str; 3] =
     ["ann@demo.example", "bob@demo.example", "eve@demo.example"];
+
+/// Records of the journal whose events a stream can go back to.
+pub(crate) const HAPPENINGS_KEPT: u64 = 100_000;
+/// Events of one record.
+pub(crate) const HAPPENINGS_OF_RECORD_MAX: u64 = 128;
+/// Events of one piece of a stream.
+pub(crate) const HAPPENINGS_AT_ONCE: usize = 200;
+/// Events from before that a stream can begin with.
+pub(crate) const RECENT_MAX: usize = 100;
+/// After how long a stream that has nothing to say says that it is there.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream goes on before its client has to come, and say who it is, again.
+pub(crate) const STREAM_LIFE: Duration = Duration::from_secs(300);
+/// How often a stream looks whether anybody is there.
+pub(crate) const STREAM_TICK: Duration = Duration::from_secs(1);
+/// After how long a client of a stream comes again, in milliseconds.
+pub(crate) const STREAM_RETRY_MS: u64 = 2_000;
+/// Streams of one operator.
+pub(crate) const LISTENERS_OF_OPERATOR_MAX: usize = 64;
+/// Streams of all operators: few enough that requests find a connection.
+pub(crate) const LISTENERS_MAX: usize = 512;
+/// When to come again when there are too many.
+pub(crate) const LISTENER_PATIENCE: Duration = Duration::from_secs(30);
+/// Pieces of an answer that may wait for its client.
+pub(crate) const CHUNKS_WAITING_MAX: usize = 4;
+/// How long a client may read nothing of an answer that is made while it is sent.
+pub(crate) const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
+/// Lines of a file for spreadsheets that are read at once.
+pub(crate) const CSV_LINES_AT_ONCE: usize = 1_000;
+/// Lines of one file for spreadsheets: as many as a spreadsheet takes.
+pub(crate) const CSV_LINES_MAX: usize = 1_000_000;
+/// Lines of sales of one record: a snapshot of counters has fewer rows.
+pub(crate) const LINES_OF_RECORD_MAX: u64 = 128;
+/// How long an alarm is shown after it rang last.
+pub(crate) const ALARM_SHOWN: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Alarms that are shown of one machine.
+pub(crate) const ALARMS_SHOWN_MAX: u32 = 8;
+/// A reader that was heard within this time is live.
+pub(crate) const LIVE_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// A reader that was heard within this time is quiet; after it, silent.
+pub(crate) const QUIET_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A sale at more than so many times its listed price needs a person.
+pub(crate) const PRICE_FACTOR_MAX: i64 = 3;

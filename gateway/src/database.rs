@@ -230,6 +230,11 @@ impl Database {
         Ok(())
     }
 
+    /// Wakes up whoever waits for the projections, because something was written beside them.
+    pub(crate) fn nudge(&self) {
+        self.folded.send_modify(|_| {});
+    }
+
     /// Tells up to which record the projections are folded, each time they are.
     pub(crate) fn folded(&self) -> watch::Receiver<u64> {
         self.folded.subscribe()

@@ -1,6 +1,9 @@
 //! What every route stands on: the engine, the secrets, who may ask, and the database.
 
-use crate::bounds::{EMAIL_TRY_REFILL, LIMITED_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL};
+use crate::bounds::{
+    EMAIL_TRY_REFILL, LIMITED_MAX, LISTENER_PATIENCE, LISTENERS_MAX, LISTENERS_OF_OPERATOR_MAX,
+    TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL,
+};
 use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
 use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
@@ -15,10 +18,10 @@ use gettone::Engine;
 use gettone_channel::{Ephemeral, PublicKey, StaticKey};
 use gettone_core::id::{OperatorId, WalletId};
 use gettone_core::time::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The server, without its HTTP.
@@ -38,6 +41,7 @@ pub(crate) struct Gateway {
     emails: Mutex<Limiter<Sealed>>,
     proxies: Vec<IpAddr>,
     under_way: Mutex<HashSet<[u8; 32]>>,
+    listeners: Mutex<HashMap<OperatorId, usize>>,
     ownership: Ownership,
     missed: AtomicBool,
     stopping: AtomicBool,
@@ -96,6 +100,7 @@ impl Gateway {
             emails: Mutex::new(Limiter::new(TRIES_OF_EMAIL, EMAIL_TRY_REFILL, LIMITED_MAX)),
             proxies: config.proxies.clone(),
             under_way: Mutex::new(HashSet::new()),
+            listeners: Mutex::new(HashMap::new()),
             ownership: config.ownership,
             missed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -226,6 +231,33 @@ impl Gateway {
         })
     }
 
+    /// Counts somebody who listens to what happens at an operator's machines.
+    ///
+    /// # Errors
+    /// `Busy` when there are too many.
+    pub(crate) fn listen(self: Arc<Self>, operator: OperatorId) -> Result<Listener, Problem> {
+        let mut listeners = self.listeners();
+        let all: usize = listeners.values().sum();
+        let own = listeners.entry(operator).or_default();
+        if *own >= LISTENERS_OF_OPERATOR_MAX || all >= LISTENERS_MAX {
+            return Err(Kind::Busy
+                .because("too many pages listen already; close some")
+                .retry_after(LISTENER_PATIENCE));
+        }
+        *own += 1;
+        drop(listeners);
+        Ok(Listener {
+            gateway: self,
+            operator,
+        })
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<OperatorId, usize>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes that records were lost on the way to the projections; a restart mends it.
     pub(crate) fn miss(&self) {
         self.missed.store(true, Ordering::Relaxed);
@@ -249,6 +281,24 @@ impl Gateway {
     /// How long a client has for the body of a request.
     pub(crate) const fn body_timeout(&self) -> Duration {
         self.body_timeout
+    }
+}
+
+/// Somebody who listens to what happens, until this is dropped.
+pub(crate) struct Listener {
+    gateway: Arc<Gateway>,
+    operator: OperatorId,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut listeners = self.gateway.listeners();
+        if let Some(own) = listeners.get_mut(&self.operator) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                listeners.remove(&self.operator);
+            }
+        }
     }
 }
 

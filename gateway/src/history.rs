@@ -1,11 +1,13 @@
 //! Receipts and sales for people to look at: a projection of the journal, folded into the
 //! database. No decision reads it.
 
-use crate::bounds::RECORDS_OF_ONE_COMMIT;
+use crate::bounds::{PRICE_FACTOR_MAX, RECORDS_OF_ONE_COMMIT};
 use crate::database::{kept, refund, unkept};
 use crate::gateway::Gateway;
+use crate::happening::Subject;
 use crate::text::{hex, money};
-use gettone_core::grant::{Parts, Purpose};
+use crate::{fleet, sales};
+use gettone_core::grant::{NO_RECEIPT, Purpose};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::port::Seq;
@@ -14,6 +16,7 @@ use gettone_core::time::Timestamp;
 use gettone_core::{machine, wallet};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -76,33 +79,6 @@ pub(crate) struct Sold {
     /// What it was called then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-}
-
-/// One line of an operator's history.
-#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Sale {
-    /// When it was booked, in milliseconds since 1970.
-    pub at_ms: u64,
-    /// The price, with decimals.
-    pub amount: String,
-    /// In which currency.
-    pub currency: String,
-    /// What of it came from the operator's own closed wallet.
-    pub from_closed: String,
-    /// What of it the customer still owes.
-    pub owed: String,
-    /// The platform's share.
-    pub fee: String,
-    /// Whether it was a technician's test.
-    pub test: bool,
-    /// Whether a person should look at it.
-    pub review: bool,
-    /// What was sold, and where.
-    #[serde(flatten)]
-    pub sold: Sold,
-    /// What the machine is called.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub machine_name: Option<String>,
 }
 
 /// What of a list was asked for.
@@ -234,15 +210,19 @@ fn digest_of(record: &Record) -> [u8; 32] {
 
 /// Takes in the next record of the journal.
 pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+    let fold = Fold {
+        connection,
+        seq,
+        at: record.at,
+    };
     match &record.event {
-        Event::Wallet { wallet, event } => Fold {
-            connection,
-            seq,
-            at: record.at,
+        Event::Wallet { wallet, event } => fold.take_wallet(*wallet, event),
+        Event::Machine { machine, event } => {
+            take_machine(connection, *machine, event)?;
+            fold.fleet().take_machine(*machine, event)
         }
-        .take_wallet(*wallet, event),
-        Event::Machine { machine, event } => take_machine(connection, *machine, event),
-        Event::Session { .. } | Event::Reader { .. } => Ok(()),
+        Event::Reader { reader, event } => fold.fleet().take_reader(*reader, event),
+        Event::Session { .. } => Ok(()),
     }
 }
 
@@ -255,10 +235,15 @@ fn take_machine(
         machine::Event::Listed { item, product } => {
             connection
                 .prepare_cached(
-                    "INSERT INTO product (machine, item, name) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO UPDATE SET name = excluded.name",
+                    "INSERT INTO product (machine, item, name, price) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET name = excluded.name, price = excluded.price",
                 )?
-                .execute(params![machine.number(), item.number(), product.name])?;
+                .execute(params![
+                    machine.number(),
+                    item.number(),
+                    product.name,
+                    product.price.minor()
+                ])?;
         }
         // What is sold no longer keeps its name in what was sold before.
         machine::Event::Delisted { .. }
@@ -299,6 +284,7 @@ struct Place {
     operator: Option<OperatorId>,
     item: Option<Item>,
     product: Option<String>,
+    listed: Option<Amount>,
 }
 
 impl Fold<'_> {
@@ -312,17 +298,27 @@ impl Fold<'_> {
                     .execute(params![kept(id.number()), currency.code()])?;
                 Ok(())
             }
-            wallet::Event::Reserved { vend, terms, .. } => {
+            wallet::Event::Reserved {
+                vend, terms, held, ..
+            } => {
                 self.connection
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO hold (vend, machine, operator) VALUES (?1, ?2, ?3)",
+                        "INSERT OR IGNORE INTO hold (vend, machine, operator, held)
+                         VALUES (?1, ?2, ?3, ?4)",
                     )?
                     .execute(params![
                         vend.as_bytes(),
                         terms.machine.number(),
-                        terms.operator.number()
+                        terms.operator.number(),
+                        held.total().minor()
                     ])?;
-                Ok(())
+                let currency = self.currency(id)?;
+                let body = json!({
+                    "step": "granted", "vend": vend.to_string(),
+                    "held": decimal(held.total().minor(), &currency), "currency": currency,
+                });
+                self.fleet()
+                    .tell(terms.operator, Subject::Session, Some(terms.machine), body)
             }
             wallet::Event::ToppedUp { amount, .. } => {
                 let line = Line {
@@ -349,7 +345,10 @@ impl Fold<'_> {
             }
             wallet::Event::Excused {
                 vend, rseq, amount, ..
-            } => self.unsold(id, "excused", (*vend, *rseq, None), *amount),
+            } => {
+                self.settled((*vend, *rseq), ("refunded", Amount::ZERO))?;
+                self.unsold(id, "excused", (*vend, *rseq, None), *amount)
+            }
             wallet::Event::Doubted {
                 vend,
                 rseq,
@@ -361,31 +360,165 @@ impl Fold<'_> {
                 self.look_at(id, "unknown", (&place, place.operator), parts.total())?;
                 self.unsold(id, "in_doubt", (*vend, *rseq, Some(*item)), parts.total())
             }
+            wallet::Event::Released { vend, reason, .. } => self.over(*vend, *reason),
+            wallet::Event::Stray { vend, rseq, .. } => self.ring(
+                (*vend, *rseq),
+                "stray",
+                "the reader reports a sale that its grant does not cover; nothing was charged",
+            ),
+            wallet::Event::Closing { vend, rseq } => self.ring(
+                (*vend, *rseq),
+                "closing",
+                "a session was closed with other figures than its receipts have",
+            ),
             wallet::Event::Credited {
-                vend, rseq, amount, ..
-            } => self.unsold(id, "cash_in", (*vend, *rseq, None), *amount),
-            wallet::Event::CashDoubted {
-                vend, rseq, amount, ..
-            } => self.unsold(id, "cash_in_doubt", (*vend, *rseq, None), *amount),
-            wallet::Event::Refunded {
                 vend,
                 rseq,
-                parts,
-                forgiven,
+                amount,
+                credit,
                 ..
-            } => self.unsold(
-                id,
-                "refund",
-                (*vend, *rseq, None),
-                parts.total() + *forgiven,
-            ),
-            wallet::Event::CashDeclined { .. }
-            | wallet::Event::Orphaned { .. }
-            | wallet::Event::Barred { .. }
-            | wallet::Event::Stray { .. }
-            | wallet::Event::Closing { .. }
-            | wallet::Event::Released { .. } => Ok(()),
+            } => {
+                if *credit == wallet::Credit::Judged {
+                    self.settled((*vend, *rseq), ("refunded", *amount))?;
+                }
+                self.unsold(id, "cash_in", (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::CashDoubted {
+                vend, rseq, amount, ..
+            } => {
+                let place = self.place(*vend, *rseq, None)?;
+                self.look_at(id, "cash_unknown", (&place, place.operator), *amount)?;
+                self.unsold(id, "cash_in_doubt", (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::CashDeclined { vend, rseq } => {
+                self.settled((*vend, *rseq), ("rejected", Amount::ZERO))
+            }
+            wallet::Event::Orphaned { vend, .. } => {
+                let place = self.place(*vend, NO_RECEIPT, None)?;
+                let held = self.still_held(*vend)?;
+                self.look_at(id, "unknown", (&place, place.operator), held)
+            }
+            wallet::Event::Refunded { .. } => self.refunded(id, event),
+            wallet::Event::Barred { .. } => Ok(()),
         }
+    }
+
+    /// Adds what was given back, to both sides.
+    fn refunded(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        let wallet::Event::Refunded {
+            vend,
+            rseq,
+            operator,
+            machine,
+            parts,
+            forgiven,
+            ..
+        } = event
+        else {
+            return Ok(());
+        };
+        let back = parts.total() + *forgiven;
+        self.settled((*vend, *rseq), ("refunded", back))?;
+        let sold: Option<(Item, Option<String>)> = self
+            .connection
+            .prepare_cached(
+                "SELECT item, product FROM sale
+                 WHERE vend = ?1 AND rseq = ?2 AND kind = 'sale' AND item IS NOT NULL",
+            )?
+            .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+                Ok((Item::new(row.get(0)?), row.get(1)?))
+            })
+            .optional()?;
+        let (item, product) = sold.unzip();
+        let product = product.flatten();
+        let currency = self.currency(id)?;
+        let line = sales::New {
+            kind: "refund",
+            operator: *operator,
+            machine: Some(*machine),
+            vend: Some((id, *vend, *rseq)),
+            item,
+            product: product.as_deref(),
+            count: 1,
+            amount: -back,
+            currency: &currency,
+            from_closed: -parts.closed,
+            owed: -*forgiven,
+            fee: Amount::ZERO,
+            sold: None,
+            test: false,
+            review: false,
+        };
+        sales::add(self.connection, self.seq, self.at, &line)?;
+        self.unsold(id, "refund", (*vend, *rseq, item), back)
+    }
+
+    /// What a hold had, less what was sold for it.
+    fn still_held(&self, vend: VendId) -> rusqlite::Result<Amount> {
+        self.connection
+            .prepare_cached(
+                "SELECT held - (SELECT ifnull(sum(amount - owed), 0) FROM sale
+                                WHERE sale.vend = ?1 AND kind = 'sale')
+                 FROM hold WHERE vend = ?1",
+            )?
+            .query_row([vend.as_bytes()], |row| {
+                Ok(Amount::from_minor(row.get(0)?))
+            })
+            .optional()
+            .map(|held| held.unwrap_or(Amount::ZERO))
+    }
+
+    /// Ends the case of a vend that was decided, when it is open.
+    fn settled(&self, vend: (VendId, Rseq), end: (&'static str, Amount)) -> rusqlite::Result<()> {
+        let Some((id, operator, machine)) = refund::settle(self.connection, vend, end, self.at)?
+        else {
+            return Ok(());
+        };
+        let body = json!({"id": id, "state": end.0, "vend": vend.0.to_string()});
+        self.fleet()
+            .tell(operator, Subject::Refund, Some(machine), body)
+    }
+
+    /// Tells that a customer has left.
+    fn over(&self, vend: VendId, reason: wallet::Reason) -> rusqlite::Result<()> {
+        let place = self.place(vend, Rseq::new(0), None)?;
+        let Some(operator) = place.operator else {
+            return Ok(());
+        };
+        let step = match reason {
+            wallet::Reason::Closed => "closed",
+            wallet::Reason::Fenced => "fenced",
+            wallet::Reason::TimedOut => "timed_out",
+            wallet::Reason::ReaderLost => "reader_lost",
+        };
+        let body = json!({"step": step, "vend": vend.to_string()});
+        let machine = place.machine.map(MachineId::new);
+        self.fleet().tell(operator, Subject::Session, machine, body)
+    }
+
+    fn ring(&self, vend: (VendId, Rseq), code: &str, words: &str) -> rusqlite::Result<()> {
+        let place = self.place(vend.0, vend.1, None)?;
+        match place.operator.zip(place.machine) {
+            Some((operator, machine)) => {
+                self.fleet()
+                    .ring(operator, MachineId::new(machine), (code, words))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn fleet(&self) -> fleet::At<'_> {
+        fleet::At {
+            connection: self.connection,
+            seq: self.seq,
+            at: self.at,
+        }
+    }
+
+    fn currency(&self, id: WalletId) -> rusqlite::Result<String> {
+        self.connection
+            .prepare_cached("SELECT currency FROM account WHERE wallet = ?1")?
+            .query_row([kept(id.number())], |row| row.get(0))
     }
 
     fn captured(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
@@ -406,13 +539,40 @@ impl Fold<'_> {
         };
         let place = self.place(*vend, *rseq, Some(*item))?;
         let price = parts.total() + *debt;
+        if refund::is_doubted(self.connection, *vend, *rseq)? {
+            self.settled((*vend, *rseq), ("rejected", Amount::ZERO))?;
+        }
         let is_doubtful = *review == wallet::Review::RefundQueue;
-        self.sale(
-            id,
-            (*operator, &place),
-            (price, parts, *debt, *fee),
-            (is_doubtful, *purpose),
-        )?;
+        let is_dear = place.listed.is_some_and(|listed| is_dear(price, listed));
+        let currency = self.currency(id)?;
+        let sale = sales::New {
+            kind: "sale",
+            operator: *operator,
+            machine: place.machine.map(MachineId::new),
+            vend: Some((id, *vend, *rseq)),
+            item: Some(*item),
+            product: place.product.as_deref(),
+            count: 1,
+            amount: price,
+            currency: &currency,
+            from_closed: parts.closed,
+            owed: *debt,
+            fee: *fee,
+            sold: fleet::dated(self.connection, *vend, *rseq)?,
+            test: *purpose == Purpose::Test,
+            review: is_doubtful || is_dear,
+        };
+        sales::add(self.connection, self.seq, self.at, &sale)?;
+        let machine = sale.machine;
+        self.fleet()
+            .tell(*operator, Subject::Sale, machine, sale.told())?;
+        if is_dear {
+            self.ring(
+                (*vend, *rseq),
+                "dear",
+                "something was sold at more than three times its listed price",
+            )?;
+        }
         if *purpose == Purpose::Test {
             // The operator's own; no line of the customer's.
             return Ok(());
@@ -456,14 +616,17 @@ impl Fold<'_> {
             .query_row([vend.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let machine = hold.map(|(machine, _)| machine);
-        let product = match machine.zip(item) {
+        let product: Option<(String, i64)> = match machine.zip(item) {
             Some((machine, item)) => self
                 .connection
-                .prepare_cached("SELECT name FROM product WHERE machine = ?1 AND item = ?2")?
-                .query_row(params![machine, item.number()], |row| row.get(0))
+                .prepare_cached("SELECT name, price FROM product WHERE machine = ?1 AND item = ?2")?
+                .query_row(params![machine, item.number()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?,
             None => None,
         };
+        let (product, listed) = product.unzip();
         Ok(Place {
             vend,
             rseq,
@@ -471,44 +634,8 @@ impl Fold<'_> {
             operator: hold.map(|(_, operator)| OperatorId::new(operator)),
             item,
             product,
+            listed: listed.map(Amount::from_minor),
         })
-    }
-
-    fn sale(
-        &self,
-        id: WalletId,
-        place: (OperatorId, &Place),
-        money: (Amount, &Parts, Amount, Amount),
-        marks: (bool, Purpose),
-    ) -> rusqlite::Result<()> {
-        let (operator, sold) = place;
-        let (price, parts, debt, fee) = money;
-        let (is_doubtful, purpose) = marks;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO sale (seq, at_ms, operator, machine, wallet, vend, rseq, item, product,
-                                   amount, currency, from_closed, owed, fee, test, review)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, currency, ?11, ?12, ?13, ?15, ?14
-                 FROM account WHERE wallet = ?5",
-            )?
-            .execute(params![
-                kept(self.seq.number()),
-                kept(self.at.as_millis()),
-                operator.number(),
-                sold.machine,
-                kept(id.number()),
-                sold.vend.as_bytes(),
-                kept(sold.rseq.number()),
-                sold.item.map(Item::number),
-                sold.product,
-                price.minor(),
-                parts.closed.minor(),
-                debt.minor(),
-                fee.minor(),
-                is_doubtful,
-                purpose == Purpose::Test,
-            ])?;
-        Ok(())
     }
 
     fn receipt(&self, id: WalletId, line: Line<'_>) -> rusqlite::Result<()> {
@@ -564,7 +691,14 @@ impl Fold<'_> {
             amount,
             at: self.at,
         };
-        refund::open(self.connection, &case, "").map(|_| ())
+        match refund::open(self.connection, &case, "")? {
+            refund::Opened::New => {
+                let body = json!({"state": "open", "kind": kind, "vend": sold.vend.to_string()});
+                self.fleet()
+                    .tell(operator, Subject::Refund, Some(case.machine), body)
+            }
+            refund::Opened::Known => Ok(()),
+        }
     }
 }
 
@@ -716,44 +850,9 @@ fn sold(row: &Row<'_>, vend: [u8; 16]) -> rusqlite::Result<Sold> {
     })
 }
 
-/// An operator's newest sales, before line `before`.
-pub(crate) fn sales(
-    connection: &Connection,
-    operator: OperatorId,
-    before: Option<u64>,
-    limit: usize,
-) -> rusqlite::Result<Page<Sale>> {
-    let mut query = connection.prepare_cached(
-        "SELECT sale.*, nullif(place.name, '') AS name FROM sale LEFT JOIN place ON place.machine = sale.machine
-         WHERE sale.operator = ?1 AND sale.seq < ?2 ORDER BY sale.seq DESC LIMIT ?3",
-    )?;
-    let lines = query
-        .query_map(
-            params![
-                operator.number(),
-                before.map_or(i64::MAX, kept),
-                look_ahead(limit)
-            ],
-            |row| Ok((unkept(row.get("seq")?), sale(row)?)),
-        )?
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(page(lines, limit))
-}
-
-fn sale(row: &Row<'_>) -> rusqlite::Result<Sale> {
-    let currency: String = row.get("currency")?;
-    Ok(Sale {
-        at_ms: unkept(row.get("at_ms")?),
-        amount: decimal(row.get("amount")?, &currency),
-        from_closed: decimal(row.get("from_closed")?, &currency),
-        owed: decimal(row.get("owed")?, &currency),
-        fee: decimal(row.get("fee")?, &currency),
-        test: row.get("test")?,
-        review: row.get("review")?,
-        sold: sold(row, row.get("vend")?)?,
-        machine_name: row.get("name")?,
-        currency,
-    })
+/// Whether something was sold for so much more than its list says that a person should look.
+fn is_dear(price: Amount, listed: Amount) -> bool {
+    price.minor() > listed.minor().saturating_mul(PRICE_FACTOR_MAX)
 }
 
 /// Minor units as they are shown; the currency is one that a wallet was opened in.

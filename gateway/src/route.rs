@@ -3,11 +3,14 @@
 mod api_key;
 mod app;
 mod claim;
+mod credit;
 mod docs;
 mod health;
+mod live;
 mod machine;
 mod person;
 mod reader;
+mod refund;
 mod relay;
 mod sale;
 mod staff;
@@ -29,6 +32,9 @@ pub(crate) fn table() -> Vec<At> {
         reader::routes(),
         wallet::routes(),
         sale::routes(),
+        live::routes(),
+        refund::routes(),
+        credit::routes(),
         staff::routes(),
         api_key::routes(),
         person::routes(),
@@ -65,8 +71,13 @@ struct Paging {
 
 impl Paging {
     fn len(&self) -> usize {
-        self.limit.unwrap_or(LIST_LEN).min(LIST_LEN_MAX)
+        limited(self.limit)
     }
+}
+
+/// How many lines are given, when so many are wanted.
+fn limited(limit: Option<usize>) -> usize {
+    limit.unwrap_or(LIST_LEN).min(LIST_LEN_MAX)
 }
 
 /// A part of a list.

@@ -40,6 +40,27 @@ pub(crate) fn money(amount: Amount, currency: Currency) -> String {
     amount.to_decimal(currency).to_string()
 }
 
+/// Writes a time of day as ISO 8601 does, in UTC, to the second.
+pub(crate) fn utc(at_ms: u64) -> String {
+    let seconds = at_ms / 1_000;
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days since 1 March of the year 0, so that a leap day is the last of its year; eras of 400
+    // years have 146,097 days each.
+    let days = days.saturating_add(719_468);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 {
+        (month + 3, year + 400 * era)
+    } else {
+        (month - 9, year + 400 * era + 1)
+    };
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Reads a positive amount of `currency` from the decimal text of `field`.
 ///
 /// # Errors
@@ -113,6 +134,21 @@ mod tests {
         for wrong in ["", "0", "00000", "0g00", "+100", "é00"] {
             assert_eq!(unhex::<2>(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_time_is_written_with_its_date_over_leap_days_and_ends_of_years() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_798_761_599, "2026-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(seconds * 1_000), written);
+        }
+        utc(u64::MAX);
     }
 
     #[test]

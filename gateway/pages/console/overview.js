@@ -2,7 +2,7 @@
 
 import { page, read, send, whole, withQuery } from "./api.js";
 import { field, fill, form, h, say, table } from "./dom.js";
-import { hear } from "./live.js";
+import { hear, heard } from "./live.js";
 import { CASES, dayText, day, machineLink, machineName, may, money, since, state, stateLegend, time, typed } from "./words.js";
 
 const FEED_MAX = 60;
@@ -143,7 +143,13 @@ function newMachine(again) {
 export function liveFeed(onLeave, ear = () => {}) {
   const status = h("span", { class: "chip" });
   const list = h("ol", { class: "feed", tabindex: 0, "aria-label": "Newest first" });
-  const empty = h("p", { class: "empty" }, "Nothing has happened since this page was opened.");
+  const empty = h("p", { class: "empty" }, "Nothing has happened yet.");
+  const add = (name, event) => {
+    empty.hidden = true;
+    list.prepend(h("li", { class: name }, h("span", { class: "what" }, told(name, event)), h("span", { class: "when" }, clock(event.at_ms)), h("span", { class: "faint small" }, machineLink(event))));
+    while (list.children.length > FEED_MAX) list.lastElementChild.remove();
+  };
+  for (const [name, event] of heard()) add(name, event);
   onLeave(hear((name, event) => {
     if (name === "state") {
       const [tone, words] = { on: ["good", "live"], waiting: ["warn", "reconnecting"], off: ["", "off"] }[event];
@@ -151,9 +157,7 @@ export function liveFeed(onLeave, ear = () => {}) {
       status.textContent = words;
       return;
     }
-    empty.remove();
-    list.prepend(h("li", { class: name }, h("span", { class: "what" }, told(name, event)), h("span", { class: "when" }, clock(event.at_ms)), h("span", { class: "faint small" }, machineLink(event))));
-    while (list.children.length > FEED_MAX) list.lastElementChild.remove();
+    add(name, event);
     ear(name, event);
   }));
   return h("section", { class: "sheet", "aria-label": "Happening now" },

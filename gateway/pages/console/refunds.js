@@ -21,7 +21,7 @@ export async function refunds({ query, onLeave }) {
   const tab = (to, words, current) => h("a", { href: to, "aria-current": current && "page" }, words);
   return [
     h("h1", {}, "Refunds"),
-    h("nav", { class: "row", "aria-label": "Which cases" }, tab("#/refunds", "Open", !decided), tab("#/refunds?state=decided", "Decided", decided)),
+    h("nav", { class: "tabs", "aria-label": "Which cases" }, tab("#/refunds", "Open", !decided), tab("#/refunds?state=decided", "Decided", decided)),
     box,
     list,
   ];

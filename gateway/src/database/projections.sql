@@ -15,6 +15,7 @@ CREATE TABLE product (
     machine INTEGER NOT NULL,
     item INTEGER NOT NULL,
     name TEXT NOT NULL,
+    price INTEGER NOT NULL,
     PRIMARY KEY (machine, item)
 ) WITHOUT ROWID;
 
@@ -37,16 +38,19 @@ CREATE INDEX receipt_wallet ON receipt (wallet, seq);
 CREATE INDEX receipt_vend ON receipt (vend, rseq);
 
 CREATE TABLE sale (
-    seq INTEGER PRIMARY KEY,
+    line INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     sold_at_ms INTEGER,
+    when_ms INTEGER NOT NULL,
     operator INTEGER NOT NULL,
     machine INTEGER,
-    wallet INTEGER NOT NULL,
-    vend BLOB NOT NULL,
-    rseq INTEGER NOT NULL,
-    item INTEGER NOT NULL,
+    wallet INTEGER,
+    vend BLOB,
+    rseq INTEGER,
+    item INTEGER,
     product TEXT,
+    count INTEGER NOT NULL,
     amount INTEGER NOT NULL,
     currency TEXT NOT NULL,
     from_closed INTEGER NOT NULL,
@@ -55,5 +59,52 @@ CREATE TABLE sale (
     test INTEGER NOT NULL,
     review INTEGER NOT NULL
 );
-CREATE INDEX sale_operator ON sale (operator, seq);
-CREATE INDEX sale_machine ON sale (machine, seq);
+CREATE INDEX sale_operator ON sale (operator, line);
+CREATE INDEX sale_machine ON sale (machine, line);
+CREATE INDEX sale_when ON sale (operator, when_ms);
+
+CREATE TABLE machine (machine INTEGER PRIMARY KEY, operator INTEGER NOT NULL);
+CREATE INDEX machine_operator ON machine (operator, machine);
+
+CREATE TABLE reader (
+    seq INTEGER PRIMARY KEY,
+    reader BLOB NOT NULL UNIQUE,
+    operator INTEGER NOT NULL,
+    machine INTEGER NOT NULL,
+    heard_ms INTEGER
+);
+CREATE INDEX reader_operator ON reader (operator, seq);
+
+-- When each start of a reader was, as well as the server can tell.
+CREATE TABLE start (
+    reader BLOB NOT NULL,
+    boot INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (reader, boot)
+) WITHOUT ROWID;
+
+-- When what receipts tell of happened, until the wallet's own record takes it.
+CREATE TABLE dated (
+    vend BLOB NOT NULL,
+    rseq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (vend, rseq)
+) WITHOUT ROWID;
+
+-- The last time that each kind of alarm rang at a machine.
+CREATE TABLE alarm (
+    machine INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    words TEXT NOT NULL,
+    PRIMARY KEY (machine, code)
+) WITHOUT ROWID;
+
+-- What happened lately, for streams; a place is its record's number and its own within it.
+CREATE TABLE happening (
+    place INTEGER PRIMARY KEY,
+    operator INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX happening_operator ON happening (operator, place);

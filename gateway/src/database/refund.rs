@@ -1,12 +1,12 @@
 //! Vends that a person has to look at: a customer says that nothing fell, a machine was reset
 //! right after it was approved, or nobody saw what happened.
 
-use super::kept;
-use crate::history::{Claim, decimal};
+use super::{kept, unkept};
+use crate::history::{Claim, Page, decimal, look_ahead, page};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// A vend on its way before a person.
 #[derive(Clone, Debug)]
@@ -104,4 +104,208 @@ pub(crate) fn claim(
             })
         })
         .optional()
+}
+
+/// A case as its operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    /// Which.
+    pub id: u64,
+    /// Why it is there.
+    pub kind: String,
+    /// Whose machine it was.
+    pub operator: OperatorId,
+    /// Whose money it was.
+    pub wallet: WalletId,
+    /// The hold.
+    pub vend: VendId,
+    /// The receipt.
+    pub rseq: Rseq,
+    /// Where.
+    pub machine: MachineId,
+    /// What the machine is called.
+    pub machine_name: Option<String>,
+    /// What was chosen; nothing when that is not known.
+    pub item: Option<Item>,
+    /// What that was called.
+    pub product: Option<String>,
+    /// What it cost.
+    pub amount: Amount,
+    /// In which currency.
+    pub currency: String,
+    /// When it was booked.
+    pub at: Timestamp,
+    /// What the customer says.
+    pub words: String,
+    /// `open`, `refunded` or `rejected`.
+    pub state: String,
+    /// What the operator answered.
+    pub answer: String,
+    /// What was given back.
+    pub refunded: Amount,
+    /// Who decided.
+    pub decided_by: String,
+}
+
+/// Which cases are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// Those that wait.
+    Open,
+    /// Those that were decided.
+    Decided,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    /// `refunded` or `rejected`.
+    pub state: &'static str,
+    /// What was given back.
+    pub refunded: Amount,
+    /// What the operator answers.
+    pub answer: String,
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+const FOUND: &str = "SELECT refund.*, place.name AS machine_name
+                     FROM refund LEFT JOIN place ON place.machine = refund.machine";
+
+/// An operator's cases, the newest first, before case `before`.
+pub(crate) fn list(
+    connection: &Connection,
+    operator: OperatorId,
+    stage: Option<Stage>,
+    paging: (Option<u64>, usize),
+) -> rusqlite::Result<Page<Found>> {
+    let (before, limit) = paging;
+    let stage = match stage {
+        Some(Stage::Open) => "AND refund.state = 'open'",
+        Some(Stage::Decided) => "AND refund.state <> 'open'",
+        None => "",
+    };
+    let lines = connection
+        .prepare_cached(&format!(
+            "{FOUND} WHERE refund.operator = ?1 {stage} AND refund.id < ?2
+             ORDER BY refund.id DESC LIMIT ?3"
+        ))?
+        .query_map(
+            params![
+                operator.number(),
+                before.map_or(i64::MAX, kept),
+                look_ahead(limit)
+            ],
+            |row| Ok((unkept(row.get("id")?), read(row)?)),
+        )?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page(lines, limit))
+}
+
+/// One case.
+pub(crate) fn find(connection: &Connection, id: u64) -> rusqlite::Result<Option<Found>> {
+    connection
+        .prepare_cached(&format!("{FOUND} WHERE refund.id = ?1"))?
+        .query_row([kept(id)], read)
+        .optional()
+}
+
+/// Ends a case, or says who ended it when the journal told of it first.
+pub(crate) fn decide(
+    connection: &Connection,
+    id: u64,
+    decision: &Decision,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE refund SET state = ?2, refunded = ?3, answer = ?4, decided_by = ?5,
+                               decided_ms = ?6
+             WHERE id = ?1 AND (state = 'open' OR decided_by = '')",
+        )?
+        .execute(params![
+            kept(id),
+            decision.state,
+            decision.refunded.minor(),
+            decision.answer,
+            decision.by,
+            kept(decision.at.as_millis())
+        ])?;
+    Ok(())
+}
+
+/// Ends the case of a vend because the journal says so, whoever decided; tells which one it was,
+/// when it was open.
+pub(crate) fn settle(
+    connection: &Connection,
+    vend: (VendId, Rseq),
+    end: (&'static str, Amount),
+    at: Timestamp,
+) -> rusqlite::Result<Option<(u64, OperatorId, MachineId)>> {
+    let ((vend, rseq), (state, refunded)) = (vend, end);
+    connection
+        .prepare_cached(
+            "UPDATE refund SET state = ?3, refunded = ?4, decided_ms = ?5
+             WHERE vend = ?1 AND rseq = ?2 AND state = 'open'
+             RETURNING id, operator, machine",
+        )?
+        .query_row(
+            params![
+                vend.as_bytes(),
+                kept(rseq.number()),
+                state,
+                refunded.minor(),
+                kept(at.as_millis())
+            ],
+            |row| {
+                Ok((
+                    unkept(row.get(0)?),
+                    OperatorId::new(row.get(1)?),
+                    MachineId::new(row.get(2)?),
+                ))
+            },
+        )
+        .optional()
+}
+
+/// Whether a vend that nobody saw waits for a person.
+pub(crate) fn is_doubted(
+    connection: &Connection,
+    vend: VendId,
+    rseq: Rseq,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM refund
+             WHERE vend = ?1 AND rseq = ?2 AND kind = 'unknown')",
+        )?
+        .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+            row.get(0)
+        })
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let name: Option<String> = row.get("machine_name")?;
+    let item: u16 = row.get("item")?;
+    Ok(Found {
+        id: unkept(row.get("id")?),
+        kind: row.get("kind")?,
+        operator: OperatorId::new(row.get("operator")?),
+        wallet: WalletId::new(unkept(row.get("wallet")?)),
+        vend: VendId::from_bytes(row.get("vend")?),
+        rseq: Rseq::new(unkept(row.get("rseq")?)),
+        machine: MachineId::new(row.get("machine")?),
+        machine_name: name.filter(|name| !name.is_empty()),
+        item: (item != u16::MAX).then_some(Item::new(item)),
+        product: row.get("product")?,
+        amount: Amount::from_minor(row.get("amount")?),
+        currency: row.get("currency")?,
+        at: Timestamp::from_millis(unkept(row.get("at_ms")?)),
+        words: row.get("words")?,
+        state: row.get("state")?,
+        answer: row.get("answer")?,
+        refunded: Amount::from_minor(row.get("refunded")?),
+        decided_by: row.get("decided_by")?,
+    })
 }

@@ -11,10 +11,23 @@ const MIGRATIONS: [&str; 1] = [include_str!("migration/1.sql")];
 const PROJECTIONS: &str = include_str!("projections.sql");
 
 /// Tables of [`PROJECTIONS`].
-const PROJECTED: [&str; 6] = ["account", "fold", "hold", "product", "receipt", "sale"];
+const PROJECTED: [&str; 12] = [
+    "account",
+    "alarm",
+    "dated",
+    "fold",
+    "happening",
+    "hold",
+    "machine",
+    "product",
+    "reader",
+    "receipt",
+    "sale",
+    "start",
+];
 
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
-const PROJECTIONS_VERSION: u32 = 1;
+const PROJECTIONS_VERSION: u32 = 2;
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

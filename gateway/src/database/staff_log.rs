@@ -97,4 +97,10 @@ impl Line {
             after: None,
         }
     }
+    /// With what the subject was before and after.
+    pub(crate) fn changed(mut self, before: Value, after: Value) -> Self {
+        self.before = Some(before).filter(|value| !value.is_null());
+        self.after = Some(after).filter(|value| !value.is_null());
+        self
+    }
 }

@@ -4,7 +4,9 @@
 use crate::api::{Asker, At, at, does};
 use crate::bounds::WORDS_LEN_MAX;
 use crate::database::refund;
-use crate::gateway::Gateway;
+use crate::fleet;
+use crate::gateway::{Gateway, now};
+use crate::happening::{self, Subject};
 use crate::history::{self, Claim};
 use crate::problem::Problem;
 use crate::request::{Body, Customer, nothing};
@@ -69,11 +71,17 @@ async fn claim(
             let Some(charged) = history::charged(transaction, &wallets, vend, rseq)? else {
                 return Ok(None);
             };
-            refund::open(transaction, &charged.case("claim"), &words)?;
+            let case = charged.case("claim");
+            if refund::open(transaction, &case, &words)? == refund::Opened::New {
+                let body = json!({"state": "open", "kind": case.kind, "vend": vend.to_string()});
+                let body = fleet::placed(transaction, now(), Some(case.machine), body)?;
+                happening::tell_aside(transaction, case.operator, (Subject::Refund, &body))?;
+            }
             refund::claim(transaction, vend, rseq)
         })
         .await?
         .ok_or_else(|| nothing("vend of yours that was charged"))?;
+    gateway.database().nudge();
     Ok(HttpResponse::Created().json(ShownClaim {
         vend: vend.to_string(),
         rseq: rseq.number(),

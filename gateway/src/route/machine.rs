@@ -1,18 +1,23 @@
 //! Machines and what they sell, for their operator.
 
+use super::{Lines, Paging};
 use crate::api::{Asker, At, at, does};
-use crate::bounds::NAME_LEN_MAX;
+use crate::bounds::{LIVE_MAX, NAME_LEN_MAX, QUIET_MAX};
 use crate::database::place::{self, Place};
 use crate::database::staff_log;
 use crate::failure;
-use crate::gateway::Gateway;
+use crate::fleet::{self, Alarm};
+use crate::gateway::{Gateway, now};
 use crate::problem::Problem;
 use crate::request::{Body, Staff, Technician, named, nothing};
-use crate::text::{amount, currency, money, words};
+use crate::text::{amount, currency, money, some_words, words};
 use actix_web::{HttpResponse, web};
+use core::time::Duration;
 use gettone_core::id::{Item, MachineId, OperatorId};
-use gettone_core::machine::{Command, Machine, Policy, Product};
+use gettone_core::machine::{Command, Delivery, Life, LockOrder, Machine, NAME_MAX, Policy, Product};
+use gettone_core::lock::LockState;
 use gettone_core::money::Amount;
+use gettone_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -55,7 +60,27 @@ struct NewProduct {
     price: String,
 }
 
-/// A machine and what it sells.
+/// A product's name and price, for a selection that stands in the path.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Priced {
+    /// What it is called.
+    name: String,
+    /// What it costs.
+    price: String,
+}
+
+/// What to call a machine, and where it stands; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    /// What it is called.
+    name: Option<String>,
+    /// Where it stands.
+    place: Option<String>,
+}
+
+/// A machine.
 #[derive(Serialize, ToSchema)]
 struct ShownMachine {
     machine: u32,
@@ -64,13 +89,33 @@ struct ShownMachine {
     /// Where it stands.
     place: String,
     operator: u32,
+    /// Where its life stands: `idle`, `served` or `locked`.
     life: String,
     currency: &'static str,
     cap: String,
     vends_max: u8,
     fee_basis_points: u16,
     reader: Option<String>,
-    products: Vec<ShownProduct>,
+    /// `live` when it was heard within 24 hours, `quiet` within 7 days, `silent` otherwise; `locked`
+    /// or `no-reader` when it is. A board without a modem is heard when a phone passes.
+    state: &'static str,
+    /// When its reader was heard last.
+    last_seen_ms: Option<u64>,
+    lock: ShownLock,
+    /// What rang within 7 days, the newest first.
+    alarms: Vec<Alarm>,
+    /// What it sells; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    products: Option<Vec<ShownProduct>>,
+}
+
+/// Whether a machine takes customers.
+#[derive(Serialize, ToSchema)]
+struct ShownLock {
+    /// `locked` or `open`.
+    wanted: &'static str,
+    /// How far the order has come to its reader: `none`, `queued`, `carried` or `applied`.
+    state: &'static str,
 }
 
 /// A product and its price.
@@ -83,19 +128,34 @@ struct ShownProduct {
 
 pub(super) fn routes() -> Vec<At> {
     vec![
-        at("/v1/machines").post(
-            register,
-            does("Registers a machine", Asker::Technician)
-                .takes::<NewMachine>(json!({
-                    "machine": 3, "currency": "EUR", "cap": "5.00", "vends_max": 3,
-                    "fee_basis_points": 100, "name": "Hall, left", "place": "Via Roma 1",
-                }))
-                .answers::<ShownMachine>(201),
-        ),
-        at("/v1/machines/{machine}").get(
-            show,
-            does("Shows a machine", Asker::Staff).answers::<ShownMachine>(200),
-        ),
+        at("/v1/machines")
+            .get(
+                all,
+                does("Lists machines by number", Asker::Staff)
+                    .paged()
+                    .answers::<Lines<ShownMachine>>(200),
+            )
+            .post(
+                register,
+                does("Registers a machine", Asker::Technician)
+                    .takes::<NewMachine>(json!({
+                        "machine": 3, "currency": "EUR", "cap": "5.00", "vends_max": 3,
+                        "fee_basis_points": 100, "name": "Hall, left", "place": "Via Roma 1",
+                    }))
+                    .answers::<ShownMachine>(201),
+            ),
+        at("/v1/machines/{machine}")
+            .get(
+                show,
+                does("Shows a machine and what it sells", Asker::Staff)
+                    .answers::<ShownMachine>(200),
+            )
+            .patch(
+                rename,
+                does("Names a machine and its place", Asker::Technician)
+                    .takes::<Named>(json!({"name": "Hall, right", "place": "Via Roma 1"}))
+                    .answers::<ShownMachine>(200),
+            ),
         at("/v1/machines/{machine}/products").post(
             list,
             does(
@@ -105,7 +165,50 @@ pub(super) fn routes() -> Vec<At> {
             .takes::<NewProduct>(json!({"item": 11, "name": "Espresso", "price": "0.80"}))
             .answers::<ShownMachine>(201),
         ),
+        at("/v1/machines/{machine}/products/{item}").put(
+            price,
+            does(
+                "Lists a product, or changes its name and price",
+                Asker::Technician,
+            )
+            .takes::<Priced>(json!({"name": "Espresso", "price": "0.90"}))
+            .answers::<ShownMachine>(200),
+        ),
+        at("/v1/machines/{machine}/lock").post(
+            lock,
+            does("Takes no new customers at a machine", Asker::Technician)
+                .answers::<ShownMachine>(200),
+        ),
+        at("/v1/machines/{machine}/unlock").post(
+            unlock,
+            does("Takes customers at a machine again", Asker::Technician)
+                .answers::<ShownMachine>(200),
+        ),
     ]
+}
+
+async fn all(
+    gateway: web::Data<Gateway>,
+    staff: Staff,
+    paging: web::Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = gateway
+        .database()
+        .read(move |connection| {
+            fleet::machines(connection, staff.operator, paging.cursor, paging.len())
+        })
+        .await?;
+    let mut lines = Vec::with_capacity(page.lines.len());
+    for id in page.lines {
+        // Only machines that were registered are listed, and none is ever registered otherwise.
+        if let Ok(machine) = own(&gateway, id, staff.operator).await {
+            lines.push(shown(&gateway, id, &machine, Detail::Brief).await?);
+        }
+    }
+    Ok(HttpResponse::Ok().json(Lines {
+        lines,
+        next: page.next,
+    }))
 }
 
 async fn register(
@@ -144,11 +247,49 @@ async fn register(
     gateway
         .database()
         .write(move |transaction| {
-            place::note(transaction, operator, id, &place)?;
+            // The same again without a name does not take the name away.
+            if place != Place::default() {
+                place::note(transaction, operator, id, &place)?;
+            }
             staff_log::add(transaction, operator, &line)
         })
         .await?;
-    Ok(HttpResponse::Created().json(shown(&gateway, id, &machine).await?))
+    Ok(HttpResponse::Created().json(shown(&gateway, id, &machine, Detail::Full).await?))
+}
+
+async fn rename(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<String>,
+    Body(new): Body<Named>,
+) -> Result<HttpResponse, Problem> {
+    let id = MachineId::new(named("machine", &path)?);
+    let operator = staff.operator;
+    let machine = own(&gateway, id, operator).await?;
+    let read = |field, text: Option<String>| {
+        text.map(|text| words(field, &text, NAME_LEN_MAX))
+            .transpose()
+    };
+    let (name, place) = (read("name", new.name)?, read("place", new.place)?);
+    let line = staff.did("machine.name", format_args!("machine {id}"));
+    gateway
+        .database()
+        .write(move |transaction| {
+            let before = place::find(transaction, id)?.unwrap_or_default();
+            let after = Place {
+                name: name.unwrap_or_else(|| before.name.clone()),
+                place: place.unwrap_or_else(|| before.place.clone()),
+            };
+            place::note(transaction, operator, id, &after)?;
+            let told = |place: &Place| json!({"name": place.name, "place": place.place});
+            staff_log::add(
+                transaction,
+                operator,
+                &line.changed(told(&before), told(&after)),
+            )
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(shown(&gateway, id, &machine, Detail::Full).await?))
 }
 
 async fn list(
@@ -158,31 +299,109 @@ async fn list(
     Body(new): Body<NewProduct>,
 ) -> Result<HttpResponse, Problem> {
     let id = MachineId::new(named("machine", &path)?);
-    let operator = staff.operator;
-    let machine = own(&gateway, id, operator).await?;
-    let currency = machine.currency().ok_or_else(|| nothing("machine"))?;
-    let command = Command::List {
-        item: Item::new(new.item),
-        product: Product {
-            name: new.name,
-            price: amount("price", &new.price, currency)?,
-        },
+    let priced = Priced {
+        name: new.name,
+        price: new.price,
     };
-    gateway
+    let machine = put(&gateway, &staff, (id, Item::new(new.item)), priced).await?;
+    Ok(HttpResponse::Created().json(machine))
+}
+
+async fn price(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<(String, String)>,
+    Body(new): Body<Priced>,
+) -> Result<HttpResponse, Problem> {
+    let (id, item) = selection(&path)?;
+    let machine = put(&gateway, &staff, (id, item), new).await?;
+    Ok(HttpResponse::Ok().json(machine))
+}
+
+fn selection(path: &(String, String)) -> Result<(MachineId, Item), Problem> {
+    let (machine, item) = path;
+    Ok((
+        MachineId::new(named("machine", machine)?),
+        Item::new(named("selection", item)?),
+    ))
+}
+
+/// Lists a product in place of what was listed there.
+async fn put(
+    gateway: &Gateway,
+    staff: &Staff,
+    place: (MachineId, Item),
+    new: Priced,
+) -> Result<ShownMachine, Problem> {
+    let (id, item) = place;
+    let machine = own(gateway, id, staff.operator).await?;
+    let currency = machine.currency().ok_or_else(|| nothing("machine"))?;
+    let product = Product {
+        name: some_words("name", &new.name, NAME_MAX)?,
+        price: amount("price", &new.price, currency)?,
+    };
+    let told =
+        |product: &Product| json!({"name": product.name, "price": money(product.price, currency)});
+    let line = staff
+        .did(
+            "product.list",
+            format_args!("machine {id} item {}", item.number()),
+        )
+        .changed(
+            machine.catalogue().get(&item).map_or(json!(null), told),
+            told(&product),
+        );
+    command(gateway, staff, id, (Command::List { item, product }, line)).await
+}
+
+async fn lock(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = MachineId::new(named("machine", &path)?);
+    own(&gateway, id, staff.operator).await?;
+    let line = staff.did("machine.lock", format_args!("machine {id}"));
+    let machine = command(&gateway, &staff, id, (Command::Lock, line)).await?;
+    Ok(HttpResponse::Ok().json(machine))
+}
+
+async fn unlock(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = MachineId::new(named("machine", &path)?);
+    own(&gateway, id, staff.operator).await?;
+    let line = staff.did("machine.unlock", format_args!("machine {id}"));
+    let machine = command(&gateway, &staff, id, (Command::Unlock, line)).await?;
+    Ok(HttpResponse::Ok().json(machine))
+}
+
+/// Has an operator's machine do something, writes it into the log when it was new, and shows the
+/// machine.
+async fn command(
+    gateway: &Gateway,
+    staff: &Staff,
+    id: MachineId,
+    order: (Command, staff_log::Line),
+) -> Result<ShownMachine, Problem> {
+    let (command, line) = order;
+    let done = gateway
         .engine()
         .machine_command(id, command)
         .await
-        .map_err(|failure| failure::told(failure, failure::machine))?;
-    let machine = own(&gateway, id, operator).await?;
-    let line = staff.did(
-        "product.list",
-        format_args!("machine {id} item {}", new.item),
-    );
-    gateway
-        .database()
-        .write(move |transaction| staff_log::add(transaction, operator, &line))
-        .await?;
-    Ok(HttpResponse::Created().json(shown(&gateway, id, &machine).await?))
+        .map_err(|failure| failure::told(failure, failure::machine))?
+        .into_inner();
+    let operator = staff.operator;
+    if done.is_some() {
+        gateway
+            .database()
+            .write(move |transaction| staff_log::add(transaction, operator, &line))
+            .await?;
+    }
+    let machine = own(gateway, id, operator).await?;
+    shown(gateway, id, &machine, Detail::Full).await
 }
 
 async fn show(
@@ -192,7 +411,7 @@ async fn show(
 ) -> Result<HttpResponse, Problem> {
     let id = MachineId::new(named("machine", &path)?);
     let machine = own(&gateway, id, staff.operator).await?;
-    Ok(HttpResponse::Ok().json(shown(&gateway, id, &machine).await?))
+    Ok(HttpResponse::Ok().json(shown(&gateway, id, &machine, Detail::Full).await?))
 }
 
 /// The machine, when it is this operator's.
@@ -213,26 +432,66 @@ pub(super) async fn own(
         .ok_or_else(|| nothing("machine"))
 }
 
+/// How much of a machine is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Detail {
+    /// Without what it sells.
+    Brief,
+    /// All of it.
+    Full,
+}
+
+/// What the database knows of a machine.
+struct Beside {
+    place: Place,
+    last_seen: Option<Timestamp>,
+    alarms: Vec<Alarm>,
+}
+
 async fn shown(
     gateway: &Gateway,
     id: MachineId,
     machine: &Machine,
+    detail: Detail,
 ) -> Result<ShownMachine, Problem> {
-    let place = gateway
+    let (reader, now) = (machine.reader(), now());
+    let beside = gateway
         .database()
-        .read(move |connection| place::find(connection, id))
-        .await?
-        .unwrap_or_default();
-    with_place(id, machine, place).ok_or_else(|| nothing("machine"))
+        .read(move |connection| {
+            Ok(Beside {
+                place: place::find(connection, id)?.unwrap_or_default(),
+                last_seen: match reader {
+                    Some(reader) => fleet::last_seen(connection, reader)?,
+                    None => None,
+                },
+                alarms: fleet::alarms(connection, id, now)?,
+            })
+        })
+        .await?;
+    with(id, machine, (beside, detail), now).ok_or_else(|| nothing("machine"))
 }
 
-fn with_place(id: MachineId, machine: &Machine, place: Place) -> Option<ShownMachine> {
+fn with(
+    id: MachineId,
+    machine: &Machine,
+    rest: (Beside, Detail),
+    now: Timestamp,
+) -> Option<ShownMachine> {
     let (operator, currency, policy) =
         (machine.operator()?, machine.currency()?, machine.policy()?);
+    let (beside, detail) = rest;
+    let products = || {
+        let shown = |(item, product): (&Item, &Product)| ShownProduct {
+            item: item.number(),
+            name: product.name.clone(),
+            price: money(product.price, currency),
+        };
+        machine.catalogue().iter().map(shown).collect()
+    };
     Some(ShownMachine {
         machine: id.number(),
-        name: place.name,
-        place: place.place,
+        name: beside.place.name,
+        place: beside.place.place,
         operator: operator.number(),
         life: format!("{:?}", machine.life()).to_lowercase(),
         currency: currency.code(),
@@ -240,14 +499,65 @@ fn with_place(id: MachineId, machine: &Machine, place: Place) -> Option<ShownMac
         vends_max: policy.vends_max,
         fee_basis_points: policy.fee_basis_points,
         reader: machine.reader().map(|reader| reader.to_string()),
-        products: machine
-            .catalogue()
-            .iter()
-            .map(|(item, product)| ShownProduct {
-                item: item.number(),
-                name: product.name.clone(),
-                price: money(product.price, currency),
-            })
-            .collect(),
+        state: state(machine.life(), beside.last_seen, now),
+        last_seen_ms: beside.last_seen.map(Timestamp::as_millis),
+        lock: ShownLock {
+            wanted: if machine.life() == Life::Locked {
+                "locked"
+            } else {
+                "open"
+            },
+            state: "none",
+        },
+        alarms: beside.alarms,
+        products: (detail == Detail::Full).then(products),
     })
+}
+
+/// A machine's state in one word.
+fn state(life: Life, last_seen: Option<Timestamp>, now: Timestamp) -> &'static str {
+    let heard_within = |most: Duration| {
+        last_seen.is_some_and(|seen| {
+            u128::from(now.as_millis().saturating_sub(seen.as_millis())) <= most.as_millis()
+        })
+    };
+    match life {
+        Life::Unknown | Life::Idle => "no-reader",
+        Life::Locked => "locked",
+        Life::Served if heard_within(LIVE_MAX) => "live",
+        Life::Served if heard_within(QUIET_MAX) => "quiet",
+        Life::Served => "silent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_live_for_a_day_quiet_for_a_week_and_then_silent() {
+        let hours = |hours: u64| Timestamp::from_millis(hours * 3_600_000);
+        let now = hours(1_000);
+        for (ago, word) in [
+            (0, "live"),
+            (24, "live"),
+            (25, "quiet"),
+            (168, "quiet"),
+            (169, "silent"),
+        ] {
+            assert_eq!(
+                state(Life::Served, Some(hours(1_000 - ago)), now),
+                word,
+                "{ago} h"
+            );
+        }
+        assert_eq!(state(Life::Served, None, now), "silent");
+        assert_eq!(state(Life::Locked, Some(now), now), "locked");
+        assert_eq!(state(Life::Idle, None, now), "no-reader");
+        assert_eq!(
+            state(Life::Served, Some(hours(1_001)), now),
+            "live",
+            "a clock that was set back"
+        );
+    }
 }

@@ -1,9 +1,10 @@
-//! Readers, for their operator: enrolment, state, revocation.
+//! Readers, for their operator: enrolment, state, replacement, revocation.
 
-use super::machine;
+use super::{Lines, Paging, machine};
 use crate::api::{Asker, At, at, does};
 use crate::database::staff_log;
 use crate::failure;
+use crate::fleet;
 use crate::gateway::Gateway;
 use crate::problem::{Kind, Problem};
 use crate::request::{Body, Staff, Technician, named, nothing};
@@ -14,6 +15,7 @@ use gettone_channel::PublicKey;
 use gettone_core::id::{MachineId, OperatorId, ReaderId, ReaderKey};
 use gettone_core::machine::Command as MachineCommand;
 use gettone_core::reader::{Command, Contradiction, Life, Reader};
+use gettone_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -28,6 +30,16 @@ struct NewReader {
     claim_code: String,
     /// The machine it sits on.
     machine: u32,
+}
+
+/// The new board of a reader that is replaced.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Replacement {
+    /// The 64 hexadecimal digits that the new board shows.
+    public_key: String,
+    /// The ten digits beside them.
+    claim_code: String,
 }
 
 /// What an enrolled reader has to be told.
@@ -49,6 +61,12 @@ struct ShownReader {
     state: String,
     journal: Option<Journal>,
     contradiction: Option<Contradicted>,
+    /// When it was heard last.
+    last_seen_ms: Option<u64>,
+    /// How often it has started.
+    boot: Option<u32>,
+    /// Receipts that it has written and the server does not have yet, as far as it has told.
+    receipts_waiting: Option<u64>,
 }
 
 /// How far a reader's receipts have come.
@@ -69,16 +87,26 @@ struct Contradicted {
 
 pub(super) fn routes() -> Vec<At> {
     vec![
-        at("/v1/readers").post(
-            enrol,
-            does("Enrols a reader on a machine", Asker::Technician)
-                .takes::<NewReader>(json!({
-                    "public_key":
-                        "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
-                    "claim_code": "0123456789", "machine": 3,
-                }))
-                .answers::<Enrolled>(201),
-        ),
+        at("/v1/readers")
+            .get(
+                all,
+                does(
+                    "Lists readers in the order of their enrolment",
+                    Asker::Staff,
+                )
+                .paged()
+                .answers::<Lines<ShownReader>>(200),
+            )
+            .post(
+                enrol,
+                does("Enrols a reader on a machine", Asker::Technician)
+                    .takes::<NewReader>(json!({
+                        "public_key":
+                            "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+                        "claim_code": "0123456789", "machine": 3,
+                    }))
+                    .answers::<Enrolled>(201),
+            ),
         at("/v1/readers/{reader}").get(
             show,
             does("Shows a reader", Asker::Staff).answers::<ShownReader>(200),
@@ -87,7 +115,44 @@ pub(super) fn routes() -> Vec<At> {
             revoke,
             does("Believes a reader no more", Asker::Technician).answers::<ShownReader>(200),
         ),
+        at("/v1/readers/{reader}/replace").post(
+            replace,
+            does(
+                "Puts a new board in a reader's place on its machine, and revokes the old one",
+                Asker::Technician,
+            )
+            .takes::<Replacement>(json!({
+                "public_key":
+                    "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+                "claim_code": "0123456789",
+            }))
+            .answers::<Enrolled>(201),
+        ),
     ]
+}
+
+async fn all(
+    gateway: web::Data<Gateway>,
+    staff: Staff,
+    paging: web::Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = gateway
+        .database()
+        .read(move |connection| {
+            fleet::readers(connection, staff.operator, paging.cursor, paging.len())
+        })
+        .await?;
+    let mut lines = Vec::with_capacity(page.lines.len());
+    for heard in page.lines {
+        // One that was enrolled anew for somebody else is not this operator's any more.
+        if let Ok(reader) = own(&gateway, heard.reader, staff.operator).await {
+            lines.push(shown(heard.reader, &reader, heard.last_seen));
+        }
+    }
+    Ok(HttpResponse::Ok().json(Lines {
+        lines,
+        next: page.next,
+    }))
 }
 
 async fn enrol(
@@ -95,25 +160,73 @@ async fn enrol(
     Technician(staff): Technician,
     Body(new): Body<NewReader>,
 ) -> Result<HttpResponse, Problem> {
-    let operator = staff.operator;
-    let key = unhex(&new.public_key)
+    let key = key(&new.public_key, &new.claim_code)?;
+    let machine = MachineId::new(new.machine);
+    let enrolled = take_on(&gateway, staff.operator, (machine, key)).await?;
+    note(&gateway, &staff, "reader.enrol", reader_of(&key)).await?;
+    Ok(HttpResponse::Created().json(enrolled))
+}
+
+async fn replace(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<String>,
+    Body(new): Body<Replacement>,
+) -> Result<HttpResponse, Problem> {
+    let old = reader_id(&path)?;
+    let key = key(&new.public_key, &new.claim_code)?;
+    if reader_of(&key) == old {
+        return Err(Kind::Conflict.because("public_key: this is the old board's own key"));
+    }
+    let machine = own(&gateway, old, staff.operator)
+        .await?
+        .machine()
+        .ok_or_else(|| nothing("machine of this reader"))?;
+    // Each step is idempotent, and the old board is revoked last: a replacement that was cut off
+    // is done again, or is an enrolment.
+    let enrolled = take_on(&gateway, staff.operator, (machine, key)).await?;
+    gateway
+        .engine()
+        .reader_command(old, Command::Revoke)
+        .await
+        .map_err(|failure| failure::told(failure, failure::reader))?;
+    note(&gateway, &staff, "reader.replace", old).await?;
+    note(&gateway, &staff, "reader.enrol", reader_of(&key)).await?;
+    Ok(HttpResponse::Created().json(enrolled))
+}
+
+/// Reads a board's key; its claim code proves that it was not mistyped.
+fn key(public_key: &str, claim_code: &str) -> Result<PublicKey, Problem> {
+    let key = unhex(public_key)
         .map(PublicKey::from_bytes)
         .ok_or_else(|| {
             Kind::Malformed
                 .because("public_key: write the 64 hexadecimal digits that the reader shows")
         })?;
-    if new.claim_code.parse() != Ok(channel::claim_code(&key)) {
+    if claim_code.parse() != Ok(channel::claim_code(&key)) {
         return Err(Kind::Malformed.because(
             "claim_code: it does not belong to this public key; compare both with the reader's",
         ));
     }
-    let machine = MachineId::new(new.machine);
-    let currency = machine::own(&gateway, machine, operator)
+    Ok(key)
+}
+
+fn reader_of(key: &PublicKey) -> ReaderId {
+    ReaderId::from_bytes(*channel::reader_id(key).as_bytes())
+}
+
+/// Enrols a board, and has it serve a machine.
+async fn take_on(
+    gateway: &Gateway,
+    operator: OperatorId,
+    place: (MachineId, PublicKey),
+) -> Result<Enrolled, Problem> {
+    let (machine, key) = place;
+    let reader = reader_of(&key);
+    let currency = machine::own(gateway, machine, operator)
         .await?
         .currency()
         .ok_or_else(|| nothing("machine"))?;
-    let id = channel::reader_id(&key);
-    let reader = ReaderId::from_bytes(*id.as_bytes());
     let command = Command::Enrol {
         key: ReaderKey::from_bytes(*key.as_bytes()),
         machine,
@@ -125,7 +238,7 @@ async fn enrol(
         .reader_command(reader, command)
         .await
         .map_err(|failure| failure::told(failure, failure::reader))?;
-    if own(&gateway, reader, operator).await?.life() == Life::Revoked {
+    if own(gateway, reader, operator).await?.life() == Life::Revoked {
         return Err(Kind::Conflict.because("the reader is revoked; it needs a new key"));
     }
     gateway
@@ -133,13 +246,12 @@ async fn enrol(
         .machine_command(machine, MachineCommand::Claim { reader })
         .await
         .map_err(|failure| failure::told(failure, failure::machine))?;
-    note(&gateway, &staff, "reader.enrol", reader).await?;
-    Ok(HttpResponse::Created().json(Enrolled {
-        reader_id: id.to_string(),
+    Ok(Enrolled {
+        reader_id: reader.to_string(),
         server_public_key: gateway.server().key.public().to_string(),
         server_epoch: gateway.server().epoch,
         operator: operator.number(),
-    }))
+    })
 }
 
 async fn show(
@@ -149,7 +261,7 @@ async fn show(
 ) -> Result<HttpResponse, Problem> {
     let id = reader_id(&path)?;
     let reader = own(&gateway, id, staff.operator).await?;
-    Ok(HttpResponse::Ok().json(shown(id, &reader)))
+    Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
 }
 
 async fn revoke(
@@ -167,7 +279,7 @@ async fn revoke(
         .map_err(|failure| failure::told(failure, failure::reader))?;
     let reader = own(&gateway, id, operator).await?;
     note(&gateway, &staff, "reader.revoke", id).await?;
-    Ok(HttpResponse::Ok().json(shown(id, &reader)))
+    Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
 }
 
 async fn note(
@@ -204,20 +316,39 @@ async fn own(gateway: &Gateway, id: ReaderId, operator: OperatorId) -> Result<Re
         .ok_or_else(|| nothing("reader"))
 }
 
-fn shown(id: ReaderId, reader: &Reader) -> ShownReader {
+async fn with_last_seen(
+    gateway: &Gateway,
+    id: ReaderId,
+    reader: &Reader,
+) -> Result<ShownReader, Problem> {
+    let last_seen = gateway
+        .database()
+        .read(move |connection| fleet::last_seen(connection, id))
+        .await?;
+    Ok(shown(id, reader, last_seen))
+}
+
+fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownReader {
+    let newest = reader.newest();
+    let recorded = newest.map_or(0, |newest| {
+        reader.recorded(newest.epoch).map_or(0, |(upto, _)| upto)
+    });
     ShownReader {
         reader_id: id.to_string(),
         machine: reader.machine().map(MachineId::number),
         operator: reader.operator().map(OperatorId::number),
         currency: reader.currency().map(|currency| currency.code()),
         state: format!("{:?}", reader.life()).to_lowercase(),
-        journal: reader.newest().map(|newest| Journal {
+        journal: newest.map(|newest| Journal {
             epoch: newest.epoch.to_string(),
             newest: newest.rseq_newest,
-            recorded: reader.recorded(newest.epoch).map_or(0, |(upto, _)| upto),
+            recorded,
             applied: reader.applied(newest.epoch),
         }),
         contradiction: reader.contradiction().map(contradicted),
+        last_seen_ms: last_seen.map(Timestamp::as_millis),
+        boot: newest.map(|newest| newest.order.boot),
+        receipts_waiting: newest.map(|newest| newest.rseq_newest.saturating_sub(recorded)),
     }
 }
 

@@ -1,0 +1,381 @@
+//! An operator's fleet as people look at it: which machines and readers are whose, when they were
+//! heard last, and what rang. Folded from the journal; no decision reads it.
+
+use crate::bounds::{ALARM_SHOWN, ALARMS_SHOWN_MAX};
+use crate::database::{kept, unkept};
+use crate::happening::{self, Subject};
+use crate::history::{Page, look_ahead, page};
+use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, Rseq, VendId};
+use gettone_core::port::Seq;
+use gettone_core::reader::Contradiction;
+use gettone_core::time::Timestamp;
+use gettone_core::{machine, reader};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// Something that a person should look at.
+#[derive(Serialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Alarm {
+    /// When it rang last, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What kind it is; it never changes.
+    pub code: String,
+    /// What is the matter, in words.
+    pub words: String,
+}
+
+/// What was heard of a reader.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Heard {
+    /// Which reader.
+    pub reader: ReaderId,
+    /// When its newest envelope came, if any has.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// One record's place and time on its way into the tables.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    /// Where to.
+    pub connection: &'a Connection,
+    /// Which record.
+    pub seq: Seq,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+impl At<'_> {
+    /// Takes in what happened to a machine.
+    pub(crate) fn take_machine(
+        self,
+        machine: MachineId,
+        event: &machine::Event,
+    ) -> rusqlite::Result<()> {
+        if let machine::Event::Registered { operator, .. } = event {
+            self.connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO machine (machine, operator) VALUES (?1, ?2)",
+                )?
+                .execute(params![machine.number(), operator.number()])?;
+        }
+        let Some(operator) = operator_of(self.connection, machine)? else {
+            return Ok(());
+        };
+        let words = match event {
+            machine::Event::Registered { .. } => "registered".to_owned(),
+            machine::Event::Claimed { reader } => format!("served by reader {reader}"),
+            machine::Event::Listed { item, product } => {
+                format!("selection {} is {}", item.number(), product.name)
+            }
+            machine::Event::Locked => "locked".to_owned(),
+            machine::Event::Unlocked => "unlocked".to_owned(),
+        };
+        let body = json!({"words": words});
+        self.tell(operator, Subject::Machine, Some(machine), body)
+    }
+
+    /// Takes in what happened to a reader.
+    pub(crate) fn take_reader(
+        self,
+        reader: ReaderId,
+        event: &reader::Event,
+    ) -> rusqlite::Result<()> {
+        match event {
+            reader::Event::Enrolled {
+                machine, operator, ..
+            } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO reader (seq, reader, operator, machine)
+                         VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![
+                        kept(self.seq.number()),
+                        reader.as_bytes(),
+                        operator.number(),
+                        machine.number()
+                    ])?;
+                self.tell_of(reader, Subject::Reader, "enrolled", "a reader is enrolled")
+            }
+            reader::Event::Revoked => {
+                self.tell_of(reader, Subject::Reader, "revoked", "its reader is revoked")
+            }
+            reader::Event::Heard {
+                receipts,
+                hello,
+                contradiction,
+                ..
+            } => {
+                self.heard(reader, hello.map(|hello| hello.order))?;
+                for receipt in receipts {
+                    self.date(reader, receipt.order, (receipt.grant, receipt.rseq))?;
+                }
+                match contradiction {
+                    Some(contradiction) => {
+                        self.ring_of(reader, "contradiction", contradicted(*contradiction))
+                    }
+                    None => Ok(()),
+                }
+            }
+            reader::Event::Applied { .. }
+            | reader::Event::Answered { .. }
+            | reader::Event::Fenced { .. } => Ok(()),
+        }
+    }
+
+    /// Notes an alarm of a machine, and tells it.
+    pub(crate) fn ring(
+        self,
+        operator: OperatorId,
+        machine: MachineId,
+        alarm: (&str, &str),
+    ) -> rusqlite::Result<()> {
+        let (code, words) = alarm;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO alarm (machine, code, at_ms, words) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, words = excluded.words",
+            )?
+            .execute(params![
+                machine.number(),
+                code,
+                kept(self.at.as_millis()),
+                words
+            ])?;
+        let body = json!({"code": code, "words": words});
+        self.tell(operator, Subject::Alarm, Some(machine), body)
+    }
+
+    /// Tells operators' pages of something at a machine; its name and the time go with it.
+    pub(crate) fn tell(
+        self,
+        operator: OperatorId,
+        subject: Subject,
+        machine: Option<MachineId>,
+        body: Value,
+    ) -> rusqlite::Result<()> {
+        let body = placed(self.connection, self.at, machine, body)?;
+        happening::tell(self.connection, operator, self.seq, (subject, &body))
+    }
+
+    fn tell_of(
+        self,
+        reader: ReaderId,
+        subject: Subject,
+        what: &str,
+        words: &str,
+    ) -> rusqlite::Result<()> {
+        let Some((operator, machine)) = place_of(self.connection, reader)? else {
+            return Ok(());
+        };
+        let body = json!({"reader_id": reader.to_string(), "what": what, "words": words});
+        self.tell(operator, subject, Some(machine), body)
+    }
+
+    fn ring_of(self, reader: ReaderId, code: &str, words: &str) -> rusqlite::Result<()> {
+        match place_of(self.connection, reader)? {
+            Some((operator, machine)) => self.ring(operator, machine, (code, words)),
+            None => Ok(()),
+        }
+    }
+
+    fn heard(self, reader: ReaderId, order: Option<Order>) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE reader SET heard_ms = ?2 WHERE reader = ?1")?
+            .execute(params![reader.as_bytes(), kept(self.at.as_millis())])?;
+        if let Some(order) = order {
+            // The HELLO may have travelled for a while; the earliest guess of the start is nearest.
+            let started = self.at.as_millis().saturating_sub(order.uptime_ms);
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO start (reader, boot, at_ms) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET at_ms = min(at_ms, excluded.at_ms)",
+                )?
+                .execute(params![reader.as_bytes(), order.boot, kept(started)])?;
+        }
+        self.tell_of(reader, Subject::Reader, "heard", "its reader was heard")
+    }
+
+    /// Notes when something was sold, as far as the reader's start is known.
+    fn date(self, reader: ReaderId, order: Order, vend: (VendId, Rseq)) -> rusqlite::Result<()> {
+        let started: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT at_ms FROM start WHERE reader = ?1 AND boot = ?2")?
+            .query_row(params![reader.as_bytes(), order.boot], |row| row.get(0))
+            .optional()?;
+        let Some(started) = started else {
+            return Ok(());
+        };
+        let (vend, rseq) = vend;
+        // Nothing was sold after it was told.
+        let sold = unkept(started)
+            .saturating_add(order.uptime_ms)
+            .min(self.at.as_millis());
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO dated (vend, rseq, at_ms) VALUES (?1, ?2, ?3)")?
+            .execute(params![vend.as_bytes(), kept(rseq.number()), kept(sold)])?;
+        Ok(())
+    }
+}
+
+/// When something was sold, as its reader dated it; it is asked once.
+pub(crate) fn dated(
+    connection: &Connection,
+    vend: VendId,
+    rseq: Rseq,
+) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("DELETE FROM dated WHERE vend = ?1 AND rseq = ?2 RETURNING at_ms")?
+        .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+            Ok(Timestamp::from_millis(unkept(row.get(0)?)))
+        })
+        .optional()
+}
+
+/// An event's body with its time, and the machine's number and name.
+pub(crate) fn placed(
+    connection: &Connection,
+    at: Timestamp,
+    machine: Option<MachineId>,
+    mut body: Value,
+) -> rusqlite::Result<Value> {
+    body["at_ms"] = at.as_millis().into();
+    if let Some(machine) = machine {
+        body["machine"] = machine.number().into();
+        let name: Option<String> = connection
+            .prepare_cached("SELECT name FROM place WHERE machine = ?1 AND name <> ''")?
+            .query_row([machine.number()], |row| row.get(0))
+            .optional()?;
+        body["machine_name"] = name.into();
+    }
+    Ok(body)
+}
+
+/// Whose a machine is.
+pub(crate) fn operator_of(
+    connection: &Connection,
+    machine: MachineId,
+) -> rusqlite::Result<Option<OperatorId>> {
+    connection
+        .prepare_cached("SELECT operator FROM machine WHERE machine = ?1")?
+        .query_row([machine.number()], |row| Ok(OperatorId::new(row.get(0)?)))
+        .optional()
+}
+
+fn place_of(
+    connection: &Connection,
+    reader: ReaderId,
+) -> rusqlite::Result<Option<(OperatorId, MachineId)>> {
+    connection
+        .prepare_cached("SELECT operator, machine FROM reader WHERE reader = ?1")?
+        .query_row([reader.as_bytes()], |row| {
+            Ok((OperatorId::new(row.get(0)?), MachineId::new(row.get(1)?)))
+        })
+        .optional()
+}
+
+/// An operator's machines by number, after machine `after`.
+pub(crate) fn machines(
+    connection: &Connection,
+    operator: OperatorId,
+    after: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<MachineId>> {
+    let lines = connection
+        .prepare_cached(
+            "SELECT machine FROM machine WHERE operator = ?1 AND machine > ?2
+             ORDER BY machine LIMIT ?3",
+        )?
+        .query_map(
+            params![operator.number(), after.map_or(-1, kept), look_ahead(limit)],
+            |row| {
+                let machine: u32 = row.get(0)?;
+                Ok((u64::from(machine), MachineId::new(machine)))
+            },
+        )?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page(lines, limit))
+}
+
+/// An operator's readers in the order of their enrolment, after line `after`.
+pub(crate) fn readers(
+    connection: &Connection,
+    operator: OperatorId,
+    after: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Page<Heard>> {
+    let lines = connection
+        .prepare_cached(
+            "SELECT seq, reader, heard_ms FROM reader WHERE operator = ?1 AND seq > ?2
+             ORDER BY seq LIMIT ?3",
+        )?
+        .query_map(
+            params![operator.number(), after.map_or(-1, kept), look_ahead(limit)],
+            |row| {
+                let heard: Option<i64> = row.get(2)?;
+                let line = Heard {
+                    reader: ReaderId::from_bytes(row.get(1)?),
+                    last_seen: heard.map(|at| Timestamp::from_millis(unkept(at))),
+                };
+                Ok((unkept(row.get(0)?), line))
+            },
+        )?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page(lines, limit))
+}
+
+/// When a reader was heard last.
+pub(crate) fn last_seen(
+    connection: &Connection,
+    reader: ReaderId,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let heard: Option<Option<i64>> = connection
+        .prepare_cached("SELECT heard_ms FROM reader WHERE reader = ?1")?
+        .query_row([reader.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(heard.flatten().map(|at| Timestamp::from_millis(unkept(at))))
+}
+
+/// What rang at a machine lately, the newest first.
+pub(crate) fn alarms(
+    connection: &Connection,
+    machine: MachineId,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Alarm>> {
+    let shown_ms = u64::try_from(ALARM_SHOWN.as_millis()).unwrap_or(u64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT at_ms, code, words FROM alarm WHERE machine = ?1 AND at_ms >= ?2
+             ORDER BY at_ms DESC LIMIT ?3",
+        )?
+        .query_map(
+            params![
+                machine.number(),
+                kept(now.as_millis().saturating_sub(shown_ms)),
+                ALARMS_SHOWN_MAX
+            ],
+            |row| {
+                Ok(Alarm {
+                    at_ms: unkept(row.get(0)?),
+                    code: row.get(1)?,
+                    words: row.get(2)?,
+                })
+            },
+        )?
+        .collect()
+}
+
+const fn contradicted(found: Contradiction) -> &'static str {
+    match found {
+        Contradiction::OtherContent { .. } => {
+            "the reader told a receipt anew with other content: it may be a copy"
+        }
+        Contradiction::BrokenChain { .. } => {
+            "a receipt of the reader does not link to the one before"
+        }
+        Contradiction::Rollback { .. } => "the reader went back in time: it may be a copy",
+        Contradiction::OldEpoch => "the reader writes a journal that was replaced before",
+    }
+}
