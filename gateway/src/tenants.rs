@@ -217,6 +217,10 @@ fn routes(server: &Server) -> Vec<Route> {
     let document = server.get("/v1/openapi.json", "").ok();
     let mut routes = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
+        // A stream has no end to wait for; its own test keeps operators apart.
+        if path == "/v1/live" {
+            continue;
+        }
         for (method, operation) in methods.as_object().expect("methods") {
             let schemes = operation["security"]
                 .as_array()

@@ -10,6 +10,7 @@ export async function log() {
     { title: "When", tight: true, cell: (line) => time(line.at_ms) },
     { title: "Who", cell: (line) => line.who },
     { title: "What", cell: (line) => line.what },
+    { title: "To what", cell: (line) => line.subject },
     { title: "Before", cell: (line) => plain(line.before) },
     { title: "After", cell: (line) => plain(line.after) },
   ];

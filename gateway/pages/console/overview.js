@@ -145,6 +145,8 @@ export function liveFeed(onLeave, ear = () => {}) {
   const list = h("ol", { class: "feed", tabindex: 0, "aria-label": "Newest first" });
   const empty = h("p", { class: "empty" }, "Nothing has happened yet.");
   const add = (name, event) => {
+    // A reader is heard with every sale; that alone is no news.
+    if (name === "reader" && event.what === "heard") return;
     empty.hidden = true;
     list.prepend(h("li", { class: name }, h("span", { class: "what" }, told(name, event)), h("span", { class: "when" }, clock(event.at_ms)), h("span", { class: "faint small" }, machineLink(event))));
     while (list.children.length > FEED_MAX) list.lastElementChild.remove();

@@ -16,6 +16,7 @@ export async function people({ me, again }) {
           { title: "Name", cell: (line) => line.name },
           { title: "E-mail", cell: (line) => line.email },
           { title: "Role", cell: (line) => ROLES[line.role] ?? line.role },
+          { title: "Since", cell: (line) => time(line.since_ms) },
           { title: "", tight: true, cell: (line) => h("button", { type: "button", class: "grave", onclick: () => confirm({
             title: `Remove ${line.name}?`,
             words: `${line.email} is signed out at once and cannot sign in any more. The log keeps the name.`,
@@ -31,7 +32,7 @@ export async function people({ me, again }) {
           field("Name", h("input", { name: "name", required: true, maxlength: 64, autocomplete: "off" })),
           field("E-mail", h("input", { name: "email", type: "email", required: true, autocomplete: "off" })),
           field("Role", choice("role", Object.entries(ROLES), "clerk")),
-          field("First password", h("input", { name: "password", type: "password", required: true, minlength: 12, autocomplete: "new-password" }), "12 characters or more; hand it over in person"),
+          field("First password", h("input", { name: "password", type: "password", required: true, minlength: 10, autocomplete: "new-password" }), "10 characters or more; hand it over in person"),
         ],
         submit: "Add",
         send: async (values) => { await send("/v1/staff", values); say(`${values.name} can sign in.`); again(); },
@@ -44,7 +45,8 @@ export async function people({ me, again }) {
         columns: [
           { title: "Name", cell: (line) => line.name },
           { title: "Role", cell: (line) => ROLES[line.role] ?? line.role ?? "" },
-          { title: "Made", cell: (line) => time(line.at_ms) },
+          { title: "Made", cell: (line) => time(line.since_ms) },
+          { title: "By", cell: (line) => line.made_by },
           { title: "", tight: true, cell: (line) => h("button", { type: "button", class: "grave", onclick: () => confirm({
             title: `Revoke the key ${line.name}?`,
             words: "Programs that use it are refused at once.",

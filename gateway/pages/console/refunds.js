@@ -55,6 +55,8 @@ function one(line, reload) {
       h("dt", {}, "Where"), h("dd", {}, machineLink(line)),
       h("dt", {}, "When"), h("dd", {}, time(line.at_ms)),
       line.words && [h("dt", {}, "The customer says"), h("dd", {}, line.words)],
+      line.refunded && [h("dt", {}, "Given back"), h("dd", {}, money(line.refunded, line.currency))],
+      line.decided_by && [h("dt", {}, "Decided by"), h("dd", {}, line.decided_by)],
       line.answer && [h("dt", {}, "The answer"), h("dd", {}, line.answer)]),
     line.state === "open" && h("div", { class: "actions" },
       h("button", { type: "button", class: "main", onclick: () => decide(line, "refund", reload) }, line.kind === "unknown" ? "Do not charge" : "Refund"),

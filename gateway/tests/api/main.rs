@@ -1,6 +1,7 @@
 //! The gateway as its clients meet it: a real server on a real store, spoken to over HTTP by
 //! operators, customers' apps and a reader board made of the channel's own parts.
 
+mod console;
 mod hostile;
 mod once;
 mod openapi;

@@ -44,7 +44,7 @@ fn an_operator_finds_nothing_of_another_operator() {
         ask(OPERATOR).ok();
     }
     assert_eq!(
-        server.get("/v1/sales", OTHER_OPERATOR).ok()["sales"],
+        server.get("/v1/sales", OTHER_OPERATOR).ok()["lines"],
         json!([])
     );
 }
@@ -184,6 +184,8 @@ fn a_machine_and_its_reader_are_shown_as_they_were_registered() {
         json!({
             "machine": 3, "name": "", "place": "", "operator": 1, "life": "served", "currency": "EUR", "cap": "5.00",
             "vends_max": 3, "fee_basis_points": 100, "reader": board.id(),
+            "state": "silent", "last_seen_ms": null, "lock": {"wanted": "open", "state": "none"},
+            "alarms": [],
             "products": [
                 {"item": 11, "name": "espresso", "price": "0.80"},
                 {"item": 12, "name": "tea", "price": "1.20"},
@@ -263,7 +265,7 @@ fn a_sale_is_in_the_history_of_its_operator_and_its_customer() {
     assert_eq!(receipts[0]["product"], "espresso");
     assert_eq!(receipts[0]["vend"], grant.to_string());
     assert_eq!(receipts[1]["kind"], "top_up");
-    let sales = lines("/v1/sales?limit=1", OPERATOR, "sales");
+    let sales = lines("/v1/sales?limit=1", OPERATOR, "lines");
     assert_eq!(sales.len(), 1);
     assert_eq!(sales[0]["machine"], 3);
     assert_eq!(sales[0]["amount"], "0.80");

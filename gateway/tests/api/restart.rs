@@ -41,7 +41,7 @@ fn a_restart_keeps_everything_and_the_books_balance() {
             server.get(&reader, OPERATOR).ok(),
             server.get("/v1/app/wallet", &anna.token).ok(),
             awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
-            awaited(server, "/v1/sales", OPERATOR, "sales", 1),
+            awaited(server, "/v1/sales", OPERATOR, "lines", 1),
         ]
     };
     let before = look(&server);

@@ -10,6 +10,7 @@ use gettone_channel::{
 use gettone_gateway::{Config, ServeFault, serve};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
@@ -251,6 +252,25 @@ impl Server {
             request = request.header("authorization", format!("Bearer {credential}"));
         }
         read(request.call().expect("an answer"))
+    }
+
+    /// Opens a stream of events, after the one that was seen last.
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        credential: &str,
+        last: Option<&str>,
+    ) -> BufReader<ureq::BodyReader<'static>> {
+        let mut request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", format!("Bearer {credential}"));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let reply = request.call().expect("an answer");
+        assert_eq!(reply.status(), 200);
+        BufReader::new(reply.into_body().into_reader())
     }
 
     pub(crate) fn post(&self, path: &str, credential: &str, body: &Value) -> Reply {
