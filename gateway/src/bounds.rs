@@ -154,3 +154,9 @@ pub(crate) const LIVE_MAX: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) const QUIET_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A sale at more than so many times its listed price needs a person.
 pub(crate) const PRICE_FACTOR_MAX: i64 = 3;
+/// Counts that are shown of one cash box.
+pub(crate) const CASH_COUNTS_SHOWN_MAX: usize = 50;
+/// How long a customer has to begin a test vend.
+pub(crate) const TEST_LIFE: Duration = Duration::from_secs(600);
+/// Tests that may begin, over all machines.
+pub(crate) const TESTS_MAX: usize = 1_024;

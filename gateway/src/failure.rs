@@ -4,7 +4,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::nothing;
 use crate::text::money;
 use core::convert::Infallible;
-use gettone::Failure;
+use gettone::{Failure, ReplaceRefusal};
 use gettone_core::money::Currency;
 use gettone_core::{machine, reader, wallet};
 
@@ -55,6 +55,15 @@ pub(crate) fn reader(refusal: reader::Refusal) -> Problem {
         | reader::Refusal::TooManyEpochs
         | reader::Refusal::NoSuchClaim
         | _ => Kind::Conflict.because(refusal),
+    }
+}
+
+/// Tells why a reader was not replaced.
+pub(crate) fn replacement(refusal: ReplaceRefusal) -> Problem {
+    match refusal {
+        ReplaceRefusal::Reader(refusal) => reader(refusal),
+        ReplaceRefusal::Machine(refusal) => machine(refusal),
+        other => Kind::Conflict.because(other),
     }
 }
 

@@ -4,10 +4,16 @@
 use crate::bounds::{ALARM_SHOWN, ALARMS_SHOWN_MAX};
 use crate::database::{kept, unkept};
 use crate::happening::{self, Subject};
-use crate::history::{Page, look_ahead, page};
-use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, Rseq, VendId};
+use crate::history::{Page, decimal, look_ahead, page};
+use crate::sales;
+use gettone_core::counters::{OTHER_ITEM, Row};
+use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, Rseq, TransferId, VendId};
+use gettone_core::lock::LockState;
+use gettone_core::money::Amount;
+use gettone_core::notice::{Code, Notice};
 use gettone_core::port::Seq;
-use gettone_core::reader::Contradiction;
+use gettone_core::reader::{Contradiction, Hello};
+use gettone_core::receipt::ReceiptKind;
 use gettone_core::time::Timestamp;
 use gettone_core::{machine, reader};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,6 +30,19 @@ pub(crate) struct Alarm {
     pub code: String,
     /// What is the matter, in words.
     pub words: String,
+}
+
+/// One count of a cash box.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct CashCounted {
+    /// When.
+    pub at: Timestamp,
+    /// What should have been there.
+    pub expected: Amount,
+    /// What was there.
+    pub counted: Amount,
+    /// Who counted; empty when that is not known.
+    pub by: String,
 }
 
 /// What was heard of a reader.
@@ -69,11 +88,105 @@ impl At<'_> {
             machine::Event::Listed { item, product } => {
                 format!("selection {} is {}", item.number(), product.name)
             }
-            machine::Event::Locked => "locked".to_owned(),
-            machine::Event::Unlocked => "unlocked".to_owned(),
+            machine::Event::Delisted { item } => {
+                format!("selection {} is off the list", item.number())
+            }
+            machine::Event::LockOrdered { state, .. } => match state {
+                LockState::Locked => "to be locked".to_owned(),
+                LockState::Open => "to be opened".to_owned(),
+            },
+            machine::Event::LockCarried { .. } => {
+                "its order to lock or open is on its way".to_owned()
+            }
+            machine::Event::LockApplied { .. } => "its reader has locked or opened".to_owned(),
+            machine::Event::Tallied { sold, .. } => {
+                return self.sold_for_cash(operator, machine, sold);
+            }
+            machine::Event::TookIn { .. } => "a customer put cash in".to_owned(),
+            machine::Event::Counted {
+                key,
+                counted,
+                expected,
+                ..
+            } => return self.counted(operator, machine, (*key, *counted, *expected)),
         };
         let body = json!({"words": words});
         self.tell(operator, Subject::Machine, Some(machine), body)
+    }
+
+    /// Adds what was sold for cash since the snapshot before.
+    fn sold_for_cash(
+        self,
+        operator: OperatorId,
+        machine: MachineId,
+        sold: &[Row],
+    ) -> rusqlite::Result<()> {
+        let Some(currency) = currency_of(self.connection, machine)? else {
+            return Ok(());
+        };
+        for row in sold {
+            let item = (row.item != OTHER_ITEM).then_some(row.item);
+            let product: Option<String> = match item {
+                Some(item) => self
+                    .connection
+                    .prepare_cached("SELECT name FROM product WHERE machine = ?1 AND item = ?2")?
+                    .query_row(params![machine.number(), item.number()], |row| row.get(0))
+                    .optional()?,
+                None => None,
+            };
+            let sale = sales::New {
+                kind: "cash",
+                operator,
+                machine: Some(machine),
+                vend: None,
+                item,
+                product: product.as_deref(),
+                count: row.count,
+                amount: machine::value_of(core::slice::from_ref(row)),
+                currency: &currency,
+                from_closed: Amount::ZERO,
+                owed: Amount::ZERO,
+                fee: Amount::ZERO,
+                sold: None,
+                test: false,
+                review: false,
+            };
+            sales::add(self.connection, self.seq, self.at, &sale)?;
+            self.tell(operator, Subject::Sale, Some(machine), sale.told())?;
+        }
+        Ok(())
+    }
+
+    /// Adds a count of the cash box.
+    fn counted(
+        self,
+        operator: OperatorId,
+        machine: MachineId,
+        count: (TransferId, Amount, Amount),
+    ) -> rusqlite::Result<()> {
+        let (key, counted, expected) = count;
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO cash_count (seq, machine, at_ms, name, expected, counted)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                kept(self.seq.number()),
+                machine.number(),
+                kept(self.at.as_millis()),
+                key.as_bytes(),
+                expected.minor(),
+                counted.minor()
+            ])?;
+        let Some(currency) = currency_of(self.connection, machine)? else {
+            return Ok(());
+        };
+        let shown = |amount: Amount| decimal(amount.minor(), &currency);
+        let body = json!({
+            "expected": shown(expected), "counted": shown(counted),
+            "difference": shown(counted - expected), "currency": currency,
+        });
+        self.tell(operator, Subject::Cash, Some(machine), body)
     }
 
     /// Takes in what happened to a reader.
@@ -106,10 +219,19 @@ impl At<'_> {
                 receipts,
                 hello,
                 contradiction,
+                notices,
                 ..
             } => {
-                self.heard(reader, hello.map(|hello| hello.order))?;
-                for receipt in receipts {
+                self.heard(reader, hello.as_ref())?;
+                for notice in notices {
+                    if let Some((code, words)) = alarming(notice) {
+                        self.ring_of(reader, code, words)?;
+                    }
+                }
+                for receipt in receipts
+                    .iter()
+                    .filter(|receipt| receipt.kind == ReceiptKind::VendOk)
+                {
                     self.date(reader, receipt.order, (receipt.grant, receipt.rseq))?;
                 }
                 match contradiction {
@@ -181,11 +303,18 @@ impl At<'_> {
         }
     }
 
-    fn heard(self, reader: ReaderId, order: Option<Order>) -> rusqlite::Result<()> {
+    fn heard(self, reader: ReaderId, hello: Option<&Hello>) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached("UPDATE reader SET heard_ms = ?2 WHERE reader = ?1")?
-            .execute(params![reader.as_bytes(), kept(self.at.as_millis())])?;
-        if let Some(order) = order {
+            .prepare_cached(
+                "UPDATE reader SET heard_ms = ?2, mdb_state = ifnull(?3, mdb_state)
+                 WHERE reader = ?1",
+            )?
+            .execute(params![
+                reader.as_bytes(),
+                kept(self.at.as_millis()),
+                hello.map(|hello| hello.facts.mdb_state)
+            ])?;
+        if let Some(order) = hello.map(|hello| hello.order) {
             // The HELLO may have travelled for a while; the earliest guess of the start is nearest.
             let started = self.at.as_millis().saturating_sub(order.uptime_ms);
             self.connection
@@ -264,6 +393,13 @@ pub(crate) fn operator_of(
         .optional()
 }
 
+fn currency_of(connection: &Connection, machine: MachineId) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT currency FROM machine WHERE machine = ?1")?
+        .query_row([machine.number()], |row| row.get(0))
+        .optional()
+}
+
 fn place_of(
     connection: &Connection,
     reader: ReaderId,
@@ -326,16 +462,55 @@ pub(crate) fn readers(
     Ok(page(lines, limit))
 }
 
-/// When a reader was heard last.
+/// When a reader was heard last, and what it said of its machine then.
 pub(crate) fn last_seen(
     connection: &Connection,
     reader: ReaderId,
-) -> rusqlite::Result<Option<Timestamp>> {
-    let heard: Option<Option<i64>> = connection
-        .prepare_cached("SELECT heard_ms FROM reader WHERE reader = ?1")?
-        .query_row([reader.as_bytes()], |row| row.get(0))
+) -> rusqlite::Result<Option<(Timestamp, Option<u8>)>> {
+    let heard: Option<(Option<i64>, Option<u8>)> = connection
+        .prepare_cached("SELECT heard_ms, mdb_state FROM reader WHERE reader = ?1")?
+        .query_row([reader.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(heard.flatten().map(|at| Timestamp::from_millis(unkept(at))))
+    Ok(heard.and_then(|(at, mdb_state)| Some((Timestamp::from_millis(unkept(at?)), mdb_state))))
+}
+
+/// Counts of a machine's cash box, the newest first, with who counted.
+pub(crate) fn cash_counts(
+    connection: &Connection,
+    machine: MachineId,
+    limit: usize,
+) -> rusqlite::Result<Vec<CashCounted>> {
+    connection
+        .prepare_cached(
+            "SELECT at_ms, expected, counted, counter.who FROM cash_count
+             LEFT JOIN counter ON counter.name = cash_count.name
+             WHERE machine = ?1 ORDER BY seq DESC LIMIT ?2",
+        )?
+        .query_map(
+            params![machine.number(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(CashCounted {
+                    at: Timestamp::from_millis(unkept(row.get(0)?)),
+                    expected: Amount::from_minor(row.get(1)?),
+                    counted: Amount::from_minor(row.get(2)?),
+                    by: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                })
+            },
+        )?
+        .collect()
+}
+
+/// Notes who asks for a count.
+pub(crate) fn note_counter(
+    connection: &Connection,
+    operator: OperatorId,
+    name: TransferId,
+    who: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO counter (name, operator, who) VALUES (?1, ?2, ?3)")?
+        .execute(params![name.as_bytes(), operator.number(), who])?;
+    Ok(())
 }
 
 /// What rang at a machine lately, the newest first.
@@ -365,6 +540,25 @@ pub(crate) fn alarms(
             },
         )?
         .collect()
+}
+
+/// The name and the words of a notice that a person should look at.
+fn alarming(notice: &Notice) -> Option<(&'static str, &'static str)> {
+    let words = match notice.code {
+        Code::PRICE_REFUSED => "the machine asked for a price that the bus cannot express",
+        Code::BUS_LOST => {
+            "the machine's controller fell silent: is it switched on, and plugged in?"
+        }
+        Code::OTHER_DEVICE => "another cashless device answers at the reader's address",
+        Code::CLOCK => "the reader's clock was set by a large step",
+        Code::ACK_MISMATCH => "the reader was told of a receipt that it does not have",
+        Code::SENSOR => "the light sensor does not work: nobody can pay here",
+        Code::VMC_CHANGED => "the machine has another controller than before",
+        Code::JOURNAL_FULL => "the reader's journal is full: let a phone pass by",
+        Code::LOST => "the reader had more to say than it could keep",
+        _ => return None,
+    };
+    notice.code.name().map(|name| (name, words))
 }
 
 const fn contradicted(found: Contradiction) -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::bounds::{
     EMAIL_TRY_REFILL, LIMITED_MAX, LISTENER_PATIENCE, LISTENERS_MAX, LISTENERS_OF_OPERATOR_MAX,
-    TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL,
+    TEST_LIFE, TESTS_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL,
 };
 use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
@@ -16,7 +16,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use gettone::Engine;
 use gettone_channel::{Ephemeral, PublicKey, StaticKey};
-use gettone_core::id::{OperatorId, WalletId};
+use gettone_core::grant::Purpose;
+use gettone_core::id::{MachineId, Nonce, OperatorId, WalletId};
 use gettone_core::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
     proxies: Vec<IpAddr>,
     under_way: Mutex<HashSet<[u8; 32]>>,
     listeners: Mutex<HashMap<OperatorId, usize>>,
+    tests: Mutex<HashMap<(MachineId, WalletId), Test>>,
     ownership: Ownership,
     missed: AtomicBool,
     stopping: AtomicBool,
@@ -101,6 +103,7 @@ impl Gateway {
             proxies: config.proxies.clone(),
             under_way: Mutex::new(HashSet::new()),
             listeners: Mutex::new(HashMap::new()),
+            tests: Mutex::new(HashMap::new()),
             ownership: config.ownership,
             missed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -231,6 +234,49 @@ impl Gateway {
         })
     }
 
+    /// Lets a wallet's next visit to a machine be a test; tells until when. A restart forgets it:
+    /// then the visit is an ordinary one.
+    ///
+    /// # Errors
+    /// `Busy` when too many tests are about to begin.
+    pub(crate) fn allow_test(
+        &self,
+        machine: MachineId,
+        wallet: WalletId,
+        now: Timestamp,
+    ) -> Result<Timestamp, Problem> {
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        tests.retain(|_, test| now < test.until);
+        if tests.len() >= TESTS_MAX {
+            return Err(Kind::Busy
+                .because("too many tests are about to begin")
+                .retry_after(LISTENER_PATIENCE));
+        }
+        let until = later(now, TEST_LIFE);
+        let test = Test { until, hello: None };
+        tests.insert((machine, wallet), test);
+        Ok(until)
+    }
+
+    /// What a wallet's HELLO at a machine is for. A test is one visit; the same HELLO, sent again,
+    /// is the same visit.
+    pub(crate) fn purpose(
+        &self,
+        place: (MachineId, WalletId),
+        hello: Nonce,
+        now: Timestamp,
+    ) -> Purpose {
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(test) = tests.get_mut(&place).filter(|test| now < test.until) else {
+            return Purpose::Sale;
+        };
+        if *test.hello.get_or_insert(hello) == hello {
+            Purpose::Test
+        } else {
+            Purpose::Sale
+        }
+    }
+
     /// Counts somebody who listens to what happens at an operator's machines.
     ///
     /// # Errors
@@ -282,6 +328,13 @@ impl Gateway {
     pub(crate) const fn body_timeout(&self) -> Duration {
         self.body_timeout
     }
+}
+
+/// A visit that is to be a test.
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    until: Timestamp,
+    hello: Option<Nonce>,
 }
 
 /// Somebody who listens to what happens, until this is dropped.

@@ -461,9 +461,7 @@ impl Fold<'_> {
                                 WHERE sale.vend = ?1 AND kind = 'sale')
                  FROM hold WHERE vend = ?1",
             )?
-            .query_row([vend.as_bytes()], |row| {
-                Ok(Amount::from_minor(row.get(0)?))
-            })
+            .query_row([vend.as_bytes()], |row| Ok(Amount::from_minor(row.get(0)?)))
             .optional()
             .map(|held| held.unwrap_or(Amount::ZERO))
     }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod app;
+mod cash;
 mod claim;
 mod credit;
 mod docs;
@@ -14,6 +15,7 @@ mod refund;
 mod relay;
 mod sale;
 mod staff;
+mod test_vend;
 mod wallet;
 
 use crate::api::At;
@@ -29,6 +31,8 @@ pub(crate) fn table() -> Vec<At> {
         health::routes(),
         docs::routes(),
         machine::routes(),
+        cash::routes(),
+        test_vend::routes(),
         reader::routes(),
         wallet::routes(),
         sale::routes(),

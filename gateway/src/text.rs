@@ -66,6 +66,18 @@ pub(crate) fn utc(at_ms: u64) -> String {
 /// # Errors
 /// `Malformed`, with the reason: not a decimal, inexact, too large, or not above nothing.
 pub(crate) fn amount(field: &str, text: &str, currency: Currency) -> Result<Amount, Problem> {
+    let amount = figure(field, text, currency)?;
+    if !amount.is_positive() {
+        return Err(Kind::Malformed.because(format!("{field}: has to be more than 0")));
+    }
+    Ok(amount)
+}
+
+/// Reads an amount of `currency`, which may be nothing, from the decimal text of `field`.
+///
+/// # Errors
+/// `Malformed`, with the reason: not a decimal, inexact, or too large.
+pub(crate) fn figure(field: &str, text: &str, currency: Currency) -> Result<Amount, Problem> {
     let malformed = |why: String| Kind::Malformed.because(format!("{field}: {why}"));
     // The engine's largest amount has 13 digits; a longer text is nothing that it could hold.
     if text.len() > 32 || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -75,12 +87,7 @@ pub(crate) fn amount(field: &str, text: &str, currency: Currency) -> Result<Amou
     }
     let value = Decimal::from_str_exact(text)
         .map_err(|_| malformed(format!("{text:?} is not a decimal number")))?;
-    let amount =
-        Amount::from_decimal(value, currency).map_err(|fault| malformed(fault.to_string()))?;
-    if !amount.is_positive() {
-        return Err(malformed("has to be more than 0".to_owned()));
-    }
-    Ok(amount)
+    Amount::from_decimal(value, currency).map_err(|fault| malformed(fault.to_string()))
 }
 
 /// Reads the currency of `field`.

@@ -59,8 +59,9 @@ function factList({ shown }) {
     ["Last seen", since(shown.last_seen_ms)],
     ["Place", shown.place ?? "not told"],
     ["Reader", shown.reader ? h("a", { class: "code", href: "#/readers" }, shown.reader) : "none; enrol one under “Readers”"],
-    ["Machine's bus", shown.mdb_state ?? "not heard yet"],
+    ["Machine's bus", (shown.mdb_state ?? "not heard yet").replaceAll("_", " ")],
     ["One customer", `at most ${money(shown.cap, shown.currency)} and ${shown.vends_max} vends in a row`],
+    ["Cash for credit", /[1-9]/.test(shown.revalue_max) ? `at most ${money(shown.revalue_max, shown.currency)} in one visit` : "not taken"],
     ["Platform fee", `${(shown.fee_basis_points / 100).toFixed(2)} %`],
   ];
   return [
@@ -130,7 +131,7 @@ function testVend({ me, path }) {
 }
 
 function cashBox(context, first) {
-  const { me, path, shown } = context;
+  const { me, path } = context;
   const section = h("section", { class: "sheet", "aria-label": "Cash" });
   const draw = (cash) => {
     const told = h("p", { class: "faint", role: "status" });
@@ -149,10 +150,9 @@ function cashBox(context, first) {
         fields: [field("Counted", input, "notes and coins together"), told],
         submit: "Book the count",
         send: async ({ counted }) => {
-          await send(`${path}/cash-counts`, { counted: typed(counted) }, { key: countKey(typed(counted)) });
+          draw(await send(`${path}/cash-counts`, { counted: typed(counted) }, { key: countKey(typed(counted)) }));
           countKey.made = null;
           say("The count is booked.");
-          draw(await read(`${path}/cash`));
         },
       }),
       table({
@@ -169,7 +169,6 @@ function cashBox(context, first) {
       }));
   };
   draw(first);
-  void shown;
   return section;
 }
 

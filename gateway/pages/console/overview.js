@@ -118,6 +118,7 @@ function newMachine(again) {
         field("Currency", h("input", { name: "currency", required: true, value: "EUR", maxlength: 3, pattern: "[A-Za-z]{3}" })),
         field("Held at most for one customer", h("input", { name: "cap", inputmode: "decimal", required: true, value: "5.00" })),
         field("Vends at most in a row", h("input", { name: "vends_max", type: "number", min: 1, max: 255, required: true, value: "3" })),
+        field("Cash that one visit may add to the customer's credit", h("input", { name: "revalue_max", inputmode: "decimal", value: "0" }), "0 for none"),
         field("Platform fee in hundredths of a percent", h("input", { name: "fee_basis_points", type: "number", min: 0, max: 10000, required: true, value: "0" })),
       ],
       submit: "Add the machine",
@@ -129,6 +130,7 @@ function newMachine(again) {
           cap: typed(values.cap),
           vends_max: Number(values.vends_max),
           fee_basis_points: Number(values.fee_basis_points),
+          ...(/[1-9]/.test(values.revalue_max) && { revalue_max: typed(values.revalue_max) }),
           ...(values.name && { name: values.name }),
           ...(values.place && { place: values.place }),
         });

@@ -51,7 +51,7 @@ function one(line, reload) {
       h("h2", {}, CASES[line.kind] ?? line.kind),
       h("span", { class: `chip ${tone}` }, line.state)),
     h("dl", { class: "pairs" },
-      h("dt", {}, "Sold"), h("dd", {}, line.product ?? `selection ${line.item ?? "unknown"}`, " for ", money(line.amount, line.currency)),
+      h("dt", {}, line.kind === "cash_unknown" ? "Put in, perhaps" : "Sold"), h("dd", {}, line.kind === "cash_unknown" ? "" : [thing(line), " for "], money(line.amount, line.currency)),
       h("dt", {}, "Where"), h("dd", {}, machineLink(line)),
       h("dt", {}, "When"), h("dd", {}, time(line.at_ms)),
       line.words && [h("dt", {}, "The customer says"), h("dd", {}, line.words)],
@@ -59,23 +59,46 @@ function one(line, reload) {
       line.decided_by && [h("dt", {}, "Decided by"), h("dd", {}, line.decided_by)],
       line.answer && [h("dt", {}, "The answer"), h("dd", {}, line.answer)]),
     line.state === "open" && h("div", { class: "actions" },
-      h("button", { type: "button", class: "main", onclick: () => decide(line, "refund", reload) }, line.kind === "unknown" ? "Do not charge" : "Refund"),
-      h("button", { type: "button", onclick: () => decide(line, "reject", reload) }, line.kind === "unknown" ? "Charge" : "Reject")));
+      h("button", { type: "button", class: "main", onclick: () => decide(line, "refund", reload) }, WAYS[line.kind]?.refund ?? "Refund"),
+      h("button", { type: "button", onclick: () => decide(line, "reject", reload) }, WAYS[line.kind]?.reject ?? "Reject")));
+}
+
+/** What the two ways are called for money that waits, because nobody saw what happened. */
+const WAYS = {
+  unknown: {
+    refund: "Do not charge",
+    reject: "Charge",
+    refunding: () => "The money that waits for this is free again.",
+    rejecting: (sum) => `${sum} are charged, as if the machine had said that it delivered.`,
+  },
+  cash_unknown: {
+    refund: "Credit the cash",
+    reject: "Do not credit",
+    refunding: (sum) => `${sum} are added to the customer's credit with you.`,
+    rejecting: () => "Nothing moves. The customer reads your words.",
+  },
+};
+
+function thing(line) {
+  if (line.product) return line.product;
+  return line.item === null ? "something that nobody told of" : `selection ${line.item}`;
 }
 
 function decide(line, verdict, reload) {
   const refund = verdict === "refund";
-  const unknown = line.kind === "unknown";
-  const title = unknown ? (refund ? "Do not charge this vend" : "Charge this vend") : refund ? "Refund" : "Reject the claim";
+  const unseen = WAYS[line.kind];
+  const title = unseen ? unseen[verdict] : refund ? "Refund" : "Reject the claim";
+  const sum = money(line.amount, line.currency);
   const amount = h("input", { name: "amount", inputmode: "decimal", value: line.amount, required: true });
   const words = h("textarea", { name: "words", rows: 3, maxlength: 500 });
   dialog(title, (close) => [
-    h("p", {}, unknown
-      ? refund ? "The money that waits for this vend is free again." : `${money(line.amount, line.currency)} are charged, as if the machine had said that it delivered.`
-      : refund ? "The money goes back the way it was paid: credit to your own wallet first, then e-money." : "Nothing moves. The customer reads your words."),
+    h("p", {}, unseen
+      ? (refund ? unseen.refunding : unseen.rejecting)(sum)
+      : refund ? "The money goes back the way it was paid: what was paid last goes back first."
+      : "Nothing moves. The customer reads your words."),
     form({
       fields: [
-        refund && !unknown && field("Amount", amount, `at most ${money(line.amount, line.currency)}`),
+        refund && !unseen && field("Amount", amount, `at most ${sum}`),
         field("Words to the customer", words, "may stay empty"),
       ],
       submit: title,
@@ -83,7 +106,7 @@ function decide(line, verdict, reload) {
         const said = values.words.trim();
         await send(`/v1/refunds/${encodeURIComponent(line.id)}/decide`, {
           verdict,
-          ...(refund && !unknown && { amount: typed(values.amount) }),
+          ...(refund && !unseen && { amount: typed(values.amount) }),
           ...(said && { words: said }),
         }, { key: `case-${line.id}` });
         close();

@@ -103,6 +103,7 @@ export const CASES = {
   claim: "Nothing fell, says the customer",
   doubtful_reset: "The machine was reset right after the approval",
   unknown: "Nobody saw whether it was delivered",
+  cash_unknown: "Nobody saw whether cash was put in",
 };
 
 /** A sale's kind in words. */

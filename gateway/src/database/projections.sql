@@ -8,7 +8,8 @@ CREATE TABLE account (wallet INTEGER PRIMARY KEY, currency TEXT NOT NULL);
 CREATE TABLE hold (
     vend BLOB PRIMARY KEY,
     machine INTEGER NOT NULL,
-    operator INTEGER NOT NULL
+    operator INTEGER NOT NULL,
+    held INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE product (
@@ -63,7 +64,11 @@ CREATE INDEX sale_operator ON sale (operator, line);
 CREATE INDEX sale_machine ON sale (machine, line);
 CREATE INDEX sale_when ON sale (operator, when_ms);
 
-CREATE TABLE machine (machine INTEGER PRIMARY KEY, operator INTEGER NOT NULL);
+CREATE TABLE machine (
+    machine INTEGER PRIMARY KEY,
+    operator INTEGER NOT NULL,
+    currency TEXT NOT NULL
+);
 CREATE INDEX machine_operator ON machine (operator, machine);
 
 CREATE TABLE reader (
@@ -71,7 +76,8 @@ CREATE TABLE reader (
     reader BLOB NOT NULL UNIQUE,
     operator INTEGER NOT NULL,
     machine INTEGER NOT NULL,
-    heard_ms INTEGER
+    heard_ms INTEGER,
+    mdb_state INTEGER
 );
 CREATE INDEX reader_operator ON reader (operator, seq);
 
@@ -99,6 +105,17 @@ CREATE TABLE alarm (
     words TEXT NOT NULL,
     PRIMARY KEY (machine, code)
 ) WITHOUT ROWID;
+
+-- Counts of cash boxes; who counted is noted when it is asked for.
+CREATE TABLE cash_count (
+    seq INTEGER PRIMARY KEY,
+    machine INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    name BLOB NOT NULL,
+    expected INTEGER NOT NULL,
+    counted INTEGER NOT NULL
+);
+CREATE INDEX cash_count_machine ON cash_count (machine, seq);
 
 -- What happened lately, for streams; a place is its record's number and its own within it.
 CREATE TABLE happening (

@@ -5,15 +5,19 @@ use super::DatabaseFault;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Each step once, in this order; a step that has been released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migration/1.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migration/1.sql"),
+    include_str!("migration/2.sql"),
+];
 
 /// What the journal can tell again.
 const PROJECTIONS: &str = include_str!("projections.sql");
 
 /// Tables of [`PROJECTIONS`].
-const PROJECTED: [&str; 12] = [
+const PROJECTED: [&str; 13] = [
     "account",
     "alarm",
+    "cash_count",
     "dated",
     "fold",
     "happening",

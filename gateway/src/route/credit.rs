@@ -125,13 +125,13 @@ async fn give(
 }
 
 /// By what a customer is named.
-enum Who {
+pub(super) enum Who {
     Number(CustomerNumber),
     Address(Address),
 }
 
 /// The customer, and its wallet in a currency.
-async fn find(
+pub(super) async fn find(
     gateway: &Gateway,
     who: Who,
     currency: Currency,

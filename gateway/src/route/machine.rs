@@ -14,8 +14,10 @@ use crate::text::{amount, currency, money, some_words, words};
 use actix_web::{HttpResponse, web};
 use core::time::Duration;
 use gettone_core::id::{Item, MachineId, OperatorId};
-use gettone_core::machine::{Command, Delivery, Life, LockOrder, Machine, NAME_MAX, Policy, Product};
 use gettone_core::lock::LockState;
+use gettone_core::machine::{
+    Command, Delivery, Life, LockOrder, Machine, NAME_MAX, Policy, Product,
+};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,7 +103,14 @@ struct ShownMachine {
     state: &'static str,
     /// When its reader was heard last.
     last_seen_ms: Option<u64>,
+    /// What the machine's bus did then: `inactive`, `disabled`, `enabled`, `session_idle`, `vend`,
+    /// `revalue` or `negative_vend`.
+    mdb_state: Option<&'static str>,
     lock: ShownLock,
+    /// What its cash box should hold.
+    cash_expected: String,
+    /// The most cash that one visit may take in for the customer's closed wallet.
+    revalue_max: String,
     /// What rang within 7 days, the newest first.
     alarms: Vec<Alarm>,
     /// What it sells; not in lists.
@@ -318,6 +327,33 @@ async fn price(
     Ok(HttpResponse::Ok().json(machine))
 }
 
+async fn delist(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, item) = selection(&path)?;
+    let machine = own(&gateway, id, staff.operator).await?;
+    let before = machine.catalogue().get(&item);
+    let before = before.map_or(json!(null), |product| told(product, &machine));
+    let line = staff
+        .did(
+            "product.delist",
+            format_args!("machine {id} item {}", item.number()),
+        )
+        .changed(before, json!(null));
+    let machine = command(&gateway, &staff, id, (Command::Delist { item }, line)).await?;
+    Ok(HttpResponse::Ok().json(machine))
+}
+
+/// A product as the log has it.
+fn told(product: &Product, machine: &Machine) -> serde_json::Value {
+    let price = machine
+        .currency()
+        .map(|currency| money(product.price, currency));
+    json!({"name": product.name, "price": price})
+}
+
 fn selection(path: &(String, String)) -> Result<(MachineId, Item), Problem> {
     let (machine, item) = path;
     Ok((
@@ -340,16 +376,17 @@ async fn put(
         name: some_words("name", &new.name, NAME_MAX)?,
         price: amount("price", &new.price, currency)?,
     };
-    let told =
-        |product: &Product| json!({"name": product.name, "price": money(product.price, currency)});
     let line = staff
         .did(
             "product.list",
             format_args!("machine {id} item {}", item.number()),
         )
         .changed(
-            machine.catalogue().get(&item).map_or(json!(null), told),
-            told(&product),
+            machine
+                .catalogue()
+                .get(&item)
+                .map_or(json!(null), |before| told(before, &machine)),
+            told(&product, &machine),
         );
     command(gateway, staff, id, (Command::List { item, product }, line)).await
 }
@@ -444,7 +481,7 @@ enum Detail {
 /// What the database knows of a machine.
 struct Beside {
     place: Place,
-    last_seen: Option<Timestamp>,
+    heard: Option<(Timestamp, Option<u8>)>,
     alarms: Vec<Alarm>,
 }
 
@@ -460,7 +497,7 @@ async fn shown(
         .read(move |connection| {
             Ok(Beside {
                 place: place::find(connection, id)?.unwrap_or_default(),
-                last_seen: match reader {
+                heard: match reader {
                     Some(reader) => fleet::last_seen(connection, reader)?,
                     None => None,
                 },
@@ -480,6 +517,7 @@ fn with(
     let (operator, currency, policy) =
         (machine.operator()?, machine.currency()?, machine.policy()?);
     let (beside, detail) = rest;
+    let last_seen = beside.heard.map(|(at, _)| at);
     let products = || {
         let shown = |(item, product): (&Item, &Product)| ShownProduct {
             item: item.number(),
@@ -499,18 +537,43 @@ fn with(
         vends_max: policy.vends_max,
         fee_basis_points: policy.fee_basis_points,
         reader: machine.reader().map(|reader| reader.to_string()),
-        state: state(machine.life(), beside.last_seen, now),
-        last_seen_ms: beside.last_seen.map(Timestamp::as_millis),
-        lock: ShownLock {
-            wanted: if machine.life() == Life::Locked {
-                "locked"
-            } else {
-                "open"
-            },
-            state: "none",
-        },
+        state: state(machine.life(), last_seen, now),
+        last_seen_ms: last_seen.map(Timestamp::as_millis),
+        mdb_state: beside.heard.and_then(|(_, told)| bus_state(told?)),
+        lock: lock_shown(machine.lock()),
+        cash_expected: money(machine.cash_expected(), currency),
+        revalue_max: money(policy.revalue_max, currency),
         alarms: beside.alarms,
         products: (detail == Detail::Full).then(products),
+    })
+}
+
+fn lock_shown(order: LockOrder) -> ShownLock {
+    ShownLock {
+        wanted: match order.state {
+            LockState::Locked => "locked",
+            LockState::Open => "open",
+        },
+        state: match order.delivery {
+            _ if order.version == 0 => "none",
+            Delivery::Queued => "queued",
+            Delivery::Carried => "carried",
+            Delivery::Applied => "applied",
+        },
+    }
+}
+
+/// The name of an MDB state, by its number on the wire.
+fn bus_state(number: u8) -> Option<&'static str> {
+    Some(match number {
+        1 => "inactive",
+        2 => "disabled",
+        3 => "enabled",
+        4 => "session_idle",
+        5 => "vend",
+        6 => "revalue",
+        7 => "negative_vend",
+        _ => return None,
     })
 }
 

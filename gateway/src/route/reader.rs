@@ -65,6 +65,10 @@ struct ShownReader {
     last_seen_ms: Option<u64>,
     /// How often it has started.
     boot: Option<u32>,
+    /// Its firmware's version.
+    firmware: Option<String>,
+    /// Its machine's controller, by a digest of what that says of itself.
+    controller: Option<String>,
     /// Receipts that it has written and the server does not have yet, as far as it has told.
     receipts_waiting: Option<u64>,
 }
@@ -182,14 +186,13 @@ async fn replace(
         .await?
         .machine()
         .ok_or_else(|| nothing("machine of this reader"))?;
-    // Each step is idempotent, and the old board is revoked last: a replacement that was cut off
-    // is done again, or is an enrolment.
-    let enrolled = take_on(&gateway, staff.operator, (machine, key)).await?;
+    let fresh = (reader_of(&key), ReaderKey::from_bytes(*key.as_bytes()));
     gateway
         .engine()
-        .reader_command(old, Command::Revoke)
+        .replace_reader(old, fresh)
         .await
-        .map_err(|failure| failure::told(failure, failure::reader))?;
+        .map_err(|failure| failure::told(failure, failure::replacement))?;
+    let enrolled = take_on(&gateway, staff.operator, (machine, key)).await?;
     note(&gateway, &staff, "reader.replace", old).await?;
     note(&gateway, &staff, "reader.enrol", reader_of(&key)).await?;
     Ok(HttpResponse::Created().json(enrolled))
@@ -325,7 +328,7 @@ async fn with_last_seen(
         .database()
         .read(move |connection| fleet::last_seen(connection, id))
         .await?;
-    Ok(shown(id, reader, last_seen))
+    Ok(shown(id, reader, last_seen.map(|(at, _)| at)))
 }
 
 fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownReader {
@@ -348,8 +351,16 @@ fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownRe
         contradiction: reader.contradiction().map(contradicted),
         last_seen_ms: last_seen.map(Timestamp::as_millis),
         boot: newest.map(|newest| newest.order.boot),
+        firmware: newest.map(|newest| version(newest.facts.firmware)),
+        controller: newest.map(|newest| newest.facts.vmc.to_string()),
         receipts_waiting: newest.map(|newest| newest.rseq_newest.saturating_sub(recorded)),
     }
+}
+
+/// A firmware's version as people write it.
+fn version(firmware: u32) -> String {
+    let [_, major, minor, patch] = firmware.to_be_bytes();
+    format!("{major}.{minor}.{patch}")
 }
 
 fn contradicted(found: Contradiction) -> Contradicted {

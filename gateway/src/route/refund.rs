@@ -18,13 +18,15 @@ use crate::text::{amount, words};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use gettone::Failure;
-use gettone_core::id::Item;
+use gettone_core::id::{Item, TransferId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::wallet::{Command, Refusal, Verdict as Judgement};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+
+const TRANSFER_LABEL: &[u8] = b"gettone refund of a case v1";
 
 /// Which cases are wanted.
 #[derive(Deserialize)]
@@ -48,6 +50,7 @@ struct ShownCase {
     id: u64,
     /// `claim`: the customer says that nothing came. `doubtful_reset`: the machine was reset right
     /// after the approval. `unknown`: nobody saw what happened, and nothing was charged yet.
+    /// `cash_unknown`: nobody saw whether cash was put in, and nothing was credited yet.
     kind: String,
     vend: String,
     rseq: u64,
@@ -173,11 +176,10 @@ async fn settle(
         .map_err(|_| Kind::Internal.because("the case has no currency"))?;
     let back = match (new.verdict, new.amount) {
         (Verdict::Refund, None) => case.amount,
-        (Verdict::Refund, Some(text)) if case.kind != "unknown" => {
-            amount("amount", &text, currency)?
-        }
+        (Verdict::Refund, Some(text)) if !is_unseen(&case) => amount("amount", &text, currency)?,
         (Verdict::Refund, Some(_)) => {
-            return Err(Kind::Malformed.because("amount: an unknown vend is charged or it is not"));
+            return Err(Kind::Malformed
+                .because("amount: what nobody saw is decided as a whole, leave the amount out"));
         }
         (Verdict::Reject, None) => Amount::ZERO,
         (Verdict::Reject, Some(_)) => {
@@ -198,10 +200,7 @@ async fn settle(
             .because("no more can go back than was charged")
             .with("amount", decimal(case.amount.minor(), &case.currency)));
     }
-    if new.verdict == Verdict::Refund && case.kind != "unknown" {
-        return Err(Kind::Conflict.because("a charged vend cannot be refunded here yet"));
-    }
-    if let Some(command) = command(&case, new.verdict).filter(|_| !is_settled) {
+    if let Some(command) = command(&case, new.verdict, back).filter(|_| !is_settled) {
         gateway
             .engine()
             .wallet_command(case.wallet, command)
@@ -220,6 +219,7 @@ async fn settle(
     }
     let decision = Decision {
         state,
+        // A vend that is not charged moves nothing.
         refunded: if case.kind == "unknown" {
             Amount::ZERO
         } else {
@@ -233,8 +233,13 @@ async fn settle(
     Ok((StatusCode::OK, ShownCase::of(decided)))
 }
 
+/// Whether nobody saw what happened, so that money waits instead of having moved.
+fn is_unseen(case: &Found) -> bool {
+    ["unknown", "cash_unknown"].contains(&case.kind.as_str())
+}
+
 /// What the wallet has to do, if anything.
-fn command(case: &Found, verdict: Verdict) -> Option<Command> {
+fn command(case: &Found, verdict: Verdict, back: Amount) -> Option<Command> {
     let (vend, rseq) = (case.vend, case.rseq);
     match (case.kind.as_str(), verdict) {
         ("unknown", Verdict::Refund) => Some(Command::Judge {
@@ -247,7 +252,23 @@ fn command(case: &Found, verdict: Verdict) -> Option<Command> {
             rseq,
             verdict: Judgement::Charge,
         }),
-        (_, Verdict::Refund | Verdict::Reject) => None,
+        ("cash_unknown", Verdict::Refund) => Some(Command::Judge {
+            vend,
+            rseq,
+            verdict: Judgement::Credit,
+        }),
+        ("cash_unknown", Verdict::Reject) => Some(Command::Judge {
+            vend,
+            rseq,
+            verdict: Judgement::Decline,
+        }),
+        (_, Verdict::Refund) => Some(Command::Refund {
+            key: transfer(case),
+            vend,
+            rseq,
+            amount: back,
+        }),
+        (_, Verdict::Reject) => None,
     }
 }
 
@@ -301,6 +322,19 @@ fn slot(id: u64) -> [u8; 32] {
         .chain_update(id.to_be_bytes())
         .finalize()
         .into()
+}
+
+/// One vend is refunded once by its case, whatever key the request bears.
+fn transfer(case: &Found) -> TransferId {
+    let digest = Sha256::new()
+        .chain_update(TRANSFER_LABEL)
+        .chain_update(case.vend.as_bytes())
+        .chain_update(case.rseq.number().to_be_bytes())
+        .finalize();
+    let (head, _) = digest
+        .split_first_chunk()
+        .expect("SHA-256 is longer than a name");
+    TransferId::from_bytes(*head)
 }
 
 impl ShownCase {

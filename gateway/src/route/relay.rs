@@ -261,7 +261,10 @@ async fn claim(
         state: &machine,
     };
     Ok(match relay::ask(hello, place, account) {
-        Ok(ask) => (Some(ask), Asked::Yes),
+        Ok(mut ask) => {
+            ask.terms.purpose = gateway.purpose((authentic.machine, account), ask.nonce, now());
+            (Some(ask), Asked::Yes)
+        }
         Err(reason) => (None, Asked::Barred(reason)),
     })
 }

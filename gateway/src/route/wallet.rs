@@ -185,7 +185,7 @@ async fn move_in(
 
 /// An operator's own wallet, by the operator's own number for it or by its name. Whose a wallet is
 /// stands in its name, so that no operator gets the token of another one's customer.
-fn owned(operator: OperatorId, number: u64) -> Option<WalletId> {
+pub(super) fn owned(operator: OperatorId, number: u64) -> Option<WalletId> {
     let first = u64::from(operator.number()).checked_mul(WALLETS_PER_OPERATOR)?;
     let own = if number < WALLETS_PER_OPERATOR {
         number

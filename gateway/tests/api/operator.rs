@@ -184,7 +184,9 @@ fn a_machine_and_its_reader_are_shown_as_they_were_registered() {
         json!({
             "machine": 3, "name": "", "place": "", "operator": 1, "life": "served", "currency": "EUR", "cap": "5.00",
             "vends_max": 3, "fee_basis_points": 100, "reader": board.id(),
-            "state": "silent", "last_seen_ms": null, "lock": {"wanted": "open", "state": "none"},
+            "state": "silent", "last_seen_ms": null, "mdb_state": null,
+            "lock": {"wanted": "open", "state": "none"}, "cash_expected": "0.00",
+            "revalue_max": "0.00",
             "alarms": [],
             "products": [
                 {"item": 11, "name": "espresso", "price": "0.80"},

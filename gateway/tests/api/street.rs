@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{
     Ack, Bind, Chain, Direction, Ephemeral, Grant, Header, Hello, HelloFlags, Item, JournalEpoch,
-    MdbState, Nonce, PublicKey, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, StaticKey,
+    Lock, MdbState, Nonce, PublicKey, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, StaticKey,
     VendId, VmcId, open, reader_id, seal,
 };
 use gettone_gateway::{Config, ServeFault, serve};
@@ -663,10 +663,10 @@ impl Board {
                 | Item::Audit(_)
                 | Item::Config(_)
                 | Item::ServerKey(_)
-                | Item::Lock(_)
                 | Item::Call(_)
-                | Item::KeyAck(_)
-                | Item::AuditAck(_)) => panic!("{other:?}"),
+                | Item::KeyAck(_)) => panic!("{other:?}"),
+                Item::Lock(lock) => answer.lock = Some(lock),
+                Item::AuditAck(noticed) => answer.noticed = Some(noticed.upto),
             }
         }
         answer
@@ -687,4 +687,6 @@ pub(crate) struct Answer {
     pub(crate) refuse: Option<(Nonce, RefuseReason)>,
     pub(crate) resend: Option<u64>,
     pub(crate) time: Option<(Nonce, u64)>,
+    pub(crate) lock: Option<Lock>,
+    pub(crate) noticed: Option<u64>,
 }
