@@ -7,6 +7,7 @@ mod once;
 mod openapi;
 mod operator;
 mod person;
+mod page;
 mod program;
 mod relay;
 mod restart;
