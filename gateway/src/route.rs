@@ -24,6 +24,7 @@ use crate::history::Page;
 use crate::problem::{Kind, Problem};
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Every route with what there is to say about it.
 pub(crate) fn table() -> Vec<At> {
@@ -85,15 +86,15 @@ fn limited(limit: Option<usize>) -> usize {
 }
 
 /// A part of a list.
-#[derive(Serialize)]
-struct Lines<T> {
+#[derive(Serialize, ToSchema)]
+struct Lines<T: ToSchema> {
     /// The lines.
     lines: Vec<T>,
     /// The cursor of the next page; null when this is the last one.
     next: Option<u64>,
 }
 
-impl<T> From<Page<T>> for Lines<T> {
+impl<T: ToSchema> From<Page<T>> for Lines<T> {
     fn from(page: Page<T>) -> Self {
         Self {
             lines: page.lines,
@@ -102,7 +103,7 @@ impl<T> From<Page<T>> for Lines<T> {
     }
 }
 
-impl<T> From<Vec<T>> for Lines<T> {
+impl<T: ToSchema> From<Vec<T>> for Lines<T> {
     fn from(lines: Vec<T>) -> Self {
         Self { lines, next: None }
     }
