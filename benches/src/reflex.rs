@@ -194,7 +194,7 @@ fn task(exchanges: u32) -> Result<Answers, Fault> {
     let serve = async move {
         let began = Instant::now();
         let mut line = WordLink::open(&path)?;
-        let ready = line.as_fd().try_clone_to_owned().and_then(AsyncFd::new);
+        let ready = line.as_fd().try_clone_to_owned().and_then(AsyncFd::register);
         let ready = ready.map_err(refused)?;
         loop {
             let mut guard = ready.readable().await.map_err(refused)?;

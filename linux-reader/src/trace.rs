@@ -7,7 +7,7 @@ use gettone_mdb::cashless::{
 use gettone_mdb::diagnosis::{Diagnosis, Watch};
 use gettone_mdb::link::{LinkFault, Read as Heard, Spec};
 use gettone_mdb::trace::{Burst, Exchange, Explainer, Hearing, Side, TraceFault};
-use gettone_mdb::{ACK, Address, Command, Digits, Frame, Level, Message, Mode, Scale, Units, Word};
+use gettone_mdb::{ACK, Address, Digits, Frame, Level, Message, Mode, Scale, Units, Word};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
