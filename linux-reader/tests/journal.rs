@@ -115,7 +115,13 @@ fn check_nothing_is_invented(past: &Past, steps: &[(Record, u64)], what: &str) {
                         && kept.receipt.rseq == *rseq
                         && kept.receipt.grant == *grant
                 }
-                _ => false,
+                Record::RevalueIntent { .. }
+                | Record::Acked(_)
+                | Record::Locked(_)
+                | Record::Counted { .. }
+                | Record::Totals { .. }
+                | Record::Noticed(_)
+                | Record::NoticesAcked(_) => false,
             });
         assert!(is_known, "{what}: {kept:?} was never written");
     }

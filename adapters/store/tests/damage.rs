@@ -219,7 +219,7 @@ fn records_of_another_format_are_refused() {
         ..SETTINGS
     };
     let refused = File::open(dir.path(), other);
-    let fault = refused.err().expect("it is refused");
+    let fault = refused.expect_err("it is refused");
     assert!(matches!(
         fault,
         StoreFault::OtherFormat {

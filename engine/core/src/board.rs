@@ -48,6 +48,10 @@ mod transcripts;
 )]
 mod walk;
 #[cfg(test)]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an observer names what it watches for"
+)]
 mod year;
 
 pub use grant::{Grant, Terms};

@@ -533,7 +533,7 @@ fn a_revoked_reader_leaves_its_grants_to_be_decided_and_its_claims_unheld() {
                 steps.push("fence");
                 ask
             }
-            other => panic!("{other:?}"),
+            Due::Apply { .. } | Due::Hold { .. } => panic!("{due:?}"),
         };
         let fence = Command::Fence { nonce: ask.nonce };
         assert_eq!(tell(&mut reader, &fence), Ok(true));

@@ -805,16 +805,17 @@ fn cooked_books_are_found_out() {
     let found = audit(&greedy);
     assert!(found.contains(&Check::CapturedWithinHeld), "{found:?}");
 
-    let is_of_two = |record: &Record| match &record.event {
-        Event::Wallet {
-            event: wallet::Event::Refunded { .. },
-            ..
-        } => "refund",
-        Event::Wallet {
-            event: wallet::Event::Credited { .. },
-            ..
-        } => "credit",
-        _ => "",
+    let is_of_two = |record: &Record| {
+        let Event::Wallet { event, .. } = &record.event else {
+            return "";
+        };
+        if matches!(event, wallet::Event::Refunded { .. }) {
+            "refund"
+        } else if matches!(event, wallet::Event::Credited { .. }) {
+            "credit"
+        } else {
+            ""
+        }
     };
     for (kind, check) in [
         ("refund", Check::RefundsWithinCaptures),

@@ -46,7 +46,7 @@ impl Notices {
                 _ => 1,
             })
         });
-        let last = going.last()?;
+        let last = self.kept.get(going.len().checked_sub(1)?)?;
         Some(Notice {
             code: Code::LOST,
             n: lost,

@@ -3,6 +3,10 @@ use crate::id::{JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
 use crate::money::Currency;
 
 /// What a reader can be asked to take in.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "news are what nearly all of them are; records box them"
+)]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// An operator enrols it.

@@ -7,6 +7,10 @@ use crate::time::Timestamp;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// What has happened to a reader.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "news are what nearly all of them are; records box them"
+)]
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// It was enrolled.

@@ -408,21 +408,18 @@ impl Wallet {
     }
 
     fn cash_unseen(&self, grant: &Grant, rseq: Rseq, amount: Amount, now: Timestamp) -> Event {
-        match self.cash_in(grant, rseq, amount, (Credit::Believed, now)) {
-            credited @ Event::Credited { .. } => {
-                match unknown::rule_cash(amount, self.last_excused, now) {
-                    Ruling::Excuse => credited,
-                    Ruling::Suspend | Ruling::Charge | Ruling::ChargeAndReview => {
-                        Event::CashDoubted {
-                            vend: grant.vend,
-                            rseq,
-                            amount,
-                            at: now,
-                        }
-                    }
-                }
-            }
-            stray => stray,
+        let event = self.cash_in(grant, rseq, amount, (Credit::Believed, now));
+        let Event::Credited { vend, .. } = event else {
+            return event;
+        };
+        match unknown::rule_cash(amount, self.last_excused, now) {
+            Ruling::Excuse => event,
+            Ruling::Suspend | Ruling::Charge | Ruling::ChargeAndReview => Event::CashDoubted {
+                vend,
+                rseq,
+                amount,
+                at: now,
+            },
         }
     }
 
