@@ -194,7 +194,12 @@ fn task(exchanges: u32) -> Result<Answers, Fault> {
     let serve = async move {
         let began = Instant::now();
         let mut line = WordLink::open(&path)?;
-        let ready = line.as_fd().try_clone_to_owned().and_then(AsyncFd::register);
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe to call; an owned descriptor keeps what it asks for"
+        )]
+        let register = AsyncFd::new;
+        let ready = line.as_fd().try_clone_to_owned().and_then(register);
         let ready = ready.map_err(refused)?;
         loop {
             let mut guard = ready.readable().await.map_err(refused)?;
