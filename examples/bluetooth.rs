@@ -8,8 +8,8 @@ use gettone_ble::ServiceUuid;
 use gettone_ble::bluez::{Adapter, Central, Found, Hearing};
 use gettone_channel::{BoardState, LastResult, Psk, Secret, Status};
 use gettone_examples::{
-    Board, Ending, Glow, Handset, Key, Machine, Pace, Phone, Places, Seen, Server, StreetFault,
-    Transcript, Visit, Wiring, run,
+    Board, Chip, Ending, Glow, Handset, Key, Machine, Pace, Phone, Places, Seen, Server,
+    StreetFault, Transcript, Visit, Wiring, run,
 };
 use serde_json::json;
 use std::env;
@@ -36,8 +36,8 @@ Plays whole vends over a real Bluetooth stack, then audits the ledger.
 Usage: bluetooth READER PHONE OTHER [--sensor NAME BUS]
 
   READER PHONE OTHER   three adapters, such as hci0 hci1 hci2
-  --sensor NAME BUS    the phone's light falls on the chip of the kernel's sensor NAME, on this I2C
-                       bus, and the reader reads it there; one vend is played
+  --sensor NAME BUS    the phone's light falls on a chip on this I2C bus, which the kernel's stub
+                       makes, and the reader reads it by the kernel's sensor NAME; one vend is played
   --help               prints this
 ";
 
@@ -87,7 +87,7 @@ fn play(adapters: [&str; 3], sensor: Option<(&str, u32)>) -> Result<bool, Street
     let dir = tempfile::tempdir().map_err(|_| StreetFault::Unexpected("no temporary folder"))?;
     let light = dir.path().join("light.sock");
     let glow = match sensor {
-        Some((_, bus)) => Glow::Chip(bus),
+        Some((_, bus)) => Glow::Chip(Chip::plug(bus)?),
         None => Glow::Samples(light.clone()),
     };
     let wiring = Wiring {

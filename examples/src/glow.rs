@@ -1,13 +1,16 @@
+#[cfg(feature = "bluez")]
+use crate::chip::Chip;
 use crate::fault::StreetFault;
 use crate::machine::Pace;
 use gettone_optical::sim::{Channel, Tier};
-use gettone_optical::{Kind, Payload, RefreshRate, Rgb, encode};
+use gettone_optical::{Kind, Payload, RefreshRate, encode};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
+#[cfg(feature = "bluez")]
+use tokio::time::{Instant, sleep_until};
 
 /// Samples written to the sensor's socket at a time.
 const SAMPLES_A_WRITE: usize = 16;
@@ -15,23 +18,20 @@ const SAMPLES_A_WRITE: usize = 16;
 const HURRIED_LOOK: Duration = Duration::from_millis(2);
 /// Samples of light that a phone shows before it gives up: about twelve seconds of them.
 const SAMPLES_MAX: usize = 4_000;
-/// How long a chip's registers show one colour: a chip is told by a process each time.
-const CHIP_SYMBOL: Duration = Duration::from_millis(64);
-/// Loops of colours that a chip shows before the phone gives up.
-const CHIP_LOOPS_MAX: usize = 8;
-/// A TCS3472 behind a bus: its address, and its colour registers from clear on.
-const CHIP_ADDRESS: &str = "0x29";
-const CHIP_COLOURS: &str = "0xb4";
-/// Counts of a primary that is dark or lit: a screen on the glass, in a lit room.
-const CHIP_COUNTS: [u16; 2] = [20, 400];
+/// Two frames a colour, and how often a chip shows the code before the phone gives up.
+#[cfg(feature = "bluez")]
+const CHIP_SYMBOL: Duration = Duration::from_micros(33_333);
+#[cfg(feature = "bluez")]
+const CHIP_LOOPS_MAX: usize = 20;
 
 /// Where a phone's light falls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Glow {
     /// On the socket of a sensor, as samples from a simulated screen, air and sensor.
     Samples(PathBuf),
-    /// On the registers of a sensor's chip, on the I2C bus of this number.
-    Chip(u32),
+    /// On the registers of a sensor's chip.
+    #[cfg(feature = "bluez")]
+    Chip(Chip),
 }
 
 impl Glow {
@@ -79,11 +79,12 @@ impl Glow {
                     .await;
                 }
             }
-            Self::Chip(bus) => {
+            #[cfg(feature = "bluez")]
+            Self::Chip(chip) => {
                 let begun = Instant::now();
                 let mut next = begun;
                 for frame in core::iter::repeat_n(&frames, CHIP_LOOPS_MAX).flatten() {
-                    set_chip(*bus, *frame)?;
+                    chip.show(*frame)?;
                     next = (next + CHIP_SYMBOL).max(Instant::now());
                     sleep_until(next).await;
                     *shown = begun.elapsed();
@@ -91,23 +92,5 @@ impl Glow {
                 Ok(())
             }
         }
-    }
-}
-
-fn set_chip(bus: u32, Rgb { r, g, b }: Rgb) -> Result<(), StreetFault> {
-    let [r, g, b] = [r, g, b].map(|code| CHIP_COUNTS[usize::from(code > 127)]);
-    let counts = [r + g + b, r, g, b];
-    let bytes = counts
-        .iter()
-        .flat_map(|count| count.to_le_bytes())
-        .map(|byte| byte.to_string());
-    let set = Command::new("i2cset")
-        .args(["-f", "-y", &bus.to_string(), CHIP_ADDRESS, CHIP_COLOURS])
-        .args(bytes)
-        .arg("i")
-        .status();
-    match set {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) | Err(_) => Err(StreetFault::Unexpected("a chip that takes no colour")),
     }
 }

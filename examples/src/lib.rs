@@ -21,6 +21,8 @@
 
 mod board;
 mod chance;
+#[cfg(feature = "bluez")]
+mod chip;
 mod fault;
 mod glow;
 mod handset;
@@ -31,6 +33,8 @@ mod server;
 mod transcript;
 
 pub use board::{Board, Wiring};
+#[cfg(feature = "bluez")]
+pub use chip::Chip;
 pub use fault::StreetFault;
 pub use glow::Glow;
 pub use handset::Handset;

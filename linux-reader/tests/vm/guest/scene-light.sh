@@ -11,13 +11,7 @@ for view in 0x80 0xa0; do
     done
 done
 modprobe tcs3472
-echo tcs3472 0x29 >"/sys/bus/i2c/devices/i2c-$bus/new_device"
-tenths=50
-while [ ! -e /sys/bus/iio/devices/iio:device0/name ] && [ $tenths -gt 0 ]; do
-    sleep 0.1
-    tenths=$((tenths - 1))
-done
-echo "vm: sensor $(cat /sys/bus/iio/devices/iio:device0/name) on bus $bus"
+echo "vm: a chip without a light on bus $bus"
 export CONTROLLERS=3
 . /etc/bluetooth-up.sh || return 1
 /opt/bluetooth hci0 hci1 hci2 --sensor tcs3472 "$bus" 2>&1
