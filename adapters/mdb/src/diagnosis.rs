@@ -196,9 +196,10 @@ impl Watch {
         {
             self.other(now);
         }
-        let since = match command {
-            Command::Reset => now,
-            _ => since,
+        let since = if command == Command::Reset {
+            now
+        } else {
+            since
         };
         self.answers = Answers::None { since, reset };
     }
