@@ -10,6 +10,7 @@ use crate::latencies::Latencies;
 use core::fmt;
 use core::time::Duration;
 use gettone_mdb::cashless::{Cashless, Config, Input, Output};
+use gettone_mdb::link::Spec;
 use gettone_mdb::words::{LinkFault, Pty, WordLink};
 use gettone_mdb::{ACK, Mode, Word, checksum};
 use gettone_reader::{Reflex, ResultPage, Uptime, use_real_time, way};
@@ -143,8 +144,8 @@ fn reader(exchanges: u32) -> Result<Answers, Fault> {
     let (news, heard) = way(1_024);
     let (orders, ordered) = sync_channel(16);
     let reflex = Reflex::new(device()?, page, Uptime::begin(), news);
-    let path = stage.path.clone();
-    let thread = thread::spawn(move || counted(|| reflex.run(&path, &ordered)));
+    let link = Spec::Words(stage.path.clone());
+    let thread = thread::spawn(move || counted(|| reflex.run(&link, &ordered)));
     let measured = stage.play(exchanges);
     drop((orders, heard));
     let allocations = thread.join().ok().flatten();

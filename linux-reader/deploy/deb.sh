@@ -44,6 +44,8 @@ command -v "$strip" >/dev/null || strip=strip
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 glibc=$(readelf -W --version-info "$binary" | grep -o 'GLIBC_2\.[0-9]*' | sort -Vu | tail -n 1)
+# A packager may link the system's libdbus in place of the one that is built in.
+dbus=$(readelf -d "$binary" | grep -q 'NEEDED.*libdbus-1' && echo ', libdbus-1-3' || true)
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
 root=$(mktemp -d)
@@ -72,7 +74,7 @@ Version: $version
 Architecture: $arch
 Maintainer: The Gettone maintainers <maintainers@gettone.invalid>
 Installed-Size: $size
-Depends: adduser, libc6 (>= ${glibc#GLIBC_}), libgcc-s1
+Depends: adduser, libc6 (>= ${glibc#GLIBC_}), libgcc-s1$dbus
 Recommends: bluez, dbus, udev
 Section: misc
 Priority: optional

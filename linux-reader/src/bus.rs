@@ -11,16 +11,17 @@ use gettone_channel::{MdbState, VmcId};
 use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
 use gettone_core::id::{Item, JournalEpoch, Rseq};
 use gettone_core::notice::Code;
-use gettone_mdb::Frame;
 use gettone_mdb::cashless::{
     ApprovalState, Cashless, Event, Host, Input, Output, PriceFault, RequestNumber, SessionRefusal,
     State,
 };
 use gettone_mdb::diagnosis::Diagnosis;
-use gettone_mdb::words::{LinkFault, WordLink};
+use gettone_mdb::link::{Link, LinkFault, Read, Spec};
+use gettone_mdb::{Frame, Text};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -34,6 +35,39 @@ const REOPEN_AFTER: Duration = Duration::from_millis(500);
 const BACKLOG_MAX: usize = 1_024;
 /// The thread's place among the real-time ones, of 99.
 const PRIORITY: u8 = 50;
+
+/// How long a text stays on the machine's display.
+const SHOWN_FOR: Duration = Duration::from_secs(5);
+
+/// What the hub wants of the machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Saying {
+    /// What the station has decided.
+    Order(Order),
+    /// Words for the display that the machine may lend.
+    Show(Text),
+}
+
+impl From<Order> for Saying {
+    fn from(order: Order) -> Self {
+        Self::Order(order)
+    }
+}
+
+/// The bus thread's pulse: it goes on for as long as the thread does.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// How often it has beaten.
+    pub(crate) fn beats(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// A cash-in that the machine may take.
 #[derive(Clone, Copy)]
@@ -67,6 +101,7 @@ pub struct Reflex {
     delivered_at: Duration,
     /// How the bus looked last.
     diagnosis: Option<Diagnosis>,
+    pulse: Pulse,
 }
 
 impl Reflex {
@@ -85,11 +120,17 @@ impl Reflex {
             cash: None,
             delivered_at: Duration::ZERO,
             diagnosis: None,
+            pulse: Pulse::default(),
         }
     }
 
+    /// Where to feel whether it lives.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Answers the machine until the hub is gone.
-    pub fn run(mut self, words: &Path, commands: &Receiver<Order>) {
+    pub fn run(mut self, link: &Spec, commands: &Receiver<Saying>) {
         if let Err(fault) = use_real_time() {
             tracing::warn!(
                 fault,
@@ -98,10 +139,10 @@ impl Reflex {
         }
         let mut is_lost = false;
         loop {
-            match WordLink::open(words) {
+            match link.open() {
                 Ok(mut line) => {
                     is_lost = false;
-                    match self.serve(&mut line, commands) {
+                    match self.serve(line.as_mut(), commands) {
                         Ok(()) => return,
                         Err(fault) => tracing::warn!(%fault, "the MDB link is lost"),
                     }
@@ -119,9 +160,10 @@ impl Reflex {
     }
 
     /// Waits before the link is tried again; the device takes orders meanwhile.
-    fn sit_out(&mut self, commands: &Receiver<Order>) -> Hub {
+    fn sit_out(&mut self, commands: &Receiver<Saying>) -> Hub {
         let until = self.uptime.now().saturating_add(REOPEN_AFTER);
         loop {
+            self.pulse.beat();
             let left = until.saturating_sub(self.uptime.now());
             if left.is_zero() {
                 return Hub::There;
@@ -141,19 +183,21 @@ impl Reflex {
         }
     }
 
-    fn serve(&mut self, line: &mut WordLink, commands: &Receiver<Order>) -> Result<(), LinkFault> {
+    fn serve(&mut self, line: &mut dyn Link, commands: &Receiver<Saying>) -> Result<(), LinkFault> {
         loop {
+            self.pulse.beat();
             if self.obey(commands, line)? == Hub::Gone {
                 return Ok(());
             }
-            let word = line.read(self.wait())?;
+            let heard = line.read(self.wait())?;
             // A verdict that has come meanwhile must not miss this POLL.
             if self.obey(commands, line)? == Hub::Gone {
                 return Ok(());
             }
-            match word {
-                Some(word) => self.handle(Input::Word(word), line)?,
-                None => {
+            match heard {
+                Read::Word(word) => self.handle(Input::Word(word), line)?,
+                Read::Break => self.handle(Input::Break, line)?,
+                Read::Nothing => {
                     self.handle(Input::Tick, line)?;
                     self.diagnose();
                 }
@@ -174,7 +218,7 @@ impl Reflex {
     }
 
     /// Follows what the hub has ordered.
-    fn obey(&mut self, commands: &Receiver<Order>, line: &mut WordLink) -> Result<Hub, LinkFault> {
+    fn obey(&mut self, commands: &Receiver<Saying>, line: &mut dyn Link) -> Result<Hub, LinkFault> {
         loop {
             let order = match commands.try_recv() {
                 Ok(order) => order,
@@ -187,9 +231,16 @@ impl Reflex {
         }
     }
 
-    fn host(&mut self, command: Order) -> Option<Host> {
+    fn host(&mut self, saying: Saying) -> Option<Host> {
+        let order = match saying {
+            Saying::Order(order) => order,
+            Saying::Show(text) => {
+                let during = SHOWN_FOR;
+                return Some(Host::Show { text, during });
+            }
+        };
         let open = |ask: Ask| self.asked.filter(|(open, _)| *open == ask);
-        Some(match command {
+        Some(match order {
             Order::BeginSession { funds } => Host::BeginSession { funds },
             Order::CancelSession => Host::CancelSession,
             Order::EndSession => Host::EndSession,
@@ -240,7 +291,7 @@ impl Reflex {
 
     /// Gives the device one thing and sends what it answers. All of it is heard, also when the
     /// line breaks in the middle.
-    fn handle(&mut self, input: Input, line: &mut WordLink) -> Result<(), LinkFault> {
+    fn handle(&mut self, input: Input, line: &mut dyn Link) -> Result<(), LinkFault> {
         self.take(input);
         let mut sent = Ok(());
         while let Some(reply) = self.next_reply() {
@@ -274,8 +325,13 @@ impl Reflex {
     fn event(&mut self, event: Event) {
         match event {
             Event::Reset { approval } => self.reset(approval),
-            Event::Configured { level, .. } => {
+            Event::Configured {
+                level,
+                columns,
+                rows,
+            } => {
                 self.standing.vmc_level = level.number();
+                self.tell(News::Display { columns, rows });
                 self.tell(News::Standing(self.standing));
             }
             Event::Prices { max, .. } => {

@@ -11,6 +11,7 @@ use gettone_core::money::Currency;
 use gettone_display::Language;
 use gettone_display::gpio::Wiring;
 use gettone_mdb::cashless;
+use gettone_mdb::link::Spec;
 use gettone_relay::{SERVERS_MAX, Server};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,8 +41,8 @@ pub struct Config {
     pub light: LightSource,
     /// The lamp and the buzzer.
     pub panel: Option<Wiring>,
-    /// The MDB link: a PTY or a Unix socket.
-    pub words: PathBuf,
+    /// The MDB link.
+    pub link: Spec,
     /// The cashless device.
     pub device: cashless::Config,
     /// The machine's money.
@@ -192,7 +193,7 @@ fn more_files(path: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
     Ok(files)
 }
 
-/// A source or link of no known kind.
+/// A source of no known kind.
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SourceFault {
@@ -202,9 +203,6 @@ pub enum SourceFault {
     /// Of light.
     #[error("write light = \"iio:NAME\", \"socket:PATH\" or \"file:PATH\"")]
     Light,
-    /// Of MDB.
-    #[error("write link = \"words:PATH\"")]
-    Link,
 }
 
 /// What is wrong with a configuration.
@@ -327,7 +325,7 @@ mod tests {
                 4,
                 "unknown field `mashine`",
             ),
-            ("words:/run/gettone/mdb", "wires:/run", 7, "write link ="),
+            ("words:/run/gettone/mdb", "wires:/run", 7, "tty:DEVICE"),
             ("socket:/run/gettone/light", "udp:/run", 5, "write light ="),
             ("\"/run/gettone/air\"", "\"bluez:\"", 4, "write air ="),
             ("\"EUR\"", "\"EURO\"", 8, "ISO 4217"),
@@ -396,7 +394,7 @@ mod tests {
             "[mdb]",
             "language = \"de\"\nstatus = \"/run/gettone/status.json\"\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
-             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\naddress = \"second\"",
+             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 1\ncash_sales = true\naddress = \"second\"",
         );
         let config = Config::parse(&text).expect("good");
         let again = Config::parse(&config.print()).expect("what is printed is good");

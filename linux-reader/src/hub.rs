@@ -1,17 +1,25 @@
 //! The hub: it hands the news to the station and follows what the station asks for. It decides
 //! nothing.
 
+use crate::bus::Saying;
+use crate::face::{self, Glimpse};
 use crate::news::{News, NewsReceiver};
 use crate::radio::Wish;
 use crate::servers;
+use crate::status::{MachineLink, Phone};
 use crate::uptime::Uptime;
 use gettone_core::board::{Record, Ticket};
-use gettone_relay::{Entropy, Input, Order, Output, Station};
+use gettone_core::lock::LockState;
+use gettone_core::money::Currency;
+use gettone_display::{Language, Screen};
+use gettone_mdb::diagnosis::Finding;
+use gettone_relay::{Connection, Entropy, Input, Output, Showing, Station, Telling};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 /// How long a stop waits for the machine to end an open vend.
@@ -27,7 +35,24 @@ pub(crate) struct Hub {
     pub(crate) state: PathBuf,
     pub(crate) radio: Sender<Wish>,
     pub(crate) journal: SyncSender<(Ticket, Record)>,
-    pub(crate) bus: SyncSender<Order>,
+    pub(crate) bus: SyncSender<Saying>,
+    pub(crate) face: watch::Sender<Glimpse>,
+    pub(crate) words: Words,
+}
+
+/// How the hub speaks on the machine's display.
+pub(crate) struct Words {
+    pub(crate) language: Language,
+    pub(crate) currency: Currency,
+    /// The display that the machine lends, if any.
+    pub(crate) screen: Option<Screen>,
+    pub(crate) machine_link: MachineLink,
+    pub(crate) phone: Option<Connection>,
+    pub(crate) service: LockState,
+    /// How the bus looks.
+    pub(crate) finding: Option<Finding>,
+    /// What the station has shown last.
+    pub(crate) telling: Telling,
 }
 
 /// Why the hub cannot go on.
@@ -78,12 +103,76 @@ impl Hub {
                     Some(one) => self.take(one)?,
                     None => return Err(HubFault::Stopped { part: "radio" }),
                 },
-                () = tokio::time::sleep(wait) => self.tell(Input::Tick)?,
+                () = tokio::time::sleep(wait) => {
+                    self.tell(Input::Tick)?;
+                    self.be_seen();
+                }
             }
         }
     }
 
     fn take(&mut self, news: News) -> Result<(), HubFault> {
+        match &news {
+            News::BusLost => self.words.machine_link = MachineLink::Lost,
+            News::Machine(_) | News::Standing(_) => self.words.machine_link = MachineLink::Open,
+            News::Connected(connection) => self.words.phone = Some(*connection),
+            News::Disconnected(connection) if self.words.phone == Some(*connection) => {
+                self.words.phone = None;
+            }
+            News::Display { columns, rows } => {
+                let is_there = *columns > 0 && *rows > 0;
+                self.words.screen = is_there.then(|| Screen::new(*columns, *rows));
+            }
+            News::Disconnected(_)
+            | News::Synced(_)
+            | News::JournalFailed
+            | News::CodeSeen(_)
+            | News::Finding(_)
+            | News::Fault { .. }
+            | News::Heard(..)
+            | News::Took(_) => {}
+        }
+        let taken = self.pass(news);
+        self.be_seen();
+        taken
+    }
+
+    fn be_seen(&self) {
+        let glimpse = Glimpse {
+            telling: self.words.telling,
+            machine_state: self.station.standing().mdb_state,
+            machine_link: self.words.machine_link,
+            phone: match self.words.phone {
+                Some(_) => Phone::Linked,
+                None => Phone::None,
+            },
+            receipts_waiting: self.station.outbox().unacked(),
+            service: self.words.service,
+            finding: self.words.finding,
+        };
+        self.face.send_if_modified(|seen| {
+            let is_news = *seen != glimpse;
+            *seen = glimpse;
+            is_news
+        });
+    }
+
+    fn show(&mut self, showing: &Showing) -> Result<(), HubFault> {
+        self.words.telling = showing.telling;
+        let Words {
+            language, currency, ..
+        } = self.words;
+        let text = self
+            .words
+            .screen
+            .and_then(|screen| face::display(showing, currency, language, screen));
+        match text {
+            Some(text) => self.say(Saying::Show(text)),
+            None => Ok(()),
+        }
+    }
+
+    fn pass(&mut self, news: News) -> Result<(), HubFault> {
         match news {
             News::Machine(machine) => {
                 tracing::debug!(?machine, "machine");
@@ -93,9 +182,11 @@ impl Hub {
             News::BusLost => self.tell(Input::BusLost),
             News::Finding(finding) => {
                 tracing::info!("MDB: {finding}");
+                self.words.finding = Some(finding);
                 Ok(())
             }
             News::Fault { code, data } => self.tell(Input::Fault { code, data }),
+            News::Display { .. } => Ok(()),
             News::Synced(ticket) => self.tell(Input::Synced(ticket)),
             News::JournalFailed => {
                 self.tell(Input::JournalFailed)?;
@@ -145,12 +236,12 @@ impl Hub {
                     }
                 }));
             }
-            Output::Order(order) => self
-                .bus
-                .try_send(order)
-                .map_err(|_| HubFault::Stopped { part: "MDB thread" })?,
-            Output::Service(state) => tracing::info!(?state, "the operator's order"),
-            Output::Show(showing) => tracing::debug!(?showing, "show"),
+            Output::Order(order) => self.say(Saying::Order(order))?,
+            Output::Service(service) => {
+                tracing::info!(?service, "the operator's order");
+                self.words.service = service;
+            }
+            Output::Show(showing) => self.show(&showing)?,
             Output::Note(notice) if notice.is_usual() => tracing::info!("{notice}"),
             Output::Note(notice) => {
                 let cause = std::error::Error::source(&notice).map(ToString::to_string);
@@ -158,6 +249,12 @@ impl Hub {
             }
         }
         Ok(None)
+    }
+
+    fn say(&self, saying: Saying) -> Result<(), HubFault> {
+        self.bus
+            .try_send(saying)
+            .map_err(|_| HubFault::Stopped { part: "MDB thread" })
     }
 
     fn wish(&self, wish: Wish) -> Result<(), HubFault> {

@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod enrol;
 mod enrolment;
+mod face;
 mod hub;
 mod identity;
 mod installer;
@@ -31,7 +32,7 @@ mod trace;
 mod uptime;
 
 pub use air::Air;
-pub use bus::{Reflex, use_real_time};
+pub use bus::{Reflex, Saying, use_real_time};
 pub use cli::main_with;
 pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
 pub use enrolment::EnrolmentFault;

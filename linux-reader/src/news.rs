@@ -25,6 +25,13 @@ pub enum News {
         /// Details; their meaning goes with the code.
         data: [u8; 8],
     },
+    /// The machine lends a display of this size; none of either is no display.
+    Display {
+        /// Characters in a line.
+        columns: u8,
+        /// Lines.
+        rows: u8,
+    },
     /// The MDB link is gone.
     BusLost,
     /// A record is on flash.

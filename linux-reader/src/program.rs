@@ -1,13 +1,15 @@
 //! Parts picked, wired and stopped.
 
 use crate::air::Air;
-use crate::bus::{Reflex, stay_in_memory};
+use crate::bus::{Reflex, Saying, stay_in_memory};
 use crate::config::{Config, LightSource};
-use crate::hub::{Hub, HubFault};
+use crate::face::{self, Face, Glimpse, Person};
+use crate::hub::{Hub, HubFault, Words};
 use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
 use crate::news::{self, News};
 use crate::page::ResultPage;
+use crate::status::MachineLink;
 use crate::uptime::Uptime;
 use crate::{light, radio, servers};
 use gettone_core::board::{Record, Stamp, Ticket};
@@ -15,13 +17,15 @@ use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::notice::Code;
 use gettone_core::time::Timestamp;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
-use gettone_relay::{Order as Saying, Start, Station, english};
+use gettone_mdb::link::Spec;
+use gettone_relay::{Start, Station};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::watch;
 
 /// Bounds of the queues between the parts; a full one means that a part is stuck.
 const NEWS_MAX: usize = 1_024;
@@ -51,7 +55,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         uptime,
         told,
     );
-    let reflex = answer_machine(reflex, config.words.clone(), commands)?;
+    let pulse = reflex.pulse();
+    let reflex = answer_machine(reflex, config.link.clone(), commands)?;
 
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let boot = identity.count_start()?;
@@ -77,6 +82,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         tracing::warn!(%rseq, "an open vend of the last start was ended");
     }
     let past = journal.past().ok_or(JournalFault::OutOfOrder)?;
+    let service = past.lock.state;
     let (records, written) = sync_channel(RECORDS_MAX);
     let writer = write_journal(journal, written, news.clone())?;
 
@@ -93,7 +99,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         currency: config.currency,
         scale: config.device.scale,
         firmware: firmware(),
-        line: english,
+        line: face::line(config.language),
     });
     prepare(&config.air)?;
     let (wishes, wished) = mpsc::channel(WISHES_MAX);
@@ -105,7 +111,25 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
     );
     let light = watch_light(config.light.clone(), news);
     tracing::info!(%reader, boot, "the reader runs");
+    let (seen, glimpses) = watch::channel(Glimpse::first());
+    let person = Person {
+        reader: reader.to_string(),
+        machine: config.machine,
+        boot,
+    };
+    let face = Face::new(person, uptime, config.panel, config.status, pulse);
     let hub = Hub {
+        face: seen,
+        words: Words {
+            language: config.language,
+            currency: config.currency,
+            screen: None,
+            machine_link: MachineLink::Lost,
+            phone: None,
+            service,
+            finding: None,
+            telling: Glimpse::first().telling,
+        },
         station,
         uptime,
         state: config.state,
@@ -117,7 +141,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         ended = hub.run(machine, heard, stop) => ended,
         () = radio => Err(HubFault::Stopped { part: "radio" }),
         never = light => match never {},
+        never = face.serve(glimpses) => match never {},
     };
+    face::leave();
     // The hub is gone, and with it the queues: both threads end what they are at.
     for thread in [writer, reflex] {
         if thread.join().is_err() {
@@ -165,13 +191,13 @@ fn prepare(air: &Air) -> Result<(), RunFault> {
 
 fn answer_machine(
     reflex: Reflex,
-    words: PathBuf,
+    link: Spec,
     commands: Receiver<Saying>,
 ) -> Result<JoinHandle<()>, RunFault> {
     thread::Builder::new()
         .name("mdb".to_owned())
         .stack_size(STACK_LEN)
-        .spawn(move || reflex.run(&words, &commands))
+        .spawn(move || reflex.run(&link, &commands))
         .map_err(RunFault::Thread)
 }
 

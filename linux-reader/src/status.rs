@@ -3,13 +3,14 @@
 
 use crate::uptime::since_power_up;
 use serde::{Deserialize, Serialize};
-#[cfg(test)]
-use std::fs;
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How often it is written when nothing changes.
+pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// One older than this is of a reader that hangs, or is gone.
 const STALE_AFTER: Duration = Duration::from_secs(20);
 const LEN_MAX: u64 = 16 * 1024;
@@ -67,11 +68,11 @@ pub(crate) enum Found {
 
 impl Status {
     /// Puts it in place of the one before; whoever reads sees one of the two whole.
-    #[cfg(test)]
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let text = serde_json::to_string(self).map_err(io::Error::other)?;
         let new = path.with_extension("new");
         fs::write(&new, text + "\n")?;
+        fs::set_permissions(&new, Permissions::from_mode(0o644))?;
         fs::rename(&new, path)
     }
 
@@ -108,14 +109,14 @@ impl Status {
             Phone::Linked => "linked",
             Phone::None => "none",
         };
-        let bus = self.bus.as_deref().unwrap_or("nothing to say");
+        let bus = self.bus.as_ref();
+        let bus = bus.map_or_else(String::new, |bus| format!("MDB bus           {bus}\n"));
         format!(
             "reader            {} of machine {}, version {}\n\
              running for       {} s, start number {}\n\
              board             {}\n\
              MDB link          {link}; the machine has this reader {}\n\
-             MDB bus           {bus}\n\
-             phone             {phone}\n\
+             {bus}phone             {phone}\n\
              receipts waiting  {}\n\
              lamp              {}\n",
             self.reader,

@@ -3,9 +3,10 @@
 use gettone_core::board::{Ask, Machine};
 use gettone_core::id::{JournalEpoch, Rseq};
 use gettone_mdb::cashless::{Answers, Cashless, Completion, Config};
+use gettone_mdb::link::Spec;
 use gettone_mdb::words::WordLink;
 use gettone_mdb::{ACK, Mode, Word, checksum};
-use gettone_reader::{News, NewsReceiver, Reflex, ResultPage, Uptime, way};
+use gettone_reader::{News, NewsReceiver, Reflex, ResultPage, Saying, Uptime, way};
 use gettone_relay::Order;
 use std::os::unix::net::UnixListener;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -62,7 +63,7 @@ impl Controller {
 }
 
 /// Runs a reflex through `script`; gives what its thread took from the heap in all.
-fn allocations(script: impl FnOnce(&mut Controller, &SyncSender<Order>, &NewsReceiver)) -> u64 {
+fn allocations(script: impl FnOnce(&mut Controller, &SyncSender<Saying>, &NewsReceiver)) -> u64 {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("mdb");
     let listener = UnixListener::bind(&path).expect("a free path");
@@ -79,8 +80,9 @@ fn allocations(script: impl FnOnce(&mut Controller, &SyncSender<Order>, &NewsRec
     });
     let page = ResultPage::open(&place.path().join("result")).expect("a file");
     let reflex = Reflex::new(device.expect("consistent"), page, Uptime::begin(), news);
+    let link = Spec::Words(path);
     let thread = std::thread::spawn(move || {
-        allocation_counter::measure(|| reflex.run(&path, &ordered)).count_total
+        allocation_counter::measure(|| reflex.run(&link, &ordered)).count_total
     });
     let (stream, _) = listener.accept().expect("the reflex");
     let line = WordLink::from_stream(stream).expect("a line");
@@ -116,7 +118,7 @@ fn machine_news(heard: &NewsReceiver) -> Machine {
 fn a_vend_takes_nothing_from_the_heap() {
     let vends = |count: u64| {
         allocations(move |machine, orders, heard| {
-            let order = |order| orders.send(order).expect("a reflex");
+            let order = |order| orders.send(Saying::Order(order)).expect("a reflex");
             order(Order::BeginSession { funds: 500 });
             machine.poll_for(0x03);
             for rseq in 1..=count {

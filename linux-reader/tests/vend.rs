@@ -65,7 +65,7 @@ fn a_whole_vend_ends_in_receipts_that_the_server_acknowledges() {
         let told = phone
             .status(|status| status.last == LastResult::Vended)
             .await;
-        assert_eq!(told.line, "thank you");
+        assert_eq!(told.line, "Thank you");
         machine.await_cancel();
         drain(&mut street, &mut phone, 3).await;
         let traffic = phone.traffic();
@@ -99,7 +99,7 @@ fn a_machine_that_fails_to_deliver_charges_nothing() {
         let told = phone
             .status(|status| status.last == LastResult::Failed)
             .await;
-        assert_eq!(told.line, "not delivered, not charged");
+        assert_eq!(told.line, "Not delivered, not charged");
         assert_eq!(told.remaining, 500);
         // The grant goes on: the machine gets another session with all of it.
         machine.await_cancel();
@@ -123,7 +123,7 @@ fn a_price_above_the_cap_is_denied_and_the_phone_says_what_is_missing() {
         let told = phone
             .status(|status| status.reason == StatusReason::AboveCap)
             .await;
-        assert_eq!((told.short_by, told.line.as_str()), (90, "0.90 short"));
+        assert_eq!((told.short_by, told.line.as_str()), (90, "0.90 EUR short"));
         machine.end_session();
         drain(&mut street, &mut phone, 2).await;
     });

@@ -65,10 +65,7 @@ pub enum Text {
     /// The customer has ended the session.
     Ended,
     /// Coins were added to the account.
-    Added {
-        /// So much.
-        amount: Money,
-    },
+    Added,
     /// Coins are not taken now.
     NoCash,
 }
@@ -93,7 +90,8 @@ impl Text {
             (Note::CashRefused, ..) => Self::NoCash,
             (Note::Silent, ..) => Self::Silent,
             (_, _, Life::Vending) => Self::Wait,
-            (_, LastResult::Vended | LastResult::CashTaken, _) => Self::Thanks,
+            (_, LastResult::Vended, _) => Self::Thanks,
+            (_, LastResult::CashTaken, _) => Self::Added,
             (_, LastResult::Failed, _) => Self::NotDelivered,
             (_, LastResult::Unknown, _) => Self::InDoubt,
             (Note::Reset, ..) => Self::Restarted,
@@ -141,8 +139,7 @@ impl Text {
         match self {
             Self::Choose { left: money }
             | Self::Balance { balance: money }
-            | Self::Short { by: money }
-            | Self::Added { amount: money } => Some(money),
+            | Self::Short { by: money } => Some(money),
             Self::Starting
             | Self::Ready
             | Self::Connecting
@@ -162,6 +159,7 @@ impl Text {
             | Self::Restarted
             | Self::TimedOut
             | Self::Ended
+            | Self::Added
             | Self::NoCash => None,
         }
     }
@@ -281,10 +279,10 @@ impl Text {
             (Self::Ended, It) => ("Arrivederci", "Arrivederci"),
             (Self::Ended, De) => ("Auf Wiedersehen", "Auf Wiedersehen"),
 
-            (Self::Added { .. }, En) => ("Added to your account: {}", "Added {}"),
-            (Self::Added { .. }, Fr) => ("Versé sur votre compte : {}", "Versé {}"),
-            (Self::Added { .. }, It) => ("Accreditato sul conto: {}", "Versato {}"),
-            (Self::Added { .. }, De) => ("Ihrem Konto gutgeschrieben: {}", "Neu {}"),
+            (Self::Added, En) => ("Added to your account, thank you", "Coins added"),
+            (Self::Added, Fr) => ("Versé sur votre compte, merci", "Versé, merci"),
+            (Self::Added, It) => ("Accreditato sul conto, grazie", "Accreditato"),
+            (Self::Added, De) => ("Dem Konto gutgeschrieben, danke", "Gutgeschrieben"),
 
             (Self::NoCash, En) => ("No coins are taken now", "No coins now"),
             (Self::NoCash, Fr) => ("Les pièces ne sont pas acceptées", "Pas de pièces"),
@@ -324,7 +322,7 @@ mod tests {
             Text::Restarted,
             Text::TimedOut,
             Text::Ended,
-            Text::Added { amount: money },
+            Text::Added,
             Text::NoCash,
         ]
     }

@@ -1,6 +1,6 @@
 //! What a configuration file may say; one that says it wrong is told its line.
 
-use super::{Config, ConfigFault, LightSource, SourceFault};
+use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
 use gettone_core::board::{Limits, Sessions};
@@ -8,6 +8,7 @@ use gettone_core::money::Currency;
 use gettone_display::Language;
 use gettone_display::gpio::{Active, Wiring};
 use gettone_mdb::cashless;
+use gettone_mdb::link::Spec;
 use gettone_relay::{SERVERS_MAX, Server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -16,8 +17,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long the machine's ACK may take on a `words:` link, which has no timing of its own.
-const WORDS_ACK_MAX: Duration = Duration::from_millis(500);
 /// No limit may be set above a day.
 const LIMIT_SECONDS_MAX: u32 = 86_400;
 
@@ -62,7 +61,7 @@ enum ActiveEntry {
 #[serde(deny_unknown_fields, default)]
 struct MdbEntries {
     #[serde(deserialize_with = "word")]
-    link: Option<Link>,
+    link: Option<Spec>,
     address: Option<Address>,
     #[serde(deserialize_with = "currency")]
     currency: Option<Currency>,
@@ -70,21 +69,9 @@ struct MdbEntries {
     decimals: Option<u8>,
     max_response_s: Option<u8>,
     multivend: Option<bool>,
+    level: Option<Level>,
+    cash_sales: Option<bool>,
     vend_answer: Option<VendAnswer>,
-}
-
-#[derive(Clone, Debug)]
-struct Link(PathBuf);
-
-impl FromStr for Link {
-    type Err = SourceFault;
-
-    fn from_str(text: &str) -> Result<Self, SourceFault> {
-        match text.strip_prefix("words:") {
-            Some("") | None => Err(SourceFault::Link),
-            Some(path) => Ok(Self(path.into())),
-        }
-    }
 }
 
 #[derive(Deserialize, Clone, Copy, Default, Debug)]
@@ -102,6 +89,26 @@ enum VendAnswer {
     #[default]
     Deferred,
 }
+
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(try_from = "u8")]
+struct Level(gettone_mdb::Level);
+
+impl TryFrom<u8> for Level {
+    type Error = LevelFault;
+
+    fn try_from(level: u8) -> Result<Self, LevelFault> {
+        match level {
+            1 => Ok(Self(gettone_mdb::Level::One)),
+            2 => Ok(Self(gettone_mdb::Level::Two)),
+            _ => Err(LevelFault),
+        }
+    }
+}
+
+#[derive(thiserror::Error, Debug)]
+#[error("level is 1 or 2")]
+struct LevelFault;
 
 /// A whole `[[server]]` entry.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +191,8 @@ impl Entries {
                 decimals: mdb.decimals.or(mdb_before.decimals),
                 max_response_s: mdb.max_response_s.or(mdb_before.max_response_s),
                 multivend: mdb.multivend.or(mdb_before.multivend),
+                level: mdb.level.or(mdb_before.level),
+                cash_sales: mdb.cash_sales.or(mdb_before.cash_sales),
                 vend_answer: mdb.vend_answer.or(mdb_before.vend_answer),
             },
             server,
@@ -219,13 +228,13 @@ impl Entries {
             Some(true) => Sessions::ManyVends,
             Some(false) | None => Sessions::OneVend,
         };
-        let Link(words) = need(
+        let link = need(
             self.mdb.link.clone(),
             "mdb.link",
-            "link = \"words:/run/gettone/mdb\"",
+            "link = \"tty:/dev/gettone-mdb\"",
         )?;
         Ok(Config {
-            device: self.mdb.device(currency)?,
+            device: self.mdb.device(currency, &link)?,
             limits: self.limits.over(Limits::PROTOCOL),
             state: need(self.state, "state", "state = \"/var/lib/gettone\"")?,
             machine: need(machine, "machine", "machine = 17")?,
@@ -234,7 +243,7 @@ impl Entries {
             air: need(self.air, "air", "air = \"bluez\"")?,
             light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
             panel: self.panel.wiring()?,
-            words,
+            link,
             currency,
             servers,
             sessions,
@@ -291,7 +300,7 @@ impl PanelEntries {
 }
 
 impl MdbEntries {
-    fn device(&self, currency: Currency) -> Result<cashless::Config, ConfigFault> {
+    fn device(&self, currency: Currency, link: &Spec) -> Result<cashless::Config, ConfigFault> {
         let standard = cashless::Config::default();
         let device = cashless::Config {
             address: match self.address.unwrap_or_default() {
@@ -305,6 +314,9 @@ impl MdbEntries {
             minor_digits: currency.exponent(),
             max_response_s: self.max_response_s.unwrap_or(standard.max_response_s),
             multivend: self.multivend.unwrap_or(false),
+            level: self.level.map_or(standard.level, |level| level.0),
+            // What is sold for cash is counted for the operator.
+            cash_sales: self.cash_sales.unwrap_or(true),
             answers: cashless::Answers {
                 vend: match self.vend_answer.unwrap_or_default() {
                     VendAnswer::Immediate => cashless::Answer::Immediate,
@@ -314,9 +326,7 @@ impl MdbEntries {
                 complete: cashless::Completion::Host,
                 ..standard.answers
             },
-            // What is sold for cash is counted for the operator.
-            cash_sales: true,
-            ack_max: WORDS_ACK_MAX,
+            ack_max: link.ack_max(),
             ..standard
         };
         device.check()?;

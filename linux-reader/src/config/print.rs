@@ -31,7 +31,7 @@ pub(super) fn print(config: &Config) -> String {
     };
     say(format_args!("light = {}", spec(kind, place)));
     say(format_args!("\n[mdb]"));
-    say(format_args!("link = {}", spec("words", &config.words)));
+    say(format_args!("link = {}", quoted(config.link.to_string())));
     let device = &config.device;
     say(format_args!("address = \"{}\"", address(device)));
     say(format_args!("currency = \"{}\"", config.currency));
@@ -40,6 +40,8 @@ pub(super) fn print(config: &Config) -> String {
     say(format_args!("max_response_s = {}", device.max_response_s));
     let multivend = matches!(config.sessions, Sessions::ManyVends);
     say(format_args!("multivend = {multivend}"));
+    say(format_args!("level = {}", device.level.number()));
+    say(format_args!("cash_sales = {}", device.cash_sales));
     say(format_args!("vend_answer = \"{}\"", vend_answer(device)));
     match &config.panel {
         Some(wiring) => print_panel(wiring, &mut say),
@@ -87,11 +89,15 @@ fn print_panel(wiring: &Wiring, say: &mut impl FnMut(std::fmt::Arguments<'_>)) {
 }
 
 fn path(path: &Path) -> String {
-    toml::Value::String(path.display().to_string()).to_string()
+    quoted(path.display().to_string())
+}
+
+fn quoted(text: String) -> String {
+    toml::Value::String(text).to_string()
 }
 
 fn spec(kind: &str, place: &Path) -> String {
-    toml::Value::String(format!("{kind}:{}", place.display())).to_string()
+    quoted(format!("{kind}:{}", place.display()))
 }
 
 fn address(device: &cashless::Config) -> &'static str {

@@ -5,10 +5,12 @@ use crate::air::Air;
 use crate::bus;
 use crate::config::{Config, LightSource};
 use crate::status::{MachineLink, Status};
-use crate::uptime::since_power_up;
+use crate::uptime::Uptime;
 use gettone_display::gpio::GpioLines;
 use gettone_display::{Level, Light, Lines, LinesFault};
-use gettone_mdb::words::WordLink;
+use gettone_mdb::cashless::{Cashless, Event, Input, Output};
+use gettone_mdb::diagnosis::{Diagnosis, Watch};
+use gettone_mdb::link::{Link, Read};
 use gettone_optical::iio::Sensor;
 use std::fs;
 use std::path::Path;
@@ -41,36 +43,76 @@ fn machine(config: &Config, running: Option<&Status>) -> Check {
             MachineLink::Lost => Check::fail(NAME, "the running reader has lost the link", WIRING),
         };
     }
-    match WordLink::open(&config.words) {
-        Ok(link) => listen(link),
+    match config.link.open() {
+        Ok(mut link) => listen(config, link.as_mut()),
         Err(fault) => Check::fault(NAME, &fault, WIRING),
     }
 }
 
 const WIRING: &str = "look at the cable between board and MDB interface, and at mdb.link";
 
-fn listen(mut link: WordLink) -> Check {
+/// Answers the machine as the reader does, for as long as a technician likes to wait.
+fn listen(config: &Config, link: &mut dyn Link) -> Check {
     const NAME: &str = "MDB";
-    let began = since_power_up();
-    let mut heard = 0_u32;
-    loop {
-        let left = LISTEN_MAX.checked_sub(since_power_up().saturating_sub(began));
-        let Some(left) = left.filter(|left| !left.is_zero()) else {
-            break;
-        };
-        match link.read(left) {
-            Ok(Some(_)) => heard = heard.saturating_add(1),
-            Ok(None) => {}
+    let mut device = match Cashless::new(config.device) {
+        Ok(device) => device,
+        Err(fault) => return Check::fault(NAME, &fault, "correct [mdb] in the configuration"),
+    };
+    let uptime = Uptime::begin();
+    let mut watch = Watch::new(config.device.address, uptime.now());
+    let mut vmc = None;
+    while uptime.now() < LISTEN_MAX && watch.finding(uptime.now()).diagnosis != Diagnosis::Enabled {
+        let input = match link.read(Duration::from_millis(5)) {
+            Ok(Read::Word(word)) => {
+                watch.heard(uptime.now(), word);
+                Input::Word(word)
+            }
+            Ok(Read::Break) => Input::Break,
+            Ok(Read::Nothing) => Input::Tick,
             Err(fault) => return Check::fault(NAME, &fault, WIRING),
+        };
+        device.handle(uptime.now(), input);
+        while let Some(output) = device.poll() {
+            match output {
+                Output::Send(reply) => {
+                    watch.answered();
+                    if let Err(fault) = link.write(&reply) {
+                        return Check::fault(NAME, &fault, WIRING);
+                    }
+                }
+                Output::Event(Event::Configured {
+                    level,
+                    columns,
+                    rows,
+                }) => vmc = Some((level, columns, rows)),
+                Output::Event(_) => {}
+            }
         }
+        watch.stands(uptime.now(), device.state());
     }
-    match heard {
-        0 => Check::fail(
+    let finding = watch.finding(uptime.now());
+    let mut found = finding.to_string();
+    if let Some((level, columns, rows)) = vmc {
+        found += &format!(
+            "; machine of level {}, display {columns} x {rows}",
+            level.number()
+        );
+    }
+    match finding.diagnosis {
+        Diagnosis::Enabled => Check::ok(NAME, found),
+        Diagnosis::Disabled => Check::warn(
             NAME,
-            "the link opens, and the bus is silent for 3 s",
-            "is the machine on? then its RX and TX may be swapped, or its MDB supply has no fuse",
+            found,
+            "it may need more time: run this again, or look at gettone-reader status",
         ),
-        heard => Check::ok(NAME, format!("the link opens; {heard} words in 3 s")),
+        Diagnosis::Absent => Check::fail(
+            NAME,
+            found,
+            "RX and TX may be swapped, or the MDB interface has no supply",
+        ),
+        Diagnosis::OtherDevice | Diagnosis::NeverPolled => {
+            Check::fail(NAME, found, "then run the self-test again")
+        }
     }
 }
 
