@@ -247,11 +247,17 @@ impl Server {
     }
 
     pub(crate) fn get(&self, path: &str, credential: &str) -> Reply {
-        let mut request = self.agent.get(self.url(path));
-        if !credential.is_empty() {
-            request = request.header("authorization", format!("Bearer {credential}"));
-        }
-        read(request.call().expect("an answer"))
+        let credential = match credential {
+            "" => Credential::None,
+            key => Credential::Bearer(key),
+        };
+        self.ask(Ask {
+            method: "get",
+            path,
+            credential,
+            key: None,
+            body: None,
+        })
     }
 
     /// Opens a stream of events, after the one that was seen last.
