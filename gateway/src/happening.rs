@@ -259,7 +259,7 @@ mod tests {
             )
             .expect("marked");
         let gap = |text| has_gap(&connection, Place::parse(text).expect("a place")).expect("read");
-        assert!(gap("4.200"));
+        assert!(gap("4.100"));
         assert!(!gap("5"));
     }
 

@@ -7,6 +7,7 @@
 mod air;
 mod cdp;
 mod chromium;
+mod console;
 mod errand;
 mod light;
 mod pictures;
@@ -46,6 +47,7 @@ fn test() -> ExitCode {
         vectors::trials(),
         visit::trials(),
         errand::trials(),
+        console::trials(),
         pictures::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -47,7 +47,7 @@ export async function machine({ me, parts: [number], onLeave }) {
     title,
     h("div", { class: "columns even" },
       h("div", {}, facts, may.machines(me) && placeForm(context, redraw)),
-      h("div", {}, guard, testVend(context), cashBox(context, cash))),
+      h("div", {}, guard, testVend(context), cashBox(context, cash, onLeave))),
     products(context),
     recent,
   ];
@@ -130,7 +130,7 @@ function testVend({ me, path }) {
     done);
 }
 
-function cashBox(context, first) {
+function cashBox(context, first, onLeave) {
   const { me, path } = context;
   const section = h("section", { class: "sheet", "aria-label": "Cash" });
   const draw = (cash) => {
@@ -169,6 +169,16 @@ function cashBox(context, first) {
       }));
   };
   draw(first);
+  // The list of counts follows the books at its own pace; it is drawn anew when it has.
+  onLeave(hear(async (name, event) => {
+    if (name !== "cash" || event.machine !== context.shown.machine) return;
+    if (section.querySelector("input")?.value) return;
+    try {
+      draw(await read(`${path}/cash`));
+    } catch {
+      // Opening the page again shows it.
+    }
+  }));
   return section;
 }
 

@@ -174,15 +174,21 @@ pub(super) fn routes() -> Vec<At> {
             .takes::<NewProduct>(json!({"item": 11, "name": "Espresso", "price": "0.80"}))
             .answers::<ShownMachine>(201),
         ),
-        at("/v1/machines/{machine}/products/{item}").put(
-            price,
-            does(
-                "Lists a product, or changes its name and price",
-                Asker::Technician,
+        at("/v1/machines/{machine}/products/{item}")
+            .put(
+                price,
+                does(
+                    "Lists a product, or changes its name and price",
+                    Asker::Technician,
+                )
+                .takes::<Priced>(json!({"name": "Espresso", "price": "0.90"}))
+                .answers::<ShownMachine>(200),
             )
-            .takes::<Priced>(json!({"name": "Espresso", "price": "0.90"}))
-            .answers::<ShownMachine>(200),
-        ),
+            .delete(
+                delist,
+                does("Takes a product off the list", Asker::Technician)
+                    .answers::<ShownMachine>(200),
+            ),
         at("/v1/machines/{machine}/lock").post(
             lock,
             does("Takes no new customers at a machine", Asker::Technician)

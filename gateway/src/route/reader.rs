@@ -179,13 +179,13 @@ async fn replace(
 ) -> Result<HttpResponse, Problem> {
     let old = reader_id(&path)?;
     let key = key(&new.public_key, &new.claim_code)?;
-    if reader_of(&key) == old {
-        return Err(Kind::Conflict.because("public_key: this is the old board's own key"));
-    }
     let machine = own(&gateway, old, staff.operator)
         .await?
         .machine()
         .ok_or_else(|| nothing("machine of this reader"))?;
+    if reader_of(&key) == old {
+        return Err(Kind::Conflict.because("public_key: this is the old board's own key"));
+    }
     let fresh = (reader_of(&key), ReaderKey::from_bytes(*key.as_bytes()));
     gateway
         .engine()

@@ -354,7 +354,7 @@ fn sales_are_filtered_paged_summed_and_written_into_a_file() {
     let totals = server.get("/v1/sales/totals?machine=3", OPERATOR).ok();
     assert_eq!(
         totals["lines"],
-        json!([{"currency": "EUR", "count": 3, "amount": "2.80", "cash": "0.00", "refunded": "0.00", "fee": "0.02"}])
+        json!([{"currency": "EUR", "count": 3, "amount": "2.80", "cash": "0.00", "refunded": "0.00", "fee": "0.01"}])
     );
 
     let file = server.get("/v1/sales.csv?kind=sale", OPERATOR);
