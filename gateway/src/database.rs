@@ -165,7 +165,7 @@ impl Ground {
     /// # Errors
     /// What SQLite says.
     pub(crate) fn catch_up(&mut self) -> Result<history::CatchUp<'_>, DatabaseFault> {
-        Ok(history::CatchUp::begin(&mut self.connection)?)
+        Ok(history::CatchUp::begin(&self.connection)?)
     }
 
     /// Forgets the projections; the journal has to be taken in again from its beginning.
@@ -173,7 +173,7 @@ impl Ground {
     /// # Errors
     /// What SQLite says.
     pub(crate) fn forget_projections(&mut self) -> Result<(), DatabaseFault> {
-        self.write(|transaction| schema::renew_projections(transaction))
+        self.write(schema::renew_projections)
     }
 }
 

@@ -95,7 +95,10 @@ fn is_right(password: &Password, hash: &str) -> bool {
     })
 }
 
-fn parse(hash: &str) -> Option<((u32, u32, u32), [u8; SALT_LEN], [u8; DIGEST_LEN])> {
+/// Its cost, its salt, and the digest that the right password gives.
+type Parsed = ((u32, u32, u32), [u8; SALT_LEN], [u8; DIGEST_LEN]);
+
+fn parse(hash: &str) -> Option<Parsed> {
     let mut fields = hash.strip_prefix("argon2id,")?.split(',');
     let mut number = || fields.next()?.parse().ok();
     let cost = (number()?, number()?, number()?);

@@ -200,12 +200,12 @@ async fn project(gateway: web::Data<Gateway>, mut events: Events) {
             Ok(None) => return,
             Err(lagged) => Err(lagged),
         };
-        if !records.is_empty() {
-            if let Err(fault) = gateway.database().fold(records).await {
-                tracing::error!(%fault, "receipts and sales are incomplete until a restart");
-                gateway.miss();
-                return;
-            }
+        if !records.is_empty()
+            && let Err(fault) = gateway.database().fold(records).await
+        {
+            tracing::error!(%fault, "receipts and sales are incomplete until a restart");
+            gateway.miss();
+            return;
         }
         if let Err(lagged) = ended {
             tracing::error!(%lagged, "receipts and sales are incomplete until a restart");

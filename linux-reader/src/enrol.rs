@@ -117,6 +117,7 @@ fn machine(place: &Place, wish: &Wish) -> Result<Option<u32>, EnrolFault> {
 
 /// The call to be made from elsewhere, word for word.
 fn instructions(application: &Application, replaces: Option<ReaderId>, config: &Path) -> String {
+    let wished = application.machine;
     let (route, application) = match replaces {
         Some(old) => (
             format!("/v1/readers/{old}/replace"),
@@ -127,6 +128,7 @@ fn instructions(application: &Application, replaces: Option<ReaderId>, config: &
         ),
         None => ("/v1/readers".to_owned(), application.clone()),
     };
+    let machine = wished.map_or_else(String::new, |machine| format!(" --machine {machine}"));
     let missing = replaces.is_none() && application.machine.is_none();
     let body = serde_json::to_string(&application).unwrap_or_default();
     let body = match missing {
@@ -139,7 +141,7 @@ fn instructions(application: &Application, replaces: Option<ReaderId>, config: &
          -H 'content-type: application/json' -o answer.json \\\n    \
          -d '{body}' \\\n    https://SERVER{route}\n\n\
          Bring answer.json back and give it to the board:\n\n  \
-         gettone-reader --config {} enrol --answer answer.json\n",
+         gettone-reader --config {} enrol{machine} --answer answer.json\n",
         config.display()
     )
 }

@@ -490,6 +490,7 @@ pub(crate) enum CaptureFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gettone_mdb::Command;
     use gettone_mdb::words::Pty;
 
     /// Made from the reference's own vectors: RESET and what follows, a vend, a device that answers late.

@@ -1,6 +1,11 @@
 //! A year before one machine: two hundred cash sales and one phone a day. The journal must not grow,
 //! and the flash must not wear out.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at what it is about"
+)]
+
 use gettone_core::board::{
     Answer, Ask, Board, Code, Fresh, Greeting, Input, Limits, Machine, Output, Record, Sessions,
     Stamp, Start, Terms,

@@ -52,7 +52,7 @@ fn read_all(link: &mut dyn Link, count: usize) -> Vec<Read> {
     while heard.len() < count && begun.elapsed() < PATIENCE {
         match link.read(Duration::from_millis(100)).expect("a link") {
             Read::Nothing => {}
-            read => heard.push(read),
+            read @ (Read::Word(_) | Read::Break) => heard.push(read),
         }
     }
     heard

@@ -25,6 +25,8 @@ const MTU: u16 = 247;
 const ADVERTISE_EVERY: Duration = Duration::from_millis(100);
 /// How long either side is listened to before the other.
 const TURN: Duration = Duration::from_millis(2);
+/// How long a connection waits for the reader's advertisement.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// The emulation does not tell when the page hangs up: a page that no longer looks has.
 const UNREAD_MAX: Duration = Duration::from_millis(1_500);
 /// The HCI codes of success, and of a connection that fails.
@@ -35,9 +37,9 @@ const UNLIKELY: u8 = 0x0e;
 
 /// The bridge. It ends with its owner.
 pub(crate) struct Air {
-    cdp: Cdp,
     is_open: Arc<AtomicBool>,
     is_lost: Arc<AtomicBool>,
+    is_linked: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,12 +60,21 @@ impl Air {
             "BluetoothEmulation.enable",
             json!({"state": "powered-on", "leSupported": true}),
         )?;
-        let reader = Characteristics::of_a_new_reader(cdp)?;
+        cdp.call(
+            None,
+            "BluetoothEmulation.simulatePreconnectedPeripheral",
+            json!({
+                "address": ADDRESS, "name": "1", "manufacturerData": [], "knownServiceUuids": [],
+            }),
+        )?;
+        let reader = Some(Characteristics::of_the_reader(cdp)?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|fault| CdpFault(fault.to_string()))?;
         let is_open = Arc::new(AtomicBool::new(true));
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let is_linked = Arc::new(AtomicBool::new(false));
         let bridge = Bridge {
             cdp: cdp.clone(),
             page: page.clone(),
@@ -74,31 +85,29 @@ impl Air {
             prompt: None,
             answered: Vec::new(),
             phone: None,
+            is_linked: is_linked.clone(),
             values: VecDeque::new(),
             looked: Instant::now(),
             advertised: Instant::now(),
         };
-        let is_lost = Arc::new(AtomicBool::new(false));
         let (open, lost) = (is_open.clone(), is_lost.clone());
         let thread = thread::spawn(move || bridge.run(&operations, &prompts, &open, &lost));
         Ok(Self {
-            cdp: cdp.clone(),
             is_open,
             is_lost,
+            is_linked,
             thread: Some(thread),
         })
     }
 
     /// Loses the connection that is up: both sides notice.
-    pub(crate) fn lose(&self) -> Result<(), CdpFault> {
+    pub(crate) fn lose(&self) {
         self.is_lost.store(true, Ordering::Relaxed);
-        self.cdp
-            .call(
-                None,
-                "BluetoothEmulation.simulateGATTDisconnection",
-                json!({"address": ADDRESS}),
-            )
-            .map(drop)
+    }
+
+    /// Whether a connection to the reader is up.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.is_linked.load(Ordering::Relaxed)
     }
 }
 
@@ -131,14 +140,7 @@ struct Characteristics {
 }
 
 impl Characteristics {
-    fn of_a_new_reader(cdp: &Cdp) -> Result<Self, CdpFault> {
-        cdp.call(
-            None,
-            "BluetoothEmulation.simulatePreconnectedPeripheral",
-            json!({
-                "address": ADDRESS, "name": "1", "manufacturerData": [], "knownServiceUuids": [],
-            }),
-        )?;
+    fn of_the_reader(cdp: &Cdp) -> Result<Self, CdpFault> {
         let service = cdp.call(
             None,
             "BluetoothEmulation.addService",
@@ -169,7 +171,8 @@ struct Bridge {
     cdp: Cdp,
     page: Page,
     air: PathBuf,
-    reader: Characteristics,
+    /// None since a disconnection: the emulation forgets services with it.
+    reader: Option<Characteristics>,
     runtime: Runtime,
     tap_after: Duration,
     /// The chooser that is open, its entry, and since when.
@@ -177,6 +180,7 @@ struct Bridge {
     /// A second answer to one chooser breaks the browser.
     answered: Vec<String>,
     phone: Option<Phone>,
+    is_linked: Arc<AtomicBool>,
     values: VecDeque<Vec<u8>>,
     looked: Instant,
     advertised: Instant,
@@ -192,8 +196,7 @@ impl Bridge {
     ) {
         while open.load(Ordering::Relaxed) {
             if lost.swap(false, Ordering::Relaxed) {
-                self.phone = None;
-                self.values.clear();
+                self.hang_up();
             }
             let first = operations.recv_timeout(TURN).ok();
             for event in first.into_iter().chain(operations.try_iter()) {
@@ -251,7 +254,7 @@ impl Bridge {
     fn hear(&mut self) {
         let Some(phone) = &mut self.phone else { return };
         if self.looked.elapsed() > UNREAD_MAX {
-            self.phone = None;
+            self.hang_up();
             return;
         }
         let heard = self.runtime.block_on(async {
@@ -266,9 +269,16 @@ impl Bridge {
         });
         self.values.extend(heard.0);
         if !heard.1 && self.values.is_empty() {
-            self.phone = None;
-            self.do_now("simulateGATTDisconnection", json!({"address": ADDRESS}));
+            self.hang_up();
         }
+    }
+
+    fn hang_up(&mut self) {
+        self.phone = None;
+        self.is_linked.store(false, Ordering::Relaxed);
+        self.values.clear();
+        self.reader = None;
+        self.do_now("simulateGATTDisconnection", json!({"address": ADDRESS}));
     }
 
     fn operation(&mut self, event: &Event) {
@@ -287,9 +297,14 @@ impl Bridge {
             "BluetoothEmulation.characteristicOperationReceived" => {
                 self.looked = Instant::now();
                 let id = text(&params["characteristicId"]);
+                let is = |wanted: fn(&Characteristics) -> &String| {
+                    self.reader
+                        .as_ref()
+                        .is_some_and(|reader| *wanted(reader) == id)
+                };
                 let (code, data) = match params["type"].as_str() {
-                    Some("write") if id == self.reader.to_reader => (self.write(params), None),
-                    Some("read") if id == self.reader.to_phone => {
+                    Some("write") if is(|reader| &reader.to_reader) => (self.write(params), None),
+                    Some("read") if is(|reader| &reader.to_phone) => {
                         let value = self.values.pop_front().unwrap_or_default();
                         (SUCCESS, Some(STANDARD.encode(value)))
                     }
@@ -308,20 +323,32 @@ impl Bridge {
 
     fn connect(&mut self) -> u8 {
         self.phone = None;
+        self.is_linked.store(false, Ordering::Relaxed);
         self.values.clear();
         self.looked = Instant::now();
-        let Some(service) = door(&self.air) else {
-            return NO_CONNECTION;
-        };
-        let connected = self
-            .runtime
-            .block_on(Phone::connect(&self.air, service, MTU));
-        match connected {
-            Ok(phone) => {
-                self.phone = Some(phone);
-                SUCCESS
+        if self.reader.is_none() {
+            self.reader = Characteristics::of_the_reader(&self.cdp).ok();
+        }
+        // A radio waits for an advertisement before it connects.
+        let air = &self.air;
+        let connected = self.runtime.block_on(async {
+            let until = Instant::now() + CONNECT_MAX;
+            while Instant::now() < until {
+                if let Some(service) = door(air) {
+                    return Phone::connect(air, service, MTU).await.ok();
+                }
+                // Nothing ever comes here: it is the time that passes.
+                let _ = tokio::time::timeout(TURN, core::future::pending::<()>()).await;
             }
-            Err(_) => NO_CONNECTION,
+            None
+        });
+        self.looked = Instant::now();
+        self.phone = connected;
+        if self.phone.is_some() && self.reader.is_some() {
+            self.is_linked.store(true, Ordering::Relaxed);
+            SUCCESS
+        } else {
+            NO_CONNECTION
         }
     }
 

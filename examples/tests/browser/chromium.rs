@@ -233,16 +233,28 @@ impl Page {
         .map(|value| text(&value))
     }
 
-    /// Taps an element as a finger does: scripts cannot tell.
+    /// Taps an element as a finger does: scripts cannot tell. It is to stand still and to be seen.
     pub(crate) fn tap(&self, selector: &str) -> Result<(), CdpFault> {
-        let place = self.until(&format!(
-            "(() => {{
-                const node = document.querySelector({selector:?});
-                if (!node) return null;
-                node.scrollIntoView({{block: 'center', behavior: 'instant'}});
-                const box = node.getBoundingClientRect();
-                return box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
-            }})()"
+        self.until(&format!(
+            "document.querySelector({selector:?})?.getClientRects().length"
+        ))?;
+        let place = self.eval(&format!(
+            "new Promise((resolve) => {{
+                let last = '';
+                let still = 0;
+                const look = (times) => {{
+                    const node = document.querySelector({selector:?});
+                    node?.scrollIntoView({{block: 'center', behavior: 'instant'}});
+                    const box = node?.getBoundingClientRect();
+                    const place = box ? [box.x + box.width / 2, box.y + box.height / 2] : [0, 0];
+                    const isOnTop = node?.contains(document.elementFromPoint(...place));
+                    still = isOnTop && place.join() === last ? still + 1 : 0;
+                    last = place.join();
+                    if (still >= 3 || times === 0) resolve(place);
+                    else requestAnimationFrame(() => look(times - 1));
+                }};
+                look(300);
+            }})"
         ))?;
         for (kind, buttons) in [("mousePressed", 1), ("mouseReleased", 0)] {
             self.call(

@@ -2,7 +2,7 @@
 //! `cargo test -p gettone-examples --release --test browser -- --ignored pictures`.
 
 use crate::chromium::{Browser, Page, Radio};
-use crate::scene::{ESPRESSO, Street};
+use crate::scene::{ESPRESSO, SALAD, Street};
 use crate::visit::Customer;
 use crate::{Outcome, trial};
 use gettone_examples::{Ending, Seen};
@@ -22,7 +22,7 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures")
 }
 
-pub(crate) fn take(page: &Page, name: &str) -> Result<(), Failed> {
+fn take(page: &Page, name: &str) -> Result<(), Failed> {
     std::fs::create_dir_all(folder())?;
     Ok(page.picture(&folder().join(format!("{name}.png")))?)
 }
@@ -45,7 +45,7 @@ fn of_the_customers_page() -> Outcome {
     take(&page, "customer-no-bluetooth")?;
     drop(browser);
 
-    let ann = Customer::new(&street, "5.00")?;
+    let ann = Customer::new(&street, "3.00")?;
     let page = &ann.page;
     page.eval("location.hash = '#/welcome'")?;
     for (step, wait) in [
@@ -87,14 +87,14 @@ fn of_the_customers_page() -> Outcome {
     page.until("document.querySelector('[data-phase=\"vending\"]')")?;
     take(page, "customer-preparing")?;
     page.until("document.querySelector('[data-result=\"vended\"]')")?;
-    street.machine.select(5, 390, Ending::Dispensed)?;
+    street.machine.select(SALAD, 190, Ending::Dispensed)?;
     page.until("document.querySelector('[data-result=\"denied\"]')")?;
     take(page, "customer-short")?;
     ann.finish()?;
     page.says("[data-name='bought']", "Espresso")?;
     page.says("[data-name='balance']", "€")?;
     take(page, "customer-done")?;
-    ann.home()?;
+    ann.home(&air)?;
     page.text("[data-kind='sale']")?;
     take(page, "customer-wallet")?;
     page.call(

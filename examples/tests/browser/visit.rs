@@ -160,10 +160,14 @@ impl Customer {
         Ok(())
     }
 
-    /// Goes back to the wallet.
-    pub(crate) fn home(&self) -> Result<(), Failed> {
+    /// Goes back to the wallet, and on until the reader is free for the next customer.
+    pub(crate) fn home(&self, air: &Air) -> Result<(), Failed> {
         self.page.tap("[data-name='close']")?;
         self.page.text("[data-name='available']")?;
+        while air.is_linked() {
+            self.page
+                .eval("new Promise((resolve) => setTimeout(resolve, 20))")?;
+        }
         Ok(())
     }
 }
@@ -189,7 +193,7 @@ fn a_customer_buys_and_sees_product_receipt_and_balance() -> Outcome {
     ann.finish()?;
     page.says("[data-name='bought']", "Espresso")?;
     page.says("[data-name='balance']", "€3.80")?;
-    ann.home()?;
+    ann.home(&air)?;
     page.says("[data-name='available']", "€3.80")?;
     drop(air);
 
@@ -213,8 +217,7 @@ fn too_dear_a_choice_says_what_is_missing_and_a_jam_costs_nothing() -> Outcome {
         .wait("the refusal", |seen| seen == Seen::Denied)?;
     page.says("[data-result='denied']", "€0.40")?;
     bob.finish()?;
-    page.until("document.querySelector('[data-phase=\"over\"] button[data-name=\"close\"]')")?;
-    bob.home()?;
+    bob.home(&air)?;
     street.machine.until_idle()?;
 
     bob.connect(&street)?;
@@ -224,7 +227,7 @@ fn too_dear_a_choice_says_what_is_missing_and_a_jam_costs_nothing() -> Outcome {
         .wait("the jam", |seen| seen == Seen::Jammed)?;
     page.until("document.querySelector('[data-result=\"failed\"]')")?;
     bob.finish()?;
-    bob.home()?;
+    bob.home(&air)?;
     page.says("[data-name='available']", "€1.50")?;
     drop(air);
     street.close()
@@ -235,7 +238,7 @@ fn a_link_that_is_lost_is_taken_up_again() -> Outcome {
     let ann = Customer::new(&street, "5.00")?;
     let air = ann.air(&street)?;
     ann.connect(&street)?;
-    air.lose()?;
+    air.lose();
     ann.page
         .until("document.querySelector('[data-phase=\"resuming\"]')")?;
     ann.page
@@ -248,7 +251,7 @@ fn a_link_that_is_lost_is_taken_up_again() -> Outcome {
         .until("document.querySelector('[data-result=\"vended\"]')")?;
     ann.finish()?;
     ann.page.says("[data-name='balance']", "€3.80")?;
-    ann.home()?;
+    ann.home(&air)?;
     drop(air);
     street.close()
 }
@@ -262,7 +265,7 @@ fn from_the_tap_to_the_credit_takes_seconds() -> Outcome {
         street.machine.until_idle()?;
         took.push(ann.connect(&street)?);
         ann.finish()?;
-        ann.home()?;
+        ann.home(&air)?;
     }
     drop(air);
     took.sort();

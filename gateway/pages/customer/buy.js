@@ -3,7 +3,7 @@
 import { button, el, p, title } from "./dom.js";
 import { decimal, money, t } from "./words.js";
 import { hasRadio, isRadioOn } from "./bluetooth.js";
-import { place, refresh, wallets } from "./customer.js";
+import { knownPlace, place, refresh, wallets } from "./customer.js";
 import { Visit } from "./visit.js";
 import { isAble } from "./noise.js";
 import { receiptLine, receipts } from "./history.js";
@@ -116,8 +116,9 @@ function show(state, screen, go) {
   const sheet = sheets(state, retry, go);
   const box = screen.querySelector(".live");
   // The same sheet again says nothing new to somebody who listens.
+  const taken = state.phase === "over" ? state.receipts : 0;
   const key = JSON.stringify([state.phase, state.last, state.reason, state.shortBy, state.fault,
-    state.remaining, state.receipts, state.grant, state.canAsk, state.vends]);
+    state.remaining, taken, state.grant, state.canAsk, state.vends]);
   if (box?.dataset.key === key) return;
   const live = el("section", {
     class: "card live", "aria-live": "polite", data: { phase: state.phase, key },
@@ -187,6 +188,7 @@ function standing(state) {
     denied: () =>
       state.shortBy ? t("denied", { amount: shown(state, state.shortBy) }) : t("denied_plain"),
     unknown: () => t("unknown_vend"),
+    cash_taken: () => t("cash_taken"),
   }[state.last];
   if (!words) return null;
   return p(words(), { class: `lead result ${state.last}`, role: "status", data: { name: "result", result: state.last } });
@@ -212,7 +214,7 @@ function bought(state) {
 function machine(state, when) {
   if (!state.grant.machine) return null;
   const box = el("div", { class: "machine", data: { name: "machine" } });
-  place(state.grant.machine).then((found) => {
+  const fill = (found) => {
     const name = found?.name || `№ ${state.grant.machine}`;
     const operator = found?.operator_name ?? found?.operator?.name ?? found?.operator ?? "";
     box.replaceChildren(
@@ -222,7 +224,10 @@ function machine(state, when) {
         when === "live" ? p(t("not_here"), { class: "hint" }) : null,
       ].filter(Boolean),
     );
-  });
+  };
+  const known = knownPlace(state.grant.machine);
+  if (known) fill(known);
+  else place(state.grant.machine).then(fill);
   return box;
 }
 

@@ -57,3 +57,8 @@ export async function place(machine) {
   }
   return places.get(machine) ?? null;
 }
+
+/** The same, when it has been asked for before. */
+export function knownPlace(machine) {
+  return places.get(machine) ?? null;
+}

@@ -19,7 +19,7 @@ export const STATES = [
   "closing",
 ];
 /** How the last vend went, in the order of the codes. */
-export const RESULTS = ["none", "vended", "failed", "denied", "unknown"];
+export const RESULTS = ["none", "vended", "failed", "denied", "unknown", "cash_taken"];
 /** Why there is nothing, or no more, in the order of the codes. */
 export const REASONS = [
   "none",
@@ -116,17 +116,18 @@ function status(body) {
     throw new Refused("a status of another length");
   }
   return {
-    state: named(STATES, view.getUint8(0)),
+    state: stateOf(view.getUint8(0)),
     remaining: view.getUint32(1),
-    last: named(RESULTS, view.getUint8(5)),
-    reason: named(REASONS, view.getUint8(6)),
+    // A newer reader may know more of these; they are for the eye only.
+    last: RESULTS[view.getUint8(5)] ?? "none",
+    reason: REASONS[view.getUint8(6)] ?? "other",
     shortBy: view.getUint32(7),
     line: new TextDecoder("utf-8", { fatal: true }).decode(body.subarray(12, 12 + lineLen)),
     resume: rest ? body.slice(12 + lineLen) : null,
   };
 }
 
-function named(names, code) {
-  if (code >= names.length) throw new Refused("a status that means nothing");
-  return names[code];
+function stateOf(code) {
+  if (code >= STATES.length) throw new Refused("a state that means nothing");
+  return STATES[code];
 }

@@ -189,7 +189,7 @@ export class Visit {
     const before = this.phase;
     const { remaining, last, reason, shortBy } = status;
     if (status.state === "vending") this.#isVending = true;
-    else if (this.#isVending && last !== "none") {
+    else if (this.#isVending && !["none", "cash_taken"].includes(last)) {
       this.#isVending = false;
       this.vends.push(last);
     }

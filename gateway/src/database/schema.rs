@@ -2,7 +2,7 @@
 //! dropped and folded anew whenever its shape changes.
 
 use super::DatabaseFault;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 /// Each step once, in this order; a step that has been released is never changed.
 const MIGRATIONS: [&str; 2] = [
@@ -46,11 +46,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseFault> 
     transaction.pragma_update(None, "user_version", known)?;
     let projected: Option<u32> = transaction
         .query_row("SELECT version FROM projection", [], |row| row.get(0))
-        .map(Some)
-        .or_else(|fault| match fault {
-            rusqlite::Error::QueryReturnedNoRows => Ok(None),
-            fault => Err(fault),
-        })?;
+        .optional()?;
     if projected != Some(PROJECTIONS_VERSION) {
         renew_projections(&transaction)?;
     }

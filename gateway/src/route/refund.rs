@@ -205,16 +205,13 @@ async fn settle(
             .engine()
             .wallet_command(case.wallet, command)
             .await
-            .map(|_| ())
-            .or_else(|failed| match failed {
+            .map_err(|failed| {
                 // The journal has decided before; its fold says how.
-                Failure::Refused(Refusal::NoSuchDoubt) => {
-                    Err(Kind::Conflict
-                        .because("the vend is decided already, by time or by somebody"))
+                if matches!(failed, Failure::Refused(Refusal::NoSuchDoubt)) {
+                    Kind::Conflict.because("the vend is decided already, by time or by somebody")
+                } else {
+                    failure::told(failed, |refusal| failure::wallet(refusal, currency))
                 }
-                other => Err(failure::told(other, |refusal| {
-                    failure::wallet(refusal, currency)
-                })),
             })?;
     }
     let decision = Decision {

@@ -209,10 +209,8 @@ impl Server {
 
     /// Waits until this many more letters went to `address`; gives the newest code.
     pub(crate) fn last_code(&self, address: &str, letters: usize) -> String {
-        (0..letters)
-            .map(|_| self.code(address))
-            .last()
-            .expect("some letters")
+        let mut codes: Vec<String> = (0..letters).map(|_| self.code(address)).collect();
+        codes.pop().expect("some letters")
     }
 
     /// Posts bytes of this media type with a cookie, as a form of another site would.

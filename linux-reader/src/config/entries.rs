@@ -237,7 +237,11 @@ impl Entries {
             device: self.mdb.device(currency, &link)?,
             limits: self.limits.over(Limits::PROTOCOL),
             state: need(self.state, "state", "state = \"/var/lib/gettone\"")?,
-            machine: need(machine, "machine", "machine = 17")?,
+            machine: need(
+                machine,
+                "machine",
+                "machine = 17, or say it to gettone-reader enrol --machine 17",
+            )?,
             language: self.language.unwrap_or_default(),
             status: self.status,
             air: need(self.air, "air", "air = \"bluez\"")?,

@@ -307,7 +307,13 @@ impl Phone {
 async fn call<T>(call: impl Future<Output = Result<T, bluer::Error>>) -> io::Result<T> {
     within(call).await.map_err(|lost| match lost {
         Lost::Bluez(fault) => fault.into(),
-        lost => io::Error::new(io::ErrorKind::TimedOut, lost.to_string()),
+        lost @ (Lost::NoAdapter
+        | Lost::NoSuchAdapter(_)
+        | Lost::NotPowered { .. }
+        | Lost::Off
+        | Lost::Restarted
+        | Lost::Bus
+        | Lost::Silent) => io::Error::new(io::ErrorKind::TimedOut, lost.to_string()),
     })
 }
 

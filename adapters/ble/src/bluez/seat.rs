@@ -80,7 +80,9 @@ impl<A: Copy + Eq> Seat<A> {
                 }
                 match self.admit(central) {
                     Deed::Serve(_) => Deed::Nothing,
-                    deed => deed,
+                    deed @ (Deed::Nothing | Deed::Seat(..) | Deed::Unseat(_) | Deed::Drop(_)) => {
+                        deed
+                    }
                 }
             }
             Fact::Spoke(central) => self.admit(central),
