@@ -22,7 +22,7 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures")
 }
 
-fn take(page: &Page, name: &str) -> Result<(), Failed> {
+pub(crate) fn take(page: &Page, name: &str) -> Result<(), Failed> {
     std::fs::create_dir_all(folder())?;
     Ok(page.picture(&folder().join(format!("{name}.png")))?)
 }
