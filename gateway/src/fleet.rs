@@ -72,12 +72,20 @@ impl At<'_> {
         machine: MachineId,
         event: &machine::Event,
     ) -> rusqlite::Result<()> {
-        if let machine::Event::Registered { operator, .. } = event {
+        if let machine::Event::Registered {
+            operator, currency, ..
+        } = event
+        {
             self.connection
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO machine (machine, operator) VALUES (?1, ?2)",
+                    "INSERT INTO machine (machine, operator, currency) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO NOTHING",
                 )?
-                .execute(params![machine.number(), operator.number()])?;
+                .execute(params![
+                    machine.number(),
+                    operator.number(),
+                    currency.code()
+                ])?;
         }
         let Some(operator) = operator_of(self.connection, machine)? else {
             return Ok(());
@@ -167,8 +175,8 @@ impl At<'_> {
         let (key, counted, expected) = count;
         self.connection
             .prepare_cached(
-                "INSERT OR IGNORE INTO cash_count (seq, machine, at_ms, name, expected, counted)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO cash_count (seq, machine, at_ms, name, expected, counted)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 kept(self.seq.number()),
@@ -201,8 +209,8 @@ impl At<'_> {
             } => {
                 self.connection
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO reader (seq, reader, operator, machine)
-                         VALUES (?1, ?2, ?3, ?4)",
+                        "INSERT INTO reader (seq, reader, operator, machine)
+                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
                     )?
                     .execute(params![
                         kept(self.seq.number()),
@@ -343,7 +351,9 @@ impl At<'_> {
             .saturating_add(order.uptime_ms)
             .min(self.at.as_millis());
         self.connection
-            .prepare_cached("INSERT OR IGNORE INTO dated (vend, rseq, at_ms) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT INTO dated (vend, rseq, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
             .execute(params![vend.as_bytes(), kept(rseq.number()), kept(sold)])?;
         Ok(())
     }
@@ -508,7 +518,9 @@ pub(crate) fn note_counter(
     who: &str,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO counter (name, operator, who) VALUES (?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT INTO counter (name, operator, who) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
         .execute(params![name.as_bytes(), operator.number(), who])?;
     Ok(())
 }

@@ -293,7 +293,8 @@ impl Fold<'_> {
             wallet::Event::Opened { currency } => {
                 self.connection
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO account (wallet, currency) VALUES (?1, ?2)",
+                        "INSERT INTO account (wallet, currency) VALUES (?1, ?2)
+                         ON CONFLICT DO NOTHING",
                     )?
                     .execute(params![kept(id.number()), currency.code()])?;
                 Ok(())
@@ -303,8 +304,8 @@ impl Fold<'_> {
             } => {
                 self.connection
                     .prepare_cached(
-                        "INSERT OR IGNORE INTO hold (vend, machine, operator, held)
-                         VALUES (?1, ?2, ?3, ?4)",
+                        "INSERT INTO hold (vend, machine, operator, held)
+                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
                     )?
                     .execute(params![
                         vend.as_bytes(),

@@ -24,7 +24,6 @@ use crate::history::Page;
 use crate::problem::{Kind, Problem};
 use actix_web::web;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Every route with what there is to say about it.
 pub(crate) fn table() -> Vec<At> {
@@ -86,15 +85,15 @@ fn limited(limit: Option<usize>) -> usize {
 }
 
 /// A part of a list.
-#[derive(Serialize, ToSchema)]
-struct Lines<T: ToSchema> {
+#[derive(Serialize)]
+struct Lines<T> {
     /// The lines.
     lines: Vec<T>,
     /// The cursor of the next page; null when this is the last one.
     next: Option<u64>,
 }
 
-impl<T: ToSchema> From<Page<T>> for Lines<T> {
+impl<T> From<Page<T>> for Lines<T> {
     fn from(page: Page<T>) -> Self {
         Self {
             lines: page.lines,
@@ -103,7 +102,7 @@ impl<T: ToSchema> From<Page<T>> for Lines<T> {
     }
 }
 
-impl<T: ToSchema> From<Vec<T>> for Lines<T> {
+impl<T> From<Vec<T>> for Lines<T> {
     fn from(lines: Vec<T>) -> Self {
         Self { lines, next: None }
     }

@@ -33,8 +33,8 @@ pub(crate) fn keep(
         .execute(params![kept(oldest), ANSWERS_SWEPT_AT_ONCE])?;
     transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO answer (slot, body, status, answer, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO answer (slot, body, status, answer, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             slot,

@@ -50,10 +50,10 @@ pub(crate) fn open(
 ) -> rusqlite::Result<Opened> {
     let made = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO refund (kind, operator, wallet, vend, rseq, machine, item,
-                                           product, amount, currency, at_ms, words)
+            "INSERT INTO refund (kind, operator, wallet, vend, rseq, machine, item, product,
+                                 amount, currency, at_ms, words)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, currency, ?10, ?11
-             FROM account WHERE wallet = ?3",
+             FROM account WHERE wallet = ?3 ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             case.kind,

@@ -31,7 +31,7 @@ const PROJECTED: [&str; 13] = [
 ];
 
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
-const PROJECTIONS_VERSION: u32 = 2;
+const PROJECTIONS_VERSION: u32 = 3;
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseFault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -121,8 +121,8 @@ pub(crate) fn hire(
     now: Timestamp,
 ) -> rusqlite::Result<Hired> {
     let made = transaction.execute(
-        "INSERT OR IGNORE INTO staff (operator, email, name, role, password, made_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO staff (operator, email, name, role, password, made_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         params![
             recruit.operator.number(),
             recruit.email,

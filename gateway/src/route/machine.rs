@@ -142,7 +142,7 @@ pub(super) fn routes() -> Vec<At> {
                 all,
                 does("Lists machines by number", Asker::Staff)
                     .paged()
-                    .answers::<Lines<ShownMachine>>(200),
+                    .lists::<ShownMachine>(),
             )
             .post(
                 register,

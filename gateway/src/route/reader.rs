@@ -99,7 +99,7 @@ pub(super) fn routes() -> Vec<At> {
                     Asker::Staff,
                 )
                 .paged()
-                .answers::<Lines<ShownReader>>(200),
+                .lists::<ShownReader>(),
             )
             .post(
                 enrol,

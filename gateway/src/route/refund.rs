@@ -106,7 +106,7 @@ pub(super) fn routes() -> Vec<At> {
             )
             .query("state", "string", "Only open or only decided.")
             .paged()
-            .answers::<Lines<ShownCase>>(200),
+            .lists::<ShownCase>(),
         ),
         at("/v1/refunds/{id}/decide").post(
             decide,
