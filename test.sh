@@ -2,13 +2,15 @@
 # Everything a fresh machine needs, then every check and test.
 #
 #   ./test.sh            every group
-#   ./test.sh NAME...    these groups: format lint rust docs example bench supply deploy bluez browser
+#   ./test.sh NAME...    these groups: format lint rust docs example bench supply
+#                        and, only when named: deploy bluez browser
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")"
 
-groups=(format lint rust docs example bench supply deploy bluez browser)
+groups=(format lint rust docs example bench supply)
+named=(deploy bluez browser)
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -80,7 +82,7 @@ run_supply() {
     fi
     if ! command -v cargo-audit >/dev/null; then
         say "installing cargo-audit"
-        cargo install --quiet --locked cargo-audit --version 0.22.2 --no-default-features || return 1
+        cargo install --quiet --locked --debug cargo-audit --version 0.22.2 --no-default-features || return 1
     fi
     local dir
     dir=$(mktemp -d)
@@ -90,12 +92,27 @@ run_supply() {
     return $status
 }
 
+# The reader's package, unit and policies, in a Debian root of its own.
+run_deploy() {
+    need debootstrap debootstrap systemd binutils python3 dpkg || return 77
+    cargo build --release --locked -p gettone-reader && linux-reader/deploy/test.sh
+}
+
+# The reader on real BlueZ and a real sensor driver, in a small virtual machine.
+run_bluez() { linux-reader/tests/vm/test.sh; }
+
+# The pages in a real browser.
+run_browser() {
+    need chromium chromium || return 77
+    cargo test --release --locked -p gettone-examples --test browser -- --ignored
+}
+
 if [ $# -gt 0 ]; then
     for name in "$@"; do
-        case " ${groups[*]} " in
+        case " ${groups[*]} ${named[*]} " in
         *" $name "*) ;;
         *)
-            echo "no group named $name; there are: ${groups[*]}" >&2
+            echo "no group named $name; there are: ${groups[*]} ${named[*]}" >&2
             exit 2
             ;;
         esac
