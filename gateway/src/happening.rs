@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(told(&connection, ONE, "0"), [far.to_string()]);
         connection
             .execute(
-                "INSERT INTO fold (seq, digest) VALUES (?1, x'00')",
+                "INSERT INTO fold (seq, digest) VALUES (?1, zeroblob(32))",
                 [kept(far)],
             )
             .expect("marked");

@@ -69,12 +69,7 @@ fn ask(server: &Server, method: &str, path: &str, key: &str, body: &Value) -> cr
 
 /// Asks until the answer is as it should be: a projection follows the journal at its own pace.
 fn awaited(server: &Server, path: &str, is: impl Fn(&Value) -> bool) -> Value {
-    loop {
-        let shown = server.get(path, OPERATOR).ok();
-        if is(&shown) {
-            return shown;
-        }
-    }
+    server.awaited(path, OPERATOR, is)
 }
 
 fn count(shown: &Value) -> usize {

@@ -14,12 +14,9 @@ use serde_json::Value;
 use std::process::ExitCode;
 
 fn awaited(server: &Server, path: &str, credential: &str, list: &str, len: usize) -> Value {
-    loop {
-        let page = server.get(path, credential).ok();
-        if page[list].as_array().map(Vec::len) == Some(len) {
-            return page;
-        }
-    }
+    server.awaited(path, credential, |page| {
+        page[list].as_array().map(Vec::len) == Some(len)
+    })
 }
 
 #[test]
@@ -144,7 +141,7 @@ fn a_lost_or_foreign_database_is_folded_anew_from_the_journal() {
     let look = |server: &Server| {
         [
             awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
-            awaited(server, "/v1/sales", OPERATOR, "sales", 1),
+            awaited(server, "/v1/sales", OPERATOR, "lines", 1),
         ]
     };
     let before = look(&server);

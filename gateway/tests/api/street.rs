@@ -23,6 +23,9 @@ pub(crate) const OPERATOR: &str = "the first operator's key";
 pub(crate) const OTHER_OPERATOR: &str = "the second operator's key";
 pub(crate) const PLATFORM: &str = "the platform's key";
 
+/// Questions after which what is waited for is not coming.
+const ASKED_MAX: u32 = 20_000;
+
 /// What a client got back.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -256,6 +259,23 @@ impl Server {
             key: None,
             body: None,
         })
+    }
+
+    /// Asks until the answer is what is waited for: lists follow the journal at their own pace.
+    pub(crate) fn awaited(
+        &self,
+        path: &str,
+        credential: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut shown = Value::Null;
+        for _ in 0..ASKED_MAX {
+            shown = self.get(path, credential).ok();
+            if is(&shown) {
+                return shown;
+            }
+        }
+        panic!("{path} never became what was waited for: {shown}");
     }
 
     /// Opens a stream of events, after the one that was seen last.

@@ -27,7 +27,7 @@ fn ten_thousand_machines_and_a_hundred_thousand_sales_fit_in_64_mib() {
     });
     let sales = loop {
         let page = server.get("/v1/sales?limit=1", OPERATOR).ok();
-        if page["sales"][0]["rseq"].is_u64() {
+        if page["lines"][0]["rseq"].is_u64() {
             break page;
         }
     };
@@ -64,7 +64,7 @@ fn ten_thousand_machines_and_a_hundred_thousand_sales_fit_in_64_mib() {
             .call()
             .and_then(|mut reply| reply.body_mut().read_json())
             .expect("an answer");
-        lines += page["sales"].as_array().expect("a list").len();
+        lines += page["lines"].as_array().expect("a list").len();
         match page["next"].as_u64() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,

@@ -314,13 +314,13 @@ impl Book {
     /// ACK and TIME, with this verdict on the last HELLO.
     pub(crate) fn answer(&mut self, verdict: Verdict) -> Vec<u8> {
         let letter = self.letter.clone().expect("a letter");
-        let (upto, newest) = self.receipts.last_key_value().expect("receipts");
+        let (upto, newest) = self.recorded();
         let reply = Reply {
             reader: reader_in(channel::reader_id(&StaticKey::from_bytes(READER).public())),
             currency: Currency::EUR,
             ack: Some((
                 epoch_in(letter.epoch),
-                *upto,
+                upto,
                 chain_in(channel::Chain::of(newest)),
             )),
             noticed: None,
@@ -330,6 +330,14 @@ impl Book {
         };
         let items = reply_out(&letter, &reply);
         self.seal(&items)
+    }
+
+    /// The last receipt before the first gap: a result that came ahead of its row is none of it.
+    fn recorded(&self) -> (u64, &channel::Receipt) {
+        let row = (1..).zip(&self.receipts);
+        let row = row.take_while(|(place, (rseq, _))| place == *rseq);
+        let (upto, (_, receipt)) = row.last().expect("the first receipt");
+        (upto, receipt)
     }
 
     pub(crate) fn grant(&mut self, held: i64, vends_max: u8) -> Vec<u8> {
