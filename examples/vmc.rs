@@ -357,7 +357,7 @@ impl Wire {
     }
 
     fn hits(&mut self, fault: Fault) -> bool {
-        self.faults.contains(&fault) && self.roll() % self.one_in == 0
+        self.faults.contains(&fault) && self.roll().is_multiple_of(self.one_in)
     }
 
     fn carry(&mut self, word: Word) -> Option<Word> {
@@ -534,10 +534,10 @@ impl Machine {
             Event::Denied { item } => format!("selection {item} is denied"),
             Event::Cancelled => "the question is taken back".to_owned(),
             Event::Reported => "the result is acknowledged".to_owned(),
-            Event::RevalueLimit { limit: None } => "the reader takes no cash".to_owned(),
-            Event::RevalueLimit { limit: Some(limit) } => {
-                format!("the reader takes up to {}", money(limit))
-            }
+            Event::RevalueLimit { limit } => limit
+                .map_or("the reader takes no cash".to_owned(), |limit| {
+                    format!("the reader takes up to {}", money(limit))
+                }),
             Event::RevalueTaken { amount } => format!("{} is on the account", money(amount)),
             Event::RevalueRefused { amount } => format!("{} is given back", money(amount)),
             Event::CashSaleReported => "the cash sale is acknowledged".to_owned(),

@@ -66,9 +66,10 @@ fn what_is_sold_for_cash_is_counted_and_told_with_the_next_hello() {
     let mut machine = street.machine();
     street.start_reader("");
     machine.power_up_level_2();
-    machine.sell_for_cash(120, 23);
+    // The same sale twice in a row, within five seconds, is one that the machine repeats.
     machine.sell_for_cash(120, 23);
     machine.sell_for_cash(80, 24);
+    machine.sell_for_cash(120, 23);
     // A price above what SETUP announced: denied by the device, and the technician hears of it.
     act(async {
         street.show(CODE);

@@ -171,7 +171,12 @@ impl Board {
                     Output::Journal(ticket, _) => waiting.push_back(Input::Synced(ticket)),
                     Output::KeepServers(_) => waiting.push_back(Input::ServersKept),
                     Output::Order(order) => self.orders.push_back(order),
-                    _ => {}
+                    Output::Advertise(_)
+                    | Output::Hush
+                    | Output::Drop(_)
+                    | Output::Show(_)
+                    | Output::Service(_)
+                    | Output::Note(_) => {}
                 }
             }
         }

@@ -44,8 +44,6 @@ impl Machine {
         let [p1, p2] = price.to_be_bytes();
         let [i1, i2] = item.to_be_bytes();
         assert_eq!(self.say(&[0x13, 0x05, p1, p2, i1, i2]), NOTHING);
-        // A controller polls between two commands; the same one twice in a row is a repeat.
-        assert_eq!(self.poll(), NOTHING);
     }
 
     /// How much cash may be put in; none where none may.
