@@ -146,7 +146,7 @@ pub(crate) async fn play(plan: Plan, stop: impl Future<Output = ()>) -> Result<b
             let mut ended = std::pin::pin!(ended);
             let mut stop = std::pin::pin!(stop);
             core::future::poll_fn(|context| {
-                if stop.as_mut().poll(context).is_ready() {
+                if !closing.is_closed() && stop.as_mut().poll(context).is_ready() {
                     closing.close();
                 }
                 ended.as_mut().poll(context).map(|_| ())
@@ -337,6 +337,7 @@ impl Street {
                             pace: plan.pace,
                             dice,
                             tally: Tally::default(),
+                            untold: None,
                         };
                         let played = scene.play();
                         // One that breaks down ends the play, or nobody would see it.

@@ -5,9 +5,10 @@ use super::client::{Client, StreetFault};
 use crate::key::random;
 use core::time::Duration;
 use gettone_channel::{self as channel, StaticKey};
-use gettone_core::board::{Code, Limits, Record, Replay, Sessions, Stamp};
-use gettone_core::id::{JournalEpoch, Order as Place};
+use gettone_core::board::{Code, Life, Limits, Record, Replay, Sessions, Stamp};
+use gettone_core::id::{JournalEpoch, Order as Place, Rseq};
 use gettone_core::money::Currency;
+use gettone_core::receipt::ReceiptKind;
 use gettone_core::time::Timestamp;
 use gettone_mdb::vmc::{self, Operator};
 use gettone_optical::sim::{Channel, Tier};
@@ -23,8 +24,12 @@ use std::collections::VecDeque;
 const SAMPLES_MAX: usize = 4_000;
 /// The longest that anybody waits for one thing, in the street's own time.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// What the board does when nothing is asked of it takes so long to come to rest.
-const REST: Duration = Duration::from_secs(2);
+/// Words that are on their way have arrived by then.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+/// What a note is worth that a machine takes, in minor units.
+pub(super) const NOTE: u32 = 500;
+/// How much cash one grant lets in, in minor units.
+const REVALUE_MAX: u32 = 4 * NOTE;
 
 /// What stands in the machines, with prices in minor units.
 pub(super) const PRODUCTS: [(u16, &str, u32); 6] = [
@@ -66,7 +71,8 @@ impl Board {
             "/v1/machines",
             &json!({
                 "machine": number, "currency": "EUR", "cap": "5.00", "vends_max": 3,
-                "fee_basis_points": 150, "name": name, "place": place,
+                "fee_basis_points": 150, "revalue_max": money(REVALUE_MAX),
+                "name": name, "place": place,
             }),
         )?;
         for (item, product, price) in PRODUCTS {
@@ -170,17 +176,49 @@ impl Board {
         }
     }
 
-    /// Lets the board and its machine come to rest.
+    /// Lets the last words arrive.
     pub(super) fn settle(&mut self) -> Result<(), StreetFault> {
-        let until = self.bus.now().saturating_add(REST);
-        while self.bus.now() < until {
-            self.pass(until)?;
-        }
+        self.spend(ON_THE_WAY)?;
         while self.bus.seen().is_some() {}
         Ok(())
     }
 
-    /// Power is cut and comes back: what was on flash is what there is.
+    /// Lets so much time pass at the machine.
+    pub(super) fn spend(&mut self, span: Duration) -> Result<(), StreetFault> {
+        let until = self.bus.now().saturating_add(span);
+        while self.bus.now() < until {
+            self.pass(until)?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass until the board is free for the next customer: who has lost their phone may
+    /// come back for a while, and the machine's session has to end.
+    pub(super) fn rest(&mut self) -> Result<(), StreetFault> {
+        let until = self.bus.now().saturating_add(PATIENCE);
+        while self.station.life() != Life::Idle || self.bus.vmc_state() != vmc::State::Enabled {
+            if self.bus.now() >= until {
+                return Err(StreetFault::Silence("the board to be free again"));
+            }
+            self.pass(until)?;
+        }
+        self.settle()
+    }
+
+    /// The receipt of what was sold last.
+    pub(super) fn last_sale(&self) -> Option<Rseq> {
+        let kept = self.station.outbox().kept();
+        let sold = kept.filter(|written| written.receipt.kind == ReceiptKind::VendOk);
+        sold.last().map(|written| written.receipt.rseq)
+    }
+
+    /// Receipts that the server is not known to have.
+    pub(super) fn receipts_kept(&self) -> usize {
+        self.station.outbox().unacked()
+    }
+
+    /// Power is cut and comes back while the motors run: what was on flash is what there is, and the
+    /// machine finds a board that knows nothing of its vend.
     pub(super) fn cut_power(&mut self) -> Result<(), StreetFault> {
         self.boot = self.boot.saturating_add(1);
         self.forget_messages();
@@ -192,6 +230,8 @@ impl Board {
             &mut self.records,
         )?;
         self.bus.replace_device();
+        self.settle()?;
+        self.operate(Operator::Dispensed)?;
         self.wait("the machine to find its board again", |event| {
             matches!(event, vmc::Event::Ready)
         })?;

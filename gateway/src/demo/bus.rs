@@ -63,6 +63,11 @@ impl Bus {
         self.now
     }
 
+    /// Where the machine's controller stands.
+    pub(super) const fn vmc_state(&self) -> vmc::State {
+        self.vmc.state()
+    }
+
     /// Another board takes the place of this one, or the same after a power cut.
     pub(super) fn replace_device(&mut self) {
         self.device = device();
@@ -78,8 +83,9 @@ impl Bus {
             .into_iter()
             .flatten()
             .min()
-            .map_or(until, |at| at.max(self.now).min(until));
-        self.now = next;
+            .map_or(until, |at| at.min(until));
+        // What was due before is late; time never goes back.
+        self.now = self.now.max(next);
         self.vmc(vmc::Input::Tick);
         self.device(cashless::Input::Tick);
     }

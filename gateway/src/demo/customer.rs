@@ -10,15 +10,16 @@ use core::time::Duration;
 use gettone_channel::{
     Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Secret, Status,
 };
+use gettone_core::id::Rseq;
 use gettone_relay::{Connection, Input};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// How long a code may be on its way.
-const LETTER_MAX: u32 = 200;
-const LETTER_LOOK: Duration = Duration::from_millis(25);
+/// How often somebody looks for what has to come, and how many times.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+const LOOKS_MAX: u32 = 200;
 /// What everybody is given to begin with.
 const GIFT: &str = "20.00";
 
@@ -72,9 +73,20 @@ impl Customer {
         Ok(())
     }
 
-    /// Their receipts, newest first.
-    pub(super) fn receipts(&self) -> Result<Value, StreetFault> {
-        self.client.ask("/v1/app/receipts?limit=5")
+    /// The receipt of what a machine sold them, once it is listed: receipts are folded beside the
+    /// purchase.
+    pub(super) fn receipt(&self, machine: u32, rseq: Rseq) -> Result<Value, StreetFault> {
+        for _ in 0..LOOKS_MAX {
+            let answer = self.client.ask("/v1/app/receipts?limit=5")?;
+            let mut receipts = answer["receipts"].as_array().into_iter().flatten();
+            let found = receipts
+                .find(|receipt| receipt["machine"] == machine && receipt["rseq"] == rseq.number());
+            if let Some(receipt) = found {
+                return Ok(receipt.clone());
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Err(StreetFault::Silence("the receipt of a sale"))
     }
 
     /// Says that something was charged and did not come.
@@ -181,7 +193,7 @@ pub(super) fn letters(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 fn read_code(folder: &Path, before: &[PathBuf], address: &str) -> Result<String, StreetFault> {
-    for _ in 0..LETTER_MAX {
+    for _ in 0..LOOKS_MAX {
         let new = letters(folder).filter(|letter| !before.contains(letter));
         for letter in new {
             let text = fs::read_to_string(&letter).unwrap_or_default();
@@ -195,7 +207,7 @@ fn read_code(folder: &Path, before: &[PathBuf], address: &str) -> Result<String,
                 return Ok(code.to_owned());
             }
         }
-        thread::sleep(LETTER_LOOK);
+        thread::sleep(LOOK_EVERY);
     }
     Err(StreetFault::Silence("a sign-in code"))
 }

@@ -1,20 +1,18 @@
 //! What happens in front of one machine: people buy, things jam, phones disappear, power is cut.
 
-use super::board::{Board, PRODUCTS, money};
+use super::board::{Board, NOTE, PRODUCTS, money};
 use super::client::{Client, StreetFault};
 use super::customer::{Customer, Visit};
 use super::{Stage, say};
 use core::fmt;
 use core::time::Duration;
-use gettone_channel::BoardState;
+use gettone_channel::{BoardState, StatusReason};
 use gettone_mdb::vmc::{self, Operator};
 
 /// How long the motors run, before anybody hurries them.
 const MOTORS: Duration = Duration::from_millis(1_500);
 /// From one customer to the next.
 const PAUSES_MS: [u64; 5] = [700, 1_200, 2_000, 3_000, 4_500];
-/// What a note is worth, in minor units.
-const NOTE: u32 = 500;
 
 /// A machine and the people who come by.
 pub(super) struct Scene<'a> {
@@ -25,7 +23,19 @@ pub(super) struct Scene<'a> {
     pub(super) pace: u32,
     pub(super) dice: Dice,
     pub(super) tally: Tally,
+    /// What the server has not heard of yet.
+    pub(super) untold: Option<Untold>,
 }
+
+/// A vend whose phone did not bring its receipt.
+#[derive(Debug)]
+pub(super) struct Untold {
+    whose: &'static str,
+    product: &'static str,
+}
+
+/// A selection, what it is called, and its price.
+type Choice = (u16, &'static str, u32);
 
 /// What happened, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,6 +44,8 @@ pub(super) struct Tally {
     jams: u32,
     lost_phones: u32,
     power_cuts: u32,
+    /// Vends of which a later phone brought word.
+    brought: u32,
     cash_sales: u32,
     cash_ins: u32,
     refused: u32,
@@ -46,6 +58,7 @@ impl Tally {
         self.jams += other.jams;
         self.lost_phones += other.lost_phones;
         self.power_cuts += other.power_cuts;
+        self.brought += other.brought;
         self.cash_sales += other.cash_sales;
         self.cash_ins += other.cash_ins;
         self.refused += other.refused;
@@ -57,16 +70,17 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "sales {}, jams {}, lost phones {}, power cuts {}, cash sales {}, cash-ins {}, \
-             refused {}, claims {}",
+            "sales {}, jams {}, claims {}, lost phones {}, power cuts {}, brought later {}, \
+             cash sales {}, cash-ins {}, refused {}",
             self.sales,
             self.jams,
+            self.claims,
             self.lost_phones,
             self.power_cuts,
+            self.brought,
             self.cash_sales,
             self.cash_ins,
             self.refused,
-            self.claims,
         )
     }
 }
@@ -148,22 +162,82 @@ impl Scene<'_> {
     }
 
     fn scene(&mut self, plot: Plot) -> Result<(), StreetFault> {
-        let (item, product, price) = *self.dice.one_of(&PRODUCTS);
+        let choice = *self.dice.one_of(&PRODUCTS);
         if plot == Plot::CashSale {
-            self.board.operate(Operator::SellForCash { price, item })?;
-            self.board.settle()?;
-            self.tally.cash_sales += 1;
-            self.tell(format_args!("{product}, {} in cash", money(price)));
-            return Ok(());
+            return self.cash_sale(choice);
         }
         let customers = self.customers;
         let customer = self.dice.one_of(customers);
-        let Some(mut visit) = self.begin(customer)? else {
+        let Some(visit) = self.begin(customer)? else {
             return Ok(());
         };
         if plot == Plot::CashIn {
             return self.cash_in(customer, visit);
         }
+        let Some(visit) = self.choose(customer, visit, choice)? else {
+            return Ok(());
+        };
+        match plot {
+            Plot::Sale | Plot::CashSale | Plot::CashIn => self.sale(customer, visit, choice),
+            Plot::Claimed => {
+                self.sale(customer, visit, choice)?;
+                self.claim(customer, choice)
+            }
+            Plot::Jam => self.jam(customer, visit, choice),
+            Plot::LostPhone => self.lost_phone(customer, visit, choice),
+            Plot::PowerCut => self.power_cut(customer, visit, choice),
+        }
+    }
+
+    /// From the light code to the machine's session; none when the server grants nothing.
+    fn begin<'c>(&mut self, customer: &'c Customer) -> Result<Option<Visit<'c>>, StreetFault> {
+        let seed = self.dice.roll();
+        let mut visit = customer.tap(&mut self.board, seed)?;
+        visit.carry(&mut self.board)?;
+        self.bring(customer);
+        let refusal = match &visit.status {
+            Some(status) if status.state == BoardState::Granted => None,
+            Some(status) => Some((status.reason, status.line.clone())),
+            None => return Err(StreetFault::Silence("the board to say where it stands")),
+        };
+        let Some((reason, line)) = refusal else {
+            self.board.wait("BEGIN SESSION", |event| {
+                matches!(event, vmc::Event::SessionBegan { .. })
+            })?;
+            return Ok(Some(visit));
+        };
+        self.tally.refused += 1;
+        self.tell(format_args!("{} is refused: {line}", customer.name()));
+        self.leave(visit)?;
+        if reason == StatusReason::Funds {
+            customer.credit(self.operator)?;
+            self.tell(format_args!("{} is given some more", customer.name()));
+        }
+        Ok(None)
+    }
+
+    /// What a phone before this one could not bring is at the server.
+    fn bring(&mut self, customer: &Customer) {
+        if self.board.receipts_kept() > 0 {
+            return;
+        }
+        let Some(Untold { whose, product }) = self.untold.take() else {
+            return;
+        };
+        self.tally.brought += 1;
+        self.tell(format_args!(
+            "{}'s phone brings what became of {whose}'s {product}",
+            customer.name()
+        ));
+    }
+
+    /// From the button to the motors; none when the machine is not let vend.
+    fn choose<'c>(
+        &mut self,
+        customer: &Customer,
+        mut visit: Visit<'c>,
+        (item, product, price): Choice,
+    ) -> Result<Option<Visit<'c>>, StreetFault> {
         self.board.operate(Operator::Select { price, item })?;
         let decided = self.board.wait("the machine to decide", |event| {
             matches!(
@@ -174,94 +248,96 @@ impl Scene<'_> {
         if matches!(decided, vmc::Event::Denied { .. }) {
             self.tally.refused += 1;
             self.tell(format_args!("{} is denied {product}", customer.name()));
-            return self.leave(visit);
+            self.leave(visit)?;
+            return Ok(None);
         }
         visit.carry(&mut self.board)?;
         self.wait(MOTORS);
-        match plot {
-            Plot::Sale | Plot::Claimed | Plot::CashSale | Plot::CashIn => {
-                self.ends(Operator::Dispensed)?;
-                self.leave(visit)?;
-                self.tally.sales += 1;
-                self.tell(format_args!(
-                    "{} buys {product}, {}",
-                    customer.name(),
-                    money(price)
-                ));
-                if plot == Plot::Claimed {
-                    self.claim(customer)?;
-                }
-            }
-            Plot::Jam => {
-                self.ends(Operator::Jammed)?;
-                self.leave(visit)?;
-                self.tally.jams += 1;
-                self.tell(format_args!(
-                    "{product} is stuck; {} pays nothing",
-                    customer.name()
-                ));
-            }
-            Plot::LostPhone => {
-                visit.vanish(&mut self.board)?;
-                self.ends(Operator::Dispensed)?;
-                self.board.settle()?;
-                self.tally.lost_phones += 1;
-                self.tell(format_args!(
-                    "{product} falls, but {}'s phone is gone; the next one brings the receipt",
-                    customer.name()
-                ));
-            }
-            Plot::PowerCut => {
-                visit.vanish(&mut self.board)?;
-                self.board.cut_power()?;
-                // The machine does not know its board any more; the motors end all the same.
-                self.board.operate(Operator::Dispensed)?;
-                self.board.settle()?;
-                self.tally.power_cuts += 1;
-                self.tell(format_args!(
-                    "power is cut while {product} falls; nobody has seen it"
-                ));
-            }
-        }
+        self.board.spend(MOTORS)?;
+        Ok(Some(visit))
+    }
+
+    fn cash_sale(&mut self, (item, product, price): Choice) -> Result<(), StreetFault> {
+        self.board.operate(Operator::SellForCash { price, item })?;
+        self.board.wait("the cash sale to be reported", |event| {
+            matches!(event, vmc::Event::CashSaleReported)
+        })?;
+        self.tally.cash_sales += 1;
+        self.tell(format_args!("{product}, {} in cash", money(price)));
         Ok(())
     }
 
-    /// From the light code to the machine's session; none when the server grants nothing.
-    fn begin<'c>(&mut self, customer: &'c Customer) -> Result<Option<Visit<'c>>, StreetFault> {
-        self.board.settle()?;
-        let seed = self.dice.roll();
-        let mut visit = customer.tap(&mut self.board, seed)?;
-        visit.carry(&mut self.board)?;
-        visit.carry(&mut self.board)?;
-        let is_granted = visit
-            .status
-            .as_ref()
-            .is_some_and(|status| status.state == BoardState::Granted);
-        if is_granted {
-            self.board.wait("BEGIN SESSION", |event| {
-                matches!(event, vmc::Event::SessionBegan { .. })
-            })?;
-            return Ok(Some(visit));
-        }
-        let line = visit.status.as_ref().map(|status| status.line.clone());
-        self.tally.refused += 1;
-        self.tell(format_args!(
-            "{} is refused: {}",
-            customer.name(),
-            line.unwrap_or_default()
-        ));
+    fn sale(
+        &mut self,
+        customer: &Customer,
+        visit: Visit<'_>,
+        (_, product, price): Choice,
+    ) -> Result<(), StreetFault> {
+        self.end(Operator::Dispensed)?;
         self.leave(visit)?;
-        // Whoever has spent everything is given some more.
-        customer.credit(self.operator)?;
-        Ok(None)
+        self.tally.sales += 1;
+        self.tell(format_args!(
+            "{} buys {product}, {}",
+            customer.name(),
+            money(price)
+        ));
+        Ok(())
     }
 
-    /// The motors stop, and the session ends.
-    fn ends(&mut self, result: Operator) -> Result<(), StreetFault> {
-        self.board.operate(result)?;
-        self.board.wait("the result to be taken", |event| {
-            matches!(event, vmc::Event::Reported)
-        })?;
+    fn jam(
+        &mut self,
+        customer: &Customer,
+        visit: Visit<'_>,
+        (_, product, _): Choice,
+    ) -> Result<(), StreetFault> {
+        self.end(Operator::Jammed)?;
+        self.leave(visit)?;
+        self.tally.jams += 1;
+        self.tell(format_args!(
+            "{product} is stuck; {} pays nothing",
+            customer.name()
+        ));
+        Ok(())
+    }
+
+    fn lost_phone(
+        &mut self,
+        customer: &Customer,
+        visit: Visit<'_>,
+        (_, product, _): Choice,
+    ) -> Result<(), StreetFault> {
+        visit.vanish(&mut self.board)?;
+        self.end(Operator::Dispensed)?;
+        self.board.rest()?;
+        self.tally.lost_phones += 1;
+        self.untold = Some(Untold {
+            whose: customer.name(),
+            product,
+        });
+        self.tell(format_args!(
+            "{product} falls, but {}'s phone is gone; the next one brings the receipt",
+            customer.name()
+        ));
+        Ok(())
+    }
+
+    fn power_cut(
+        &mut self,
+        customer: &Customer,
+        visit: Visit<'_>,
+        (_, product, _): Choice,
+    ) -> Result<(), StreetFault> {
+        visit.vanish(&mut self.board)?;
+        self.board.cut_power()?;
+        self.board.rest()?;
+        self.tally.power_cuts += 1;
+        self.untold = Some(Untold {
+            whose: customer.name(),
+            product,
+        });
+        self.tell(format_args!(
+            "power is cut while {product} falls; nobody has seen it"
+        ));
         Ok(())
     }
 
@@ -289,19 +365,26 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// The last sale becomes a case for the operator.
-    fn claim(&mut self, customer: &Customer) -> Result<(), StreetFault> {
-        let receipts = customer.receipts()?;
-        let sale = receipts["lines"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|line| line["kind"] == "sale" && line["claim"].is_null());
-        if let Some(sale) = sale {
-            customer.claim(sale)?;
-            self.tally.claims += 1;
-            self.tell(format_args!("{} says that nothing fell", customer.name()));
-        }
+    /// What was just sold becomes a case for the operator.
+    fn claim(&mut self, customer: &Customer, (_, product, _): Choice) -> Result<(), StreetFault> {
+        let sold = self.board.last_sale();
+        let sold = sold.ok_or(StreetFault::Silence("a sale"))?;
+        let receipt = customer.receipt(self.board.number, sold)?;
+        customer.claim(&receipt)?;
+        self.tally.claims += 1;
+        self.tell(format_args!(
+            "{} says that no {product} fell",
+            customer.name()
+        ));
+        Ok(())
+    }
+
+    /// The motors stop, and the machine reports it.
+    fn end(&mut self, result: Operator) -> Result<(), StreetFault> {
+        self.board.operate(result)?;
+        self.board.wait("the result to be taken", |event| {
+            matches!(event, vmc::Event::Reported)
+        })?;
         Ok(())
     }
 
@@ -309,7 +392,7 @@ impl Scene<'_> {
         self.board.settle()?;
         visit.carry(&mut self.board)?;
         visit.leave(&mut self.board)?;
-        self.board.settle()
+        self.board.rest()
     }
 
     /// Lets real time pass, for people who watch.

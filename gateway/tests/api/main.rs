@@ -2,6 +2,7 @@
 //! operators, customers' apps and a reader board made of the channel's own parts.
 
 mod console;
+mod demo;
 mod hostile;
 mod once;
 mod openapi;
