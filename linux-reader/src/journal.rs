@@ -128,9 +128,7 @@ impl Journal {
             .ending
             .filter(|ending| ending.epoch == epoch)
             .map(|ending| (ending.rseq, ending.outcome, ending.after));
-        let beginning = journal.replay.beginning(opening.stamp, chain_of);
-        let ending = journal.replay.ending(page, opening.stamp, chain_of);
-        for written in [beginning, ending].into_iter().flatten() {
+        if let Some(written) = journal.replay.repair(page, opening.stamp, chain_of) {
             journal.put(&Record::Receipt(written))?;
         }
         journal.file.sync_all().map_err(JournalFault::Sync)?;

@@ -11,29 +11,17 @@
 //! It decides nothing that is not decided in the rules below it, and its log lines hold no secret.
 //!
 //! ```
-//! use gettone_channel::{PublicKey, Secret, StaticKey, reader_id};
-//! use gettone_core::board::{Code, Limits, Replay, Sessions};
+//! use gettone_channel::{Secret, StaticKey};
+//! use gettone_core::board::Code;
 //! use gettone_core::id::JournalEpoch;
-//! use gettone_core::money::Currency;
-//! use gettone_relay::{Entropy, Input, Output, Server, Servers, Start, Station, english, first_chain};
+//! use gettone_relay::{Entropy, Flash, Input, Output, Server, Servers, Station};
 //! use core::time::Duration;
 //!
 //! let key = StaticKey::from_bytes([3; 32]);
 //! let server = Server { epoch: 1, key: StaticKey::from_bytes([4; 32]).public() };
-//! let epoch = JournalEpoch::from_bytes([1; 8]);
-//! let mut station = Station::new(Start {
-//!     reader: reader_id(&key.public()),
-//!     key,
-//!     servers: Servers::installed(&[server]).expect("one key"),
-//!     boot: 1,
-//!     past: Replay::new(epoch, first_chain(epoch)).finish().expect("no INTENT is open"),
-//!     limits: Limits::PROTOCOL,
-//!     sessions: Sessions::OneVend,
-//!     currency: Currency::EUR,
-//!     scale: 1,
-//!     firmware: 1,
-//!     line: english,
-//! });
+//! let servers = Servers::installed(&[server]).expect("one key");
+//! let mut flash = Flash::new(JournalEpoch::from_bytes([1; 8]));
+//! let mut station = Station::new(flash.start(key, servers).expect("it is empty"));
 //! let seen = Input::CodeSeen(Code::from_bytes([7; 10]));
 //! station.handle(Duration::ZERO, seen, Entropy::take(&mut [9; Entropy::LEN]));
 //! let asks: Vec<Output> = core::iter::from_fn(|| station.poll()).collect();
@@ -42,6 +30,7 @@
 
 mod answer;
 mod bounds;
+mod flash;
 mod greeting;
 mod letter;
 mod names;
@@ -53,6 +42,7 @@ mod status;
 
 pub use answer::answer_in;
 pub use bounds::LINK_1_MAX;
+pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
 pub use letter::{Letter, LetterFault, counters_in, hello_in, notice_in};
 pub use names::{

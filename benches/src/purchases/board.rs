@@ -10,13 +10,10 @@ use gettone_channel::{
     self as channel, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, MdbState,
     Secret, StaticKey,
 };
-use gettone_core::board::{Ask, Code, Limits, Machine, Record, Replay, Sessions, Stamp};
-use gettone_core::id::{Item, JournalEpoch, Order as Place};
-use gettone_core::money::Currency;
-use gettone_core::time::Timestamp;
+use gettone_core::board::{Ask, Code, Machine};
+use gettone_core::id::{Item, JournalEpoch};
 use gettone_relay::{
-    Connection, Entropy, Input, Order, Output, Report, Servers, Standing, Start, Station, chain_of,
-    english, first_chain,
+    Connection, Entropy, Flash, Input, Order, Output, Report, Servers, Standing, Station,
 };
 use serde_json::json;
 use std::collections::VecDeque;
@@ -62,38 +59,10 @@ impl Board {
         )?;
         let servers = Servers::installed(&[server_key(&enrolled)?])
             .ok_or_else(|| Fault::call("enrolling a reader")("the server has no key"))?;
-        let epoch = JournalEpoch::from_bytes(random()?);
-        let mut replay = Replay::new(epoch, first_chain(epoch));
-        let stamp = Stamp {
-            order: Place {
-                boot: 1,
-                uptime_ms: 0,
-            },
-            utc: Timestamp::default(),
-        };
-        let beginning = replay
-            .beginning(stamp, chain_of)
-            .ok_or_else(|| Fault::call("starting a board")("its journal is not empty"))?;
-        replay
-            .take(&Record::Receipt(beginning))
-            .map_err(Fault::call("starting a board"))?;
-        let past = replay
-            .finish()
-            .ok_or_else(|| Fault::call("starting a board")("an INTENT is open"))?;
+        let mut flash = Flash::new(JournalEpoch::from_bytes(random()?));
+        let start = flash.start(key, servers);
         let mut board = Self {
-            station: Station::new(Start {
-                reader: channel::reader_id(&key.public()),
-                key,
-                servers,
-                boot: 1,
-                past,
-                limits: Limits::PROTOCOL,
-                sessions: Sessions::OneVend,
-                currency: Currency::EUR,
-                scale: 1,
-                firmware: 1,
-                line: english,
-            }),
+            station: Station::new(start.map_err(Fault::call("starting a board"))?),
             customer: customer.clone(),
             now: Duration::from_secs(1),
             orders: VecDeque::new(),

@@ -5,17 +5,14 @@ use super::client::{Client, StreetFault};
 use crate::key::random;
 use core::time::Duration;
 use gettone_channel::{self as channel, StaticKey};
-use gettone_core::board::{Code, Life, Limits, Record, Replay, Sessions, Stamp};
-use gettone_core::id::{JournalEpoch, Order as Place, Rseq};
-use gettone_core::money::Currency;
+use gettone_core::board::{Code, Life};
+use gettone_core::id::{JournalEpoch, Rseq};
 use gettone_core::receipt::ReceiptKind;
-use gettone_core::time::Timestamp;
 use gettone_mdb::vmc::{self, Operator};
 use gettone_optical::sim::{Channel, Tier};
 use gettone_optical::{Decoder, Kind, Payload, RefreshRate, encode};
 use gettone_relay::{
-    Connection, Entropy, Input, Order, Output, Report, Server, Servers, Start, Station, chain_of,
-    english, first_chain,
+    Connection, Entropy, Flash, Input, Order, Output, Report, Server, Servers, Station,
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -54,10 +51,7 @@ pub(super) struct Board {
     servers: Servers,
     station: Station,
     bus: Bus,
-    boot: u32,
-    epoch: JournalEpoch,
-    /// Its flash.
-    records: Vec<Record>,
+    flash: Flash,
     messages: VecDeque<(Connection, Vec<u8>, Report)>,
     connections: u64,
 }
@@ -92,20 +86,17 @@ impl Board {
             }),
         )?;
         let servers = servers(&enrolled).ok_or(StreetFault::Silence("the server's key"))?;
-        let epoch = JournalEpoch::from_bytes(random()?);
+        let mut flash = Flash::new(JournalEpoch::from_bytes(random()?));
         let mut serial = *b"000000000000";
         serial[8..].copy_from_slice(format!("{:04}", number % 10_000).as_bytes());
-        let mut records = Vec::new();
-        let station = start(&key, &servers, 1, epoch, &mut records)?;
+        let station = start(&mut flash, &key, &servers)?;
         let mut board = Self {
             number,
             key,
             servers,
             station,
             bus: Bus::new(serial),
-            boot: 1,
-            epoch,
-            records,
+            flash,
             messages: VecDeque::new(),
             connections: 0,
         };
@@ -220,15 +211,8 @@ impl Board {
     /// Power is cut and comes back while the motors run: what was on flash is what there is, and the
     /// machine finds a board that knows nothing of its vend.
     pub(super) fn cut_power(&mut self) -> Result<(), StreetFault> {
-        self.boot = self.boot.saturating_add(1);
         self.forget_messages();
-        self.station = start(
-            &self.key,
-            &self.servers,
-            self.boot,
-            self.epoch,
-            &mut self.records,
-        )?;
+        self.station = start(&mut self.flash, &self.key, &self.servers)?;
         self.bus.replace_device();
         self.settle()?;
         self.operate(Operator::Dispensed)?;
@@ -270,7 +254,7 @@ impl Board {
                         self.messages.push_back((to, message, report));
                     }
                     Output::Journal(ticket, record) => {
-                        self.records.push(record);
+                        self.flash.keep(record);
                         waiting.push_back(Input::Synced(ticket));
                     }
                     Output::KeepServers(servers) => {
@@ -303,47 +287,10 @@ impl Board {
     }
 }
 
-/// A board that starts on what its flash holds.
-fn start(
-    key: &[u8; 32],
-    servers: &Servers,
-    boot: u32,
-    epoch: JournalEpoch,
-    records: &mut Vec<Record>,
-) -> Result<Station, StreetFault> {
-    let broken = || StreetFault::Silence("a flash that can be read");
-    let key = StaticKey::from_bytes(*key);
-    let stamp = Stamp {
-        order: Place { boot, uptime_ms: 0 },
-        utc: Timestamp::default(),
-    };
-    let mut replay = Replay::new(epoch, first_chain(epoch));
-    for record in records.iter() {
-        replay.take(record).map_err(|_| broken())?;
-    }
-    let first = replay.beginning(stamp, chain_of);
-    let cut_off = replay.ending(None, stamp, chain_of);
-    for written in first.into_iter().chain(cut_off) {
-        let record = Record::Receipt(written);
-        replay.take(&record).map_err(|_| broken())?;
-        records.push(record);
-    }
-    if let Some(shorter) = replay.rewritten() {
-        *records = shorter;
-    }
-    Ok(Station::new(Start {
-        reader: channel::reader_id(&key.public()),
-        key,
-        servers: servers.clone(),
-        boot,
-        past: replay.finish().ok_or_else(broken)?,
-        limits: Limits::PROTOCOL,
-        sessions: Sessions::OneVend,
-        currency: Currency::EUR,
-        scale: 1,
-        firmware: 1,
-        line: english,
-    }))
+fn start(flash: &mut Flash, key: &[u8; 32], servers: &Servers) -> Result<Station, StreetFault> {
+    let start = flash.start(StaticKey::from_bytes(*key), servers.clone());
+    let broken = |_| StreetFault::Silence("a flash that can be read");
+    Ok(Station::new(start.map_err(broken)?))
 }
 
 fn servers(enrolled: &Value) -> Option<Servers> {

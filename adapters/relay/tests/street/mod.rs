@@ -13,15 +13,15 @@ use gettone_channel::{
     Ephemeral, Header, Hello1, Initiator, Item, LINK_VERSION, Link, LinkMessage, ReceiptKind,
     ResumeSecret, Secret, StaticKey, Status,
 };
-use gettone_core::board::{Code, Limits, Machine, Record, Replay, Sessions, Stamp, Ticket};
-use gettone_core::id::{JournalEpoch, Order as Place, Rseq};
+use gettone_core::board::{Code, Limits, Machine, Record, Ticket};
+use gettone_core::id::{JournalEpoch, Rseq};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
-    Connection, Entropy, Granted, Input, Letter, Notice, Order, Output, Reply, Report, Server,
-    Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of, english, epoch_in,
-    first_chain, reader_in, reply_out,
+    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Order, Output, Reply, Report,
+    Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of, epoch_in,
+    reader_in, reply_out,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,7 +49,7 @@ pub(crate) struct Street {
     pub(crate) station: Station,
     pub(crate) now: Duration,
     pub(crate) dice: Dice,
-    pub(crate) records: Vec<Record>,
+    pub(crate) flash: Flash,
     pub(crate) unsynced: VecDeque<Ticket>,
     pub(crate) orders: VecDeque<Order>,
     pub(crate) messages: VecDeque<(Connection, Vec<u8>, Report)>,
@@ -72,53 +72,31 @@ impl Street {
 
     /// A board whose journal holds so many receipts that no server has heard of.
     pub(crate) fn laden(server: &Book, limits: Limits, count: u64) -> Self {
-        let key = StaticKey::from_bytes(READER);
-        let mut replay = Replay::new(EPOCH, first_chain(EPOCH));
-        let stamp = Stamp {
-            order: Place {
-                boot: 1,
-                uptime_ms: 0,
-            },
-            utc: Timestamp::default(),
-        };
-        let beginning = replay.beginning(stamp, chain_of).expect("nothing is read");
-        let beginning = Record::Receipt(beginning);
-        replay.take(&beginning).expect("the first");
-        let Record::Receipt(mut before) = beginning else {
-            unreachable!("it is one");
-        };
-        for rseq in 2..=count {
-            before.receipt = Receipt {
-                rseq: Rseq::new(rseq),
-                kind: CoreKind::VendFail,
-                prev: before.receipt.chain,
-                ..before.receipt
-            };
-            before.receipt.chain = chain_of(&before);
-            replay.take(&Record::Receipt(before)).expect("the next");
-        }
         let installed = Server {
             epoch: server.epoch,
             key: server.key.public(),
         };
+        let servers = Servers::installed(&[installed]).expect("one key");
+        let start = |flash: &mut Flash| {
+            let key = StaticKey::from_bytes(READER);
+            flash.start(key, servers.clone()).expect("it can be read")
+        };
+        let mut flash = Flash::new(EPOCH);
+        let mut first = start(&mut flash);
+        if count > 1 {
+            lade(&mut flash, count);
+            first = start(&mut flash);
+        }
         let station = Station::new(Start {
-            reader: channel::reader_id(&key.public()),
-            key,
-            servers: Servers::installed(&[installed]).expect("one key"),
-            boot: 1,
-            past: replay.finish().expect("no INTENT is open"),
             limits,
-            sessions: Sessions::OneVend,
-            currency: Currency::EUR,
-            scale: 1,
             firmware: 0x0102_0003,
-            line: english,
+            ..first
         });
         let mut street = Self {
             station,
             now: Duration::from_secs(1),
             dice: Dice(1),
-            records: vec![beginning],
+            flash,
             unsynced: VecDeque::new(),
             orders: VecDeque::new(),
             messages: VecDeque::new(),
@@ -149,7 +127,7 @@ impl Street {
                 Output::Drop(connection) => self.dropped.push(connection),
                 Output::Send(to, message, report) => self.messages.push_back((to, message, report)),
                 Output::Journal(ticket, record) => {
-                    self.records.push(record);
+                    self.flash.keep(record);
                     self.unsynced.push_back(ticket);
                 }
                 Output::KeepServers(servers) => self.kept = Some(servers),
@@ -202,6 +180,23 @@ impl Street {
             self.tell(Input::Took(to));
         }
         Some(message)
+    }
+}
+
+/// Receipts up to this number, of vends that failed.
+fn lade(flash: &mut Flash, count: u64) {
+    let Some(Record::Receipt(mut before)) = flash.records().last().copied() else {
+        panic!("a journal begins with a receipt");
+    };
+    for rseq in 2..=count {
+        before.receipt = Receipt {
+            rseq: Rseq::new(rseq),
+            kind: CoreKind::VendFail,
+            prev: before.receipt.chain,
+            ..before.receipt
+        };
+        before.receipt.chain = chain_of(&before);
+        flash.keep(Record::Receipt(before));
     }
 }
 

@@ -323,9 +323,21 @@ impl Replay {
         &self.outbox
     }
 
+    /// What a start has to write before anything else: the first receipt of an empty journal, or the
+    /// end of an INTENT left open. The result page may know how that vend ended.
+    pub fn repair(
+        &self,
+        page: Option<(Rseq, Outcome, Duration)>,
+        written: Stamp,
+        chain_of: ChainOf,
+    ) -> Option<Written> {
+        self.beginning(written, chain_of)
+            .or_else(|| self.ending(page, written, chain_of))
+    }
+
     /// The receipt that has to end an INTENT left open: what the result page says about it, else
     /// unknown.
-    pub fn ending(
+    fn ending(
         &self,
         page: Option<(Rseq, Outcome, Duration)>,
         written: Stamp,
@@ -362,7 +374,7 @@ impl Replay {
     }
 
     /// The first receipt of an empty journal.
-    pub fn beginning(&self, written: Stamp, chain_of: ChainOf) -> Option<Written> {
+    fn beginning(&self, written: Stamp, chain_of: ChainOf) -> Option<Written> {
         let receipt = Receipt {
             rseq: Rseq::new(1),
             kind: ReceiptKind::EpochStart,

@@ -73,9 +73,7 @@ impl Flash {
             order: Order { boot, uptime_ms: 0 },
             utc: Timestamp::default(),
         };
-        let beginning = replay.beginning(stamp, chain_of);
-        let ending = replay.ending(None, stamp, chain_of);
-        for written in [beginning, ending].into_iter().flatten() {
+        if let Some(written) = replay.repair(None, stamp, chain_of) {
             let record = Record::Receipt(written);
             replay.take(&record).expect("it follows");
             self.records.push(record);

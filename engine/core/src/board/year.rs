@@ -39,7 +39,7 @@ impl Year {
             },
             utc: Timestamp::default(),
         };
-        let first = replay.beginning(stamp, chain_of).expect("it is empty");
+        let first = replay.repair(None, stamp, chain_of).expect("it is empty");
         replay.take(&Record::Receipt(first)).expect("the first");
         let board = Board::new(Start {
             boot: 1,
