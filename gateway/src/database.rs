@@ -19,7 +19,7 @@ pub(crate) mod staff;
 pub(crate) mod staff_log;
 
 use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT};
-use crate::history;
+use crate::fold;
 use crate::problem::{Kind, Problem};
 use crate::worker::{Undone, Workers};
 use gettone_core::port::Seq;
@@ -131,7 +131,7 @@ impl Ground {
     /// # Errors
     /// `DatabaseFault` when a reader cannot be opened, or there is no thread.
     pub(crate) fn start(self) -> Result<Database, DatabaseFault> {
-        let folded = history::folded(&self.connection)?.map_or(0, |(seq, _)| seq.number());
+        let folded = fold::folded(&self.connection)?.map_or(0, |(seq, _)| seq.number());
         let readers = (0..DATABASE_READERS)
             .map(|_| {
                 let reader = connect(&self.path)?;
@@ -164,8 +164,8 @@ impl Ground {
     ///
     /// # Errors
     /// What SQLite says.
-    pub(crate) fn catch_up(&mut self) -> Result<history::CatchUp<'_>, DatabaseFault> {
-        Ok(history::CatchUp::begin(&self.connection)?)
+    pub(crate) fn catch_up(&mut self) -> Result<fold::CatchUp<'_>, DatabaseFault> {
+        Ok(fold::CatchUp::begin(&self.connection)?)
     }
 
     /// Forgets the projections; the journal has to be taken in again from its beginning.
@@ -217,9 +217,9 @@ impl Database {
         self.write(move |transaction| {
             records
                 .iter()
-                .try_for_each(|(seq, record)| history::take(transaction, *seq, record))
+                .try_for_each(|(seq, record)| fold::take(transaction, *seq, record))
                 .and_then(|()| match records.last() {
-                    Some((seq, record)) => history::mark(transaction, *seq, record),
+                    Some((seq, record)) => fold::mark(transaction, *seq, record),
                     None => Ok(()),
                 })
         })

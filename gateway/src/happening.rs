@@ -3,7 +3,7 @@
 
 use crate::bounds::{HAPPENINGS_KEPT, HAPPENINGS_OF_RECORD_MAX};
 use crate::database::{kept, unkept};
-use crate::history;
+use crate::fold;
 use core::fmt;
 use gettone_core::id::OperatorId;
 use gettone_core::port::Seq;
@@ -134,7 +134,7 @@ pub(crate) fn tell_aside(
     operator: OperatorId,
     event: (Subject, &Value),
 ) -> rusqlite::Result<()> {
-    let seq = history::folded(connection)?.map_or(Seq::new(0), |(seq, _)| seq);
+    let seq = fold::folded(connection)?.map_or(Seq::new(0), |(seq, _)| seq);
     tell(connection, operator, seq, event)
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn begin(
 
 /// Whether events after `place` have given way already.
 pub(crate) fn has_gap(connection: &Connection, place: Place) -> rusqlite::Result<bool> {
-    let newest = history::folded(connection)?.map_or(0, |(seq, _)| seq.number());
+    let newest = fold::folded(connection)?.map_or(0, |(seq, _)| seq.number());
     Ok(place < Place::first_of(newest.saturating_sub(HAPPENINGS_KEPT)))
 }
 

@@ -10,17 +10,19 @@ mod health;
 mod live;
 mod machine;
 mod person;
+mod product;
 mod reader;
 mod refund;
 mod relay;
 mod sale;
+mod shown_machine;
 mod staff;
 mod test_vend;
 mod wallet;
 
 use crate::api::At;
 use crate::bounds::{BODY_LEN_MAX, LIST_LEN, LIST_LEN_MAX};
-use crate::history::Page;
+use crate::list::Page;
 use crate::problem::{Kind, Problem};
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,7 @@ pub(crate) fn table() -> Vec<At> {
         health::routes(),
         docs::routes(),
         machine::routes(),
+        product::routes(),
         cash::routes(),
         test_vend::routes(),
         reader::routes(),

@@ -3,7 +3,8 @@
 
 use crate::bounds::LINES_OF_RECORD_MAX;
 use crate::database::{kept, unkept};
-use crate::history::{Page, decimal, look_ahead, page};
+use crate::list::{Page, look_ahead, page};
+use crate::text::decimal;
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::port::Seq;

@@ -4,8 +4,8 @@ use crate::audit::JOURNAL;
 use crate::bounds::{RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX};
 use crate::config::{Config, Limits};
 use crate::database::{DatabaseFault, Ground};
+use crate::fold::Journal;
 use crate::gateway::{Gateway, OpenFault};
-use crate::history::Journal;
 use crate::key::{self, KeyFault};
 use crate::route::routes;
 use actix_web::http::header::{

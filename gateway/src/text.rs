@@ -40,6 +40,14 @@ pub(crate) fn money(amount: Amount, currency: Currency) -> String {
     amount.to_decimal(currency).to_string()
 }
 
+/// Minor units as they are shown; the currency is one that a wallet was opened in.
+pub(crate) fn decimal(minor: i64, currency: &str) -> String {
+    Currency::from_code(currency).map_or_else(
+        |_| minor.to_string(),
+        |currency| money(Amount::from_minor(minor), currency),
+    )
+}
+
 /// Writes a time of day as ISO 8601 does, in UTC, to the second.
 pub(crate) fn utc(at_ms: u64) -> String {
     let seconds = at_ms / 1_000;

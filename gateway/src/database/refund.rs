@@ -2,7 +2,9 @@
 //! right after it was approved, or nobody saw what happened.
 
 use super::{kept, unkept};
-use crate::history::{Claim, Page, decimal, look_ahead, page};
+use crate::list::{Page, look_ahead, page};
+use crate::receipts::Claim;
+use crate::text::decimal;
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;

@@ -1,7 +1,7 @@
 //! What staff did: who, what, when, and what it was before and after.
 
 use super::{kept, unkept};
-use crate::history::{Page, look_ahead, page};
+use crate::list::{Page, look_ahead, page};
 use gettone_core::id::OperatorId;
 use gettone_core::time::Timestamp;
 use rusqlite::{Connection, Transaction, params};

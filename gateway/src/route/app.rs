@@ -6,8 +6,8 @@ use crate::api::{Asker, At, at, does};
 use crate::database::place;
 use crate::failure;
 use crate::gateway::Gateway;
-use crate::history::{self, Receipt};
 use crate::problem::Problem;
+use crate::receipts::{self, Receipt};
 use crate::request::{Customer, named, nothing};
 use crate::text::{currency, money};
 use actix_web::web;
@@ -113,7 +113,7 @@ async fn receipts(
     let page = gateway
         .database()
         .read(move |connection| {
-            history::receipts(connection, &wallets, paging.cursor, paging.len())
+            receipts::receipts(connection, &wallets, paging.cursor, paging.len())
         })
         .await?;
     Ok(web::Json(Receipts {

@@ -4,11 +4,11 @@
 use crate::api::{Asker, At, at, does};
 use crate::bounds::WORDS_LEN_MAX;
 use crate::database::refund;
-use crate::fleet;
+use crate::fold;
 use crate::gateway::{Gateway, now};
 use crate::happening::{self, Subject};
-use crate::history::{self, Claim};
 use crate::problem::Problem;
+use crate::receipts::{self, Claim};
 use crate::request::{Body, Customer, nothing};
 use crate::text::{some_words, unhex};
 use actix_web::{HttpResponse, web};
@@ -68,13 +68,13 @@ async fn claim(
     let claim = gateway
         .database()
         .write(move |transaction| {
-            let Some(charged) = history::charged(transaction, &wallets, vend, rseq)? else {
+            let Some(charged) = receipts::charged(transaction, &wallets, vend, rseq)? else {
                 return Ok(None);
             };
             let case = charged.case("claim");
             if refund::open(transaction, &case, &words)? == refund::Opened::New {
                 let body = json!({"state": "open", "kind": case.kind, "vend": vend.to_string()});
-                let body = fleet::placed(transaction, now(), Some(case.machine), body)?;
+                let body = fold::placed(transaction, now(), Some(case.machine), body)?;
                 happening::tell_aside(transaction, case.operator, (Subject::Refund, &body))?;
             }
             refund::claim(transaction, vend, rseq)

@@ -13,9 +13,9 @@ use crate::database::person::{self, CustomerNumber, Person, Welcome};
 use crate::database::session::{self, Holder};
 use crate::failure;
 use crate::gateway::{Gateway, later, now};
-use crate::history::{self, Receipt};
 use crate::key;
 use crate::problem::{Kind, Problem};
+use crate::receipts::{self, Receipt};
 use crate::request::{Body, Client, Customer, nothing};
 use crate::text::{currency, money};
 use actix_web::http::header::CONTENT_DISPOSITION;
@@ -394,7 +394,7 @@ async fn export(gateway: web::Data<Gateway>, customer: Customer) -> Result<HttpR
     let (person, page) = gateway
         .database()
         .read(move |connection| {
-            let page = history::receipts(connection, &wallets, None, RECEIPTS_EXPORTED_MAX)?;
+            let page = receipts::receipts(connection, &wallets, None, RECEIPTS_EXPORTED_MAX)?;
             Ok((person::find(connection, number)?, page))
         })
         .await?;

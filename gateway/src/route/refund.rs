@@ -7,13 +7,13 @@ use crate::bounds::WORDS_LEN_MAX;
 use crate::database::refund::{self, Decision, Found, Stage};
 use crate::database::staff_log;
 use crate::failure;
-use crate::fleet;
+use crate::fold;
 use crate::gateway::{Gateway, now};
 use crate::happening::{self, Subject};
-use crate::history::decimal;
 use crate::once::Keyed;
 use crate::problem::{Kind, Problem};
 use crate::request::{Clerk, Staff, named, nothing};
+use crate::text::decimal;
 use crate::text::{amount, words};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -294,7 +294,7 @@ async fn note(
             refund::decide(transaction, id, &decision)?;
             staff_log::add(transaction, operator, &line)?;
             let body = json!({"id": id, "state": decision.state});
-            let body = fleet::placed(transaction, decision.at, Some(machine), body)?;
+            let body = fold::placed(transaction, decision.at, Some(machine), body)?;
             happening::tell_aside(transaction, operator, (Subject::Refund, &body))?;
             refund::find(transaction, id)
         })

@@ -1,0 +1,198 @@
+//! What was heard of readers.
+
+use super::Fold;
+use crate::database::{kept, unkept};
+use crate::happening::Subject;
+use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, Rseq, VendId};
+use gettone_core::notice::{Code, Notice};
+use gettone_core::reader::{self, Contradiction, Hello};
+use gettone_core::receipt::ReceiptKind;
+use gettone_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
+
+impl Fold<'_> {
+    /// Takes in what happened to a reader.
+    pub(super) fn take_reader(
+        self,
+        reader: ReaderId,
+        event: &reader::Event,
+    ) -> rusqlite::Result<()> {
+        match event {
+            reader::Event::Enrolled {
+                machine, operator, ..
+            } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT INTO reader (seq, reader, operator, machine)
+                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute(params![
+                        kept(self.seq.number()),
+                        reader.as_bytes(),
+                        operator.number(),
+                        machine.number()
+                    ])?;
+                self.tell_of(reader, Subject::Reader, "enrolled", "a reader is enrolled")
+            }
+            reader::Event::Revoked => {
+                self.tell_of(reader, Subject::Reader, "revoked", "its reader is revoked")
+            }
+            reader::Event::Heard {
+                receipts,
+                hello,
+                contradiction,
+                notices,
+                ..
+            } => {
+                self.heard(reader, hello.as_ref())?;
+                for notice in notices {
+                    if let Some((code, words)) = alarming(notice) {
+                        self.ring_of(reader, code, words)?;
+                    }
+                }
+                for receipt in receipts
+                    .iter()
+                    .filter(|receipt| receipt.kind == ReceiptKind::VendOk)
+                {
+                    self.date(reader, receipt.order, (receipt.grant, receipt.rseq))?;
+                }
+                match contradiction {
+                    Some(contradiction) => {
+                        self.ring_of(reader, "contradiction", contradicted(*contradiction))
+                    }
+                    None => Ok(()),
+                }
+            }
+            reader::Event::Applied { .. }
+            | reader::Event::Answered { .. }
+            | reader::Event::Fenced { .. } => Ok(()),
+        }
+    }
+
+    fn tell_of(
+        self,
+        reader: ReaderId,
+        subject: Subject,
+        what: &str,
+        words: &str,
+    ) -> rusqlite::Result<()> {
+        let Some((operator, machine)) = place_of(self.connection, reader)? else {
+            return Ok(());
+        };
+        let body = json!({"reader_id": reader.to_string(), "what": what, "words": words});
+        self.tell(operator, subject, Some(machine), body)
+    }
+
+    fn ring_of(self, reader: ReaderId, code: &str, words: &str) -> rusqlite::Result<()> {
+        match place_of(self.connection, reader)? {
+            Some((operator, machine)) => self.ring(operator, machine, (code, words)),
+            None => Ok(()),
+        }
+    }
+
+    fn heard(self, reader: ReaderId, hello: Option<&Hello>) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE reader SET heard_ms = ?2, mdb_state = ifnull(?3, mdb_state)
+                 WHERE reader = ?1",
+            )?
+            .execute(params![
+                reader.as_bytes(),
+                kept(self.at.as_millis()),
+                hello.map(|hello| hello.facts.mdb_state)
+            ])?;
+        if let Some(order) = hello.map(|hello| hello.order) {
+            // The HELLO may have travelled for a while; the earliest guess of the start is nearest.
+            let started = self.at.as_millis().saturating_sub(order.uptime_ms);
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO start (reader, boot, at_ms) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET at_ms = min(at_ms, excluded.at_ms)",
+                )?
+                .execute(params![reader.as_bytes(), order.boot, kept(started)])?;
+        }
+        self.tell_of(reader, Subject::Reader, "heard", "its reader was heard")
+    }
+
+    /// Notes when something was sold, as far as the reader's start is known.
+    fn date(self, reader: ReaderId, order: Order, vend: (VendId, Rseq)) -> rusqlite::Result<()> {
+        let started: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT at_ms FROM start WHERE reader = ?1 AND boot = ?2")?
+            .query_row(params![reader.as_bytes(), order.boot], |row| row.get(0))
+            .optional()?;
+        let Some(started) = started else {
+            return Ok(());
+        };
+        let (vend, rseq) = vend;
+        // Nothing was sold after it was told.
+        let sold = unkept(started)
+            .saturating_add(order.uptime_ms)
+            .min(self.at.as_millis());
+        self.connection
+            .prepare_cached(
+                "INSERT INTO dated (vend, rseq, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![vend.as_bytes(), kept(rseq.number()), kept(sold)])?;
+        Ok(())
+    }
+}
+
+/// When something was sold, as its reader dated it; it is asked once.
+pub(super) fn dated(
+    connection: &Connection,
+    vend: VendId,
+    rseq: Rseq,
+) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("DELETE FROM dated WHERE vend = ?1 AND rseq = ?2 RETURNING at_ms")?
+        .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+            Ok(Timestamp::from_millis(unkept(row.get(0)?)))
+        })
+        .optional()
+}
+
+fn place_of(
+    connection: &Connection,
+    reader: ReaderId,
+) -> rusqlite::Result<Option<(OperatorId, MachineId)>> {
+    connection
+        .prepare_cached("SELECT operator, machine FROM reader WHERE reader = ?1")?
+        .query_row([reader.as_bytes()], |row| {
+            Ok((OperatorId::new(row.get(0)?), MachineId::new(row.get(1)?)))
+        })
+        .optional()
+}
+
+/// The name and the words of a notice that a person should look at.
+fn alarming(notice: &Notice) -> Option<(&'static str, &'static str)> {
+    let words = match notice.code {
+        Code::PRICE_REFUSED => "the machine asked for a price that the bus cannot express",
+        Code::BUS_LOST => {
+            "the machine's controller fell silent: is it switched on, and plugged in?"
+        }
+        Code::OTHER_DEVICE => "another cashless device answers at the reader's address",
+        Code::CLOCK => "the reader's clock was set by a large step",
+        Code::ACK_MISMATCH => "the reader was told of a receipt that it does not have",
+        Code::SENSOR => "the light sensor does not work: nobody can pay here",
+        Code::VMC_CHANGED => "the machine has another controller than before",
+        Code::JOURNAL_FULL => "the reader's journal is full: let a phone pass by",
+        Code::LOST => "the reader had more to say than it could keep",
+        _ => return None,
+    };
+    notice.code.name().map(|name| (name, words))
+}
+
+const fn contradicted(found: Contradiction) -> &'static str {
+    match found {
+        Contradiction::OtherContent { .. } => {
+            "the reader told a receipt anew with other content: it may be a copy"
+        }
+        Contradiction::BrokenChain { .. } => {
+            "a receipt of the reader does not link to the one before"
+        }
+        Contradiction::Rollback { .. } => "the reader went back in time: it may be a copy",
+        Contradiction::OldEpoch => "the reader writes a journal that was replaced before",
+    }
+}

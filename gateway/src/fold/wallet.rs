@@ -1,0 +1,443 @@
+//! What happened to wallets: sales, refunds, and what somebody has to look at.
+
+use super::Fold;
+use super::reader::dated;
+use crate::bounds::PRICE_FACTOR_MAX;
+use crate::database::{kept, refund};
+use crate::happening::Subject;
+use crate::sales;
+use crate::text::decimal;
+use gettone_core::grant::{NO_RECEIPT, Purpose};
+use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
+use gettone_core::money::Amount;
+use gettone_core::wallet;
+use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+
+/// A line of the table of receipts.
+#[derive(Default)]
+struct Line<'a> {
+    kind: &'static str,
+    amount: Amount,
+    operator: Option<OperatorId>,
+    sold: Option<&'a Place>,
+    owed: Amount,
+}
+
+/// Which vend, and where.
+struct Place {
+    vend: VendId,
+    rseq: Rseq,
+    machine: Option<u32>,
+    operator: Option<OperatorId>,
+    item: Option<Item>,
+    product: Option<String>,
+    listed: Option<Amount>,
+}
+
+impl Fold<'_> {
+    /// Takes in what happened to a wallet.
+    pub(super) fn take_wallet(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        match event {
+            wallet::Event::Opened { currency } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT INTO account (wallet, currency) VALUES (?1, ?2)
+                         ON CONFLICT DO NOTHING",
+                    )?
+                    .execute(params![kept(id.number()), currency.code()])?;
+                Ok(())
+            }
+            wallet::Event::Reserved {
+                vend, terms, held, ..
+            } => {
+                self.connection
+                    .prepare_cached(
+                        "INSERT INTO hold (vend, machine, operator, held)
+                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute(params![
+                        vend.as_bytes(),
+                        terms.machine.number(),
+                        terms.operator.number(),
+                        held.total().minor()
+                    ])?;
+                let currency = self.currency(id)?;
+                let body = json!({
+                    "step": "granted", "vend": vend.to_string(),
+                    "held": decimal(held.total().minor(), &currency), "currency": currency,
+                });
+                self.tell(terms.operator, Subject::Session, Some(terms.machine), body)
+            }
+            wallet::Event::ToppedUp { amount, .. } => {
+                let line = Line {
+                    kind: "top_up",
+                    amount: *amount,
+                    ..Line::default()
+                };
+                self.receipt(id, line)
+            }
+            wallet::Event::Given {
+                operator, amount, ..
+            } => {
+                let line = Line {
+                    kind: "gift",
+                    amount: *amount,
+                    operator: Some(*operator),
+                    ..Line::default()
+                };
+                self.receipt(id, line)
+            }
+            wallet::Event::Captured { .. } => self.captured(id, event),
+            wallet::Event::Failed { vend, rseq } => {
+                self.unsold(id, "failed", (*vend, *rseq, None), Amount::ZERO)
+            }
+            wallet::Event::Excused {
+                vend, rseq, amount, ..
+            } => {
+                self.settled((*vend, *rseq), ("refunded", Amount::ZERO))?;
+                self.unsold(id, "excused", (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::Doubted {
+                vend,
+                rseq,
+                item,
+                parts,
+                ..
+            } => {
+                let place = self.place(*vend, *rseq, Some(*item))?;
+                self.look_at(id, "unknown", (&place, place.operator), parts.total())?;
+                self.unsold(id, "in_doubt", (*vend, *rseq, Some(*item)), parts.total())
+            }
+            wallet::Event::Released { vend, reason, .. } => self.over(*vend, *reason),
+            wallet::Event::Stray { vend, rseq, .. } => self.ring_about(
+                (*vend, *rseq),
+                "stray",
+                "the reader reports a sale that its grant does not cover; nothing was charged",
+            ),
+            wallet::Event::Closing { vend, rseq } => self.ring_about(
+                (*vend, *rseq),
+                "closing",
+                "a session was closed with other figures than its receipts have",
+            ),
+            wallet::Event::Credited {
+                vend,
+                rseq,
+                amount,
+                credit,
+                ..
+            } => {
+                if *credit == wallet::Credit::Judged {
+                    self.settled((*vend, *rseq), ("refunded", *amount))?;
+                }
+                self.unsold(id, "cash_in", (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::CashDoubted {
+                vend, rseq, amount, ..
+            } => {
+                let place = self.place(*vend, *rseq, None)?;
+                self.look_at(id, "cash_unknown", (&place, place.operator), *amount)?;
+                self.unsold(id, "cash_in_doubt", (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::CashDeclined { vend, rseq } => {
+                self.settled((*vend, *rseq), ("rejected", Amount::ZERO))
+            }
+            wallet::Event::Orphaned { vend, .. } => {
+                let place = self.place(*vend, NO_RECEIPT, None)?;
+                let held = self.still_held(*vend)?;
+                self.look_at(id, "unknown", (&place, place.operator), held)
+            }
+            wallet::Event::Refunded { .. } => self.refunded(id, event),
+            wallet::Event::Barred { .. } => Ok(()),
+        }
+    }
+
+    /// Adds what was given back, to both sides.
+    fn refunded(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        let wallet::Event::Refunded {
+            vend,
+            rseq,
+            operator,
+            machine,
+            parts,
+            forgiven,
+            ..
+        } = event
+        else {
+            return Ok(());
+        };
+        let back = parts.total() + *forgiven;
+        self.settled((*vend, *rseq), ("refunded", back))?;
+        let sold: Option<(Item, Option<String>)> = self
+            .connection
+            .prepare_cached(
+                "SELECT item, product FROM sale
+                 WHERE vend = ?1 AND rseq = ?2 AND kind = 'sale' AND item IS NOT NULL",
+            )?
+            .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+                Ok((Item::new(row.get(0)?), row.get(1)?))
+            })
+            .optional()?;
+        let (item, product) = sold.unzip();
+        let product = product.flatten();
+        let currency = self.currency(id)?;
+        let line = sales::New {
+            kind: "refund",
+            operator: *operator,
+            machine: Some(*machine),
+            vend: Some((id, *vend, *rseq)),
+            item,
+            product: product.as_deref(),
+            count: 1,
+            amount: -back,
+            currency: &currency,
+            from_closed: -parts.closed,
+            owed: -*forgiven,
+            fee: Amount::ZERO,
+            sold: None,
+            test: false,
+            review: false,
+        };
+        sales::add(self.connection, self.seq, self.at, &line)?;
+        self.unsold(id, "refund", (*vend, *rseq, item), back)
+    }
+
+    /// What a hold had, less what was sold for it.
+    fn still_held(&self, vend: VendId) -> rusqlite::Result<Amount> {
+        self.connection
+            .prepare_cached(
+                "SELECT held - (SELECT ifnull(sum(amount - owed), 0) FROM sale
+                                WHERE sale.vend = ?1 AND kind = 'sale')
+                 FROM hold WHERE vend = ?1",
+            )?
+            .query_row([vend.as_bytes()], |row| Ok(Amount::from_minor(row.get(0)?)))
+            .optional()
+            .map(|held| held.unwrap_or(Amount::ZERO))
+    }
+
+    /// Ends the case of a vend that was decided, when it is open.
+    fn settled(&self, vend: (VendId, Rseq), end: (&'static str, Amount)) -> rusqlite::Result<()> {
+        let Some((id, operator, machine)) = refund::settle(self.connection, vend, end, self.at)?
+        else {
+            return Ok(());
+        };
+        let body = json!({"id": id, "state": end.0, "vend": vend.0.to_string()});
+        self.tell(operator, Subject::Refund, Some(machine), body)
+    }
+
+    /// Tells that a customer has left.
+    fn over(&self, vend: VendId, reason: wallet::Reason) -> rusqlite::Result<()> {
+        let place = self.place(vend, Rseq::new(0), None)?;
+        let Some(operator) = place.operator else {
+            return Ok(());
+        };
+        let step = match reason {
+            wallet::Reason::Closed => "closed",
+            wallet::Reason::Fenced => "fenced",
+            wallet::Reason::TimedOut => "timed_out",
+            wallet::Reason::ReaderLost => "reader_lost",
+        };
+        let body = json!({"step": step, "vend": vend.to_string()});
+        let machine = place.machine.map(MachineId::new);
+        self.tell(operator, Subject::Session, machine, body)
+    }
+
+    fn ring_about(&self, vend: (VendId, Rseq), code: &str, words: &str) -> rusqlite::Result<()> {
+        let place = self.place(vend.0, vend.1, None)?;
+        match place.operator.zip(place.machine) {
+            Some((operator, machine)) => {
+                self.ring(operator, MachineId::new(machine), (code, words))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn currency(&self, id: WalletId) -> rusqlite::Result<String> {
+        self.connection
+            .prepare_cached("SELECT currency FROM account WHERE wallet = ?1")?
+            .query_row([kept(id.number())], |row| row.get(0))
+    }
+
+    fn captured(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+        let wallet::Event::Captured {
+            vend,
+            rseq,
+            operator,
+            item,
+            parts,
+            debt,
+            fee,
+            review,
+            purpose,
+            ..
+        } = event
+        else {
+            return Ok(());
+        };
+        let place = self.place(*vend, *rseq, Some(*item))?;
+        let price = parts.total() + *debt;
+        if refund::is_doubted(self.connection, *vend, *rseq)? {
+            self.settled((*vend, *rseq), ("rejected", Amount::ZERO))?;
+        }
+        let is_doubtful = *review == wallet::Review::RefundQueue;
+        let is_dear = place.listed.is_some_and(|listed| is_dear(price, listed));
+        let currency = self.currency(id)?;
+        let sale = sales::New {
+            kind: "sale",
+            operator: *operator,
+            machine: place.machine.map(MachineId::new),
+            vend: Some((id, *vend, *rseq)),
+            item: Some(*item),
+            product: place.product.as_deref(),
+            count: 1,
+            amount: price,
+            currency: &currency,
+            from_closed: parts.closed,
+            owed: *debt,
+            fee: *fee,
+            sold: dated(self.connection, *vend, *rseq)?,
+            test: *purpose == Purpose::Test,
+            review: is_doubtful || is_dear,
+        };
+        sales::add(self.connection, self.seq, self.at, &sale)?;
+        let machine = sale.machine;
+        self.tell(*operator, Subject::Sale, machine, sale.told())?;
+        if is_dear {
+            self.ring_about(
+                (*vend, *rseq),
+                "dear",
+                "something was sold at more than three times its listed price",
+            )?;
+        }
+        if *purpose == Purpose::Test {
+            // The operator's own; no line of the customer's.
+            return Ok(());
+        }
+        if is_doubtful {
+            self.look_at(id, "doubtful_reset", (&place, Some(*operator)), price)?;
+        }
+        let line = Line {
+            kind: "sale",
+            amount: price,
+            operator: Some(*operator),
+            sold: Some(&place),
+            owed: *debt,
+        };
+        self.receipt(id, line)
+    }
+
+    fn unsold(
+        &self,
+        id: WalletId,
+        kind: &'static str,
+        vend: (VendId, Rseq, Option<Item>),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let (vend, rseq, item) = vend;
+        let place = self.place(vend, rseq, item)?;
+        let line = Line {
+            kind,
+            amount,
+            operator: place.operator,
+            sold: Some(&place),
+            owed: Amount::ZERO,
+        };
+        self.receipt(id, line)
+    }
+
+    fn place(&self, vend: VendId, rseq: Rseq, item: Option<Item>) -> rusqlite::Result<Place> {
+        let hold: Option<(u32, u32)> = self
+            .connection
+            .prepare_cached("SELECT machine, operator FROM hold WHERE vend = ?1")?
+            .query_row([vend.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let machine = hold.map(|(machine, _)| machine);
+        let product: Option<(String, i64)> = match machine.zip(item) {
+            Some((machine, item)) => self
+                .connection
+                .prepare_cached("SELECT name, price FROM product WHERE machine = ?1 AND item = ?2")?
+                .query_row(params![machine, item.number()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?,
+            None => None,
+        };
+        let (product, listed) = product.unzip();
+        Ok(Place {
+            vend,
+            rseq,
+            machine,
+            operator: hold.map(|(_, operator)| OperatorId::new(operator)),
+            item,
+            product,
+            listed: listed.map(Amount::from_minor),
+        })
+    }
+
+    fn receipt(&self, id: WalletId, line: Line<'_>) -> rusqlite::Result<()> {
+        let sold = line.sold;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO receipt (seq, at_ms, wallet, kind, amount, currency, operator, vend,
+                                      rseq, machine, item, product, owed)
+                 SELECT ?1, ?2, ?3, ?4, ?5, currency, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+                 FROM account WHERE wallet = ?3",
+            )?
+            .execute(params![
+                kept(self.seq.number()),
+                kept(self.at.as_millis()),
+                kept(id.number()),
+                line.kind,
+                line.amount.minor(),
+                line.operator.map(OperatorId::number),
+                sold.map(|sold| sold.vend.as_bytes()),
+                sold.map(|sold| kept(sold.rseq.number())),
+                sold.and_then(|sold| sold.machine),
+                sold.and_then(|sold| sold.item).map(Item::number),
+                sold.and_then(|sold| sold.product.as_deref()),
+                line.owed.minor(),
+            ])?;
+        Ok(())
+    }
+
+    /// Puts a vend before a person. What a person has decided about it stays, also when the
+    /// journal is folded anew.
+    fn look_at(
+        &self,
+        id: WalletId,
+        kind: &'static str,
+        place: (&Place, Option<OperatorId>),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let (sold, Some(operator)) = place else {
+            return Ok(());
+        };
+        let Some(machine) = sold.machine else {
+            return Ok(());
+        };
+        let case = refund::Case {
+            kind,
+            operator,
+            wallet: id,
+            vend: sold.vend,
+            rseq: sold.rseq,
+            machine: MachineId::new(machine),
+            item: sold.item.unwrap_or(Item::new(u16::MAX)),
+            product: sold.product.as_deref(),
+            amount,
+            at: self.at,
+        };
+        match refund::open(self.connection, &case, "")? {
+            refund::Opened::New => {
+                let body = json!({"state": "open", "kind": kind, "vend": sold.vend.to_string()});
+                self.tell(operator, Subject::Refund, Some(case.machine), body)
+            }
+            refund::Opened::Known => Ok(()),
+        }
+    }
+}
+
+/// Whether something was sold for so much more than its list says that a person should look.
+fn is_dear(price: Amount, listed: Amount) -> bool {
+    price.minor() > listed.minor().saturating_mul(PRICE_FACTOR_MAX)
+}
