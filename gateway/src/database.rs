@@ -230,6 +230,12 @@ impl Database {
         Ok(())
     }
 
+    /// Waits until what was asked is done and the files are closed.
+    pub(crate) fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+
     /// Wakes up whoever waits for the projections, because something was written beside them.
     pub(crate) fn nudge(&self) {
         self.folded.send_modify(|_| {});

@@ -124,6 +124,10 @@ pub async fn serve(
     let ended = engine.shutdown().await;
     // What it cannot fold in time is folded at the next start.
     let _ = rt::time::timeout(FOLDING_MAX, projecting).await;
+    // Whoever starts the next gateway there finds nobody who still closes files under it.
+    web::block(move || gateway.database().close())
+        .await
+        .unwrap_or_else(|fault| tracing::error!(%fault, "the database was not closed"));
     served?;
     ended?;
     tracing::info!("stopped");

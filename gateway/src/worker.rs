@@ -6,15 +6,22 @@ use std::io;
 use std::panic::catch_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
 
+enum Order<S> {
+    Do(Job<S>),
+    /// One thread ends.
+    End,
+}
+
 /// Threads that share one queue of jobs; each has a state of its own. They end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Workers<S> {
-    jobs: SyncSender<Job<S>>,
+    jobs: SyncSender<Order<S>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Why a job was not done.
@@ -41,20 +48,39 @@ impl<S: Send + 'static> Workers<S> {
     ) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(waiting_max);
         let queue = Arc::new(Mutex::new(queue));
+        let mut threads = Vec::new();
         for mut state in states {
             let queue = Arc::clone(&queue);
-            thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(name.to_owned())
                 .spawn(move || {
-                    while let Some(job) = next(&queue) {
+                    while let Some(Order::Do(job)) = next(&queue) {
                         // A job that panics is a bug of that job; the thread serves the others.
                         if catch_unwind(AssertUnwindSafe(|| job(&mut state))).is_err() {
                             tracing::error!("a job broke off");
                         }
                     }
                 })?;
+            threads.push(thread);
         }
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Waits until what was asked is done and the threads and their states are gone. What is asked
+    /// later breaks off.
+    pub(crate) fn close(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in threads.iter() {
+            // Only threads that are gone hear nothing.
+            let _ = self.jobs.send(Order::End);
+        }
+        for thread in threads.drain(..) {
+            // It has caught what its jobs panicked with.
+            let _ = thread.join();
+        }
     }
 
     /// Does a job and gives what it gave. It is done even when nobody waits for it any more.
@@ -79,7 +105,7 @@ impl<S: Send + 'static> Workers<S> {
     /// `Undone` when the queue is full.
     pub(crate) fn submit(&self, job: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Undone> {
         self.jobs
-            .try_send(Box::new(job))
+            .try_send(Order::Do(Box::new(job)))
             .map_err(|fault| match fault {
                 TrySendError::Full(_) => Undone::Full,
                 TrySendError::Disconnected(_) => Undone::BrokenOff,
@@ -87,7 +113,7 @@ impl<S: Send + 'static> Workers<S> {
     }
 }
 
-fn next<S>(queue: &Mutex<Receiver<Job<S>>>) -> Option<Job<S>> {
+fn next<S>(queue: &Mutex<Receiver<Order<S>>>) -> Option<Order<S>> {
     queue
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -114,6 +140,21 @@ mod tests {
                 .await;
             assert_eq!(counted, Ok(1));
         });
+    }
+
+    #[test]
+    fn closed_they_have_done_what_was_asked_and_do_nothing_more() {
+        let (done, seen) = sync_channel::<u32>(4);
+        let workers = Workers::start("test", [done.clone(), done], 4).expect("started");
+        for number in 0..3 {
+            let told = move |done: &mut SyncSender<u32>| done.send(number).expect("there is room");
+            workers.submit(told).expect("taken");
+        }
+        workers.close();
+        let mut told: Vec<u32> = seen.iter().collect();
+        told.sort_unstable();
+        assert_eq!(told, [0, 1, 2], "and every state is gone");
+        assert_eq!(workers.submit(|_| {}), Err(Undone::BrokenOff));
     }
 
     #[test]

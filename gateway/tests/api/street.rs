@@ -151,7 +151,10 @@ impl Server {
                 },
             ))
         });
-        self.address = reached.recv().expect("it listens");
+        match reached.recv() {
+            Ok(address) => self.address = address,
+            Err(_) => panic!("it does not listen: {:?}", thread.join()),
+        }
         self.running = Some(Running { stop, thread });
     }
 
