@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::client::{Client, StreetFault};
+use crate::bounds::LIST_LEN_MAX;
 use crate::key::random;
 use crate::text::hex;
 use base64::Engine as _;
@@ -77,7 +78,9 @@ impl Customer {
     /// purchase.
     pub(super) fn receipt(&self, machine: u32, rseq: Rseq) -> Result<Value, StreetFault> {
         for _ in 0..LOOKS_MAX {
-            let answer = self.client.ask("/v1/app/receipts?limit=5")?;
+            let answer = self
+                .client
+                .ask(&format!("/v1/app/receipts?limit={LIST_LEN_MAX}"))?;
             let mut receipts = answer["receipts"].as_array().into_iter().flatten();
             let found = receipts
                 .find(|receipt| receipt["machine"] == machine && receipt["rseq"] == rseq.number());

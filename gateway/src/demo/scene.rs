@@ -210,10 +210,16 @@ impl Scene<'_> {
         self.tell(format_args!("{} is refused: {line}", customer.name()));
         self.leave(visit)?;
         if reason == StatusReason::Funds {
-            customer.credit(self.operator)?;
-            self.tell(format_args!("{} is given some more", customer.name()));
+            self.give(customer)?;
         }
         Ok(None)
+    }
+
+    /// Whoever has spent nearly everything is given some more.
+    fn give(&self, customer: &Customer) -> Result<(), StreetFault> {
+        customer.credit(self.operator)?;
+        self.tell(format_args!("{} is given some more", customer.name()));
+        Ok(())
     }
 
     /// What a phone before this one could not bring is at the server.
@@ -249,6 +255,7 @@ impl Scene<'_> {
             self.tally.refused += 1;
             self.tell(format_args!("{} is denied {product}", customer.name()));
             self.leave(visit)?;
+            self.give(customer)?;
             return Ok(None);
         }
         visit.carry(&mut self.board)?;
