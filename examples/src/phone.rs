@@ -27,11 +27,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// A customer's phone.
 pub struct Phone<'a> {
     name: &'static str,
-    token: String,
+    login: Login,
     server: &'a Server,
     places: &'a Places,
     pace: Pace,
     transcript: &'a Transcript,
+}
+
+/// How a phone shows the server whose it is.
+enum Login {
+    Token(String),
+    Session(String),
 }
 
 /// Where things are on the street.
@@ -72,13 +78,43 @@ impl<'a> Phone<'a> {
         places: &'a Places,
         transcript: &'a Transcript,
     ) -> Self {
+        let login = Login::Token(token);
+        Self::of(name, login, server, places, transcript)
+    }
+
+    /// A phone whose customer has signed in, and got this cookie by it.
+    pub fn signed_in(
+        name: &'static str,
+        session: String,
+        server: &'a Server,
+        places: &'a Places,
+        transcript: &'a Transcript,
+    ) -> Self {
+        let login = Login::Session(session);
+        Self::of(name, login, server, places, transcript)
+    }
+
+    fn of(
+        name: &'static str,
+        login: Login,
+        server: &'a Server,
+        places: &'a Places,
+        transcript: &'a Transcript,
+    ) -> Self {
         Self {
             name,
-            token,
+            login,
             server,
             places,
             pace: Pace::Real,
             transcript,
+        }
+    }
+
+    fn key(&self) -> Key<'_> {
+        match &self.login {
+            Login::Token(token) => Key::Customer(token),
+            Login::Session(cookie) => Key::Session(cookie),
         }
     }
 
@@ -94,7 +130,7 @@ impl<'a> Phone<'a> {
     /// # Errors
     /// `StreetFault` when the server does not answer.
     pub fn ask(&self, path: &str) -> Result<Value, StreetFault> {
-        self.server.get(Key::Customer(&self.token), path)
+        self.server.get(self.key(), path)
     }
 
     /// Shows the light code and links to the reader that saw it.
@@ -184,7 +220,7 @@ impl<'a> Phone<'a> {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let answer = self.server.post(
-            Key::Customer(&self.token),
+            self.key(),
             "/v1/app/relay",
             &json!({"envelopes": [BASE64.encode(envelope)], "h": h}),
         )?;

@@ -5,7 +5,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// The longest that a program may take to come up, and to end when told.
+const START_MAX: Duration = Duration::from_secs(30);
+const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// One of our programs in a process of its own: this executable again, told which part to play.
 pub struct Program {
@@ -41,6 +47,7 @@ impl Program {
     /// # Errors
     /// `StreetFault` when its output ends without.
     pub fn first_line_after(&mut self, beginning: &str) -> Result<String, StreetFault> {
+        let _patience = Patience::with(&self.child, START_MAX);
         let mut seen = String::new();
         if let Some(stdout) = &mut self.stdout {
             let mut line = String::new();
@@ -96,10 +103,12 @@ impl Program {
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM).map_err(|fault| broken(self.name, fault.into()))?;
         }
+        let patience = Patience::with(&self.child, STOP_MAX);
         let status = self
             .child
             .wait()
             .map_err(|fault| broken(self.name, fault))?;
+        drop(patience);
         for follower in self.followers.drain(..) {
             let _ = follower.join();
         }
@@ -111,6 +120,25 @@ impl Program {
                 what: format!("it ended with {status}"),
             })
         }
+    }
+}
+
+/// While it lasts, a program that takes too long is killed: whoever waits for it gets an end.
+struct Patience {
+    _held: Sender<()>,
+}
+
+impl Patience {
+    fn with(child: &Child, longest: Duration) -> Self {
+        let (held, over) = channel();
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        thread::spawn(move || {
+            if let (Err(RecvTimeoutError::Timeout), Some(pid)) = (over.recv_timeout(longest), pid) {
+                // One that has just ended needs no end.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Self { _held: held }
     }
 }
 

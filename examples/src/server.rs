@@ -10,6 +10,10 @@ use std::time::Duration;
 /// The longest that one answer of the server may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// How long a connection may rest before another request: the server hangs up after 5 s, and a
+/// request that meets its hanging up is lost.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
 /// A short street fills small files.
 const SEGMENT_BYTES: u32 = 1024 * 1024;
 
@@ -24,11 +28,16 @@ pub enum Key<'a> {
     Platform,
     /// A customer, by the token of their app.
     Customer(&'a str),
+    /// A customer who has signed in, by the cookie that came with it.
+    Session(&'a str),
 }
 
-/// The real gateway in a process of its own, and an operator's way to ask it.
+/// The cookie of a customer who has signed in.
+const SESSION_COOKIE: &str = "gettone_app";
+
+/// The real gateway in a process of its own, or somebody else's; and everybody's way to ask it.
 pub struct Server {
-    program: Program,
+    program: Option<Program>,
     config: PathBuf,
     letters: PathBuf,
     url: String,
@@ -64,23 +73,31 @@ impl Server {
         )?;
         let url = program.first_line_after("listening on ")?;
         program.follow("server", transcript, crate::process::message);
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_MAX))
-            .http_status_as_error(false)
-            .build()
-            .into();
         Ok(Self {
-            program,
+            program: Some(program),
             config,
             letters,
             url,
             operator_key,
             platform_key,
-            agent,
+            agent: agent(),
         })
     }
 
-    /// Asks the server to do something.
+    /// A gateway that somebody else runs, at `http://HOST:PORT`. Nobody has its keys here.
+    pub fn at(url: &str) -> Self {
+        Self {
+            program: None,
+            config: PathBuf::new(),
+            letters: PathBuf::new(),
+            url: url.trim_end_matches('/').to_owned(),
+            operator_key: String::new(),
+            platform_key: String::new(),
+            agent: agent(),
+        }
+    }
+
+    /// Asks the server to do something. Who signs in by it finds their cookie as `session`.
     ///
     /// # Errors
     /// `StreetFault` when it does not answer, or refuses.
@@ -89,18 +106,34 @@ impl Server {
             .agent
             .post(format!("{}{path}", self.url))
             .header("Idempotency-Key", crate::chance::hex::<16>()?);
-        if let Some(secret) = self.secret(key) {
-            request = request.header("Authorization", format!("Bearer {secret}"));
+        if let Some((name, value)) = self.credential(key) {
+            request = request.header(name, value);
         }
         let mut answer = request
             .send_json(body)
             .map_err(|source| StreetFault::http(path, source))?;
         let status = answer.status();
-        let value: Value = answer
+        let cookie = answer
+            .headers()
+            .get("set-cookie")
+            .and_then(|cookie| cookie.to_str().ok())
+            .and_then(|cookie| cookie.strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
+            .and_then(|cookie| cookie.split(';').next())
+            .map(str::to_owned);
+        let text = answer
             .body_mut()
-            .read_json()
+            .read_to_string()
             .map_err(|source| StreetFault::http(path, source))?;
+        // Some answers are their status alone.
+        let mut value: Value = match text.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text)
+                .map_err(|_| StreetFault::Unexpected("an answer that is no JSON"))?,
+        };
         if status.is_success() {
+            if let (Some(cookie), Some(fields)) = (cookie, value.as_object_mut()) {
+                fields.insert("session".to_owned(), cookie.into());
+            }
             Ok(value)
         } else {
             Err(StreetFault::Refused {
@@ -116,8 +149,8 @@ impl Server {
     /// `StreetFault` when it does not answer, or refuses.
     pub fn get(&self, key: Key<'_>, path: &str) -> Result<Value, StreetFault> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
-        if let Some(secret) = self.secret(key) {
-            request = request.header("Authorization", format!("Bearer {secret}"));
+        if let Some((name, value)) = self.credential(key) {
+            request = request.header(name, value);
         }
         request
             .call()
@@ -153,7 +186,7 @@ impl Server {
 
     /// Resident memory, in KiB, where the system tells.
     pub fn resident_kib(&self) -> Option<u64> {
-        self.program.resident_kib()
+        self.program.as_ref()?.resident_kib()
     }
 
     /// Where the server is.
@@ -171,18 +204,31 @@ impl Server {
     /// # Errors
     /// `StreetFault` when it does not end well.
     pub fn stop(self) -> Result<PathBuf, StreetFault> {
-        self.program.stop()?;
+        if let Some(program) = self.program {
+            program.stop()?;
+        }
         Ok(self.config)
     }
 
-    fn secret<'a>(&'a self, key: Key<'a>) -> Option<&'a str> {
+    fn credential(&self, key: Key<'_>) -> Option<(&'static str, String)> {
+        let bearer = |secret: &str| Some(("Authorization", format!("Bearer {secret}")));
         match key {
             Key::None => None,
-            Key::Operator => Some(&self.operator_key),
-            Key::Platform => Some(&self.platform_key),
-            Key::Customer(token) => Some(token),
+            Key::Operator => bearer(&self.operator_key),
+            Key::Platform => bearer(&self.platform_key),
+            Key::Customer(token) => bearer(token),
+            Key::Session(cookie) => Some(("Cookie", format!("{SESSION_COOKIE}={cookie}"))),
         }
     }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWER_MAX))
+        .max_idle_age(IDLE_MAX)
+        .http_status_as_error(false)
+        .build()
+        .into()
 }
 
 /// What the configuration keeps of an API key.
