@@ -133,7 +133,7 @@ pub(crate) fn display(
             text(telling, currency)
         }
     }?;
-    Some(gettone_mdb::Text::new(&screen.show(text, language)))
+    Some(gettone_mdb::Text::new(&screen.lines(text, language)))
 }
 
 fn text(telling: &Telling, currency: Currency) -> Option<Text> {
@@ -419,6 +419,13 @@ Closing      Vending       Vending       Vending
     }
 
     #[test]
+    fn words_that_fill_a_row_of_the_machines_display_stay_in_it() {
+        let lines = Screen::new(16, 2).lines(Text::NotEnough, Language::En);
+        let shown = gettone_mdb::Text::fitted(&lines, 16, 2);
+        assert_eq!(shown.to_string(), "Not enough moneyon the account  ");
+    }
+
+    #[test]
     fn the_machines_display_shows_the_balance_first_and_then_what_happened() {
         let screen = Screen::new(16, 2);
         let show = |life, last, note, balance| {
@@ -435,15 +442,15 @@ Closing      Vending       Vending       Vending
         let balance = Some(1_234);
         assert_eq!(
             show(Life::Granted, NoVend, Note::None, balance).as_deref(),
-            Some("Ihr Guthaben:   12,34 EUR       ")
+            Some("Ihr Guthaben:\\n12,34 EUR")
         );
         assert_eq!(
             show(Life::Granted, NoVend, Note::Short(90), balance).as_deref(),
-            Some("Es fehlen 0,90  EUR             ")
+            Some("Es fehlen 0,90\\nEUR")
         );
         assert_eq!(
             show(Life::Granted, Vended, Note::None, balance).as_deref(),
-            Some("Vielen Dank                     ")
+            Some("Vielen Dank")
         );
         assert_eq!(show(Life::Vending, NoVend, Note::None, balance), None);
         assert_eq!(show(Life::Idle, NoVend, Note::None, None), None);

@@ -19,13 +19,20 @@ impl Screen {
     /// The sentence, row after row, every place filled: whole when it fits, else in a few words,
     /// cut where even they do not fit.
     pub fn show(self, text: Text, language: Language) -> String {
+        self.fill(&self.laid_out(text, language))
+    }
+
+    /// The same with its rows as lines, for who fills the places of a display themselves.
+    pub fn lines(self, text: Text, language: Language) -> String {
+        self.laid_out(text, language).join("\n")
+    }
+
+    fn laid_out(self, text: Text, language: Language) -> Vec<String> {
         let whole = plain(&text.say(language));
         let brief = plain(&text.brief(language));
-        let rows = self
-            .wrap(&whole)
+        self.wrap(&whole)
             .or_else(|| self.wrap(&brief))
-            .unwrap_or_else(|| self.cut(&brief));
-        self.fill(&rows)
+            .unwrap_or_else(|| self.cut(&brief))
     }
 
     /// The words in rows, or none when they do not fit.

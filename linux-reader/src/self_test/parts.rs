@@ -125,7 +125,12 @@ fn light(config: &Config, running: Option<&Status>) -> Check {
         },
         LightSource::Iio(sensor) => sensor_found(NAME, sensor),
         LightSource::Socket(path) => {
-            let place = path.parent().unwrap_or(Path::new("/"));
+            // A bare name lies in the folder that the program runs in.
+            let place = match path.parent() {
+                Some(place) if place.as_os_str().is_empty() => Path::new("."),
+                Some(place) => place,
+                None => Path::new("/"),
+            };
             match (running, fs::metadata(place)) {
                 (Some(_), _) if path.exists() => Check::ok(
                     NAME,
