@@ -34,7 +34,7 @@ export function table({ caption, columns, lines, empty }) {
   if (lines.length === 0) return h("p", { class: "empty" }, empty);
   const style = (column) => (column.number ? "number" : column.tight ? "tight" : null);
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-    h("table", {},
+    h("table", { class: "cards" },
       h("caption", {}, caption),
       h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col", class: style(column) }, column.title)))),
       h("tbody", {}, lines.map((line) => row(columns, line)))));
@@ -43,7 +43,7 @@ export function table({ caption, columns, lines, empty }) {
 /** One line of such a table. */
 export function row(columns, line) {
   const style = (column) => (column.number ? "number" : column.tight ? "tight" : null);
-  return h("tr", {}, columns.map((column) => h("td", { class: style(column) }, column.cell(line))));
+  return h("tr", {}, columns.map((column) => h("td", { class: style(column), "data-title": column.title }, column.cell(line))));
 }
 
 /** A box for what went wrong; assertive, since the person waits for it. */

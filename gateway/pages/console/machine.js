@@ -46,8 +46,8 @@ export async function machine({ me, parts: [number], onLeave }) {
     h("p", { class: "small" }, h("a", { href: "#/" }, "All machines")),
     title,
     h("div", { class: "columns even" },
-      h("div", {}, facts, may.machines(me) && placeForm(context, redraw)),
-      h("div", {}, guard, testVend(context), cashBox(context, cash, onLeave))),
+      h("div", {}, facts, may.machines(me) && placeForm(context, redraw), testVend(context)),
+      h("div", {}, guard, cashBox(context, cash, onLeave))),
     products(context),
     recent,
   ];
@@ -133,6 +133,9 @@ function testVend({ me, path }) {
 function cashBox(context, first, onLeave) {
   const { me, path } = context;
   const section = h("section", { class: "sheet", "aria-label": "Cash" });
+  // The list of counts follows the books at its own pace: an answer to a count may not have it yet.
+  let isBooking = false;
+  let isBehind = false;
   const draw = (cash) => {
     const told = h("p", { class: "faint", role: "status" });
     const input = h("input", { name: "counted", inputmode: "decimal", required: true, autocomplete: "off" });
@@ -150,9 +153,15 @@ function cashBox(context, first, onLeave) {
         fields: [field("Counted", input, "notes and coins together"), told],
         submit: "Book the count",
         send: async ({ counted }) => {
-          draw(await send(`${path}/cash-counts`, { counted: typed(counted) }, { key: countKey(typed(counted)) }));
+          isBooking = true;
+          try {
+            draw(await send(`${path}/cash-counts`, { counted: typed(counted) }, { key: countKey(typed(counted)) }));
+          } finally {
+            isBooking = false;
+          }
           countKey.made = null;
           say("The count is booked.");
+          if (isBehind) await redraw();
         },
       }),
       table({
@@ -169,15 +178,18 @@ function cashBox(context, first, onLeave) {
       }));
   };
   draw(first);
-  // The list of counts follows the books at its own pace; it is drawn anew when it has.
-  onLeave(hear(async (name, event) => {
-    if (name !== "cash" || event.machine !== context.shown.machine) return;
-    if (section.querySelector("input")?.value) return;
+  const redraw = async () => {
+    // Nobody loses what they are writing; its own answer draws the rest.
+    isBehind = isBooking;
+    if (isBooking || section.querySelector("input")?.value) return;
     try {
       draw(await read(`${path}/cash`));
     } catch {
       // Opening the page again shows it.
     }
+  };
+  onLeave(hear((name, event) => {
+    if (name === "cash" && event.machine === context.shown.machine) redraw();
   }));
   return section;
 }
@@ -199,7 +211,7 @@ function products(context) {
       h("h2", {}, "Products and prices"),
       h("p", { class: "faint small" }, "The machine charges the price it has set itself. This list names what is sold, shows customers what to expect, and flags a sale at more than three times its price here."),
       box,
-      may.machines(me) ? h("div", { class: "scroll" }, h("table", {},
+      may.machines(me) ? h("div", { class: "scroll" }, h("table", { class: "edit" },
         h("caption", {}, lines.length === 0 ? "Nothing is listed yet. Add the first selection." : "Change a name or a price, then save its line."),
         h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "number" }, "Selection"), h("th", { scope: "col" }, "Name"), h("th", { scope: "col", class: "number" }, `Price, ${shown.currency}`), h("th", { scope: "col" }, ""))),
         h("tbody", {}, lines.map((line) => productRow(line)), newRow())))

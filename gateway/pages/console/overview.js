@@ -6,21 +6,28 @@ import { hear, heard } from "./live.js";
 import { CASES, dayText, day, machineLink, machineName, may, money, since, state, stateLegend, time, typed } from "./words.js";
 
 const FEED_MAX = 60;
+/** Fleets up to so many machines are listed anew when something happens; longer lists when they are opened. */
+const RELISTED_MAX = 200;
+const RECOUNT_MS = 1500;
 
 export async function overview({ me, onLeave, again }) {
   const today = day(dayText(new Date()));
-  const [machines, totals, cases] = await Promise.all([
-    whole("/v1/machines"),
+  const count = () => Promise.all([
     read(withQuery("/v1/sales/totals", { from_ms: today })),
     may.money(me) ? page("/v1/refunds", { state: "open", limit: 200 }) : null,
   ]);
+  let [machines, [totals, cases]] = await Promise.all([whole("/v1/machines"), count()]);
   const figures = h("dl", { class: "figures" });
   const list = h("div", {});
   const filter = h("input", { type: "search", "aria-label": "Find a machine", placeholder: "Find by name, place or number" });
-  const draw = () => fill(list, machineTable(machines, filter.value, me));
+  const ringing = h("div", {});
+  const draw = () => {
+    fill(list, machineTable(machines, filter.value, me));
+    fill(ringing, alarms(machines));
+    fill(figures, figureList(machines, totals.lines, cases));
+  };
   filter.addEventListener("input", draw);
   draw();
-  fill(figures, figureList(machines, totals.lines, cases));
 
   // Counting anew is cheap, but not for every one of a hundred vends a second.
   let due = null;
@@ -28,15 +35,17 @@ export async function overview({ me, onLeave, again }) {
     due ??= setTimeout(async () => {
       due = null;
       try {
-        const sums = await read(withQuery("/v1/sales/totals", { from_ms: today }));
-        fill(figures, figureList(machines, sums.lines, cases));
+        if (machines.length <= RELISTED_MAX) machines = await whole("/v1/machines");
+        [totals, cases] = await count();
+        // Whoever follows a link of the list with the keyboard keeps their place.
+        if (![list, ringing].some((part) => part.contains(document.activeElement))) draw();
       } catch {
-        // The next sale asks again.
+        // The next event asks again.
       }
-    }, 1500);
+    }, RECOUNT_MS);
   };
   onLeave(() => clearTimeout(due));
-  const feed = liveFeed(onLeave, (name) => { if (name === "sale") recount(); });
+  const feed = liveFeed(onLeave, recount);
 
   return [
     h("div", { class: "head" }, h("h1", {}, "Machines"),
@@ -44,7 +53,7 @@ export async function overview({ me, onLeave, again }) {
     figures,
     h("div", { class: "columns" },
       h("div", {},
-        alarms(machines),
+        ringing,
         h("section", { class: "sheet", "aria-label": "All machines" }, h("div", { class: "row" }, filter), list, stateLegend()),
         may.machines(me) && newMachine(again)),
       feed),

@@ -34,7 +34,7 @@ function stateChip(state) {
   return h("span", { class: `chip ${tone}`, title: meaning }, state);
 }
 
-const HINT = "as `gettone-reader enrol` shows it";
+const HINT = "as “gettone-reader enrol” shows it";
 
 function keyFields() {
   return [
@@ -50,7 +50,8 @@ function keys(values) {
 /** What the reader has to be told to trust this server. */
 function enrolled(answer) {
   return [
-    h("p", {}, "Now give these to the reader, in its configuration:"),
+    h("p", {}, "Save this answer, bring it to the board, and give it to the same command:"),
+    h("p", { class: "code" }, "gettone-reader enrol --machine … --answer answer.json"),
     h("dl", { class: "pairs" },
       h("dt", {}, "reader"), h("dd", { class: "code" }, answer.reader_id),
       h("dt", {}, "server key"), h("dd", { class: "code" }, answer.server_public_key),
@@ -60,10 +61,16 @@ function enrolled(answer) {
 }
 
 function told(title, answer, again) {
+  const file = URL.createObjectURL(new Blob([JSON.stringify(answer)], { type: "application/json" }));
   dialog(title, (close) => [
     enrolled(answer),
-    h("div", { class: "actions" }, h("button", { type: "button", class: "main", onclick: close }, "Done")),
-  ]).addEventListener("close", again);
+    h("div", { class: "actions" },
+      h("a", { class: "button", href: file, download: "answer.json" }, "Save answer.json"),
+      h("button", { type: "button", class: "main", onclick: close }, "Done")),
+  ]).addEventListener("close", () => {
+    URL.revokeObjectURL(file);
+    again();
+  });
 }
 
 function enrol(machines, again) {

@@ -54,7 +54,7 @@ export function since(at_ms) {
     : Math.abs(seconds) < 5400 ? [Math.round(seconds / 60), "minute"]
     : Math.abs(seconds) < 129600 ? [Math.round(seconds / 3600), "hour"]
     : [Math.round(seconds / 86400), "day"];
-  return h("time", { datetime: at.toISOString(), title: exact.format(at) }, ago.format(value, unit), h("span", { class: "faint small" }, ` (${full.format(at)})`));
+  return h("time", { datetime: at.toISOString(), title: exact.format(at) }, ago.format(value, unit), h("span", { class: "faint small moment" }, ` (${full.format(at)})`));
 }
 
 /** The beginning of a local day, in milliseconds; `days` later. */

@@ -103,7 +103,7 @@ function flash(screen, go) {
         setSlow("slow");
         flash(screen, go);
       }, { class: "quiet" }),
-      button(t("cancel"), () => go("#/"), { class: "quiet" }),
+      button(t("cancel"), () => go("#/"), { class: "quiet", data: { name: "cancel" } }),
     ),
   );
   own.show(canvas);
@@ -160,7 +160,8 @@ function sheets(state, retry, go) {
     case "over":
       return [
         title(state.vends.includes("vended") ? t("vended") : t("over_title")),
-        standing(state),
+        // What went well stands above and below, and what was too dear is no news any more.
+        ["vended", "denied"].includes(state.last) ? null : standing(state),
         bought(state),
         machine(state, "past"),
         trouble(state),
@@ -197,7 +198,7 @@ function standing(state) {
 /** The receipts of this visit, as soon as the server has them. */
 function bought(state) {
   const count = state.vends.filter((result) => result === "vended").length;
-  if (count === 0) return state.last === "none" ? p(t("over_nothing"), { class: "hint" }) : null;
+  if (count === 0) return ["none", "denied"].includes(state.last) ? p(t("over_nothing"), { class: "hint" }) : null;
   if (state.receipts < count) return p(t("receipt_soon"), { class: "hint" });
   const list = el("ul", { class: "lines", data: { name: "bought" } });
   const balance = el("p", { class: "hint", data: { name: "balance" } });

@@ -9,7 +9,8 @@ import { LOOP_SYMBOLS, SYMBOL_MAX_MS, framesPerSymbol } from "./optical.js";
 export const PATCH_SIDE = 144;
 /** A code is good for 45 s; the light ends with it. */
 export const FLASH_MAX_MS = 45_000;
-const FRAMES_MEASURED = 16;
+/** As many as a steady middle takes: the light waits for them. */
+const FRAMES_MEASURED = 9;
 const FRAME_MS_USUAL = 1000 / 60;
 const FILLS = Array.from({ length: 8 }, (_, bits) => {
   const code = (bit) => (bits & bit ? 255 : 0);

@@ -143,7 +143,7 @@ export function walletForm(done) {
     await refresh();
     done();
   },
-    el("label", { for: "currency" }, t("welcome_currency")),
+    el("label", { for: "currency" }, t("currency")),
     el("select", { id: "currency", name: "currency" },
       free.map((code) => el("option", { value: code }, `${code} · ${currencyName(code)}`)),
     ),

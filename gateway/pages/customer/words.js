@@ -19,6 +19,7 @@ const EN = {
   step_of: "Step {step} of {steps}",
   welcome_language: "Which language do you prefer?",
   welcome_currency: "In which currency do you buy?",
+  currency: "Currency",
   welcome_currency_hint: "You get one wallet for it. You can open wallets in other currencies later.",
   welcome_how: "How it works",
   how_1: "Stand at a machine that shows the Gettone eye, and press Buy.",
@@ -167,6 +168,7 @@ const FR = {
   step_of: "Étape {step} sur {steps}",
   welcome_language: "Quelle langue préférez-vous ?",
   welcome_currency: "Dans quelle monnaie achetez-vous ?",
+  currency: "Monnaie",
   welcome_currency_hint: "Vous aurez un portefeuille dans cette monnaie. D’autres sont possibles plus tard.",
   welcome_how: "Comment ça marche",
   how_1: "Devant un distributeur avec l’œil Gettone, appuyez sur Acheter.",
@@ -315,6 +317,7 @@ const IT = {
   step_of: "Passo {step} di {steps}",
   welcome_language: "Quale lingua preferisci?",
   welcome_currency: "In quale valuta compri?",
+  currency: "Valuta",
   welcome_currency_hint: "Avrai un portafoglio in questa valuta. Altri si possono aprire più tardi.",
   welcome_how: "Come funziona",
   how_1: "Davanti a un distributore con l’occhio Gettone, premi Compra.",
@@ -463,6 +466,7 @@ const DE = {
   step_of: "Schritt {step} von {steps}",
   welcome_language: "Welche Sprache möchtest du?",
   welcome_currency: "In welcher Währung kaufst du?",
+  currency: "Währung",
   welcome_currency_hint: "Dafür bekommst du eine Geldbörse. Weitere kannst du später eröffnen.",
   welcome_how: "So geht es",
   how_1: "Vor einem Automaten mit dem Gettone-Auge auf Kaufen drücken.",
@@ -622,7 +626,7 @@ export function money(amount, currency) {
   const digits = amount.split(".")[1]?.length ?? 0;
   const how = { style: "currency", currency, minimumFractionDigits: digits };
   // Decimal text stays decimal text: no amount ever becomes a floating-point number.
-  return new Intl.NumberFormat(language, { ...how, maximumFractionDigits: digits }).format(amount);
+  return new Intl.NumberFormat(regional(), { ...how, maximumFractionDigits: digits }).format(amount);
 }
 
 /** Minor units as decimal text with so many digits. */
@@ -634,10 +638,18 @@ export function decimal(minor, digits) {
 /** A moment as people write it. */
 export function moment(atMs) {
   const how = { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(language, how).format(new Date(atMs));
+  return new Intl.DateTimeFormat(regional(), how).format(new Date(atMs));
+}
+
+/** The language as it is written where this phone is at home. */
+function regional() {
+  return wanted().find((tag) => tag.slice(0, 2) === language) ?? (language === "en" ? "en-GB" : language);
+}
+
+function wanted() {
+  return globalThis.navigator?.languages ?? [];
 }
 
 function preferred() {
-  const wanted = globalThis.navigator?.languages ?? [];
-  return wanted.map((tag) => tag.slice(0, 2)).find((tag) => Object.hasOwn(WORDS, tag)) ?? "en";
+  return wanted().map((tag) => tag.slice(0, 2)).find((tag) => Object.hasOwn(WORDS, tag)) ?? "en";
 }
