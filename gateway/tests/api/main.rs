@@ -8,6 +8,7 @@ mod once;
 mod openapi;
 mod operator;
 mod page;
+mod pages;
 mod person;
 mod program;
 mod relay;
