@@ -29,6 +29,8 @@ const TURN: Duration = Duration::from_millis(2);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// The emulation does not tell when the page hangs up: a page that no longer looks has.
 const UNREAD_MAX: Duration = Duration::from_millis(1_500);
+/// The longest that one value may take to the reader.
+const WRITE_MAX: Duration = Duration::from_secs(5);
 /// The HCI codes of success, and of a connection that fails.
 const SUCCESS: u8 = 0;
 const NO_CONNECTION: u8 = 0x3e;
@@ -335,7 +337,11 @@ impl Bridge {
             let until = Instant::now() + CONNECT_MAX;
             while Instant::now() < until {
                 if let Some(service) = door(air) {
-                    return Phone::connect(air, service, MTU).await.ok();
+                    let connecting = Phone::connect(air, service, MTU);
+                    return tokio::time::timeout(CONNECT_MAX, connecting)
+                        .await
+                        .ok()?
+                        .ok();
                 }
                 // Nothing ever comes here: it is the time that passes.
                 let _ = tokio::time::timeout(TURN, core::future::pending::<()>()).await;
@@ -359,9 +365,12 @@ impl Bridge {
         ) else {
             return UNLIKELY;
         };
-        match self.runtime.block_on(phone.write(&value)) {
-            Ok(()) => SUCCESS,
-            Err(_) => UNLIKELY,
+        let written = self
+            .runtime
+            .block_on(async { tokio::time::timeout(WRITE_MAX, phone.write(&value)).await });
+        match written {
+            Ok(Ok(())) => SUCCESS,
+            Ok(Err(_)) | Err(_) => UNLIKELY,
         }
     }
 

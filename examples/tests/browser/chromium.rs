@@ -1,21 +1,27 @@
 //! One browser with one page, as a customer holds it.
 
 use crate::cdp::{Cdp, CdpFault, Event};
+use crate::palette;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest that a page may take to show what is waited for.
 const PATIENCE_MS: u64 = 30_000;
+/// The longest that a browser may take to start.
+const START_MAX: Duration = Duration::from_secs(30);
 /// A phone of the day, in CSS pixels.
-const WIDTH: u32 = 390;
-const HEIGHT: u32 = 844;
+pub(crate) const WIDTH: u32 = 390;
+pub(crate) const HEIGHT: u32 = 844;
 
 /// Whether the browser has Web Bluetooth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +42,23 @@ pub(crate) fn program() -> Option<PathBuf> {
         })
         .find(|path| path.is_file());
     named.filter(|path| path.is_file()).or(found)
+}
+
+/// The browsers that run, for who has to end them all.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every browser that this program has started.
+pub(crate) fn end_all() {
+    for id in running().iter() {
+        if let Some(pid) = i32::try_from(*id).ok().and_then(Pid::from_raw) {
+            // One that has just ended needs no end.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 /// A running browser. It ends with its owner.
@@ -78,21 +101,34 @@ impl Browser {
             .arg("about:blank")
             .spawn()
             .map_err(|source| fault(source.to_string()))?;
+        running().insert(child.id());
         let stderr = child.stderr.take().expect("it is piped");
-        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| {
-            line.strip_prefix("DevTools listening on ")
-                .map(str::to_owned)
+        let (found, address) = channel();
+        // Read to its end: a full pipe would stop the browser.
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stderr).lines().map_while(Result::ok);
+            for line in lines {
+                if let Some(url) = line.strip_prefix("DevTools listening on ") {
+                    // Who gave up needs no address.
+                    let _ = found.send(url.trim().to_owned());
+                }
+            }
         });
-        // A full pipe would stop the browser.
-        std::thread::spawn(move || lines.for_each(drop));
-        let url = url.ok_or_else(|| fault("it said no address".to_owned()))?;
-        let (cdp, _) = Cdp::connect(url.trim())?;
-        Ok(Self {
-            child,
-            cdp,
-            _profile: profile,
-        })
+        let connected = address
+            .recv_timeout(START_MAX)
+            .map_err(|_| fault(format!("it said no address in {} s", START_MAX.as_secs())))
+            .and_then(|url| Cdp::connect(&url));
+        match connected {
+            Ok((cdp, _)) => Ok(Self {
+                child,
+                cdp,
+                _profile: profile,
+            }),
+            Err(fault) => {
+                end(&mut child);
+                Err(fault)
+            }
+        }
     }
 
     /// Its own connection.
@@ -117,10 +153,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Network"] {
             page.call(&format!("{domain}.enable"), json!({}))?;
         }
-        page.call(
-            "Emulation.setDeviceMetricsOverride",
-            json!({"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": true}),
-        )?;
+        page.resize(WIDTH, HEIGHT)?;
+        page.call("Emulation.setLocaleOverride", json!({"locale": "en-GB"}))?;
         page.visit(url)?;
         Ok(page)
     }
@@ -128,9 +162,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
+}
+
+fn end(child: &mut Child) {
+    running().remove(&child.id());
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// One page.
@@ -200,6 +239,8 @@ impl Page {
                 look();
             }})"
         );
+        // A page that keeps going elsewhere begins the wait anew, but not for ever.
+        let last = Instant::now() + Duration::from_millis(2 * ms);
         loop {
             match self.eval(&looked) {
                 Ok(value) if value.is_null() || value == json!(false) => {
@@ -210,9 +251,10 @@ impl Page {
                 }
                 // The page went elsewhere while it was looked at.
                 Err(CdpFault(fault))
-                    if fault.contains("context was destroyed")
-                        || fault.contains("Cannot find context")
-                        || fault.contains("navigated or closed") => {}
+                    if Instant::now() < last
+                        && (fault.contains("context was destroyed")
+                            || fault.contains("Cannot find context")
+                            || fault.contains("navigated or closed")) => {}
                 done => return done,
             }
         }
@@ -275,17 +317,34 @@ impl Page {
             .map(drop)
     }
 
-    /// A picture of the page, as PNG.
-    pub(crate) fn picture(&self, path: &Path) -> Result<(), CdpFault> {
+    /// Gives it a screen of another size.
+    pub(crate) fn resize(&self, width: u32, height: u32) -> Result<(), CdpFault> {
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            json!({
+                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width <= WIDTH,
+            }),
+        )
+        .map(drop)
+    }
+
+    /// A picture of the page, as PNG: of its screen, or of so much of it from the top.
+    pub(crate) fn picture(&self, path: &Path, clip: Option<[u64; 2]>) -> Result<(), CdpFault> {
         // What has just been asked for is to be there, and nothing is to turn.
         self.until(
             "document.fonts.status === 'loaded' && !document.querySelector('img:not([src])')",
         )?;
-        let shot = self.call("Page.captureScreenshot", json!({"format": "png"}))?;
+        let mut how = json!({"format": "png", "captureBeyondViewport": clip.is_some()});
+        if let Some([width, height]) = clip {
+            how["clip"] = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
+        }
+        let shot = self.call("Page.captureScreenshot", how)?;
         let bytes = STANDARD
             .decode(text(&shot["data"]))
             .map_err(|fault| CdpFault(fault.to_string()))?;
-        std::fs::write(path, bytes).map_err(|fault| CdpFault(format!("{path:?}: {fault}")))
+        let small =
+            palette::packed(&bytes).map_err(|fault| CdpFault(format!("{path:?}: {fault}")))?;
+        std::fs::write(path, small).map_err(|fault| CdpFault(format!("{path:?}: {fault}")))
     }
 
     /// How long a test waits for one event.

@@ -1,6 +1,6 @@
 //! The operator's page in a real browser, driven as its staff would.
 
-use crate::chromium::{Browser, Page, Radio};
+use crate::chromium::{Browser, HEIGHT, Page, Radio, WIDTH};
 use crate::scene::{ESPRESSO, Shop, Street};
 use crate::visit::Customer;
 use crate::{Outcome, pictures, trial};
@@ -10,6 +10,10 @@ use serde_json::json;
 
 /// The machine of the street.
 const MACHINE: &str = "#/machines/1";
+/// A desk's screen, in CSS pixels.
+const DESK: [u32; 2] = [1_280, 900];
+/// The smallest phone that is still about.
+const SMALL: [u32; 2] = [320, 568];
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -36,10 +40,7 @@ fn signed_in(shop: &Shop, browser: &Browser, role: &str) -> Result<Page, Failed>
         }),
     )?;
     let page = browser.open(&format!("{}/console", shop.url()))?;
-    page.call(
-        "Emulation.setDeviceMetricsOverride",
-        json!({"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false}),
-    )?;
+    page.resize(DESK[0], DESK[1])?;
     page.write("[name='email']", &format!("{role}@example.org"))?;
     page.write("[name='password']", "wrong horse battery")?;
     page.tap("form button")?;
@@ -97,7 +98,8 @@ fn a_clerk_refunds_credits_and_counts_and_the_books_balance() -> Outcome {
 
     // What happened was seen while it did.
     page.says(".feed", "Espresso")?;
-    page.says(".feed", "refund case")?;
+    page.says(".feed", "Refund case")?;
+    page.says(".figures", "cases\n1")?;
     go(&page, "#/refunds", "Refunds")?;
     page.says("article", "The cup fell beside the tray.")?;
     page.tap("article button.main")?;
@@ -159,6 +161,13 @@ fn a_technician_prices_and_locks_a_machine_and_sees_no_money_matters() -> Outcom
         "{menu}"
     );
 
+    page.tap("#new-machine summary")?;
+    page.write("#new-machine [name='machine']", "9")?;
+    page.write("#new-machine [name='name']", "Snacks, hall C")?;
+    page.tap("#new-machine button.main")?;
+    page.says("h1", "Snacks, hall C (9)")?;
+    page.says("[aria-label='State']", "at most €5.00 and 3 vends in a row")?;
+
     go(&page, MACHINE, "1")?;
     rewrite(&page, "tr[data-item] td.number input", "1,35")?;
     page.tap("tr[data-item] button:not(.quiet)")?;
@@ -182,15 +191,17 @@ fn of_the_operators_page() -> Outcome {
     let browser = Browser::start(Radio::Absent)?;
     let page = browser.open(&format!("{}/console", shop.url()))?;
     page.until("document.querySelector('[name=email]')")?;
-    pictures::take(&page, "console-sign-in")?;
+    page.resize(DESK[0], DESK[1])?;
+    pictures::take_page(&page, "console-sign-in")?;
     let page = signed_in(shop, &browser, "owner")?;
     shop.server().get(Key::Operator, "/v1/machines")?;
     let ann = claimed(&street)?;
-    page.says(".feed", "refund case")?;
-    page.eval("location.hash = '#/sales'; location.hash = '#/'")?;
+    page.says(".feed", "Refund case")?;
+    page.says(".figures", "cases\n1")?;
     page.says(".figures", "1 sale")?;
-    pictures::take(&page, "console-machines")?;
-    for (place, heading, name) in [
+    page.says("main td .chip", "live")?;
+    pictures::take_page(&page, "console-machines")?;
+    let screens = [
         (MACHINE, "1", "console-machine"),
         ("#/sales", "Sales", "console-sales"),
         ("#/refunds", "Refunds", "console-refunds"),
@@ -198,10 +209,20 @@ fn of_the_operators_page() -> Outcome {
         ("#/readers", "Readers", "console-readers"),
         ("#/people", "Staff and keys", "console-people"),
         ("#/log", "Staff log", "console-log"),
-    ] {
+    ];
+    for (place, heading, name) in screens {
         go(&page, place, heading)?;
-        pictures::take(&page, name)?;
+        pictures::take_page(&page, name)?;
     }
+    for [width, height] in [SMALL, [WIDTH, HEIGHT]] {
+        page.resize(width, height)?;
+        for (place, heading, name) in screens {
+            go(&page, place, heading)?;
+            pictures::fits(&page, &format!("{name} at {width}"))?;
+        }
+    }
+    go(&page, "#/", "Machines")?;
+    pictures::take(&page, "console-phone")?;
     drop(ann);
     street.close()
 }

@@ -10,6 +10,7 @@ mod chromium;
 mod console;
 mod errand;
 mod light;
+mod palette;
 mod pictures;
 mod scene;
 mod vectors;
@@ -19,9 +20,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 /// What a browser test ends with.
 type Outcome = Result<(), Failed>;
+
+/// The longest that one test may take.
+const TRIAL_MAX: Duration = Duration::from_secs(240);
+/// How long a test may go on after its browser was taken from it.
+const GRACE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let mut args = env::args_os();
@@ -56,7 +65,7 @@ fn test() -> ExitCode {
 /// A test that needs a browser. Without one it says so loudly, and fails where nobody would read it.
 fn trial(name: &str, run: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
     Trial::test(name, move || match chromium::program() {
-        Some(_) => run(),
+        Some(_) => bounded(run),
         None if env::var_os("CI").is_some() => Err("there is no Chromium to test with".into()),
         None => {
             eprintln!("NOT RUN: there is no Chromium (Debian: apt-get install chromium)");
@@ -64,4 +73,29 @@ fn trial(name: &str, run: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
         }
     })
     .with_ignored_flag(true)
+}
+
+/// Ends a test that hangs: it loses its browser, whatever waits for that is told so, and cleans up.
+fn bounded(run: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+    let (ended, end) = channel();
+    let thread = thread::spawn(move || {
+        // Nobody listens to a test that was given up.
+        let _ = ended.send(run());
+    });
+    match end.recv_timeout(TRIAL_MAX) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Err("the test ended without a word".into()),
+        },
+        Err(RecvTimeoutError::Timeout) => {
+            chromium::end_all();
+            let said = match end.recv_timeout(GRACE) {
+                Ok(Err(failed)) => failed.message().unwrap_or_default().to_owned(),
+                Ok(Ok(())) => "it would have passed".to_owned(),
+                Err(_) => "it waits for something else than the browser".to_owned(),
+            };
+            Err(format!("longer than {} s: {said}", TRIAL_MAX.as_secs()).into())
+        }
+    }
 }

@@ -22,9 +22,66 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures")
 }
 
+/// The longest page that a guide shows, in CSS pixels, and the ground below its last line.
+const LONGEST: u64 = 1_500;
+const BELOW: u64 = 20;
+
+/// Takes a picture of a phone's screen.
 pub(crate) fn take(page: &Page, name: &str) -> Result<(), Failed> {
+    fits(page, name)?;
+    picture(page, name, None)
+}
+
+/// Takes a picture of a whole page, down to its last line.
+pub(crate) fn take_page(page: &Page, name: &str) -> Result<(), Failed> {
+    fits(page, name)?;
+    let size = page.eval(
+        "[innerWidth, Math.ceil(scrollY + document.querySelector('main').lastElementChild.getBoundingClientRect().bottom)]",
+    )?;
+    let [width, height] = [0, 1].map(|axis| size[axis].as_u64().unwrap_or_default());
+    picture(page, name, Some([width, (height + BELOW).min(LONGEST)]))
+}
+
+/// Nothing is to stand beside the screen.
+pub(crate) fn fits(page: &Page, name: &str) -> Result<(), Failed> {
+    let widths = page.eval("[document.documentElement.scrollWidth, innerWidth]")?;
+    if widths[0].as_u64() > widths[1].as_u64() {
+        return Err(format!("{name} is wider than its screen: {widths}").into());
+    }
+    Ok(())
+}
+
+fn picture(page: &Page, name: &str, clip: Option<[u64; 2]>) -> Result<(), Failed> {
     std::fs::create_dir_all(folder())?;
-    Ok(page.picture(&folder().join(format!("{name}.png")))?)
+    Ok(page.picture(&folder().join(format!("{name}.png")), clip)?)
+}
+
+/// A light never stands still, and begins dark: for its picture it is led by hand to a colour.
+fn take_light(page: &Page, name: &str) -> Result<(), Failed> {
+    page.eval(
+        "(() => {
+            const own = requestAnimationFrame;
+            const steps = [];
+            globalThis.requestAnimationFrame = (step) => steps.push(step);
+            globalThis.lead = () => steps.splice(0).forEach((step) => step(performance.now()));
+            globalThis.release = () => {
+                globalThis.requestAnimationFrame = own;
+                steps.splice(0).forEach((step) => own(step));
+            };
+        })()",
+    )?;
+    page.until(
+        "(() => {
+            const canvas = document.querySelector('.patch');
+            const [red, green, blue] = canvas.getContext('2d').getImageData(4, 4, 1, 1).data;
+            if (red + green + blue === 255) return true;
+            globalThis.lead();
+            return false;
+        })()",
+    )?;
+    take(page, name)?;
+    page.eval("globalThis.release()")?;
+    Ok(())
 }
 
 fn of_the_customers_page() -> Outcome {
@@ -78,7 +135,9 @@ fn of_the_customers_page() -> Outcome {
     let air = ann.air(&street)?;
     page.tap("[data-name='buy']")?;
     page.until("document.querySelector('.patch')")?;
-    take(page, "customer-light")?;
+    take_light(page, "customer-light")?;
+    page.tap("[data-name='cancel']")?;
+    page.tap("[data-name='buy']")?;
     ann.link(&street.places)?;
     page.until("document.querySelector('[data-phase=\"granted\"] .machine p')")?;
     take(page, "customer-choose")?;
@@ -87,6 +146,9 @@ fn of_the_customers_page() -> Outcome {
     page.until("document.querySelector('[data-phase=\"vending\"]')")?;
     take(page, "customer-preparing")?;
     page.until("document.querySelector('[data-result=\"vended\"]')")?;
+    street
+        .machine
+        .wait("the credit that is left", Seen::is_credit)?;
     street.machine.select(SALAD, 190, Ending::Dispensed)?;
     page.until("document.querySelector('[data-result=\"denied\"]')")?;
     take(page, "customer-short")?;

@@ -72,7 +72,7 @@ impl Shop {
                     return Ok(text.chars().take_while(char::is_ascii_digit).collect());
                 }
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
         Err(format!("no code came for {address}").into())
     }
