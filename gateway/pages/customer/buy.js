@@ -3,7 +3,7 @@
 import { button, el, p, title } from "./dom.js";
 import { decimal, money, t } from "./words.js";
 import { hasRadio, isRadioOn } from "./bluetooth.js";
-import { knownPlace, place, refresh, wallets } from "./customer.js";
+import { knownPlace, place, refresh, wallets, whileSetAside } from "./customer.js";
 import { Visit } from "./visit.js";
 import { isAble } from "./noise.js";
 import { receiptLine, receipts } from "./history.js";
@@ -203,10 +203,14 @@ function bought(state) {
   const list = el("ul", { class: "lines", data: { name: "bought" } });
   const balance = el("p", { class: "hint", data: { name: "balance" } });
   receipts(count).then(({ lines }) => list.replaceChildren(...lines.map(receiptLine)), () => {});
-  refresh().then(() => {
+  const tell = () => {
     const one = wallets().find((wallet) => wallet.currency === currency(state)) ?? wallets()[0];
     if (!one) return;
     balance.textContent = `${t("available")}: ${money(one.available ?? one.emoney, one.currency)}`;
+  };
+  refresh().then(() => {
+    tell();
+    whileSetAside(balance, tell);
   }, () => {});
   return el("div", {}, list, balance);
 }

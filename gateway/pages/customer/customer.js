@@ -3,6 +3,11 @@
 import { Offline, Problem, ask, tell } from "./api.js";
 import { speak } from "./words.js";
 
+/** Money that is set aside is asked for so often, and so many times: a machine may have gone silent. */
+const ASK_EVERY_MS = 1_000;
+const ASKED_MAX = 30;
+const NOTHING = /^[0.]*$/;
+
 /** Everything the screens share. */
 export const customer = {
   /** The server's answer to who asks, or nothing. */
@@ -33,6 +38,27 @@ export async function refresh() {
 /** The customer's wallets. */
 export function wallets() {
   return customer.me?.wallets ?? [];
+}
+
+/**
+ * Asks again while money is set aside, for it is free as soon as the server has heard the machine
+ * out; `show` draws what came, as long as `place` is on the screen.
+ */
+export function whileSetAside(place, show) {
+  const isAside = () => wallets().some((wallet) => !NOTHING.test(wallet.pending ?? ""));
+  const look = async (asked) => {
+    if (!place.isConnected || !customer.me || !isAside() || asked >= ASKED_MAX) return;
+    try {
+      const me = await ask("/v1/app/me");
+      // Who signed out meanwhile stays so.
+      if (customer.me) customer.me = me;
+    } catch {
+      // What is shown was true a moment ago; the next time may tell.
+    }
+    if (place.isConnected) show();
+    setTimeout(() => look(asked + 1), ASK_EVERY_MS);
+  };
+  setTimeout(() => look(0), ASK_EVERY_MS);
 }
 
 /** Signs out, and forgets. */

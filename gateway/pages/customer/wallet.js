@@ -1,7 +1,7 @@
 // The wallet: what can be spent and where, and the way to buy.
 
 import { button, el, icon, p, title } from "./dom.js";
-import { customer, wallets } from "./customer.js";
+import { customer, wallets, whileSetAside } from "./customer.js";
 import { money, t } from "./words.js";
 import { receiptLine, receipts } from "./history.js";
 
@@ -18,9 +18,11 @@ export function wallet(go) {
         : [p(t("nothing_yet"), { class: "hint" })]),
     );
   }, () => latest.replaceChildren(p(t("fault_offline"), { class: "hint" })));
+  const purses = el("div", { class: "purses" }, wallets().map(purse));
+  whileSetAside(purses, () => purses.replaceChildren(...wallets().map(purse)));
   return [
     title(t("home")),
-    ...wallets().map(purse),
+    purses,
     button([icon("M5 12h14M13 6l6 6-6 6"), t("buy")], () => go("#/buy"), { class: "main buy", data: { name: "buy" } }),
     el("details", { class: "card" },
       el("summary", {}, t("add_money")),
