@@ -6,7 +6,7 @@ mod waiting;
 
 pub(crate) use events::Hub;
 pub use events::{Events, Lagged};
-pub(crate) use waiting::{Due, Held, HeldBatch, Reply, Waiting};
+pub(crate) use waiting::{Due, Held, HeldBatch, Reply, Waiting, When};
 
 use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};
 use crate::failure::StopCause;
@@ -49,11 +49,31 @@ impl<T> Deref for Durable<T> {
     }
 }
 
+/// What the journal has queued, together with everything it rests on: whatever is handed over from
+/// now on is written behind it. It may yet be lost, and with it all that follows from it, so it may
+/// lead to a further step and to nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queued<T>(T);
+
+impl<T> Queued<T> {
+    /// What is queued, for the next step.
+    pub(crate) const fn step(&self) -> &T {
+        &self.0
+    }
+
+    /// What is durable, now that something which was asked after it is.
+    pub(crate) fn behind(self, _later: Durable<()>) -> Durable<T> {
+        Durable(self.0)
+    }
+}
+
 /// What one shard did in one turn: the records, and the answers that rest on them.
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
     pub(crate) frames: Frames,
     waiting: Vec<Waiting>,
+    /// Answers that wait for the queue only.
+    steps: Vec<Waiting>,
     credits: usize,
     earliest: Option<Duration>,
 }
@@ -61,6 +81,10 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Adds an answer. It waits for every record before it, of this bundle and of earlier ones.
     pub(crate) fn wait(&mut self, waiting: Waiting) {
+        if waiting.when() == When::Queued {
+            self.steps.push(waiting);
+            return;
+        }
         let deadline = waiting.deadline();
         self.earliest = Some(
             self.earliest
@@ -71,12 +95,13 @@ impl Bundle {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.waiting.is_empty()
+        self.frames.is_empty() && self.waiting.is_empty() && self.steps.is_empty()
     }
 
     fn clear(&mut self) {
         self.frames.clear();
         self.waiting.clear();
+        self.steps.clear();
         self.credits = 0;
         self.earliest = None;
     }
@@ -137,10 +162,14 @@ impl Journal {
         {
             let mut desk = self.desk();
             if !self.gate.is_stopped() {
+                let mut steps = core::mem::take(&mut bundle.steps);
                 desk.queued.push_back(bundle);
-                let spare = desk.spares.pop().unwrap_or_default();
+                let mut spare = desk.spares.pop().unwrap_or_default();
                 drop(desk);
                 self.arrived.notify_one();
+                // Behind it in the queue, and not before: the next step may go to another shard.
+                steps.drain(..).for_each(Waiting::release);
+                spare.steps = steps;
                 return spare;
             }
         }
@@ -246,6 +275,7 @@ impl Journal {
     pub(crate) fn abandon(&self, bundle: &mut Bundle) {
         self.gate.leave(bundle.credits);
         bundle.waiting.drain(..).for_each(Waiting::abandon);
+        bundle.steps.drain(..).for_each(Waiting::abandon);
         bundle.clear();
     }
 

@@ -3,7 +3,7 @@ use crate::clock::Uptime;
 use crate::directory::{machine_shard, reader_shard, wallet_shard};
 use crate::failure::{Failure, SessionRefusal};
 use crate::gate::Gate;
-use crate::journal::{Due, Durable, Reply};
+use crate::journal::{Due, Durable, Queued, Reply};
 use crate::metrics::Counters;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Progress, SessionCommand, Stale};
@@ -82,13 +82,11 @@ impl Line {
         reader: ReaderId,
         step: (Option<reader::Command>, View),
         deadline: Duration,
-    ) -> Result<Durable<Stood>, Failure<reader::Refusal>> {
+    ) -> Result<Queued<Stood>, Failure<reader::Refusal>> {
         let shard = reader_shard(reader, self.count());
         let step = Box::new(step);
-        self.ask(shard, lent(deadline), |reply| {
-            Request::Relay(reader, step, reply)
-        })
-        .await
+        self.step(shard, deadline, |reply| Request::Relay(reader, step, reply))
+            .await
     }
 
     /// One step of a relay with a session; the relay holds the credit.
@@ -96,12 +94,10 @@ impl Line {
         &self,
         command: SessionCommand,
         deadline: Duration,
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
+    ) -> Result<Queued<Progress>, Failure<SessionRefusal>> {
         let shard = wallet_shard(command.wallet, self.count());
-        self.ask(shard, lent(deadline), |reply| {
-            Request::Session(command, reply)
-        })
-        .await
+        self.step(shard, deadline, |reply| Request::Session(command, reply))
+            .await
     }
 
     /// One step of a relay with its machine; the relay holds the credit.
@@ -110,10 +106,10 @@ impl Line {
         machine: MachineId,
         command: machine::Command,
         deadline: Duration,
-    ) -> Result<Durable<Option<machine::Event>>, Failure<machine::Refusal>> {
+    ) -> Result<Queued<Option<machine::Event>>, Failure<machine::Refusal>> {
         let shard = machine_shard(machine, self.count());
         let command = Box::new(command);
-        self.ask(shard, lent(deadline), |reply| {
+        self.step(shard, deadline, |reply| {
             Request::Machine(machine, command, reply)
         })
         .await
@@ -125,9 +121,9 @@ impl Line {
         machine: MachineId,
         reader: (ReaderId, u32),
         deadline: Duration,
-    ) -> Result<Durable<Option<Lock>>, Failure<machine::Refusal>> {
+    ) -> Result<Queued<Option<Lock>>, Failure<machine::Refusal>> {
         let shard = machine_shard(machine, self.count());
-        self.ask(shard, lent(deadline), |reply| {
+        self.step(shard, deadline, |reply| {
             Request::Attend(machine, reader, reply)
         })
         .await
@@ -154,15 +150,13 @@ impl Line {
         &self,
         wallet: WalletId,
         deadline: Duration,
-    ) -> Result<Durable<Option<Balance>>, Failure<Infallible>> {
+    ) -> Result<Queued<Option<Balance>>, Failure<Infallible>> {
         let shard = wallet_shard(wallet, self.count());
-        self.ask(shard, lent(deadline), |reply| {
-            Request::SeeBalance(wallet, reply)
-        })
-        .await
+        self.step(shard, deadline, |reply| Request::SeeBalance(wallet, reply))
+            .await
     }
 
-    /// Waits until everything that this shard was asked before is durable.
+    /// Waits until everything that was queued before is durable, by whichever shard.
     pub(crate) async fn drain(
         &self,
         shard: usize,
@@ -209,14 +203,22 @@ impl Line {
         request: impl FnOnce(Reply<T, R>) -> Request,
     ) -> Result<Durable<T>, Failure<R>> {
         let (reply, answer) = oneshot::channel();
-        self.submit(
-            shard,
-            Submission {
-                request: request(reply),
-                due,
-            },
-        );
+        let request = request(Reply::Durable(reply));
+        self.submit(shard, Submission { request, due });
         // A reply that was dropped unanswered: the shard is gone, or has stopped.
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    async fn step<T, R>(
+        &self,
+        shard: usize,
+        deadline: Duration,
+        request: impl FnOnce(Reply<T, R>) -> Request,
+    ) -> Result<Queued<T>, Failure<R>> {
+        let (reply, answer) = oneshot::channel();
+        let request = request(Reply::Queued(reply));
+        let due = lent(deadline);
+        self.submit(shard, Submission { request, due });
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
 

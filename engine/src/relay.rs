@@ -3,8 +3,9 @@
 //! up where it ended.
 
 use crate::bounds::RELAY_STEPS_MAX;
+use crate::directory::reader_shard;
 use crate::failure::{Failure, SessionRefusal};
-use crate::journal::Durable;
+use crate::journal::{Durable, Queued};
 use crate::line::Line;
 use crate::session::{Action, Hold, Progress, SessionCommand};
 use core::time::Duration;
@@ -113,7 +114,7 @@ pub(crate) async fn relay(
     let deadline = line.deadline();
     let (epoch, counters) = (news.epoch, news.counters.take());
     let stood = drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await?;
-    let place = stood.place;
+    let place = stood.step().place;
     if let Some(counters) = counters {
         tally(line, place, (epoch, counters), deadline).await?;
     }
@@ -124,17 +125,31 @@ pub(crate) async fn relay(
                 .attend_step(machine, (reader, place.lock_taken), deadline)
                 .await;
             match attended {
-                Ok(lock) => lock.into_inner(),
+                Ok(lock) => *lock.step(),
                 Err(Failure::Refused(_)) => None,
                 Err(failure) => return Err(unrefused(failure)),
             }
         }
         Some(_) | None => None,
     };
+    let stood = written(line, stood, deadline).await?;
     Ok(stood.map(|stood| Relayed {
         lock,
         ..stood.relayed
     }))
+}
+
+/// Waits until the steps that led here are durable: each rests on those before it, so none waits
+/// for the disk by itself.
+async fn written(
+    line: &Line,
+    stood: Queued<Stood>,
+    deadline: Duration,
+) -> Result<Durable<Stood>, Failure<Refusal>> {
+    let shard = reader_shard(stood.step().place.reader, line.count());
+    let later = line.drain(shard, deadline).await;
+    let later = later.map_err(|failure| failure.map_refused(|never| match never {}))?;
+    Ok(stood.behind(later))
 }
 
 /// Has the reader's machine count what it sold for cash.
@@ -180,6 +195,7 @@ pub(crate) async fn resume(
 ) -> Result<Durable<Relayed>, Failure<Refusal>> {
     let deadline = line.deadline();
     let stood = drive(line, reader, (None, View::default(), deadline)).await?;
+    let stood = written(line, stood, deadline).await?;
     Ok(stood.map(|stood| stood.relayed))
 }
 
@@ -192,6 +208,7 @@ pub(crate) async fn command(
     let deadline = line.deadline();
     let first = (Some(command), View::default(), deadline);
     let stood = drive(line, reader, first).await?;
+    let stood = written(line, stood, deadline).await?;
     Ok(stood.map(|_| ()))
 }
 
@@ -199,14 +216,15 @@ async fn drive(
     line: &Line,
     reader: ReaderId,
     first: (Option<Command>, View, Duration),
-) -> Result<Durable<Stood>, Failure<Refusal>> {
+) -> Result<Queued<Stood>, Failure<Refusal>> {
     let (mut command, view, deadline) = first;
     for _ in 0..RELAY_STEPS_MAX {
         let stood = line.relay_step(reader, (command, view), deadline).await?;
-        let Some(due) = stood.due else {
+        let Stood { due, place, .. } = *stood.step();
+        let Some(due) = due else {
             return Ok(stood);
         };
-        command = Some(step(line, due, (stood.place, deadline)).await?);
+        command = Some(step(line, due, (place, deadline)).await?);
     }
     // Whatever is left is taken up by the next relay, or by the next start.
     line.relay_step(reader, (None, view), deadline).await
@@ -295,8 +313,8 @@ async fn hold(
     let balance = line
         .balance_step(ask.wallet, deadline)
         .await
-        .map_err(|failure| failure.map_refused(|never| match never {}))?
-        .into_inner();
+        .map_err(|failure| failure.map_refused(|never| match never {}))?;
+    let balance = balance.step().as_ref();
     if balance.map(|balance| balance.currency) != currency {
         return Ok(Answer::Blocked);
     }
@@ -306,7 +324,7 @@ async fn hold(
         action: Action::Begin { terms: ask.terms },
     };
     match line.session_step(command, deadline).await {
-        Ok(progress) => Ok(granted(&ask.terms, &progress)),
+        Ok(progress) => Ok(granted(&ask.terms, progress.step())),
         Err(Failure::Refused(refusal)) => Ok(refused(&refusal)),
         Err(Failure::Full { .. }) => Ok(Answer::Blocked),
         Err(failure) => Err(unrefused(failure)),

@@ -9,8 +9,8 @@ use gettone::core::wallet::{Reason, Wallet};
 use gettone::{Action, Engine, Failure, Progress, SessionCommand, SessionRefusal, StopCause};
 use gettone_store::{Kept, Tape};
 use play::{
-    MACHINE, OPERATOR, eur, fund, rseq, seen, settings, start, start_on, terms, transfer, vend,
-    vended,
+    MACHINE, OPERATOR, eur, fund, meanwhile, rseq, seen, settings, start, start_on, terms,
+    transfer, vend, vended,
 };
 use tokio::task::JoinHandle;
 
@@ -31,18 +31,6 @@ fn asked(engine: &Engine) -> Vec<JoinHandle<bool>> {
         }),
         tokio::spawn(async move { looks.balance(ANN).await.is_ok() }),
     ]
-}
-
-/// Lets another engine, whose disk works, answer many times.
-async fn meanwhile() {
-    let (engine, _) = start(&Tape::default(), settings(1)).expect("starts");
-    for wallet in 0..500 {
-        engine
-            .open_wallet(WalletId::new(wallet), Currency::EUR)
-            .await
-            .expect("opens");
-    }
-    engine.shutdown().await.expect("ends cleanly");
 }
 
 #[tokio::test]

@@ -19,11 +19,11 @@ use gettone::core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone::core::record::{Event, Record};
 use gettone::core::wallet::{self, Verdict, Wallet};
 use gettone::{Clock, Engine, Failure, Relayed, Settings};
-use gettone_store::{Kept, Memory, Tape};
+use gettone_store::{Memory, Tape};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use play::{MACHINE, OPERATOR, eur, fund, seen, settings, start, terms, vend};
+use play::{MACHINE, OPERATOR, eur, fund, meanwhile, seen, settings, start, terms, vend};
 
 const READER: ReaderId = ReaderId::from_bytes([8; 8]);
 const EPOCH: JournalEpoch = JournalEpoch::from_bytes([1; 8]);
@@ -213,11 +213,11 @@ struct Outcome {
 }
 
 /// Relays the whole morning; after a power cut it starts again and relays the envelope once more.
-async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
+async fn relayed(tape: &Tape, cut: Option<u64>) -> Outcome {
     opened(tape).await;
     let (mut engine, _) = start(tape, settings(3)).expect("starts");
-    if let Some((nth, kept)) = cut {
-        tape.fail_append(nth, kept);
+    if let Some(frames) = cut {
+        tape.fail_after(frames);
     }
     let mut relayed = Vec::new();
     for (news, account) in day() {
@@ -472,22 +472,20 @@ async fn what_was_sold_is_given_back_once_and_never_more_than_it_took() {
 }
 
 #[tokio::test]
-async fn a_power_cut_at_any_append_of_a_relay_leaves_the_same_books() {
+async fn a_power_cut_after_any_record_of_a_relay_leaves_the_same_books() {
     let tape = Tape::default();
     let expected = relayed(&tape, None).await;
-    let all = tape.appends();
+    let all = tape.frames();
     let prelude = {
         let tape = Tape::default();
         opened(&tape).await;
-        tape.appends()
+        tape.frames()
     };
-    let appends = all - prelude;
-    assert!(appends > 30, "{appends} appends");
-    for kept in [Kept::Nothing, Kept::Everything] {
-        for nth in 1..=appends {
-            let outcome = relayed(&Tape::default(), Some((nth, kept))).await;
-            assert_eq!(outcome, expected, "append {nth} failed and kept {kept:?}");
-        }
+    let frames = all - prelude;
+    assert!(frames > 40, "{frames} records");
+    for after in 0..frames {
+        let outcome = relayed(&Tape::default(), Some(after)).await;
+        assert_eq!(outcome, expected, "the power went after {after} records");
     }
 }
 
@@ -510,11 +508,11 @@ fn as_left(tape: &Tape) -> Reader {
 #[tokio::test]
 async fn a_start_does_what_a_crash_left_undone_before_anybody_asks() {
     let mut cut_off = 0;
-    for nth in 1..=8 {
+    for after in 1..=12 {
         let tape = Tape::default();
         opened(&tape).await;
         let (engine, _) = start(&tape, settings(2)).expect("starts");
-        tape.fail_append(nth, Kept::Everything);
+        tape.fail_after(after);
         for (news, account) in morning() {
             if engine.relay(READER, news, account).await.is_err() {
                 break;
@@ -525,7 +523,11 @@ async fn a_start_does_what_a_crash_left_undone_before_anybody_asks() {
         cut_off += usize::from(as_left(&tape).due().is_some());
         let before = tape.frames();
         let (engine, report) = start(&tape, settings(2)).expect("starts again");
-        assert_eq!(reader(&engine).await.due(), None, "cut at append {nth}");
+        assert_eq!(
+            reader(&engine).await.due(),
+            None,
+            "cut after {after} records"
+        );
         assert_eq!(report.records, tape.frames(), "history has what was made");
         assert!(tape.frames() >= before);
         engine.shutdown().await.expect("ends cleanly");
@@ -558,6 +560,34 @@ async fn the_same_envelope_relayed_many_times_at_once_holds_once() {
     engine.shutdown().await.expect("ends cleanly");
     let alone = relayed(&Tape::default(), None).await;
     assert_eq!(wallets, alone.wallets);
+}
+
+#[tokio::test]
+async fn a_relay_is_answered_when_its_last_step_is_durable_and_not_before() {
+    let tape = Tape::default();
+    opened(&tape).await;
+    let (engine, _) = start(&tape, settings(2)).expect("starts");
+    let (appends, frames) = (tape.appends(), tape.frames());
+    tape.hold();
+    let (news, account) = envelope(&[], Some((1, 0, ANN)));
+    let call = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.relay(READER, news, account).await })
+    };
+    while tape.appends() == appends {
+        tokio::task::yield_now().await;
+    }
+    meanwhile().await;
+    assert!(!call.is_finished(), "it waits for the disk");
+    tape.resume();
+    let relayed = call.await.expect("ends").expect("relays");
+    assert!(matches!(
+        relayed.standing,
+        Some(Standing::Answered(Answer::Granted { .. }))
+    ));
+    // HELLO, session and hold, the session's own step, answer.
+    assert!(tape.frames() - frames >= 4, "all of it is on the tape");
+    engine.shutdown().await.expect("ends cleanly");
 }
 
 #[tokio::test]

@@ -10,12 +10,13 @@ use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
 use crate::database::Database;
 use crate::key::{self, KeyFault, ServerKey};
 use crate::limiter::{Limiter, Wait};
+use crate::pairs::Pairs;
 use crate::password::Passwords;
 use crate::problem::{Kind, Problem};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use gettone::Engine;
-use gettone_channel::{Ephemeral, PublicKey, StaticKey};
+use gettone_channel::Ephemeral;
 use gettone_core::grant::Purpose;
 use gettone_core::id::{MachineId, Nonce, OperatorId, WalletId};
 use gettone_core::time::Timestamp;
@@ -34,7 +35,7 @@ pub(crate) struct Gateway {
     tokens: Tokens,
     seals: Seals,
     server: ServerKey,
-    decoy: PublicKey,
+    pairs: Pairs,
     sequence: AtomicU64,
     passwords: Passwords,
     courier: Option<Courier>,
@@ -85,6 +86,7 @@ impl Gateway {
         database: Database,
     ) -> Result<Self, OpenFault> {
         let (tokens, seals) = key::app_secrets(&config.state)?;
+        let server = key::server_key(&config.state)?;
         Ok(Self {
             engine,
             database,
@@ -92,8 +94,8 @@ impl Gateway {
             platform: config.platform,
             tokens,
             seals,
-            server: key::server_key(&config.state)?,
-            decoy: StaticKey::from_bytes(key::random()?).public(),
+            pairs: Pairs::of(&server.key)?,
+            server,
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
@@ -126,9 +128,9 @@ impl Gateway {
         &self.server
     }
 
-    /// A key of nobody, so that an envelope of an unknown reader costs as much as any other.
-    pub(crate) const fn decoy(&self) -> &PublicKey {
-        &self.decoy
+    /// What that key shares with the readers'.
+    pub(crate) const fn pairs(&self) -> &Pairs {
+        &self.pairs
     }
 
     /// The next number for an envelope's header.

@@ -52,6 +52,7 @@ mod limiter;
 mod list;
 mod once;
 mod page;
+mod pairs;
 mod password;
 mod problem;
 mod program;

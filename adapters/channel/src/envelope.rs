@@ -20,6 +20,7 @@ use crate::bounds::{
 use crate::id::ReaderId;
 use crate::item::{self, Direction, Item, ItemFault};
 use crate::key::{Ephemeral, PublicKey, StaticKey};
+use crate::pair::Pair;
 use crate::suite::{self, Broken};
 use crate::wire::{Field, Wire};
 
@@ -82,7 +83,7 @@ pub fn header(bytes: &[u8]) -> Result<Header, EnvelopeFault> {
     split(bytes).map(|(header, _, _)| header)
 }
 
-/// Seals items into an envelope, from `own` to `peer`.
+/// Seals items into one envelope, from `own` to `peer`; for more than one see [`Pair`].
 ///
 /// # Errors
 /// The items do not fit or do not travel this way, or the peer's key is weak.
@@ -93,23 +94,11 @@ pub fn seal(
     ephemeral: Ephemeral,
     items: &[Item],
 ) -> Result<Vec<u8>, EnvelopeFault> {
-    let plaintext = Zeroizing::new(item::encode(header.direction, items)?);
-    let clear = header.to_bytes();
-    let mut envelope = clear.to_vec();
-    envelope.resize(HEADER_LEN + NOISE_K_OVERHEAD + plaintext.len(), 0);
-    write(
-        &clear,
-        own,
-        peer,
-        ephemeral,
-        &plaintext,
-        &mut envelope[HEADER_LEN..],
-    )
-    .map_err(Broken::from)?;
-    Ok(envelope)
+    let pair = Pair::of(own, peer).ok_or(EnvelopeFault::WeakKey)?;
+    pair.seal(header, ephemeral, items)
 }
 
-/// Opens an envelope from `peer` to `own`.
+/// Opens one envelope from `peer` to `own`; for more than one see [`Pair`].
 ///
 /// # Errors
 /// Anything at all is wrong with it: an envelope is taken whole or not.
@@ -118,11 +107,48 @@ pub fn open(
     own: &StaticKey,
     peer: &PublicKey,
 ) -> Result<(Header, Vec<Item>), EnvelopeFault> {
-    let (header, clear, sealed) = split(bytes)?;
-    let mut plaintext = Zeroizing::new(vec![0; sealed.len()]);
-    let len = read(clear, own, peer, sealed, &mut plaintext).map_err(Broken::from)?;
-    let items = item::decode(header.direction, &plaintext[..len])?;
-    Ok((header, items))
+    let pair = Pair::of(own, peer).ok_or(EnvelopeFault::WeakKey)?;
+    pair.open(bytes)
+}
+
+impl Pair {
+    /// Seals items into an envelope to the peer.
+    ///
+    /// # Errors
+    /// The items do not fit or do not travel this way.
+    pub fn seal(
+        &self,
+        header: Header,
+        ephemeral: Ephemeral,
+        items: &[Item],
+    ) -> Result<Vec<u8>, EnvelopeFault> {
+        let plaintext = Zeroizing::new(item::encode(header.direction, items)?);
+        let clear = header.to_bytes();
+        let mut envelope = clear.to_vec();
+        envelope.resize(HEADER_LEN + NOISE_K_OVERHEAD + plaintext.len(), 0);
+        suite::between(self, Some(ephemeral))
+            .prologue(&prologue(&clear))
+            .and_then(snow::Builder::build_initiator)
+            .and_then(|mut state| state.write_message(&plaintext, &mut envelope[HEADER_LEN..]))
+            .map_err(Broken::from)?;
+        Ok(envelope)
+    }
+
+    /// Opens an envelope from the peer.
+    ///
+    /// # Errors
+    /// Anything at all is wrong with it: an envelope is taken whole or not.
+    pub fn open(&self, bytes: &[u8]) -> Result<(Header, Vec<Item>), EnvelopeFault> {
+        let (header, clear, sealed) = split(bytes)?;
+        let mut plaintext = Zeroizing::new(vec![0; sealed.len()]);
+        let len = suite::between(self, None)
+            .prologue(&prologue(clear))
+            .and_then(snow::Builder::build_responder)
+            .and_then(|mut state| state.read_message(sealed, &mut plaintext))
+            .map_err(Broken::from)?;
+        let items = item::decode(header.direction, &plaintext[..len])?;
+        Ok((header, items))
+    }
 }
 
 impl Header {
@@ -156,37 +182,6 @@ fn split(bytes: &[u8]) -> Result<(Header, &[u8; HEADER_LEN], &[u8]), EnvelopeFau
         sequence: wire.field().map_err(|_| length)?,
     };
     Ok((header, clear, sealed))
-}
-
-fn write(
-    clear: &[u8; HEADER_LEN],
-    own: &StaticKey,
-    peer: &PublicKey,
-    ephemeral: Ephemeral,
-    plaintext: &[u8],
-    out: &mut [u8],
-) -> Result<usize, snow::Error> {
-    suite::builder(suite::ENVELOPE, Some(ephemeral))
-        .local_private_key(own.private())?
-        .remote_public_key(peer.as_bytes())?
-        .prologue(&prologue(clear))?
-        .build_initiator()?
-        .write_message(plaintext, out)
-}
-
-fn read(
-    clear: &[u8; HEADER_LEN],
-    own: &StaticKey,
-    peer: &PublicKey,
-    sealed: &[u8],
-    out: &mut [u8],
-) -> Result<usize, snow::Error> {
-    suite::builder(suite::ENVELOPE, None)
-        .local_private_key(own.private())?
-        .remote_public_key(peer.as_bytes())?
-        .prologue(&prologue(clear))?
-        .build_responder()?
-        .read_message(sealed, out)
 }
 
 fn prologue(clear: &[u8; HEADER_LEN]) -> [u8; PROLOGUE.len() + HEADER_LEN] {

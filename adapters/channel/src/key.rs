@@ -1,6 +1,7 @@
 //! X25519 keys. A static key is used in Noise and nowhere else.
 
 use core::fmt;
+use std::sync::Arc;
 
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
@@ -12,9 +13,12 @@ id! {
     PublicKey[32]
 }
 
-/// An X25519 private key that lives longer than one message; erased when dropped.
+/// An X25519 private key that lives longer than one message; erased when the last clone is dropped.
+///
+/// A clone is the same key in the same place: the key itself is in memory once.
+#[derive(Clone)]
 pub struct StaticKey {
-    secret: StaticSecret,
+    secret: Arc<StaticSecret>,
     public: PublicKey,
 }
 
@@ -23,7 +27,10 @@ impl StaticKey {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let secret = StaticSecret::from(bytes);
         let public = PublicKey::from_bytes(x25519_dalek::PublicKey::from(&secret).to_bytes());
-        StaticKey { secret, public }
+        StaticKey {
+            secret: Arc::new(secret),
+            public,
+        }
     }
 
     /// Returns the private key, to be stored.
@@ -36,8 +43,8 @@ impl StaticKey {
         self.public
     }
 
-    pub(crate) fn private(&self) -> &[u8; 32] {
-        self.secret.as_bytes()
+    pub(crate) fn secret(&self) -> &StaticSecret {
+        &self.secret
     }
 }
 

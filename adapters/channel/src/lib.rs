@@ -49,6 +49,7 @@ mod item;
 mod key;
 mod link;
 mod message;
+mod pair;
 mod secret;
 mod suite;
 #[cfg(test)]
@@ -74,4 +75,5 @@ pub use item::{
 pub use key::{Ephemeral, PublicKey, StaticKey};
 pub use link::{Hello1, Initiator, Link, LinkFault, Responder};
 pub use message::{BoardState, LastResult, LinkMessage, Status, StatusReason};
+pub use pair::Pair;
 pub use secret::{Psk, ResumeSecret, Secret, TokenKey};

@@ -11,9 +11,11 @@ use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
 use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
 
 use crate::bounds::{KEY_LEN, TAG_LEN};
 use crate::key::Ephemeral;
+use crate::pair::{Pair, agree};
 
 /// Between phone and reader, over BLE: the link.
 pub(crate) const LINK: &str = "Noise_NNpsk0_25519_AESGCM_SHA256";
@@ -45,21 +47,40 @@ impl From<snow::Error> for Broken {
     }
 }
 
-/// Starts a handshake; a side that only reads brings no ephemeral.
+/// Starts a handshake of keys that live as long as it does.
 pub(crate) fn builder<'b>(pattern: &str, ephemeral: Option<Ephemeral>) -> snow::Builder<'b> {
+    served(pattern, Suite::of(ephemeral))
+}
+
+/// Starts a message between static keys that know each other; a side that only reads brings no
+/// ephemeral.
+pub(crate) fn between<'b>(pair: &'b Pair, ephemeral: Option<Ephemeral>) -> snow::Builder<'b> {
+    let suite = Suite {
+        pair: Some(pair.clone()),
+        ..Suite::of(ephemeral)
+    };
+    served(ENVELOPE, suite)
+        .local_private_key(pair.own().secret().as_bytes())
+        .and_then(|builder| builder.remote_public_key(pair.peer().as_bytes()))
+        .expect("each is set once")
+}
+
+fn served<'b>(pattern: &str, suite: Suite) -> snow::Builder<'b> {
     let params: NoiseParams = pattern.parse().expect("both patterns are Noise names");
-    snow::Builder::with_resolver(params, Box::new(Suite::of(ephemeral)))
+    snow::Builder::with_resolver(params, Box::new(suite))
 }
 
 /// Serves one handshake.
 pub(crate) struct Suite {
     ephemeral: Cell<Option<Ephemeral>>,
+    pair: Option<Pair>,
 }
 
 impl Suite {
     pub(crate) fn of(ephemeral: Option<Ephemeral>) -> Self {
         Suite {
             ephemeral: Cell::new(ephemeral),
+            pair: None,
         }
     }
 }
@@ -71,7 +92,7 @@ impl CryptoResolver for Suite {
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
         match choice {
-            DHChoice::Curve25519 => Some(Box::new(X25519::unset())),
+            DHChoice::Curve25519 => Some(Box::new(X25519::unset(self.pair.clone()))),
             DHChoice::Curve448 => None,
         }
     }
@@ -106,21 +127,28 @@ impl Random for Handout {
 struct X25519 {
     secret: StaticSecret,
     public: [u8; KEY_LEN],
+    /// Whose key this is, where it is the static one; what was computed for it is not computed again.
+    pair: Option<Pair>,
 }
 
 impl X25519 {
     fn new(secret: [u8; KEY_LEN]) -> Self {
         let secret = StaticSecret::from(secret);
         let public = PublicKey::from(&secret).to_bytes();
-        X25519 { secret, public }
+        X25519 {
+            secret,
+            public,
+            pair: None,
+        }
     }
 
     /// A place for a key; snow reads none before it has set or generated one.
-    fn unset() -> Self {
+    fn unset(pair: Option<Pair>) -> Self {
         let secret = StaticSecret::from([0; KEY_LEN]);
         X25519 {
             secret,
             public: [0; KEY_LEN],
+            pair,
         }
     }
 }
@@ -139,11 +167,20 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, privkey: &[u8]) {
-        *self = X25519::new(privkey.try_into().expect("StaticKey holds 32 bytes"));
+        match self.pair.take() {
+            // The one key that is set on such a message is its own.
+            Some(pair) => {
+                debug_assert_eq!(privkey, pair.own().secret().as_bytes());
+                self.secret = pair.own().secret().clone();
+                self.public = *pair.own().public().as_bytes();
+                self.pair = Some(pair);
+            }
+            None => *self = X25519::new(privkey.try_into().expect("StaticKey holds 32 bytes")),
+        }
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
-        let mut secret = zeroize::Zeroizing::new([0; KEY_LEN]);
+        let mut secret = Zeroizing::new([0; KEY_LEN]);
         rng.try_fill_bytes(secret.as_mut_slice())?;
         *self = X25519::new(*secret);
         Ok(())
@@ -160,12 +197,11 @@ impl Dh for X25519 {
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
         // snow passes a buffer as long as the longest curve it knows.
         let peer = *pubkey.first_chunk::<KEY_LEN>().ok_or(snow::Error::Dh)?;
-        let shared = self.secret.diffie_hellman(&PublicKey::from(peer));
-        // A peer key of low order makes a key that everybody knows.
-        if !shared.was_contributory() {
-            return Err(snow::Error::Dh);
-        }
-        *out.first_chunk_mut::<KEY_LEN>().ok_or(snow::Error::Dh)? = shared.to_bytes();
+        let out = out.first_chunk_mut::<KEY_LEN>().ok_or(snow::Error::Dh)?;
+        *out = match &self.pair {
+            Some(pair) if *pair.peer().as_bytes() == peer => *pair.shared(),
+            Some(_) | None => *agree(&self.secret, peer).ok_or(snow::Error::Dh)?,
+        };
         Ok(())
     }
 }

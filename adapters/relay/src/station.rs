@@ -8,11 +8,14 @@ pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showi
 use crate::answer::answer_in;
 use crate::greeting::{ReaderFacts, Standing, greeting_out, notices_out, receipts_out};
 use crate::receipt::chain_of;
-use crate::servers::Servers;
+use crate::servers::{SERVERS_MAX, Servers};
 use crate::status::{Line, Telling, status_out};
 use core::time::Duration;
 use gettone_channel as channel;
-use gettone_channel::{Direction, Header, LinkMessage, MdbState, ResumeSecret, StaticKey};
+use gettone_channel::{
+    Direction, EnvelopeFault, Header, LinkMessage, MdbState, Pair, PublicKey, ResumeSecret,
+    StaticKey,
+};
 use gettone_core::board::{self, Board, LastResult, Life, Note, Outbox};
 use gettone_core::money::Amount;
 use gettone_core::notice::Code;
@@ -28,6 +31,8 @@ pub struct Station {
     reader: channel::ReaderId,
     facts: ReaderFacts,
     servers: Servers,
+    /// With those of the servers' keys that were used.
+    pairs: Vec<Pair>,
     /// Keys that are being written.
     coming: Option<Servers>,
     standing: Standing,
@@ -49,6 +54,7 @@ impl Station {
             reader: start.reader,
             facts,
             servers: start.servers,
+            pairs: Vec::new(),
             coming: None,
             standing: Standing::default(),
             door: None,
@@ -288,14 +294,31 @@ impl Station {
         }
     }
 
-    fn open(&self, envelope: &[u8]) -> Result<Vec<channel::Item>, Notice> {
+    fn open(&mut self, envelope: &[u8]) -> Result<Vec<channel::Item>, Notice> {
         let header = channel::header(envelope).map_err(Notice::Envelope)?;
         let is_ours = header.direction == Direction::ToReader && header.reader_id == self.reader;
         let server = self.servers.of(header.server_epoch).filter(|_| is_ours);
-        let server = server.ok_or(Notice::Foreign)?;
-        let (_, items) =
-            channel::open(envelope, &self.key, &server.key).map_err(Notice::Envelope)?;
+        let key = server.ok_or(Notice::Foreign)?.key;
+        let pair = self.pair(&key).map_err(Notice::Envelope)?;
+        let (_, items) = pair.open(envelope).map_err(Notice::Envelope)?;
         Ok(items)
+    }
+
+    /// What this board's key and one of the server's share: on a small processor it is felt.
+    fn pair(&mut self, server: &PublicKey) -> Result<&Pair, EnvelopeFault> {
+        let known = self.pairs.iter().position(|pair| pair.peer() == server);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let pair = Pair::of(&self.key, server).ok_or(EnvelopeFault::WeakKey)?;
+                if self.pairs.len() >= SERVERS_MAX {
+                    self.pairs.remove(0);
+                }
+                self.pairs.push(pair);
+                self.pairs.len() - 1
+            }
+        };
+        Ok(&self.pairs[at])
     }
 
     fn send_envelope(&mut self, items: &[channel::Item], entropy: &mut Entropy) {
@@ -311,7 +334,10 @@ impl Station {
             reader_id: self.reader,
             sequence: self.sequence,
         };
-        match channel::seal(header, &self.key, &server.key, ephemeral, items) {
+        let sealed = self
+            .pair(&server.key)
+            .and_then(|pair| pair.seal(header, ephemeral, items));
+        match sealed {
             Ok(envelope) => self.send(&LinkMessage::Envelope(envelope), Report::Took),
             Err(fault) => self.note(Notice::Seal(fault)),
         }

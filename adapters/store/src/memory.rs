@@ -42,6 +42,7 @@ struct Reel {
     in_use: bool,
     held: bool,
     fault: Option<(u64, Kept)>,
+    frames_max: Option<u64>,
 }
 
 impl Memory {
@@ -100,6 +101,13 @@ impl Tape {
         reel.fault = Some((at, kept));
     }
 
+    /// Has the power go after so many further frames, wherever in an append that is: what comes
+    /// later is lost. Unlike an append, a frame has its number whatever is merged into one flush.
+    pub fn fail_after(&self, frames: u64) {
+        let mut reel = self.reel();
+        reel.frames_max = Some(reel.frames.saturating_add(frames));
+    }
+
     /// Has every append wait, as on a disk that does not answer, until [`Tape::resume`].
     pub fn hold(&self) {
         self.reel().held = true;
@@ -131,6 +139,12 @@ impl Tape {
 }
 
 impl Reel {
+    /// How many frames it takes before the power goes; none where it does not.
+    fn room(&self) -> Option<usize> {
+        let room = self.frames_max?.saturating_sub(self.frames);
+        Some(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
     fn keep(&mut self, frames: Frames) {
         self.frames = self
             .frames
@@ -176,11 +190,17 @@ impl Store for Memory {
                 .wait(reel)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let fault = reel.fault.filter(|(at, _)| *at == nth);
+        let fault = match reel.fault.filter(|(at, _)| *at == nth) {
+            Some((_, kept)) => Some(kept),
+            None => reel
+                .room()
+                .filter(|room| *room < frames.len())
+                .map(Kept::Frames),
+        };
         let kept = match fault {
-            None | Some((_, Kept::Everything)) => frames.len(),
-            Some((_, Kept::Nothing)) => 0,
-            Some((_, Kept::Frames(count))) => count.min(frames.len()),
+            None | Some(Kept::Everything) => frames.len(),
+            Some(Kept::Nothing) => 0,
+            Some(Kept::Frames(count)) => count.min(frames.len()),
         };
         if kept == frames.len() {
             reel.keep(frames.clone());
@@ -191,6 +211,7 @@ impl Store for Memory {
         }
         if fault.is_some() {
             self.failed = true;
+            reel.frames_max = None;
             return Err(StoreFault::Io {
                 doing: format!("append {nth} to the tape"),
                 source: io::Error::other("told to fail"),

@@ -1,4 +1,4 @@
-use super::Durable;
+use super::{Durable, Queued};
 use crate::failure::{Failure, SessionRefusal};
 use crate::relay::Stood;
 use crate::session::{Answered, Moved, Progress, Stale};
@@ -10,10 +10,35 @@ use gettone_core::reader::{self, Reader};
 use gettone_core::wallet::{self, Balance, Wallet};
 use tokio::sync::oneshot;
 
-/// Where one call's answer goes.
-pub(crate) type Reply<T, R> = oneshot::Sender<Result<Durable<T>, Failure<R>>>;
+/// Where one call's answer goes, and what it waits for.
+#[derive(Debug)]
+pub(crate) enum Reply<T, R> {
+    /// To a caller: it waits for the disk.
+    Durable(oneshot::Sender<Result<Durable<T>, Failure<R>>>),
+    /// To the next step of the same call: it waits for its place in the journal's queue.
+    Queued(oneshot::Sender<Result<Queued<T>, Failure<R>>>),
+}
 
-/// A decided call: its answer is known, and waits for the disk.
+impl<T, R> Reply<T, R> {
+    /// Answers. The caller may have gone; what it asked for is done all the same.
+    fn send(self, outcome: Result<T, Failure<R>>) -> bool {
+        match self {
+            Self::Durable(caller) => caller.send(outcome.map(Durable)).is_ok(),
+            Self::Queued(step) => step.send(outcome.map(Queued)).is_ok(),
+        }
+    }
+}
+
+/// What an answer waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum When {
+    /// Its records, and all before them, are durable.
+    Durable,
+    /// Its records stand in the journal's queue.
+    Queued,
+}
+
+/// A decided call: its answer is known, and waits.
 #[derive(Debug)]
 pub(crate) struct Held<T, R> {
     outcome: Result<T, Failure<R>>,
@@ -32,17 +57,23 @@ impl<T, R> Held<T, R> {
         }
     }
 
+    const fn when(&self) -> When {
+        match self.reply {
+            Some(Reply::Queued(_)) => When::Queued,
+            Some(Reply::Durable(_)) | None => When::Durable,
+        }
+    }
+
     fn release(self) {
         if let Some(reply) = self.reply {
-            // The caller may have gone; what it asked for is done all the same.
-            let _ = reply.send(self.outcome.map(Durable));
+            reply.send(self.outcome);
         }
     }
 
     fn fail(&mut self, failure: Failure<R>) -> bool {
         self.reply
             .take()
-            .is_some_and(|reply| reply.send(Err(failure)).is_ok())
+            .is_some_and(|reply| reply.send(Err(failure)))
     }
 }
 
@@ -74,6 +105,10 @@ impl HeldBatch {
             deadline: due.deadline,
             credits: due.credits,
         }
+    }
+
+    const fn when(&self) -> When {
+        When::Durable
     }
 
     fn release(self) {
@@ -136,6 +171,10 @@ macro_rules! each {
 }
 
 impl Waiting {
+    pub(super) const fn when(&self) -> When {
+        each!(self, held => held.when())
+    }
+
     pub(super) fn deadline(&self) -> Duration {
         each!(self, held => held.deadline)
     }
@@ -144,7 +183,7 @@ impl Waiting {
         each!(self, held => held.credits)
     }
 
-    /// Answers: what it rests on is durable.
+    /// Answers: what it waited for is so.
     pub(super) fn release(self) {
         each!(self, held => held.release());
     }

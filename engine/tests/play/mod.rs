@@ -129,3 +129,15 @@ pub async fn seen(engine: &Engine, wallets: &[WalletId]) -> Vec<Option<Box<Walle
     }
     all
 }
+
+/// Lets another engine, whose disk works, answer many times.
+pub(crate) async fn meanwhile() {
+    let (engine, _) = start(&Tape::default(), settings(1)).expect("starts");
+    for wallet in 0..500 {
+        engine
+            .open_wallet(WalletId::new(wallet), Currency::EUR)
+            .await
+            .expect("opens");
+    }
+    engine.shutdown().await.expect("ends cleanly");
+}

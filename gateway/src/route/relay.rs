@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone::Failure;
 use gettone_channel as channel;
-use gettone_channel::{Bind, Direction, Header, PublicKey};
+use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
 use gettone_core::reader::{Ask, Reader, Refusal};
@@ -87,7 +87,7 @@ struct Authentic {
     id: ReaderId,
     machine: MachineId,
     currency: Currency,
-    key: PublicKey,
+    pair: Pair,
 }
 
 pub(super) fn routes() -> Vec<At> {
@@ -206,9 +206,15 @@ async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Proble
     let known = reader.as_deref().and_then(enrolled).filter(|_| {
         header.direction == Direction::ToServer && header.server_epoch == gateway.server().epoch
     });
-    let peer = known.map_or(*gateway.decoy(), |(key, ..)| key);
-    let opened = channel::open(&bytes, &gateway.server().key, &peer);
-    let (Some((key, machine, currency)), Ok((_, items))) = (known, opened) else {
+    let known = known.and_then(|(key, machine, currency)| {
+        let pair = gateway.pairs().with(id, &key)?;
+        Some((pair, machine, currency))
+    });
+    let pair = known
+        .as_ref()
+        .map_or(gateway.pairs().decoy(), |(pair, ..)| pair);
+    let opened = pair.open(&bytes);
+    let (Some((pair, machine, currency)), Ok((_, items))) = (known, opened) else {
         return Ok(None);
     };
     match Letter::of(items) {
@@ -218,7 +224,7 @@ async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Proble
             id,
             machine,
             currency,
-            key,
+            pair,
         })),
         Err(fault) => {
             tracing::warn!(reader = %id, %fault, "an authentic envelope makes no sense");
@@ -292,13 +298,7 @@ fn seal(
         tracing::error!(%fault, "no answer can be sealed");
         Kind::Internal.because("no answer can be sealed")
     })?;
-    let sealed = channel::seal(
-        header,
-        &gateway.server().key,
-        &authentic.key,
-        ephemeral,
-        items,
-    );
+    let sealed = authentic.pair.seal(header, ephemeral, items);
     sealed.map(|bytes| STANDARD.encode(bytes)).map_err(|fault| {
         tracing::error!(reader = %authentic.id, %fault, "an answer does not seal");
         Kind::Internal.because("no answer can be sealed")
