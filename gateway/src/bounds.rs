@@ -44,6 +44,8 @@ pub(crate) const PAGES_CACHED_KIB: i64 = 1_024;
 pub(crate) const JOBS_WAITING_MAX: usize = 1_024;
 /// Records of the journal that are folded in one commit.
 pub(crate) const RECORDS_OF_ONE_COMMIT: usize = 4_096;
+/// How long what was not a whole commit waits for more.
+pub(crate) const PROJECTION_REST: Duration = Duration::from_millis(20);
 
 /// How long somebody of staff stays signed in.
 pub(crate) const STAFF_SESSION_LIFE: Duration = Duration::from_secs(12 * 3_600);

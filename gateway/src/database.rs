@@ -5,7 +5,8 @@
 //! SQLite takes one writer at a time, so one thread writes and the others only read: no statement
 //! ever waits for a lock, and a full queue is told to its client at once instead of filling a pool
 //! of blocked threads. Commits are synced (`synchronous = FULL`): a number that was given to a
-//! customer must not be given to another one after a power cut.
+//! customer must not be given to another one after a power cut. Only what is folded from the journal
+//! is not: a start folds again what a power cut took.
 
 pub(crate) mod answer;
 pub(crate) mod api_key;
@@ -157,7 +158,7 @@ impl Ground {
         &mut self,
         job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, DatabaseFault> {
-        Ok(transact(&mut self.connection, job)?)
+        Ok(transact(&mut self.connection, Synced::Now, job)?)
     }
 
     /// Begins to take in the journal from its beginning.
@@ -188,7 +189,7 @@ impl Database {
     ) -> Result<T, DatabaseFault> {
         let done = self
             .writer
-            .run(move |connection| transact(connection, job))
+            .run(move |connection| transact(connection, Synced::Now, job))
             .await?;
         Ok(done?)
     }
@@ -214,7 +215,7 @@ impl Database {
     pub(crate) async fn fold(&self, records: Vec<(Seq, Record)>) -> Result<(), DatabaseFault> {
         debug_assert!(records.len() <= RECORDS_OF_ONE_COMMIT);
         let last = records.last().map(|(seq, _)| seq.number());
-        self.write(move |transaction| {
+        let fold = move |transaction: &Transaction<'_>| {
             records
                 .iter()
                 .try_for_each(|(seq, record)| fold::take(transaction, *seq, record))
@@ -222,8 +223,10 @@ impl Database {
                     Some((seq, record)) => fold::mark(transaction, *seq, record),
                     None => Ok(()),
                 })
-        })
-        .await?;
+        };
+        self.writer
+            .run(move |connection| transact(connection, Synced::Later, fold))
+            .await??;
         if let Some(last) = last {
             self.folded.send_replace(last);
         }
@@ -257,10 +260,31 @@ pub(crate) fn unkept(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
+/// When a commit is on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Synced {
+    /// When it is made.
+    Now,
+    /// With the next one that is synced: until then a power cut takes it back, whole.
+    Later,
+}
+
+impl Synced {
+    /// SQLite's word for it, where the journal mode is WAL.
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Now => "FULL",
+            Self::Later => "NORMAL",
+        }
+    }
+}
+
 fn transact<T>(
     connection: &mut Connection,
+    synced: Synced,
     job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
+    connection.pragma_update(None, "synchronous", synced.pragma())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = job(&transaction)?;
     transaction.commit()?;

@@ -1,7 +1,7 @@
 //! The shell: starts the engine on its store, listens, and stops without losing an answer.
 
 use crate::audit::JOURNAL;
-use crate::bounds::{RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX};
+use crate::bounds::{PROJECTION_REST, RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX};
 use crate::config::{Config, Limits};
 use crate::database::{DatabaseFault, Ground};
 use crate::fold::Journal;
@@ -204,6 +204,7 @@ async fn project(gateway: web::Data<Gateway>, mut events: Events) {
             Ok(None) => return,
             Err(lagged) => Err(lagged),
         };
+        let is_full = records.len() >= RECORDS_OF_ONE_COMMIT;
         if !records.is_empty()
             && let Err(fault) = gateway.database().fold(records).await
         {
@@ -215,6 +216,10 @@ async fn project(gateway: web::Data<Gateway>, mut events: Events) {
             tracing::error!(%lagged, "receipts and sales are incomplete until a restart");
             gateway.miss();
             return;
+        }
+        if !is_full {
+            // A commit costs as much as many records: those of the next moment share one.
+            rt::time::sleep(PROJECTION_REST).await;
         }
     }
 }
