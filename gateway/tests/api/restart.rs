@@ -33,12 +33,13 @@ fn a_restart_keeps_everything_and_the_books_balance() {
 
     let reader = format!("/v1/readers/{}", board.id());
     let look = |server: &Server| {
+        // The sale is the last that is folded: what it came with is to be seen as well.
         [
+            awaited(server, "/v1/sales", OPERATOR, "lines", 1),
+            awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
             server.get("/v1/machines/3", OPERATOR).ok(),
             server.get(&reader, OPERATOR).ok(),
             server.get("/v1/app/wallet", &anna.token).ok(),
-            awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
-            awaited(server, "/v1/sales", OPERATOR, "lines", 1),
         ]
     };
     let before = look(&server);
