@@ -13,6 +13,11 @@ const WARNED = "gettone.warned";
 const SLOW = "gettone.slow";
 /** How much longer each symbol lasts for a display that stumbles. */
 const SLOW_PACE = 3;
+/** How many of the newest receipts are looked at for those of a visit. */
+const RECENT = 20;
+/** How often, and how many times, the page asks for what was just bought. */
+const BOOKED_EVERY_MS = 500;
+const BOOKED_TRIES = 10;
 /** Reasons for which the page has words of its own. */
 const REFUSALS = ["funds", "pending", "machine_off", "blocked", "reader"];
 
@@ -202,7 +207,7 @@ function bought(state) {
   if (state.receipts < count) return p(t("receipt_soon"), { class: "hint" });
   const list = el("ul", { class: "lines", data: { name: "bought" } });
   const balance = el("p", { class: "hint", data: { name: "balance" } });
-  receipts(count).then(({ lines }) => list.replaceChildren(...lines.map(receiptLine)), () => {});
+  booked(state.grant.vend, count).then((lines) => list.replaceChildren(...lines.map(receiptLine)), () => {});
   const tell = () => {
     const one = wallets().find((wallet) => wallet.currency === currency(state)) ?? wallets()[0];
     if (!one) return;
@@ -213,6 +218,17 @@ function bought(state) {
     whileSetAside(balance, tell);
   }, () => {});
   return el("div", {}, list, balance);
+}
+
+/** What was sold on this hold: the list follows the books a moment later, so it is asked for again. */
+async function booked(vend, count) {
+  let lines = [];
+  for (let tries = 0; tries < BOOKED_TRIES; tries += 1) {
+    if (tries > 0) await new Promise((go) => setTimeout(go, BOOKED_EVERY_MS));
+    lines = (await receipts(RECENT)).lines.filter((line) => line.vend === vend);
+    if (lines.length >= count) break;
+  }
+  return lines;
 }
 
 /** Where the grant is good: whoever stands elsewhere is to notice. */

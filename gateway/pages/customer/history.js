@@ -15,7 +15,7 @@ export async function receipts(limit, cursor = null) {
   if (cursor) where.set("cursor", cursor);
   const answer = await ask(`/v1/app/receipts?${where}`);
   return {
-    lines: answer.lines ?? answer.receipts ?? [],
+    lines: answer.receipts ?? [],
     next: answer.next ?? null,
     complete: answer.complete !== false,
   };

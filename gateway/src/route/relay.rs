@@ -18,7 +18,7 @@ use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
 use gettone_core::reader::{Ask, Reader, Refusal};
-use gettone_relay::{Granted, Letter, Reply, key_out, reader_in, reply_out};
+use gettone_relay::{Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, vend_of};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -51,6 +51,9 @@ struct Told {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// The hold that pays: the receipts of what is bought with it name it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -322,6 +325,10 @@ fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {
             balance,
             ..
         }) => Told {
+            vend: authentic
+                .letter
+                .hello
+                .map(|hello| vend_of(authentic.id, nonce_in(hello.nonce)).to_string()),
             held: shown(held),
             vends_max: Some(vends_max),
             balance: shown(balance),
