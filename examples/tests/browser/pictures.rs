@@ -1,5 +1,6 @@
 //! The pictures of the guides, taken from the real pages:
-//! `cargo test -p gettone-examples --release --test browser -- --ignored pictures`.
+//! `PICTURES=docs/pictures cargo test -p gettone-examples --release --test browser -- --ignored pictures`.
+//! Without that word they are taken all the same, and laid beside the build.
 
 use crate::chromium::{Browser, Page, Radio};
 use crate::scene::{ESPRESSO, SALAD, Street};
@@ -17,9 +18,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     )]
 }
 
-/// Where the guides look for their pictures.
-pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures")
+/// Where the pictures go: the guides have theirs in `docs/pictures`.
+fn folder() -> PathBuf {
+    match std::env::var_os("PICTURES") {
+        Some(told) => Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(told),
+        None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures"),
+    }
 }
 
 /// The longest page that a guide shows, in CSS pixels, and the ground below its last line.
