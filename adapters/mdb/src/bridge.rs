@@ -7,18 +7,22 @@
 //!
 //! The device behind this link still lives by POLLs, so the link makes them up. That the controller has fallen silent
 //! cannot be seen through such an adapter.
+//!
+//! The port is a [`SerialStream`] on a runtime of the link's own, which lives on the thread that reads: no other thread
+//! and no task has a part in it.
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::termios::{
-    ControlModes, OptionalActions, QueueSelector, SpecialCodeIndex, tcflush, tcgetattr, tcsetattr,
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tokio_serial::{
+    ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort, SerialStream, StopBits,
 };
 
 use crate::block::{Frame, checksum};
@@ -212,71 +216,110 @@ fn own_block(bytes: &[u8]) -> Option<(Address, &[u8])> {
 /// An adapter on a serial port.
 #[derive(Debug)]
 pub struct BridgeLink {
-    port: OwnedFd,
+    /// Goes before the runtime that watches it.
+    port: SerialStream,
+    runtime: Runtime,
     bridge: Bridge,
     begun: Instant,
 }
 
 impl BridgeLink {
-    /// Opens the port of an adapter: 9600 baud, 8 bits, no parity.
+    /// Opens the port of an adapter, for itself alone: 9600 baud, 8 bits, no parity, 1 stop bit.
+    ///
+    /// It is for an ordinary thread: reading, writing and dropping it panic on a thread that drives another runtime.
     ///
     /// # Errors
     /// When there is no such port, it is in use, or the system refuses it.
     pub fn open(path: &Path) -> Result<Self, LinkFault> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mode = rustix::fs::Mode::empty();
-        let port = rustix::fs::open(path, flags, mode).map_err(system("opening the adapter"))?;
-        rustix::termios::ioctl_tiocexcl(&port).map_err(system("taking the adapter"))?;
-        let mut settings = tcgetattr(&port).map_err(system("reading the adapter's settings"))?;
-        settings.make_raw();
-        settings
-            .set_speed(SPEED)
-            .map_err(system("setting the adapter's speed"))?;
-        settings
-            .control_modes
-            .remove(ControlModes::PARENB | ControlModes::CRTSCTS | ControlModes::CSTOPB);
-        settings
-            .control_modes
-            .insert(ControlModes::CS8 | ControlModes::CREAD | ControlModes::CLOCAL);
-        settings.special_codes[SpecialCodeIndex::VMIN] = 1;
-        settings.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(&port, OptionalActions::Now, &settings)
-            .map_err(system("setting up the adapter"))?;
-        tcflush(&port, QueueSelector::IOFlush).map_err(system("emptying the adapter"))?;
+        let Some(name) = path.to_str() else {
+            let not_text = system("opening the adapter, whose name has to be UTF-8");
+            return Err(not_text(io::Error::from(io::ErrorKind::InvalidInput)));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(system("preparing to wait for the adapter"))?;
+        let port = {
+            let _watched = runtime.enter();
+            let settings = tokio_serial::new(name, SPEED)
+                .data_bits(DataBits::Eight)
+                .parity(Parity::None)
+                .stop_bits(StopBits::One)
+                .flow_control(FlowControl::None)
+                .exclusive(true);
+            SerialStream::open(&settings).map_err(|fault| refused(path, fault))?
+        };
+        port.clear(ClearBuffer::All)
+            .map_err(system("emptying the adapter"))?;
         Ok(Self {
             port,
+            runtime,
             bridge: Bridge::new(),
             begun: Instant::now(),
         })
     }
 
     fn fill(&mut self, wait_max: Duration) -> Result<(), LinkFault> {
-        if !self.is_ready(PollFlags::IN, wait_max)? {
-            return Ok(());
-        }
         let mut bytes = [0; PACKET_MAX];
-        match rustix::io::read(&self.port, &mut bytes) {
-            Ok(0) | Err(Errno::IO | Errno::NODEV) => Err(LinkFault::Closed),
+        let read = match self.port.try_read(&mut bytes) {
+            // The runtime counts in whole milliseconds: what is there already costs none.
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock && !wait_max.is_zero() => {
+                let waited = async { timeout(wait_max, self.port.read(&mut bytes)).await };
+                match self.runtime.block_on(waited) {
+                    Ok(read) => read,
+                    Err(_elapsed) => return Ok(()),
+                }
+            }
+            read => read,
+        };
+        match read {
+            Ok(0) => Err(LinkFault::Closed),
             Ok(more) => {
                 for byte in bytes.get(..more).unwrap_or_default() {
                     self.bridge.take(*byte);
                 }
                 Ok(())
             }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Err(errno) => Err(system("reading from the adapter")(errno)),
+            Err(fault) if is_passing(&fault) => Ok(()),
+            Err(fault) if is_gone(&fault) => Err(LinkFault::Closed),
+            Err(fault) => Err(system("reading from the adapter")(fault)),
         }
     }
+}
 
-    fn is_ready(&self, wanted: PollFlags, wait_max: Duration) -> Result<bool, LinkFault> {
-        let wait_max = Timespec::try_from(wait_max).ok();
-        let mut ends = [PollFd::new(&self.port, wanted)];
-        match poll(&mut ends, wait_max.as_ref()) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(errno) => Err(system("waiting for the adapter")(errno)),
+/// Why a port did not open, and what can be done about it.
+fn refused(path: &Path, fault: tokio_serial::Error) -> LinkFault {
+    let doing = match fault.kind() {
+        // Its word for a port that somebody has for himself; one that is not there is `NotFound`.
+        ErrorKind::NoDevice => {
+            return LinkFault::InUse {
+                path: path.to_owned(),
+            };
         }
-    }
+        ErrorKind::Io(io::ErrorKind::NotFound) => {
+            "opening the adapter, which is not there: look at its cable and at the name of its port"
+        }
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+            "opening the adapter, which this user may not: put the user into the group of its port"
+        }
+        ErrorKind::InvalidInput | ErrorKind::Unknown | ErrorKind::Io(_) => {
+            "opening the adapter, which has to be a serial port"
+        }
+    };
+    system(doing)(fault)
+}
+
+fn is_passing(fault: &io::Error) -> bool {
+    matches!(
+        fault.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+fn is_gone(fault: &io::Error) -> bool {
+    let gone = [Errno::IO, Errno::PIPE, Errno::NODEV];
+    Errno::from_io_error(fault).is_some_and(|errno| gone.contains(&errno))
 }
 
 impl Link for BridgeLink {
@@ -304,13 +347,13 @@ impl Link for BridgeLink {
         let len = self.bridge.answer(self.begun.elapsed(), words, &mut bytes);
         let mut rest = bytes.get(..len).unwrap_or_default();
         while !rest.is_empty() {
-            match rustix::io::write(&self.port, rest) {
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if self.is_ready(PollFlags::OUT, ROOM_MAX)? => {}
-                Err(Errno::AGAIN) => return Err(LinkFault::Stuck),
-                Err(Errno::IO | Errno::PIPE | Errno::NODEV) => return Err(LinkFault::Closed),
-                Err(errno) => return Err(system("writing to the adapter")(errno)),
+            let written = async { timeout(ROOM_MAX, self.port.write(rest)).await };
+            match self.runtime.block_on(written) {
+                Ok(Ok(0)) | Err(_) => return Err(LinkFault::Stuck),
+                Ok(Ok(sent)) => rest = rest.get(sent..).unwrap_or_default(),
+                Ok(Err(fault)) if is_passing(&fault) => {}
+                Ok(Err(fault)) if is_gone(&fault) => return Err(LinkFault::Closed),
+                Ok(Err(fault)) => return Err(system("writing to the adapter")(fault)),
             }
         }
         Ok(())

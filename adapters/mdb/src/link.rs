@@ -65,6 +65,15 @@ pub enum LinkFault {
         /// Which port.
         path: PathBuf,
     },
+    /// Somebody else has the port.
+    #[error(
+        "{} is in use by another program: end that one, or name another port",
+        path.display()
+    )]
+    InUse {
+        /// Which port.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("{doing}")]
     System {
@@ -82,6 +91,7 @@ impl From<LinkFault> for io::Error {
             LinkFault::Closed => io::ErrorKind::UnexpectedEof,
             LinkFault::Stuck => io::ErrorKind::TimedOut,
             LinkFault::NoNinthBit { .. } => io::ErrorKind::Unsupported,
+            LinkFault::InUse { .. } => io::ErrorKind::ResourceBusy,
             LinkFault::System { source, .. } => source.kind(),
         };
         Self::new(kind, fault)
