@@ -13,6 +13,7 @@ use gettone_mdb::parmrk::Listener;
 use gettone_mdb::tty::TtyLink;
 use gettone_mdb::{Mode, Word};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{ControlModes, OptionalActions, tcgetattr, tcsetattr};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -237,4 +238,131 @@ fn a_whole_vend_goes_through_an_adapter() {
     say(&it.master, b"\x02130200172C\x03");
     it.until_event(|event| *event == Event::VendSucceeded { tag: 7, item: 23 });
     assert_eq!(word(0x100).mode(), Mode::Address);
+}
+
+#[test]
+fn an_adapters_port_is_set_to_its_speed_and_hands_on_bytes_as_they_are() {
+    let (master, path) = terminal();
+    let mut settings = tcgetattr(&master).expect("a terminal");
+    settings.set_speed(1_200).expect("a speed");
+    tcsetattr(&master, OptionalActions::Now, &settings).expect("a terminal");
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    let settings = tcgetattr(&master).expect("a terminal");
+    assert_eq!(
+        (settings.input_speed(), settings.output_speed()),
+        (9_600, 9_600)
+    );
+    let parity = ControlModes::PARENB | ControlModes::CSTOPB | ControlModes::CRTSCTS;
+    assert!(!settings.control_modes.intersects(parity), "{settings:?}");
+    // A terminal that is not raw would make two bytes of this one.
+    link.write(&[word(0x00A), word(0x10A)]).expect("room");
+    assert_eq!(hear(&master, 2), [0x0A, 0x0A]);
+}
+
+#[test]
+fn an_adapter_in_use_is_refused_by_its_name_until_it_is_free() {
+    let (_master, path) = terminal();
+    let first = BridgeLink::open(&path).expect("an adapter");
+    let fault = BridgeLink::open(&path).expect_err("it is in use");
+    assert!(matches!(fault, LinkFault::InUse { .. }), "{fault}");
+    let said = fault.to_string();
+    assert!(said.contains(&path.display().to_string()), "{said}");
+    assert!(said.contains("end that one"), "{said}");
+    drop(first);
+    BridgeLink::open(&path).expect("it is free");
+}
+
+#[test]
+fn a_file_that_is_no_port_is_no_adapter() {
+    let fault = link::open("bridge:/dev/null").expect_err("no port");
+    assert!(fault.to_string().contains("a serial port"), "{fault}");
+}
+
+#[test]
+fn an_adapter_that_is_gone_is_closed() {
+    let (master, path) = terminal();
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    assert_eq!(link.read(Duration::ZERO).expect("open"), Read::Nothing);
+    drop(master);
+    let read = link.read(PATIENCE);
+    assert!(matches!(read, Err(LinkFault::Closed)), "{read:?}");
+    let written = link.write(&[word(0x000), word(0x100)]);
+    assert!(matches!(written, Err(LinkFault::Closed)), "{written:?}");
+}
+
+#[test]
+fn an_adapter_that_takes_nothing_is_stuck() {
+    let (_master, path) = terminal();
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    let answer = [word(0x0FF); 36];
+    // No terminal holds so much.
+    let stuck = (0..100_000).find_map(|_| link.write(&answer).err());
+    assert!(matches!(stuck, Some(LinkFault::Stuck)), "{stuck:?}");
+}
+
+#[test]
+fn what_an_adapter_has_said_is_read_without_waiting() {
+    let (master, path) = terminal();
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    say(&master, b"\x021010\x03");
+    let begun = Instant::now();
+    while link.read(Duration::ZERO).expect("open") != Read::Word(word(0x110)) {
+        assert!(begun.elapsed() < PATIENCE, "it is never read");
+    }
+    assert_eq!(
+        link.read(Duration::ZERO).expect("open"),
+        Read::Word(word(0x010))
+    );
+}
+
+#[test]
+fn whatever_an_adapter_says_it_is_heard_afterwards() {
+    let (master, path) = terminal();
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    let mut seed = 11_u64;
+    for _ in 0..500 {
+        let noise: [u8; 64] = core::array::from_fn(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let [kind, byte, ..] = seed.to_be_bytes();
+            match kind % 8 {
+                0 => 0x02,
+                1 => 0x03,
+                2 => byte,
+                _ => b"0123456789ABCDEF"[usize::from(byte % 16)],
+            }
+        });
+        say(&master, &noise);
+        for _ in 0..4 {
+            link.read(Duration::ZERO).expect("open");
+        }
+    }
+    say(&master, b"\x02140115\x03");
+    let begun = Instant::now();
+    let mut last = [Read::Nothing; 3];
+    while last != [0x114, 0x001, 0x015].map(|bits| Read::Word(word(bits))) {
+        assert!(begun.elapsed() < PATIENCE, "it is deaf");
+        last = [last[1], last[2], link.read(PATIENCE).expect("open")];
+    }
+}
+
+#[test]
+fn an_exchange_through_an_adapter_takes_nothing_from_the_heap() {
+    let (master, path) = terminal();
+    let mut link = BridgeLink::open(&path).expect("an adapter");
+    let mut exchange = || {
+        say(&master, b"\x021010\x03");
+        while link.read(PATIENCE).expect("open") != Read::Word(word(0x010)) {}
+        link.write(&[word(0x000), word(0x100)]).expect("room");
+        let mut said = [9; 2];
+        assert_eq!(rustix::io::read(&master, &mut said), Ok(2));
+        assert_eq!(said, [0, 0]);
+        // Nothing comes, not even a POLL, before the ACK.
+        let nothing = link.read(Duration::from_millis(2)).expect("open");
+        assert_eq!(nothing, Read::Nothing);
+    };
+    exchange();
+    let taken = allocation_counter::measure(|| (0..100).for_each(|_| exchange()));
+    assert_eq!(taken.count_total, 0);
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(vec![0_u8; 9])));
+    assert_eq!(counted.count_total, 1, "it would have been seen");
 }
