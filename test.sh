@@ -2,22 +2,27 @@
 # Everything a fresh machine needs, then every check and test.
 #
 #   ./test.sh            every group
-#   ./test.sh NAME...    these groups: format lint rust docs example bench supply
-#                        and, only when named: deploy bluez browser
+#   ./test.sh NAME...    these groups: format lint rust docs example bench browser deploy bluez supply
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")"
 
-groups=(format lint rust docs example bench supply)
-named=(deploy bluez browser)
+groups=(format lint rust docs example bench browser deploy bluez supply)
 passed=0 failed=0 skipped=0
 failures=()
 
 say() { printf '\n== %s\n' "$*"; }
 
-# need COMMAND PACKAGE...: installs the packages when the command is not there. 77 when it cannot.
+# lists: brings apt's lists up to date, once.
 updated=no
+lists() {
+    if [ "$updated" = no ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && updated=yes
+    fi
+}
+
+# need COMMAND PACKAGE...: installs the packages when the command is not there. 77 when it cannot.
 need() {
     local command=$1
     shift
@@ -27,9 +32,7 @@ need() {
         return 77
     fi
     say "installing $*"
-    if [ "$updated" = no ]; then
-        apt-get update -qq && updated=yes
-    fi
+    lists
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null || return 77
 }
 
@@ -95,24 +98,34 @@ run_supply() {
 # The reader's package, unit and policies, in a Debian root of its own.
 run_deploy() {
     need debootstrap debootstrap systemd binutils python3 dpkg || return 77
+    lists
     cargo build --release --locked -p gettone-reader && linux-reader/deploy/test.sh
 }
 
 # The reader on real BlueZ and a real sensor driver, in a small virtual machine.
-run_bluez() { linux-reader/tests/vm/test.sh; }
+run_bluez() {
+    lists
+    linux-reader/tests/vm/test.sh
+}
 
 # The pages in a real browser.
 run_browser() {
     need chromium chromium || return 77
-    cargo test --release --locked -p gettone-examples --test browser -- --ignored
+    if cargo nextest --version >/dev/null 2>&1; then
+        # The workspace's own build of it; one browser at a time.
+        cargo nextest run --workspace --locked --cargo-profile release --no-fail-fast \
+            --run-ignored only -E 'package(gettone-examples) & binary(browser)' --test-threads 1
+    else
+        cargo test --release --locked -p gettone-examples --test browser -- --ignored
+    fi
 }
 
 if [ $# -gt 0 ]; then
     for name in "$@"; do
-        case " ${groups[*]} ${named[*]} " in
+        case " ${groups[*]} " in
         *" $name "*) ;;
         *)
-            echo "no group named $name; there are: ${groups[*]} ${named[*]}" >&2
+            echo "no group named $name; there are: ${groups[*]}" >&2
             exit 2
             ;;
         esac
