@@ -9,9 +9,11 @@ use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::floor;
 use board::Board;
+use core::hint;
 use core::time::Duration;
+use gettone_channel::{Pair, StaticKey};
 pub use server::PART;
-use server::{Server, processor_time};
+use server::{Server, processor_time, random};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Barrier;
@@ -23,6 +25,9 @@ use std::time::Instant;
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Machines that each phone goes round.
 pub const MACHINES_PER_PHONE: usize = 4;
+
+/// X25519 computations that are timed beside it.
+const AGREEMENTS: u32 = 500;
 
 const WARMING: u8 = 0;
 const COUNTING: u8 = 1;
@@ -56,6 +61,8 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     conditions.note("machines", plan.in_flight.get() * MACHINES_PER_PHONE);
     conditions.note("a_purchase", "HELLO -> GRANT; receipt + CLOSE -> ACK");
     conditions.note("load_generator", "on the same cores");
+    // How fast this processor is just now: gateway and generator need some ten of these each.
+    conditions.note("x25519_us", agreement()?);
     let phase = AtomicU8::new(WARMING);
     let ready = Barrier::new(plan.in_flight.get() + 1);
     let (span, used, bought) = thread::scope(|scope| {
@@ -111,6 +118,18 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     );
     whole.compare = vec![grants, receipts, floor];
     Ok(whole)
+}
+
+/// What one X25519 takes, in microseconds.
+fn agreement() -> Result<u64, Fault> {
+    let own = StaticKey::from_bytes(random()?);
+    let peer = StaticKey::from_bytes(random()?).public();
+    let began = Instant::now();
+    for _ in 0..AGREEMENTS {
+        hint::black_box(Pair::of(hint::black_box(&own), &peer));
+    }
+    let each = began.elapsed() / AGREEMENTS;
+    u64::try_from(each.as_micros()).map_err(Fault::call("timing X25519"))
 }
 
 /// What the two requests of one purchase took.
