@@ -34,11 +34,6 @@ impl<T> Durable<T> {
     pub fn into_inner(self) -> T {
         self.0
     }
-
-    /// A part of what is durable. Not public: from outside, anything could be made of anything.
-    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Durable<U> {
-        Durable(part(self.0))
-    }
 }
 
 impl<T> Deref for Durable<T> {
@@ -59,6 +54,11 @@ impl<T> Queued<T> {
     /// What is queued, for the next step.
     pub(crate) const fn step(&self) -> &T {
         &self.0
+    }
+
+    /// A part of what is queued.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Queued<U> {
+        Queued(part(self.0))
     }
 
     /// What is durable, now that something which was asked after it is.
@@ -163,10 +163,17 @@ impl Journal {
             let mut desk = self.desk();
             if !self.gate.is_stopped() {
                 let mut steps = core::mem::take(&mut bundle.steps);
-                desk.queued.push_back(bundle);
-                let mut spare = desk.spares.pop().unwrap_or_default();
-                drop(desk);
-                self.arrived.notify_one();
+                let mut spare = if bundle.is_empty() {
+                    // Nothing is to be written, and nobody waits for the disk.
+                    drop(desk);
+                    bundle
+                } else {
+                    desk.queued.push_back(bundle);
+                    let spare = desk.spares.pop().unwrap_or_default();
+                    drop(desk);
+                    self.arrived.notify_one();
+                    spare
+                };
                 // Behind it in the queue, and not before: the next step may go to another shard.
                 steps.drain(..).for_each(Waiting::release);
                 spare.steps = steps;

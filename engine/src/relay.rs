@@ -101,6 +101,17 @@ pub(crate) async fn relay(
     reader: ReaderId,
     envelope: (News, Option<WalletId>),
 ) -> Result<Durable<Relayed>, Failure<Refusal>> {
+    let deadline = line.deadline();
+    let relayed = hear(line, reader, envelope, deadline).await;
+    written(line, reader, relayed, deadline).await
+}
+
+async fn hear(
+    line: &Line,
+    reader: ReaderId,
+    envelope: (News, Option<WalletId>),
+    deadline: Duration,
+) -> Result<Queued<Relayed>, Failure<Refusal>> {
     let (mut news, account) = envelope;
     let view = View {
         epoch: Some(news.epoch),
@@ -111,7 +122,6 @@ pub(crate) async fn relay(
             [..] => Notices::Some,
         },
     };
-    let deadline = line.deadline();
     let (epoch, counters) = (news.epoch, news.counters.take());
     let stood = drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await?;
     let place = stood.step().place;
@@ -132,24 +142,35 @@ pub(crate) async fn relay(
         }
         Some(_) | None => None,
     };
-    let stood = written(line, stood, deadline).await?;
     Ok(stood.map(|stood| Relayed {
         lock,
         ..stood.relayed
     }))
 }
 
-/// Waits until the steps that led here are durable: each rests on those before it, so none waits
-/// for the disk by itself.
-async fn written(
+/// Waits until the steps that led to an outcome are durable: each rests on those before it, so none
+/// waits for the disk by itself. A refusal rests on them as well.
+async fn written<T>(
     line: &Line,
-    stood: Queued<Stood>,
+    reader: ReaderId,
+    outcome: Result<Queued<T>, Failure<Refusal>>,
     deadline: Duration,
-) -> Result<Durable<Stood>, Failure<Refusal>> {
-    let shard = reader_shard(stood.step().place.reader, line.count());
-    let later = line.drain(shard, deadline).await;
-    let later = later.map_err(|failure| failure.map_refused(|never| match never {}))?;
-    Ok(stood.behind(later))
+) -> Result<Durable<T>, Failure<Refusal>> {
+    let outcome = match outcome {
+        Ok(_) | Err(Failure::Refused(_)) => outcome,
+        // These rest on nothing: whether anything was done is unknown.
+        Err(
+            failure @ (Failure::Busy { .. }
+            | Failure::Full { .. }
+            | Failure::TimedOut
+            | Failure::Stopped),
+        ) => return Err(failure),
+    };
+    let later = line
+        .drain(reader_shard(reader, line.count()), deadline)
+        .await
+        .map_err(|failure| failure.map_refused(|never| match never {}))?;
+    outcome.map(|queued| queued.behind(later))
 }
 
 /// Has the reader's machine count what it sold for cash.
@@ -194,9 +215,9 @@ pub(crate) async fn resume(
     reader: ReaderId,
 ) -> Result<Durable<Relayed>, Failure<Refusal>> {
     let deadline = line.deadline();
-    let stood = drive(line, reader, (None, View::default(), deadline)).await?;
-    let stood = written(line, stood, deadline).await?;
-    Ok(stood.map(|stood| stood.relayed))
+    let stood = drive(line, reader, (None, View::default(), deadline)).await;
+    let relayed = stood.map(|stood| stood.map(|stood| stood.relayed));
+    written(line, reader, relayed, deadline).await
 }
 
 /// Has a reader decide on `command`, and does what is due because of it.
@@ -207,9 +228,9 @@ pub(crate) async fn command(
 ) -> Result<Durable<()>, Failure<Refusal>> {
     let deadline = line.deadline();
     let first = (Some(command), View::default(), deadline);
-    let stood = drive(line, reader, first).await?;
-    let stood = written(line, stood, deadline).await?;
-    Ok(stood.map(|_| ()))
+    let stood = drive(line, reader, first).await;
+    let done = stood.map(|stood| stood.map(|_| ()));
+    written(line, reader, done, deadline).await
 }
 
 async fn drive(

@@ -14,7 +14,7 @@ use gettone::core::machine::{self, Delivery, Machine, Policy};
 use gettone::core::money::Currency;
 use gettone::core::notice::{Code, Notice};
 use gettone::core::port::Store;
-use gettone::core::reader::{Answer, Ask, Command, Facts, Hello, News, Reader, Standing};
+use gettone::core::reader::{Answer, Ask, Command, Facts, Hello, News, Reader, Refusal, Standing};
 use gettone::core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone::core::record::{Event, Record};
 use gettone::core::wallet::{self, Verdict, Wallet};
@@ -577,9 +577,19 @@ async fn a_relay_is_answered_when_its_last_step_is_durable_and_not_before() {
     while tape.appends() == appends {
         tokio::task::yield_now().await;
     }
+    // What is refused rests on the records before it as well.
+    let refused = {
+        let engine = engine.clone();
+        let (news, account) = envelope(&[], Some((1, 0, ANN)));
+        let nobody = ReaderId::from_bytes([0xee; 8]);
+        tokio::spawn(async move { engine.relay(nobody, news, account).await })
+    };
     meanwhile().await;
     assert!(!call.is_finished(), "it waits for the disk");
+    assert!(!refused.is_finished(), "so does the refusal");
     tape.resume();
+    let refused = refused.await.expect("ends");
+    assert_eq!(refused, Err(Failure::Refused(Refusal::Unknown)));
     let relayed = call.await.expect("ends").expect("relays");
     assert!(matches!(
         relayed.standing,
