@@ -35,6 +35,7 @@ fn a_hello_over_its_own_link_is_granted_what_is_held() {
         [json!({
             "reader_id": board.id(), "machine": 3, "outcome": "granted", "held": "3.50",
             "vends_max": 3, "balance": "3.50", "currency": "EUR", "receipts": 0, "recorded": 0,
+            "vend": vend_id(reader_id(&board.key.public()), hello.nonce).to_string(),
         })]
     );
     let grant = answer.grant.expect("a grant");
