@@ -2,8 +2,8 @@
 //!
 //! | Written as | Is |
 //! |---|---|
-//! | `tty:/dev/ttyS1` | a serial port that sends the mode bit as parity ([`TtyLink`](crate::tty::TtyLink)) |
-//! | `bridge:/dev/ttyUSB0` | an adapter that answers POLL itself ([`BridgeLink`](crate::bridge::BridgeLink)) |
+//! | `tty:/dev/ttyS1` | a serial port that sends the mode bit as parity ([`TtyLink`]) |
+//! | `bridge:/dev/ttyUSB0` | an adapter that answers POLL itself ([`BridgeLink`]) |
 //! | `words:/run/gettone/mdb` | two bytes for each word ([`WordLink`]) |
 
 use core::fmt;
