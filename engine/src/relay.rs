@@ -149,23 +149,13 @@ async fn hear(
 }
 
 /// Waits until the steps that led to an outcome are durable: each rests on those before it, so none
-/// waits for the disk by itself. A refusal rests on them as well.
+/// waits for the disk by itself. Whatever the outcome is, it rests on them.
 async fn written<T>(
     line: &Line,
     reader: ReaderId,
     outcome: Result<Queued<T>, Failure<Refusal>>,
     deadline: Duration,
 ) -> Result<Durable<T>, Failure<Refusal>> {
-    let outcome = match outcome {
-        Ok(_) | Err(Failure::Refused(_)) => outcome,
-        // These rest on nothing: whether anything was done is unknown.
-        Err(
-            failure @ (Failure::Busy { .. }
-            | Failure::Full { .. }
-            | Failure::TimedOut
-            | Failure::Stopped),
-        ) => return Err(failure),
-    };
     let later = line
         .drain(reader_shard(reader, line.count()), deadline)
         .await

@@ -18,10 +18,11 @@ use gettone::core::reader::{Answer, Ask, Command, Facts, Hello, News, Reader, Re
 use gettone::core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone::core::record::{Event, Record};
 use gettone::core::wallet::{self, Verdict, Wallet};
-use gettone::{Clock, Engine, Failure, Relayed, Settings};
-use gettone_store::{Memory, Tape};
+use gettone::{Clock, Durable, Engine, Failure, Relayed, Settings};
+use gettone_store::{Kept, Memory, Tape};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::task::JoinHandle;
 
 use play::{MACHINE, OPERATOR, eur, fund, meanwhile, seen, settings, start, terms, vend};
 
@@ -213,11 +214,11 @@ struct Outcome {
 }
 
 /// Relays the whole morning; after a power cut it starts again and relays the envelope once more.
-async fn relayed(tape: &Tape, cut: Option<u64>) -> Outcome {
+async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
     opened(tape).await;
     let (mut engine, _) = start(tape, settings(3)).expect("starts");
-    if let Some(frames) = cut {
-        tape.fail_after(frames);
+    if let Some((nth, kept)) = cut {
+        tape.fail_frame(nth, kept);
     }
     let mut relayed = Vec::new();
     for (news, account) in day() {
@@ -472,7 +473,7 @@ async fn what_was_sold_is_given_back_once_and_never_more_than_it_took() {
 }
 
 #[tokio::test]
-async fn a_power_cut_after_any_record_of_a_relay_leaves_the_same_books() {
+async fn a_power_cut_at_any_record_of_a_relay_leaves_the_same_books() {
     let tape = Tape::default();
     let expected = relayed(&tape, None).await;
     let all = tape.frames();
@@ -483,9 +484,11 @@ async fn a_power_cut_after_any_record_of_a_relay_leaves_the_same_books() {
     };
     let frames = all - prelude;
     assert!(frames > 40, "{frames} records");
-    for after in 0..frames {
-        let outcome = relayed(&Tape::default(), Some(after)).await;
-        assert_eq!(outcome, expected, "the power went after {after} records");
+    for kept in [Kept::Nothing, Kept::Everything] {
+        for nth in 1..=frames {
+            let outcome = relayed(&Tape::default(), Some((nth, kept))).await;
+            assert_eq!(outcome, expected, "record {nth} failed and kept {kept:?}");
+        }
     }
 }
 
@@ -508,11 +511,11 @@ fn as_left(tape: &Tape) -> Reader {
 #[tokio::test]
 async fn a_start_does_what_a_crash_left_undone_before_anybody_asks() {
     let mut cut_off = 0;
-    for after in 1..=12 {
+    for nth in 1..=12 {
         let tape = Tape::default();
         opened(&tape).await;
         let (engine, _) = start(&tape, settings(2)).expect("starts");
-        tape.fail_after(after);
+        tape.fail_frame(nth, Kept::Everything);
         for (news, account) in morning() {
             if engine.relay(READER, news, account).await.is_err() {
                 break;
@@ -523,11 +526,7 @@ async fn a_start_does_what_a_crash_left_undone_before_anybody_asks() {
         cut_off += usize::from(as_left(&tape).due().is_some());
         let before = tape.frames();
         let (engine, report) = start(&tape, settings(2)).expect("starts again");
-        assert_eq!(
-            reader(&engine).await.due(),
-            None,
-            "cut after {after} records"
-        );
+        assert_eq!(reader(&engine).await.due(), None, "cut at record {nth}");
         assert_eq!(report.records, tape.frames(), "history has what was made");
         assert!(tape.frames() >= before);
         engine.shutdown().await.expect("ends cleanly");
@@ -562,13 +561,13 @@ async fn the_same_envelope_relayed_many_times_at_once_holds_once() {
     assert_eq!(wallets, alone.wallets);
 }
 
-#[tokio::test]
-async fn a_relay_is_answered_when_its_last_step_is_durable_and_not_before() {
-    let tape = Tape::default();
-    opened(&tape).await;
-    let (engine, _) = start(&tape, settings(2)).expect("starts");
-    let (appends, frames) = (tape.appends(), tape.frames());
+/// A relay for ANN whose first record meets a disk that does not answer.
+async fn hung(
+    engine: &Engine,
+    tape: &Tape,
+) -> JoinHandle<Result<Durable<Relayed>, Failure<Refusal>>> {
     tape.hold();
+    let appends = tape.appends();
     let (news, account) = envelope(&[], Some((1, 0, ANN)));
     let call = {
         let engine = engine.clone();
@@ -577,6 +576,16 @@ async fn a_relay_is_answered_when_its_last_step_is_durable_and_not_before() {
     while tape.appends() == appends {
         tokio::task::yield_now().await;
     }
+    call
+}
+
+#[tokio::test]
+async fn a_relay_is_answered_when_its_last_step_is_durable_and_not_before() {
+    let tape = Tape::default();
+    opened(&tape).await;
+    let (engine, _) = start(&tape, settings(2)).expect("starts");
+    let frames = tape.frames();
+    let call = hung(&engine, &tape).await;
     // What is refused rests on the records before it as well.
     let refused = {
         let engine = engine.clone();
@@ -605,16 +614,7 @@ async fn a_relay_goes_on_when_its_caller_is_gone() {
     let tape = Tape::default();
     opened(&tape).await;
     let (engine, _) = start(&tape, settings(2)).expect("starts");
-    tape.hold();
-    let appends = tape.appends();
-    let (news, account) = envelope(&[], Some((1, 0, ANN)));
-    let call = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.relay(READER, news, account).await })
-    };
-    while tape.appends() == appends {
-        tokio::task::yield_now().await;
-    }
+    let call = hung(&engine, &tape).await;
     call.abort();
     assert!(call.await.expect_err("aborted").is_cancelled());
     tape.resume();

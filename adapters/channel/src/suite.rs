@@ -167,13 +167,12 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, privkey: &[u8]) {
-        match self.pair.take() {
+        match &self.pair {
             // The one key that is set on such a message is its own.
             Some(pair) => {
                 debug_assert_eq!(privkey, pair.own().secret().as_bytes());
                 self.secret = pair.own().secret().clone();
                 self.public = *pair.own().public().as_bytes();
-                self.pair = Some(pair);
             }
             None => *self = X25519::new(privkey.try_into().expect("StaticKey holds 32 bytes")),
         }

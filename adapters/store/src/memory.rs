@@ -28,6 +28,17 @@ pub enum Kept {
     Frames(usize),
 }
 
+impl Kept {
+    /// How many of so many frames.
+    fn of(self, count: usize) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Everything => count,
+            Self::Frames(some) => some.min(count),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     reel: Mutex<Reel>,
@@ -41,8 +52,16 @@ struct Reel {
     appends: u64,
     in_use: bool,
     held: bool,
-    fault: Option<(u64, Kept)>,
-    frames_max: Option<u64>,
+    fault: Option<Fault>,
+}
+
+/// What an append fails over.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It has this number.
+    Append(u64, Kept),
+    /// It has the frame with this number.
+    Frame(u64, Kept),
 }
 
 impl Memory {
@@ -98,14 +117,16 @@ impl Tape {
     pub fn fail_append(&self, nth: u64, kept: Kept) {
         let mut reel = self.reel();
         let at = reel.appends.saturating_add(nth);
-        reel.fault = Some((at, kept));
+        reel.fault = Some(Fault::Append(at, kept));
     }
 
-    /// Has the power go after so many further frames, wherever in an append that is: what comes
-    /// later is lost. Unlike an append, a frame has its number whatever is merged into one flush.
-    pub fn fail_after(&self, frames: u64) {
+    /// Has the append with the `nth` frame from now fail, counted from 1, wherever in it that frame
+    /// stands: those before it are kept, those behind it are lost, and it itself is as `kept` says.
+    /// Unlike an append, a frame has its number whatever is merged into one flush.
+    pub fn fail_frame(&self, nth: u64, kept: Kept) {
         let mut reel = self.reel();
-        reel.frames_max = Some(reel.frames.saturating_add(frames));
+        let at = reel.frames.saturating_add(nth);
+        reel.fault = Some(Fault::Frame(at, kept));
     }
 
     /// Has every append wait, as on a disk that does not answer, until [`Tape::resume`].
@@ -139,10 +160,16 @@ impl Tape {
 }
 
 impl Reel {
-    /// How many frames it takes before the power goes; none where it does not.
-    fn room(&self) -> Option<usize> {
-        let room = self.frames_max?.saturating_sub(self.frames);
-        Some(usize::try_from(room).unwrap_or(usize::MAX))
+    /// How much the append with this number keeps; none when it does not fail.
+    fn failing(&self, nth: u64, frames: &Frames) -> Option<usize> {
+        match self.fault? {
+            Fault::Append(at, kept) => (at == nth).then(|| kept.of(frames.len())),
+            Fault::Frame(at, kept) => {
+                let place = usize::try_from(at.checked_sub(self.frames)?).ok()?;
+                let before = place.checked_sub(1)?;
+                (place <= frames.len()).then(|| before + kept.of(1))
+            }
+        }
     }
 
     fn keep(&mut self, frames: Frames) {
@@ -190,18 +217,8 @@ impl Store for Memory {
                 .wait(reel)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let fault = match reel.fault.filter(|(at, _)| *at == nth) {
-            Some((_, kept)) => Some(kept),
-            None => reel
-                .room()
-                .filter(|room| *room < frames.len())
-                .map(Kept::Frames),
-        };
-        let kept = match fault {
-            None | Some(Kept::Everything) => frames.len(),
-            Some(Kept::Nothing) => 0,
-            Some(Kept::Frames(count)) => count.min(frames.len()),
-        };
+        let failing = reel.failing(nth, frames);
+        let kept = failing.unwrap_or(frames.len());
         if kept == frames.len() {
             reel.keep(frames.clone());
         } else if kept > 0 {
@@ -209,9 +226,10 @@ impl Store for Memory {
             frames.iter().take(kept).for_each(|frame| part.push(frame));
             reel.keep(part);
         }
-        if fault.is_some() {
+        if failing.is_some() {
             self.failed = true;
-            reel.frames_max = None;
+            // A store that is opened afterwards works.
+            reel.fault = None;
             return Err(StoreFault::Io {
                 doing: format!("append {nth} to the tape"),
                 source: io::Error::other("told to fail"),
