@@ -207,7 +207,7 @@ function bought(state) {
   if (state.receipts < count) return p(t("receipt_soon"), { class: "hint" });
   const list = el("ul", { class: "lines", data: { name: "bought" } });
   const balance = el("p", { class: "hint", data: { name: "balance" } });
-  booked(state.grant.vend, count).then((lines) => list.replaceChildren(...lines.map(receiptLine)), () => {});
+  booked(state.holds, count).then((lines) => list.replaceChildren(...lines.map(receiptLine)), () => {});
   const tell = () => {
     const one = wallets().find((wallet) => wallet.currency === currency(state)) ?? wallets()[0];
     if (!one) return;
@@ -220,12 +220,12 @@ function bought(state) {
   return el("div", {}, list, balance);
 }
 
-/** What was sold on this hold: the list follows the books a moment later, so it is asked for again. */
-async function booked(vend, count) {
+/** What was sold on these holds: the list follows the books a moment later, so it is asked for again. */
+async function booked(holds, count) {
   let lines = [];
   for (let tries = 0; tries < BOOKED_TRIES; tries += 1) {
     if (tries > 0) await new Promise((go) => setTimeout(go, BOOKED_EVERY_MS));
-    lines = (await receipts(RECENT)).lines.filter((line) => line.vend === vend);
+    lines = (await receipts(RECENT)).lines.filter((line) => holds.has(line.vend));
     if (lines.length >= count) break;
   }
   return lines;

@@ -54,6 +54,8 @@ export class Visit {
     this.vends = [];
     /** What the server said of the grant: machine, held, vends_max, balance, short_by, currency. */
     this.grant = {};
+    /** The holds that paid for it, one for each session. */
+    this.holds = new Set();
     /** Receipts that the server has taken in this visit. */
     this.receipts = 0;
     this.fault = null;
@@ -257,6 +259,7 @@ export class Visit {
   }
 
   #note(result) {
+    if (result.vend) this.holds.add(result.vend);
     if (result.outcome === "granted" || result.outcome === "refused") this.grant = result;
     else if (result.machine) this.grant = { ...this.grant, machine: result.machine };
     // What comes before the first purchase is the receipt of somebody else.
