@@ -22,7 +22,13 @@ cannot() {
 for tool in apt-get apt-cache dpkg-deb gzip awk; do
     command -v "$tool" >/dev/null || cannot "no $tool"
 done
+programs=()
+for program in "$@"; do
+    file=$(realpath -e "${program#*=}") || exit 1
+    programs+=("${program%%=*}=$file")
+done
 mkdir -p "$place/archives/partial" "$place/status"
+place=$(realpath "$place")
 cd "$place"
 : >status/status
 
@@ -99,7 +105,7 @@ add() { # a program and the libraries it is linked with
 for program in libexec/bluetooth/bluetoothd bin/btvirt bin/btmon bin/dbus-daemon sbin/i2cset; do
     add "$place/system/usr/$program" bin
 done
-for program in "$@"; do
+for program in "${programs[@]}"; do
     add "${program#*=}" opt
     strip -o "$root/opt/${program%%=*}" "${program#*=}"
     [ "$(basename "${program#*=}")" = "${program%%=*}" ] || rm "$root/opt/$(basename "${program#*=}")"

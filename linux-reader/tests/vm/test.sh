@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../../.."
 vm=linux-reader/tests/vm
-target=${CARGO_TARGET_DIR:-target}
+target=${CARGO_TARGET_DIR:-$PWD/target}
 scenes=("$@")
 [ $# -gt 0 ] || scenes=(contract bluetooth light)
 
