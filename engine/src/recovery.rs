@@ -22,7 +22,7 @@ pub(crate) fn replay(
         .map(|_| Entities::new(Arc::clone(directory)))
         .collect();
     let mut expected = Seq::FIRST;
-    let next = store.replay(&mut |seq, payload| {
+    let next = store.replay(Seq::FIRST, &mut |seq, payload| {
         if seq != expected {
             return Err(StoreFault::OutOfOrder {
                 given: seq.number(),

@@ -208,7 +208,7 @@ async fn calls_that_wait_when_the_disk_fails_are_all_told() {
 struct Buggy;
 
 impl Store for Buggy {
-    fn replay(&mut self, _: &mut Each<'_>) -> Result<Seq, StoreFault> {
+    fn replay(&mut self, _: Seq, _: &mut Each<'_>) -> Result<Seq, StoreFault> {
         Ok(Seq::FIRST)
     }
 

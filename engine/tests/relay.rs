@@ -13,7 +13,7 @@ use gettone::core::lock::{Lock, LockState};
 use gettone::core::machine::{self, Delivery, Machine, Policy};
 use gettone::core::money::Currency;
 use gettone::core::notice::{Code, Notice};
-use gettone::core::port::Store;
+use gettone::core::port::{Seq, Store};
 use gettone::core::reader::{Answer, Ask, Command, Facts, Hello, News, Reader, Refusal, Standing};
 use gettone::core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone::core::record::{Event, Record};
@@ -497,7 +497,7 @@ fn as_left(tape: &Tape) -> Reader {
     let mut reader = Reader::default();
     Memory::reopen(tape)
         .expect("nobody has it")
-        .replay(&mut |_, payload| {
+        .replay(Seq::FIRST, &mut |_, payload| {
             let record = Record::decode(payload).expect("a record");
             if let Event::Reader { event, .. } = &record.event {
                 reader.evolve(event);

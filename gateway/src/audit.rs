@@ -3,7 +3,7 @@
 use crate::server::open_store;
 use core::fmt;
 use gettone_core::audit::{Audit, Check, Report};
-use gettone_core::port::{Store, StoreFault};
+use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
 use gettone_store::bounds::SEGMENT_BYTES_MIN;
 use serde_json::{Map, Value, json};
@@ -49,7 +49,7 @@ pub fn audit(dir: &Path) -> Result<Audited, AuditFault> {
     // Nothing is appended, so the smallest segment will do.
     let mut store = open_store(&journal, SEGMENT_BYTES_MIN)?;
     let mut audit = Audit::default();
-    store.replay(&mut |seq, bytes| {
+    store.replay(Seq::FIRST, &mut |seq, bytes| {
         let record = Record::decode(bytes).map_err(|fault| StoreFault::Damaged {
             place: journal.display().to_string(),
             what: format!("frame {}: {fault}", seq.number()),

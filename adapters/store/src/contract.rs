@@ -15,7 +15,7 @@ pub trait Place {
 pub type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-pub const CLAIMS: [Claim; 9] = [
+pub const CLAIMS: [Claim; 11] = [
     (
         "an empty journal replays nothing and begins at the first place",
         begins_empty,
@@ -49,6 +49,14 @@ pub const CLAIMS: [Claim; 9] = [
         "a replay that is told to end ends there, with what it was told",
         ends_when_told,
     ),
+    (
+        "a replay from any place gives what stands there and behind it, and nothing else",
+        begins_anywhere,
+    ),
+    (
+        "a replay can be told again, and appends go on after it",
+        replays_again,
+    ),
 ];
 
 /// Checks every claim, each on a fresh place.
@@ -79,7 +87,7 @@ fn replays_in_order(place: &dyn Place) {
     }
     drop(store);
     let mut places = Vec::new();
-    let end = open(place).replay(&mut |seq, payload| {
+    let end = open(place).replay(Seq::FIRST, &mut |seq, payload| {
         places.push((seq.number(), payload.to_vec()));
         Ok(())
     });
@@ -189,7 +197,7 @@ fn ends_when_told(place: &dyn Place) {
     append(store.as_mut(), next, &["one", "two", "three"]);
     drop(store);
     let mut seen = 0;
-    let ended = open(place).replay(&mut |_, _| {
+    let ended = open(place).replay(Seq::FIRST, &mut |_, _| {
         seen += 1;
         if seen == 2 {
             Err(StoreFault::Failed)
@@ -201,6 +209,49 @@ fn ends_when_told(place: &dyn Place) {
     assert_eq!(seen, 2);
 }
 
+fn begins_anywhere(place: &dyn Place) {
+    let mut kept = Vec::new();
+    for opening in 0..4_u64 {
+        let mut store = open(place);
+        let mut next = replayed(store.as_mut()).0;
+        for batch in 0..4_u64 {
+            let words = format!("opening {opening} batch {batch}");
+            let large = "x".repeat(3000);
+            next = append(store.as_mut(), next, &[&words, &large]);
+            kept.extend([words.into_bytes(), large.into_bytes()]);
+        }
+    }
+    let mut store = open(place);
+    for from in (1..=kept.len() + 2).chain([usize::MAX]) {
+        let from = Seq::new(from as u64);
+        let mut places = Vec::new();
+        let mut frames = Vec::new();
+        let next = store.replay(from, &mut |seq, payload| {
+            places.push(seq);
+            frames.push(payload.to_vec());
+            Ok(())
+        });
+        assert_eq!(next.ok(), Some(Seq::new(33)), "from {from:?}");
+        let before = from.number().saturating_sub(1).min(32) as usize;
+        assert!(frames == kept[before..], "from {from:?}");
+        let expected: Vec<Seq> = (from.number()..33).map(Seq::new).collect();
+        assert_eq!(places, expected);
+    }
+}
+
+fn replays_again(place: &dyn Place) {
+    let mut store = open(place);
+    let next = replayed(store.as_mut()).0;
+    append(store.as_mut(), next, &["one", "two"]);
+    drop(store);
+    let mut store = open(place);
+    let first = replayed(store.as_mut());
+    assert_eq!(replayed(store.as_mut()), first);
+    append(store.as_mut(), first.0, &["three"]);
+    drop(store);
+    assert_eq!(replayed(open(place).as_mut()).1.len(), 3);
+}
+
 fn open(place: &dyn Place) -> Box<dyn Store> {
     place.open().expect("nobody else has it open")
 }
@@ -208,7 +259,7 @@ fn open(place: &dyn Place) -> Box<dyn Store> {
 fn replayed(store: &mut dyn Store) -> (Seq, Vec<Vec<u8>>) {
     let mut frames = Vec::new();
     let next = store
-        .replay(&mut |_, payload| {
+        .replay(Seq::FIRST, &mut |_, payload| {
             frames.push(payload.to_vec());
             Ok(())
         })

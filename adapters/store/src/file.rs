@@ -184,12 +184,21 @@ impl File {
 }
 
 impl Store for File {
-    fn replay(&mut self, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+    fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
         let ends = self.sealed.iter().skip(1).chain([&self.current.header]);
         for (header, after) in self.sealed.iter().zip(ends) {
+            if after.first <= from {
+                continue;
+            }
             let file = open_segment(&self.dir, header.number)?;
             let segment = place(&self.dir, header.number);
-            scan::up_to(file, (header, after), &segment, each)?;
+            scan::up_to(file, (header, after), &segment, &mut |seq, payload| {
+                if seq >= from {
+                    each(seq, payload)
+                } else {
+                    Ok(())
+                }
+            })?;
         }
         Ok(self.current.header.first)
     }
@@ -437,7 +446,7 @@ mod tests {
         let mut store = File::open(dir.path(), settings).expect("opens again");
         let mut kept = Vec::new();
         let next = store
-            .replay(&mut |_, payload| {
+            .replay(Seq::FIRST, &mut |_, payload| {
                 kept.push(payload.to_vec());
                 Ok(())
             })

@@ -16,7 +16,7 @@
 //! let tape = memory.tape();
 //! drop(memory);
 //! let mut reopened = Memory::reopen(&tape)?;
-//! let next = reopened.replay(&mut |_, payload| {
+//! let next = reopened.replay(Seq::FIRST, &mut |_, payload| {
 //!     assert_eq!(payload, b"one coffee");
 //!     Ok(())
 //! })?;

@@ -181,11 +181,13 @@ impl Reel {
 }
 
 impl Store for Memory {
-    fn replay(&mut self, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+    fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
         let reel = self.tape.reel();
         let mut seq = Seq::FIRST;
         for payload in reel.batches.iter().flat_map(Frames::iter) {
-            each(seq, payload)?;
+            if seq >= from {
+                each(seq, payload)?;
+            }
             seq = seq.after(1);
         }
         Ok(seq)

@@ -33,7 +33,7 @@ fn append(store: &mut File, payloads: &[&str]) {
 
 fn read(dir: &Path) -> Result<Vec<Vec<u8>>, StoreFault> {
     let mut frames = Vec::new();
-    let next = File::open(dir, SETTINGS)?.replay(&mut |seq, payload| {
+    let next = File::open(dir, SETTINGS)?.replay(Seq::FIRST, &mut |seq, payload| {
         assert_eq!(seq, Seq::FIRST.after(frames.len() as u64));
         frames.push(payload.to_vec());
         Ok(())

@@ -1,6 +1,8 @@
 //! What the outside implements for the rules to stand on: synchronous, and few.
 
+use crate::id::{MachineId, OperatorId, ReaderId, WalletId};
 use std::io;
+use std::sync::Arc;
 
 /// A frame's place in the journal, counted from 1 without gaps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -115,13 +117,14 @@ pub type Each<'a> = dyn FnMut(Seq, &[u8]) -> Result<(), StoreFault> + 'a;
 ///
 /// A store belongs to one engine at a time; opening it takes a lock that keeps others out.
 pub trait Store: Send {
-    /// Gives every frame, oldest first, to `each`, and ends before the first one that was never
-    /// made durable. Returns the place of the next frame. It is called once, before any append.
+    /// Gives every frame from `from` on, oldest first, to `each`, and ends before the first one
+    /// that was never made durable. Returns the place of the next frame, also when that is before
+    /// `from`. It is called before any append, and may then be called again.
     ///
     /// # Errors
-    /// `StoreFault` when what is stored cannot be read or is damaged anywhere but at its torn end,
-    /// or what `each` gives.
-    fn replay(&mut self, each: &mut Each<'_>) -> Result<Seq, StoreFault>;
+    /// `StoreFault` when what is stored from there on cannot be read or is damaged anywhere but at
+    /// its torn end, or what `each` gives.
+    fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault>;
 
     /// Makes `frames` durable, the first of them at `first`. When it returns `Ok` they survive a
     /// power cut; when it fails, nothing may be appended until the store is opened again.
@@ -129,6 +132,142 @@ pub trait Store: Send {
     /// # Errors
     /// `StoreFault` when the frames may not be durable.
     fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault>;
+
+    /// Where entities rest between restarts; none when this store keeps none. It is used beside
+    /// appends, from other threads.
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        None
+    }
+}
+
+/// Where entities rest between restarts, each under its own key, so that one of them can be taken
+/// out alone. The journal is the truth: a shelf that is lost or damaged costs time, never money.
+pub trait Shelf: Send + Sync {
+    /// How far the last complete snapshot reaches, for each partition: everything of it before
+    /// that place is in the snapshot. Empty when there is none.
+    ///
+    /// # Errors
+    /// `ShelfDamaged` when what is kept cannot be relied on: then the next generation begins
+    /// empty, and the journal is to be replayed from its beginning. Other faults as they come.
+    fn cuts(&self) -> Result<Vec<(u16, Seq)>, StoreFault>;
+
+    /// One entity's bytes, as of the last complete snapshot.
+    ///
+    /// # Errors
+    /// As [`Shelf::cuts`].
+    fn load(&self, key: Key) -> Result<Option<Vec<u8>>, StoreFault>;
+
+    /// Begins the next snapshot on top of the last one. Nothing of it is seen before it is
+    /// finished, and there is one at a time.
+    ///
+    /// # Errors
+    /// `Io` when there is another one, or when the operating system says no.
+    fn begin(&self) -> Result<Box<dyn Generation>, StoreFault>;
+}
+
+/// The next snapshot, while it is written. Dropped, it was never there.
+pub trait Generation: Send {
+    /// Puts an entity in, in the place of what was under its key.
+    ///
+    /// # Errors
+    /// `StoreFault` when the snapshot cannot be finished any more.
+    fn put(&mut self, key: Key, bytes: &[u8]) -> Result<(), StoreFault>;
+
+    /// Takes an entity out, if it is there.
+    ///
+    /// # Errors
+    /// As [`Generation::put`].
+    fn remove(&mut self, key: Key) -> Result<(), StoreFault>;
+
+    /// Makes it the last complete snapshot, durable as a whole or not at all. Only its own `cuts`
+    /// count from here on.
+    ///
+    /// # Errors
+    /// `StoreFault` when that may not have happened.
+    fn finish(self: Box<Self>, cuts: &[(u16, Seq)]) -> Result<(), StoreFault>;
+}
+
+/// What rests on a shelf.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// A wallet with its sessions.
+    Wallet,
+    /// A machine.
+    Machine,
+    /// A reader.
+    Reader,
+    /// An operator.
+    Operator,
+}
+
+impl Kind {
+    /// Every kind, in the order of keys.
+    pub const ALL: [Self; 4] = [Self::Wallet, Self::Machine, Self::Reader, Self::Operator];
+
+    /// The number that it is stored under; it never changes.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Wallet => 1,
+            Self::Machine => 2,
+            Self::Reader => 3,
+            Self::Operator => 4,
+        }
+    }
+}
+
+/// The name of one entity on a shelf. Keys of one kind lie together, by number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    kind: Kind,
+    number: u64,
+}
+
+impl Key {
+    /// The entity of this kind with this number.
+    pub const fn new(kind: Kind, number: u64) -> Self {
+        Self { kind, number }
+    }
+
+    /// What it is.
+    pub const fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+
+    /// Nine bytes that sort as keys do.
+    pub fn to_bytes(self) -> [u8; 9] {
+        let mut bytes = [self.kind.code(); 9];
+        bytes[1..].copy_from_slice(&self.number.to_be_bytes());
+        bytes
+    }
+}
+
+impl From<WalletId> for Key {
+    fn from(wallet: WalletId) -> Self {
+        Self::new(Kind::Wallet, wallet.number())
+    }
+}
+
+impl From<MachineId> for Key {
+    fn from(machine: MachineId) -> Self {
+        Self::new(Kind::Machine, u64::from(machine.number()))
+    }
+}
+
+impl From<ReaderId> for Key {
+    fn from(reader: ReaderId) -> Self {
+        Self::new(Kind::Reader, u64::from_be_bytes(*reader.as_bytes()))
+    }
+}
+
+impl From<OperatorId> for Key {
+    fn from(operator: OperatorId) -> Self {
+        Self::new(Kind::Operator, u64::from(operator.number()))
+    }
 }
 
 /// The store failed the engine.
@@ -152,6 +291,15 @@ pub enum StoreFault {
     /// What is stored is damaged.
     #[error("{place} is damaged: {what}; restore it from a copy")]
     Damaged {
+        /// Where.
+        place: String,
+        /// How.
+        what: String,
+    },
+    /// The shelf is damaged. The journal is not: replayed from its beginning it tells everything,
+    /// and the next snapshot begins an empty shelf.
+    #[error("the snapshot in {place} is damaged: {what}; the journal replaces it")]
+    ShelfDamaged {
         /// Where.
         place: String,
         /// How.
@@ -181,4 +329,23 @@ pub enum StoreFault {
     /// An earlier append failed: only opening it again tells what is durable.
     #[error("an earlier write failed; stop, and start again to see what is durable")]
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_their_bytes_do_and_no_two_share_them() {
+        let mut keys: Vec<Key> = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| [0, 1, 255, 256, u64::MAX].map(|number| Key::new(kind, number)))
+            .collect();
+        keys.push(Key::from(ReaderId::from_bytes([0, 0, 0, 0, 0, 0, 1, 1])));
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 21);
+        let bytes: Vec<[u8; 9]> = keys.iter().map(|key| key.to_bytes()).collect();
+        assert!(bytes.is_sorted_by(|one, next| one < next));
+    }
 }

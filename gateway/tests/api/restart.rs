@@ -83,7 +83,7 @@ fn an_audit_of_the_wrong_directory_says_so_and_makes_nothing() {
 fn books_that_do_not_balance_are_said_not_to() {
     let home = tempfile::tempdir().expect("a directory");
     let mut store = File::open(home.path(), FileSettings::default()).expect("begun");
-    store.replay(&mut |_, _| Ok(())).expect("empty");
+    store.replay(Seq::FIRST, &mut |_, _| Ok(())).expect("empty");
     // A sale under a hold that was never given, from a wallet that was never opened.
     let record = Record {
         at: Timestamp::default(),
