@@ -8,16 +8,22 @@
     reason = "rkyv derives resolvers for enum fields without docs"
 )]
 
+mod lean;
+
 use crate::id::{MachineId, ReaderId, VendId, WalletId};
 use crate::time::Timestamp;
 use crate::{machine, reader, session, wallet};
-use rkyv::rancor;
-use rkyv::util::AlignedVec;
-use rkyv::{Archive, Deserialize, Serialize};
+use lean::Lean;
+use rkyv::api::high::{HighSerializer, HighValidator, to_bytes_in_with_alloc};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::de::Pool;
+use rkyv::rancor::{self, Strategy};
+use rkyv::ser::allocator::SubAllocator;
+use rkyv::{Archive, Deserialize, Portable, Serialize};
 
 /// Names the layout of archived records: a store writes it into each segment's header and refuses
 /// segments that name another.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The largest archived record, in bytes: one envelope's receipts and a little more.
 pub const RECORD_MAX: usize = 16 * 1024;
@@ -66,18 +72,34 @@ pub enum Event {
     },
 }
 
+/// What the first byte of a record says: how the rest is archived.
+const WHOLE: u8 = 0;
+const HELD: u8 = 1;
+const SOLD: u8 = 2;
+const FREED: u8 = 3;
+
 impl Record {
-    /// Appends the archived record to `out`, which is where a frame's payload begins.
+    /// Appends the archived record to `out`, which is where a frame's payload begins. The records
+    /// of a plain vend take nothing from the heap.
     ///
     /// # Errors
-    /// `RecordFault` when the record is larger than [`RECORD_MAX`].
+    /// `RecordFault` when the record is larger than [`RECORD_MAX`]; `out` then ends anywhere.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), RecordFault> {
-        let bytes = rkyv::to_bytes::<rancor::Error>(self).map_err(|_| RecordFault::Unwritable)?;
-        if bytes.len() > RECORD_MAX {
-            return Err(RecordFault::TooLarge { len: bytes.len() });
+        match Lean::of(self) {
+            Some(Lean::Held(held)) => archive_lean(HELD, &held, out),
+            Some(Lean::Sold(sold)) => archive_lean(SOLD, &sold, out),
+            Some(Lean::Freed(freed)) => archive_lean(FREED, &freed, out),
+            None => {
+                let bytes =
+                    rkyv::to_bytes::<rancor::Error>(self).map_err(|_| RecordFault::Unwritable)?;
+                if bytes.len() >= RECORD_MAX {
+                    return Err(RecordFault::TooLarge { len: bytes.len() });
+                }
+                out.push(WHOLE);
+                out.extend_from_slice(&bytes);
+                Ok(())
+            }
         }
-        out.extend_from_slice(&bytes);
-        Ok(())
     }
 
     /// Reads a record back from the bytes of one frame.
@@ -88,10 +110,49 @@ impl Record {
         if bytes.len() > RECORD_MAX {
             return Err(RecordFault::TooLarge { len: bytes.len() });
         }
-        let mut aligned = AlignedVec::<16>::with_capacity(bytes.len());
-        aligned.extend_from_slice(bytes);
-        rkyv::from_bytes::<Self, rancor::Error>(&aligned).map_err(|_| RecordFault::Unreadable)
+        let (kind, archived) = bytes.split_first().ok_or(RecordFault::Unreadable)?;
+        match *kind {
+            WHOLE => read::<Self>(archived),
+            HELD => read_lean::<lean::Held>(archived).map(Self::from),
+            SOLD => read_lean::<lean::Sold>(archived).map(Self::from),
+            FREED => read_lean::<lean::Freed>(archived).map(Self::from),
+            _ => Err(RecordFault::Unreadable),
+        }
     }
+}
+
+fn archive_lean<T>(kind: u8, lean: &T, out: &mut Vec<u8>) -> Result<(), RecordFault>
+where
+    T: for<'a, 'b> Serialize<HighSerializer<&'a mut Vec<u8>, SubAllocator<'b>, rancor::Error>>,
+{
+    out.push(kind);
+    // It has no parts that lie apart, so nothing is ever allocated.
+    to_bytes_in_with_alloc(lean, &mut *out, SubAllocator::new(&mut []))
+        .map(|_| ())
+        .map_err(|_| RecordFault::Unwritable)
+}
+
+fn read_lean<T>(archived: &[u8]) -> Result<T, RecordFault>
+where
+    T: Archive,
+    T::Archived: Portable
+        + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
+        + Deserialize<T, Strategy<Pool, rancor::Error>>,
+{
+    if archived.len() != size_of::<T::Archived>() {
+        return Err(RecordFault::Unreadable);
+    }
+    read(archived)
+}
+
+fn read<T>(archived: &[u8]) -> Result<T, RecordFault>
+where
+    T: Archive,
+    T::Archived: Portable
+        + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
+        + Deserialize<T, Strategy<Pool, rancor::Error>>,
+{
+    rkyv::from_bytes::<T, rancor::Error>(archived).map_err(|_| RecordFault::Unreadable)
 }
 
 /// Why a record could not be written or read.
