@@ -23,7 +23,7 @@ pub struct Row {
 }
 
 /// One snapshot of the totals since the board's journal began.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
     /// Greater is newer.
     pub seq: u64,

@@ -74,7 +74,7 @@ impl Parts {
 }
 
 /// What became of a grant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GrantState {
     /// The hold is live.
     Issued,
@@ -90,7 +90,7 @@ pub enum GrantState {
 pub const NO_RECEIPT: Rseq = Rseq::new(0);
 
 /// Something that nobody saw, waiting for a decision.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Doubt {
     /// The receipt; [`NO_RECEIPT`] when the whole reader is gone.
     pub rseq: Rseq,
@@ -105,7 +105,7 @@ pub struct Doubt {
 }
 
 /// One hold and everything that it paid for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Grant {
     /// Its name.
     pub vend: VendId,

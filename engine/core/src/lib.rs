@@ -42,6 +42,7 @@ pub mod reader;
 pub mod receipt;
 pub mod record;
 pub mod session;
+pub mod snapshot;
 pub mod time;
 pub mod unknown;
 pub mod wallet;

@@ -19,6 +19,7 @@ use crate::lock::LockState;
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
 use cash::CashBox;
+use rkyv::with::AsVec;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -285,11 +286,12 @@ pub enum Refusal {
 }
 
 /// One vending machine.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Machine {
     life: Life,
     registered: Option<(OperatorId, Currency, Policy)>,
     reader: Option<ReaderId>,
+    #[rkyv(with = AsVec)]
     catalogue: BTreeMap<Item, Product>,
     lock: LockOrder,
     cash: CashBox,

@@ -16,7 +16,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 pub const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Where a session stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// Nothing is held yet.
     Open,
@@ -85,7 +85,7 @@ pub enum Event {
 }
 
 /// One customer before one machine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Session {
     /// Its name, which is its hold's name as well.
     pub vend: VendId,

@@ -13,6 +13,7 @@ use gettone_core::reader::{
     Standing, Step,
 };
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
+use gettone_core::snapshot;
 use gettone_core::time::Timestamp;
 
 const EPOCH: JournalEpoch = JournalEpoch::from_bytes([1; 8]);
@@ -98,6 +99,13 @@ fn tell(reader: &mut Reader, command: &Command) -> Result<bool, Refusal> {
     let event = reader.decide(command, Timestamp::default())?;
     if let Some(event) = &event {
         reader.evolve(event);
+        let mut bytes = Vec::new();
+        snapshot::encode(reader, &mut bytes).expect("small enough");
+        assert_eq!(
+            snapshot::decode(&bytes).as_ref(),
+            Ok(&*reader),
+            "off a shelf"
+        );
     }
     Ok(event.is_some())
 }

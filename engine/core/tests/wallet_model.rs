@@ -6,6 +6,7 @@ use gettone_core::grant::{Purpose, Terms};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::record::{Event, Record};
+use gettone_core::snapshot::{self, Customer};
 use gettone_core::time::Timestamp;
 use gettone_core::wallet::{
     self, Command, Outcome, Proof, Reason, Refusal, StrayReason, Verdict, Wallet,
@@ -692,6 +693,7 @@ fn play(seed: u64) -> Vec<Record> {
                 "seed {seed} step {step}: a retry of {command:?} does something again"
             );
         }
+        assert_eq!(rested(&wallet), wallet, "seed {seed} step {step}");
         let balance = wallet.balance().expect("it is open");
         let (closed, emoney) = model.pending(None);
         let seen = (
@@ -714,6 +716,18 @@ fn play(seed: u64) -> Vec<Record> {
         }
     }
     records
+}
+
+/// The wallet as it comes off a shelf.
+fn rested(wallet: &Wallet) -> Wallet {
+    let customer = Customer {
+        wallet: wallet.clone(),
+        sessions: Vec::new(),
+    };
+    let mut bytes = Vec::new();
+    snapshot::encode(&customer, &mut bytes).expect("small enough");
+    let back: Customer = snapshot::decode(&bytes).expect("its own bytes");
+    back.wallet
 }
 
 fn audit(records: &[Record]) -> Vec<Check> {

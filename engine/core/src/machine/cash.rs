@@ -5,6 +5,8 @@ use crate::counters::{Counters, ROWS_MAX, Row};
 use crate::id::{JournalEpoch, ReaderId, Rseq, TransferId};
 use crate::money::{AMOUNT_MAX, Amount};
 use crate::time::Timestamp;
+use rkyv::with::AsVec;
+use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts of one cash box, for as long as the machine stands: each one's name is kept, so that a
@@ -14,7 +16,7 @@ pub const COUNTS_MAX: usize = 4_096;
 pub const TALLIES_MAX: usize = 256;
 
 /// What one board counted in one of its journals.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
     /// The newest snapshot.
     pub counters: Counters,
@@ -23,7 +25,7 @@ pub struct Tally {
 }
 
 /// One count of a cash box.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CashCount {
     /// What was counted.
     pub counted: Amount,
@@ -34,11 +36,13 @@ pub struct CashCount {
 }
 
 /// The cash box as the server knows it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct CashBox {
     expected: Amount,
     last: Option<CashCount>,
+    #[rkyv(with = AsVec)]
     counts: BTreeMap<TransferId, Amount>,
+    #[rkyv(with = AsVec)]
     tallies: BTreeMap<(ReaderId, JournalEpoch), Tally>,
     newest: Option<(ReaderId, JournalEpoch)>,
 }

@@ -1,9 +1,23 @@
 //! The way of an order to lock or open: asked for, on its way, taken.
 
 use crate::lock::{Lock, LockState};
+use rkyv::{Archive, Deserialize, Serialize};
 
 /// How far an order has come.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(
+    Archive,
+    Serialize,
+    Deserialize,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+)]
 pub enum Delivery {
     /// It waits for somebody who passes by its board.
     #[default]
@@ -15,7 +29,7 @@ pub enum Delivery {
 }
 
 /// One order, and how far it has come; version 0 is no order at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LockOrder {
     /// Its version.
     pub version: u32,

@@ -1,9 +1,10 @@
 use super::{Answer, Ask};
 use crate::id::{JournalEpoch, Order, WalletId};
 use crate::receipt::Receipt;
+use rkyv::{Archive, Deserialize, Serialize};
 
 /// One claim on a HELLO.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claim {
     /// Who asked for what.
     pub ask: Ask,
@@ -18,7 +19,7 @@ pub struct Claim {
 }
 
 /// Whether a claim's hold can still be spent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClaimState {
     /// It can, or it has no answer yet.
     Open,

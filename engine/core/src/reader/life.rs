@@ -1,5 +1,7 @@
+use rkyv::{Archive, Deserialize, Serialize};
+
 /// Where a reader's life stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Life {
     /// Nobody has enrolled it.
     #[default]

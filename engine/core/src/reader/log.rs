@@ -3,15 +3,18 @@
 use super::{AHEAD_MAX, CHAINS_KEPT, Contradiction};
 use crate::id::{Chain, JournalEpoch, Order};
 use crate::receipt::Receipt;
+use rkyv::with::AsVec;
+use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Log {
     pub(super) epoch: JournalEpoch,
     pub(super) recorded: u64,
     pub(super) applied: u64,
     pub(super) chain: Chain,
     pub(super) chains: VecDeque<(u64, Chain)>,
+    #[rkyv(with = AsVec)]
     pub(super) ahead: BTreeMap<u64, Receipt>,
     pub(super) unapplied: VecDeque<Receipt>,
     pub(super) top: Option<(u64, Order)>,

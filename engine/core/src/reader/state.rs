@@ -9,10 +9,11 @@ use crate::money::Currency;
 use crate::notice::{Code, Notice};
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
+use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// One reader board as the server knows it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reader {
     life: Life,
     enrolled: Option<(ReaderKey, MachineId, OperatorId, Currency)>,

@@ -5,6 +5,8 @@ use crate::grant::Parts;
 use crate::id::{Item, MachineId, OperatorId, Rseq, VendId};
 use crate::money::Amount;
 use crate::time::Timestamp;
+use rkyv::with::AsVec;
+use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One sale that was paid.
@@ -54,13 +56,14 @@ impl Capture {
 
 /// Captures in the order they were booked, bounded in number and age. There are many of them for
 /// every wallet, so what most of them never have lies apart.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Captures {
     sales: VecDeque<Sale>,
+    #[rkyv(with = AsVec)]
     amended: BTreeMap<(VendId, Rseq), Amended>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 struct Sale {
     vend: VendId,
     rseq: Rseq,
@@ -72,7 +75,7 @@ struct Sale {
 }
 
 /// A debt, or what was given back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Amended {
     debt: Amount,
     refunded: Parts,

@@ -10,10 +10,12 @@ use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
 use crate::unknown::{self, Ruling, Unseen};
 use core::time::Duration;
+use rkyv::with::AsVec;
+use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One customer's money in one currency.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wallet {
     currency: Option<Currency>,
     emoney: Amount,
@@ -23,13 +25,14 @@ pub struct Wallet {
     resolved: VecDeque<Grant>,
     barred: VecDeque<VendId>,
     // All of them: a name that was forgotten could move its money again.
+    #[rkyv(with = AsVec)]
     transfers: BTreeMap<TransferId, Transfer>,
     captures: Captures,
     last_excused: Option<Timestamp>,
 }
 
 /// What a transfer's name was used for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 enum Transfer {
     TopUp(Amount),
     Gift(OperatorId, Amount),
