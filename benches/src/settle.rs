@@ -4,12 +4,13 @@ use crate::conditions::Conditions;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::floor;
+use core::ops::Range;
 use core::time::Duration;
 use gettone::core::grant::{Purpose, Terms};
 use gettone::core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use gettone::core::money::{Amount, Currency};
 use gettone::core::port::Store;
-use gettone::core::wallet::{Command, Outcome, Proof, Reason};
+use gettone::core::wallet::{Command, Outcome, Proof};
 use gettone::{Action, Engine, Failure, Metrics, SessionCommand, Settings};
 use gettone_store::{File, FileSettings, Memory};
 use std::num::NonZeroUsize;
@@ -26,6 +27,9 @@ pub const WALLETS_PER_CALLER: u64 = 64;
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// The size of a segment of the file store.
 pub const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Room for this many times before any is kept.
+const TIMES_EXPECTED: usize = 1 << 22;
 
 const WARMING: u8 = 0;
 const COUNTING: u8 = 1;
@@ -85,7 +89,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     conditions.note("wallets", WALLETS_PER_CALLER * plan.in_flight.get() as u64);
     conditions.note(
         "a_vend",
-        "open + reserve, durable; settle + release, durable",
+        "begin (open + reserve), durable; finish (settle + release), durable",
     );
     let settings = Settings::default();
     let engine = Engine::start(store, settings, &mut |_, _| {})?;
@@ -155,10 +159,12 @@ async fn run(engine: &Engine, plan: &Plan) -> Result<Ran, Fault> {
         opened.await.map_err(Fault::call("opening wallets"))??;
     }
     let phase = Arc::new(AtomicU8::new(WARMING));
-    let tasks: Vec<_> = (0..callers)
-        .map(|caller| {
+    let threads = (plan.caller_threads.get() as u64).min(callers);
+    let tasks: Vec<_> = (0..threads)
+        .map(|thread| {
             let (engine, phase) = (engine.clone(), Arc::clone(&phase));
-            tokio::spawn(async move { buy(&engine, caller, &phase).await })
+            let share = callers * thread / threads..callers * (thread + 1) / threads;
+            tokio::spawn(async move { buy(&engine, share, &phase).await })
         })
         .collect();
     tokio::time::sleep(WARM_UP).await;
@@ -198,68 +204,96 @@ async fn fund(engine: &Engine, caller: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Buys one coffee after the other until it is over; gives how long each took that was counted.
-async fn buy(engine: &Engine, caller: u64, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
-    let mut times = Vec::new();
-    for number in 1.. {
-        let began_in = phase.load(Ordering::Relaxed);
-        if began_in == OVER {
-            break;
-        }
-        let wallet = WalletId::new(caller * WALLETS_PER_CALLER + number % WALLETS_PER_CALLER);
-        let began = Instant::now();
-        vend(engine, wallet, name(caller, number)).await?;
-        if began_in == COUNTING && phase.load(Ordering::Relaxed) == COUNTING {
-            times.push(began.elapsed());
-        }
-    }
-    Ok(times)
+/// What one vend in flight is at.
+#[derive(Clone, Copy)]
+struct Flight {
+    number: u64,
+    counted: bool,
+    began: Instant,
+    held: bool,
 }
 
-async fn vend(engine: &Engine, wallet: WalletId, session: VendId) -> Result<(), Fault> {
-    let command = |action| SessionCommand {
-        wallet,
-        session,
-        action,
-    };
-    let espresso = Outcome::Vended {
+/// Buys one coffee after the other in each of its flights until it is over; gives how long each
+/// took that was counted. A moment is read once for each batch of answers.
+async fn buy(engine: &Engine, share: Range<u64>, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
+    let first = share.start;
+    let mut pipeline = engine.pipeline();
+    let mut times = Vec::with_capacity(TIMES_EXPECTED);
+    let mut now = Instant::now();
+    let begin = |flight: u64, number: u64| begin(first + flight, number);
+    let mut flights: Vec<Flight> = (0..share.end - first)
+        .map(|flight| {
+            pipeline.push(flight, begin(flight, 1));
+            Flight {
+                number: 1,
+                counted: false,
+                began: now,
+                held: false,
+            }
+        })
+        .collect();
+    let mut answers = Vec::new();
+    loop {
+        while let Err(failure) = pipeline.send() {
+            match failure {
+                Failure::Busy { .. } => tokio::task::yield_now().await,
+                failure => return Err(Fault::call("vending")(failure)),
+            }
+        }
+        if pipeline.answers(&mut answers).await == 0 {
+            return Ok(times);
+        }
+        now = Instant::now();
+        let moment = phase.load(Ordering::Relaxed);
+        for answer in answers.drain(..) {
+            answer.outcome.map_err(Fault::call("vending"))?;
+            let Some(flight) = usize::try_from(answer.tag)
+                .ok()
+                .and_then(|at| flights.get_mut(at))
+            else {
+                continue;
+            };
+            if !flight.held {
+                flight.held = true;
+                pipeline.push(answer.tag, finish(first + answer.tag, flight.number));
+                continue;
+            }
+            if flight.counted && moment == COUNTING {
+                times.push(now.duration_since(flight.began));
+            }
+            if moment != OVER {
+                *flight = Flight {
+                    number: flight.number + 1,
+                    counted: moment == COUNTING,
+                    began: now,
+                    held: false,
+                };
+                pipeline.push(answer.tag, begin(answer.tag, flight.number));
+            }
+        }
+    }
+}
+
+fn begin(flight: u64, number: u64) -> SessionCommand {
+    command(flight, number, Action::Begin { terms: TERMS })
+}
+
+fn finish(flight: u64, number: u64) -> SessionCommand {
+    let outcome = Outcome::Vended {
         item: Item::new(11),
         amount: Amount::from_minor(120),
         proof: Proof::Told,
     };
-    let asked = [
-        command(Action::Open {
-            machine: MACHINE,
-            operator: OPERATOR,
-        }),
-        command(Action::Reserve { terms: TERMS }),
-    ];
-    let done = [
-        command(Action::Settle {
-            rseq: Rseq::new(1),
-            outcome: espresso,
-        }),
-        command(Action::Release {
-            reason: Reason::Closed,
-        }),
-    ];
-    for commands in [asked, done] {
-        loop {
-            let answers = engine.session_batch(commands.to_vec()).await;
-            if answers
-                .iter()
-                .any(|answer| matches!(answer, Err(Failure::Busy { .. })))
-            {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            for answer in answers {
-                answer.map_err(Fault::call("vending"))?;
-            }
-            break;
-        }
+    let rseq = Rseq::new(1);
+    command(flight, number, Action::Finish { rseq, outcome })
+}
+
+fn command(flight: u64, number: u64, action: Action) -> SessionCommand {
+    SessionCommand {
+        wallet: WalletId::new(flight * WALLETS_PER_CALLER + number % WALLETS_PER_CALLER),
+        session: name(flight, number),
+        action,
     }
-    Ok(())
 }
 
 fn wallets(caller: u64) -> impl Iterator<Item = WalletId> {

@@ -8,6 +8,7 @@ use crate::gate::Gate;
 use crate::journal::{Durable, Events, Hub, Journal};
 use crate::line::Line;
 use crate::metrics::{Counters, Metrics};
+use crate::pipeline::Pipeline;
 use crate::recovery;
 use crate::relay::{self, Relayed};
 use crate::session::{Action, Answered, Moved, Progress, SessionCommand, Stale};
@@ -205,6 +206,11 @@ impl Engine {
         let shard = wallet_shard(command.wallet, line.count());
         line.call(shard, |reply| Request::Session(command, reply))
             .await
+    }
+
+    /// A pipeline into this engine, for whoever has thousands of commands in flight.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(Arc::clone(&self.inner.line))
     }
 
     /// Asks many sessions at once, and gives the answers in the same order. Commands of one wallet

@@ -1,16 +1,19 @@
 //! What one shard hosts, and how a command becomes a record: decide, append, evolve. No actor, no
 //! thread, no clock; replay and live work go through the same [`Entities::apply`].
 
+mod customer;
+mod room;
+
 use crate::bounds::{ENTITIES_MAX, SESSIONS_MAX};
 use crate::directory::Directory;
 use crate::failure::{Failure, SessionRefusal};
 use crate::relay::{Stood, View};
 use crate::session::{Action, Hold, Moved, Progress, SessionCommand, Stale};
-use core::hash::Hash;
 use core::time::Duration;
+use customer::Customer;
 use gettone_core::entity::Entity;
 use gettone_core::grant::{GrantState, Terms};
-use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, VendId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::port::Frames;
@@ -18,72 +21,9 @@ use gettone_core::reader::{self, Reader};
 use gettone_core::record::{Event, RECORD_MAX, Record};
 use gettone_core::session::{self, IDLE_MAX, Phase, Session, Step};
 use gettone_core::time::Timestamp;
-use gettone_core::wallet::{self, Balance, Wallet};
-use slab::Slab;
-use std::collections::HashMap;
+use gettone_core::wallet::{self, Balance, Outcome, Reason, Wallet};
+use room::Room;
 use std::sync::Arc;
-
-/// Virtual actors of one kind, found by their id.
-#[derive(Debug)]
-struct Room<K, E> {
-    index: HashMap<K, usize, ahash::RandomState>,
-    slots: Slab<E>,
-}
-
-impl<K: Eq + Hash + Copy, E> Room<K, E> {
-    fn new() -> Self {
-        Self {
-            index: HashMap::default(),
-            slots: Slab::new(),
-        }
-    }
-
-    fn find(&self, id: K) -> Option<&E> {
-        self.slots.get(*self.index.get(&id)?)
-    }
-
-    fn find_mut(&mut self, id: K) -> Option<&mut E> {
-        self.slots.get_mut(*self.index.get(&id)?)
-    }
-
-    fn find_or_add(&mut self, id: K, fresh: impl FnOnce() -> E) -> &mut E {
-        let slots = &mut self.slots;
-        let at = *self
-            .index
-            .entry(id)
-            .or_insert_with(|| slots.insert(fresh()));
-        slots
-            .get_mut(at)
-            .expect("the index names filled slots only")
-    }
-
-    fn remove(&mut self, id: K) -> Option<E> {
-        let at = self.index.remove(&id)?;
-        self.slots.try_remove(at)
-    }
-
-    fn has_room_for(&self, id: K) -> bool {
-        self.index.len() < ENTITIES_MAX || self.index.contains_key(&id)
-    }
-}
-
-/// A wallet, and how many live sessions it has.
-#[derive(Debug)]
-struct Customer {
-    id: WalletId,
-    wallet: Wallet,
-    sessions: usize,
-}
-
-impl Customer {
-    fn new(id: WalletId) -> Self {
-        Self {
-            id,
-            wallet: Wallet::default(),
-            sessions: 0,
-        }
-    }
-}
 
 /// When a turn takes place, and where its records go.
 #[derive(Debug)]
@@ -96,7 +36,6 @@ pub(crate) struct Turn<'a> {
 #[derive(Debug)]
 pub(crate) struct Entities {
     customers: Room<WalletId, Customer>,
-    sessions: Room<(WalletId, VendId), Session>,
     machines: Room<MachineId, Machine>,
     readers: Room<ReaderId, Reader>,
     directory: Arc<Directory>,
@@ -108,7 +47,6 @@ impl Entities {
     pub(crate) fn new(directory: Arc<Directory>) -> Self {
         Self {
             customers: Room::new(),
-            sessions: Room::new(),
             machines: Room::new(),
             readers: Room::new(),
             directory,
@@ -163,64 +101,120 @@ impl Entities {
         turn: &mut Turn<'_>,
         command: &SessionCommand,
     ) -> Result<Progress, Failure<SessionRefusal>> {
-        let (wallet, session) = (command.wallet, command.session);
-        let live = self.sessions.find((wallet, session)).copied();
+        let (place, event) = self.act(turn, command)?;
+        let customer = self.customers.at(place);
+        Ok(Progress {
+            phase: customer
+                .session(command.session)
+                .map_or(Phase::Over, |session| session.phase),
+            event,
+            hold: customer.hold(command.session),
+        })
+    }
+
+    /// Asks a session, and tells of its hold alone.
+    pub(crate) fn hold(
+        &mut self,
+        turn: &mut Turn<'_>,
+        command: &SessionCommand,
+    ) -> Result<Option<Hold>, Failure<SessionRefusal>> {
+        let (place, _) = self.act(turn, command)?;
+        Ok(self.customers.at(place).hold(command.session))
+    }
+
+    /// Does what a session is asked; gives where its wallet is, and what moved in it.
+    fn act(
+        &mut self,
+        turn: &mut Turn<'_>,
+        command: &SessionCommand,
+    ) -> Result<(usize, Option<wallet::Event>), Failure<SessionRefusal>> {
+        let name = command.session;
+        let at = self
+            .customers
+            .place(command.wallet)
+            .ok_or(Failure::Refused(wallet::Refusal::NotOpen.into()))?;
         let event = match command.action {
             Action::Open { machine, operator } => {
-                self.open(turn, (wallet, session), (machine, operator))?;
+                if self.may_open(at, name, (machine, operator))? {
+                    let opening = session::Event::Opened {
+                        machine,
+                        operator,
+                        at: turn.now,
+                    };
+                    self.commit_session(turn, (at, name), opening)
+                        .inspect_err(|_| self.directory.strike(name, command.wallet))?;
+                }
                 None
             }
             Action::Begin { terms } => {
-                let reserve = wallet::Command::Reserve {
-                    vend: session,
-                    terms,
-                };
+                let reserve = wallet::Command::Reserve { vend: name, terms };
                 // The wallet is asked first, so that its "no" leaves no open session behind.
-                let event = self.decide(turn, wallet, &reserve)?;
-                if live.is_some() || event.is_some() {
-                    self.open(turn, (wallet, session), (terms.machine, terms.operator))?;
-                    fits(live, Step::Reserve)?;
-                }
-                self.commit_wallet(turn, wallet, event)?
-            }
-            Action::Reserve { terms } => {
-                let reserve = wallet::Command::Reserve {
-                    vend: session,
-                    terms,
-                };
-                if self.may_reserve(live, wallet, (session, terms))? {
-                    let event = self.decide(turn, wallet, &reserve)?;
-                    self.commit_wallet(turn, wallet, event)?
+                let event = self.decide(turn, at, &reserve)?;
+                let lives = self.customers.at(at).session(name).is_some();
+                if lives || event.is_some() {
+                    let listed = self.may_open(at, name, (terms.machine, terms.operator))?;
+                    self.customers.at(at).allows(name, Step::Reserve)?;
+                    self.commit_money(turn, at, event).inspect_err(|_| {
+                        if listed {
+                            self.directory.strike(name, command.wallet);
+                        }
+                    })?
                 } else {
                     None
                 }
             }
-            Action::Settle { rseq, outcome } => {
-                let settle = wallet::Command::Settle {
-                    vend: session,
-                    rseq,
-                    outcome,
-                };
-                fits(live, Step::Settle)?;
-                let event = self.decide(turn, wallet, &settle)?;
-                self.commit_wallet(turn, wallet, event)?
-            }
-            Action::Release { reason } => {
-                let release = wallet::Command::Release {
-                    vend: session,
-                    reason,
-                };
-                fits(live, Step::Release)?;
-                let event = self.decide(turn, wallet, &release)?;
-                let event = self.commit_wallet(turn, wallet, event)?;
-                if event.is_none() && live.is_some() {
-                    // Its hold was ended before it began: nothing moves the session but this.
-                    self.commit_session(turn, (wallet, session), session::Event::Lapsed)?;
+            Action::Reserve { terms } => {
+                let reserve = wallet::Command::Reserve { vend: name, terms };
+                if self.may_reserve(at, (name, terms))? {
+                    let event = self.decide(turn, at, &reserve)?;
+                    self.commit_money(turn, at, event)?
+                } else {
+                    None
                 }
-                event
+            }
+            Action::Settle { rseq, outcome } => self.settle(turn, (at, name), (rseq, outcome))?,
+            Action::Release { reason } => self.release(turn, (at, name), reason)?,
+            Action::Finish { rseq, outcome } => {
+                let settled = self.settle(turn, (at, name), (rseq, outcome))?;
+                // A wallet does not refuse a release, so this is both or nothing.
+                let released = self.release(turn, (at, name), Reason::Closed)?;
+                settled.or(released)
             }
         };
-        Ok(self.progress(wallet, session, event))
+        Ok((at, event))
+    }
+
+    fn settle(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (at, name): (usize, VendId),
+        (rseq, outcome): (Rseq, Outcome),
+    ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
+        let settle = wallet::Command::Settle {
+            vend: name,
+            rseq,
+            outcome,
+        };
+        self.customers.at(at).allows(name, Step::Settle)?;
+        let event = self.decide(turn, at, &settle)?;
+        self.commit_money(turn, at, event)
+    }
+
+    fn release(
+        &mut self,
+        turn: &mut Turn<'_>,
+        (at, name): (usize, VendId),
+        reason: Reason,
+    ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
+        let release = wallet::Command::Release { vend: name, reason };
+        self.customers.at(at).allows(name, Step::Release)?;
+        let event = self.decide(turn, at, &release)?;
+        let event = self.commit_money(turn, at, event)?;
+        if event.is_none() && self.customers.at(at).session(name).is_some() {
+            // Its hold was ended before it began: nothing moves the session but this.
+            self.commit_session(turn, (at, name), session::Event::Lapsed)?;
+        }
+        Ok(event)
     }
 
     /// Asks a machine.
@@ -284,27 +278,35 @@ impl Entities {
     }
 
     /// Ends sessions that never held money and of which nothing was heard for too long. It looks
-    /// at no more than `slots_max` sessions, and goes on where it left off.
+    /// at no more than `slots_max` wallets, and goes on where it left off.
     pub(crate) fn lapse(&mut self, turn: &mut Turn<'_>, slots_max: usize) {
-        let slots = self.sessions.slots.capacity();
+        let slots = self.customers.slots.capacity();
         for _ in 0..slots_max.min(slots) {
             let at = if self.swept < slots { self.swept } else { 0 };
             self.swept = at + 1;
-            let Some(session) = self.sessions.slots.get(at).copied() else {
+            if !self.customers.slots.contains(at) {
                 continue;
+            }
+            let now = turn.now;
+            let silent = |session: &Session| {
+                now.since(session.opened_at) >= IDLE_MAX
+                    && session.phase.after(Step::Silence).is_ok()
             };
-            if turn.now.since(session.opened_at) >= IDLE_MAX
-                && session.phase.after(Step::Silence).is_ok()
-                && self
-                    .commit_session::<SessionRefusal>(
-                        turn,
-                        (session.wallet, session.vend),
-                        session::Event::Lapsed,
-                    )
-                    .is_err()
+            while let Some(name) = self
+                .customers
+                .at(at)
+                .sessions
+                .iter()
+                .find(|session| silent(session))
+                .map(|session| session.vend)
             {
-                // A record of fixed size does not fail to encode; the next sweep tries again.
-                return;
+                if self
+                    .commit_session::<SessionRefusal>(turn, (at, name), session::Event::Lapsed)
+                    .is_err()
+                {
+                    // A record of fixed size does not fail to encode; the next sweep tries again.
+                    return;
+                }
             }
         }
     }
@@ -424,39 +426,36 @@ impl Entities {
         due
     }
 
-    /// Whether a session is to be opened (or stands already).
+    /// Whether a session is to be opened (or stands already). When it is, its name is listed.
     fn may_open(
         &self,
-        wallet: WalletId,
-        session: VendId,
+        at: usize,
+        name: VendId,
         place: (MachineId, OperatorId),
     ) -> Result<bool, Failure<SessionRefusal>> {
-        if let Some(live) = self.sessions.find((wallet, session)) {
-            return if (live.machine, live.operator) == place {
+        let customer = self.customers.at(at);
+        let refused = |refusal| Err(Failure::Refused(refusal));
+        if let Some(live) = customer.place_of(name) {
+            return if live == place {
                 Ok(false)
             } else {
-                Err(Failure::Refused(SessionRefusal::NameReused))
+                refused(SessionRefusal::NameReused)
             };
         }
-        let customer = self
-            .customers
-            .find(wallet)
-            .filter(|customer| customer.wallet.currency().is_some())
-            .ok_or(Failure::Refused(wallet::Refusal::NotOpen.into()))?;
-        if customer.wallet.grant(session).is_some() {
-            return Err(Failure::Refused(SessionRefusal::Over));
+        if customer.wallet.currency().is_none() {
+            return refused(wallet::Refusal::NotOpen.into());
         }
-        if customer.sessions >= SESSIONS_MAX {
-            return Err(Failure::Refused(SessionRefusal::TooMany {
-                wallet,
+        if customer.wallet.grant(name).is_some() {
+            return refused(SessionRefusal::Over);
+        }
+        if customer.sessions.len() >= SESSIONS_MAX {
+            return refused(SessionRefusal::TooMany {
+                wallet: customer.id,
                 limit: SESSIONS_MAX,
-            }));
+            });
         }
-        if !self.sessions.has_room_for((wallet, session)) {
-            return Err(full("sessions"));
-        }
-        if !self.directory.list(session, wallet) {
-            return Err(Failure::Refused(SessionRefusal::NameReused));
+        if !self.directory.list(name, customer.id) {
+            return refused(SessionRefusal::NameReused);
         }
         Ok(true)
     }
@@ -464,100 +463,40 @@ impl Entities {
     /// Whether the wallet is to be asked; not, when the session is over and the same was held.
     fn may_reserve(
         &self,
-        live: Option<Session>,
-        wallet: WalletId,
-        hold: (VendId, Terms),
+        at: usize,
+        (name, terms): (VendId, Terms),
     ) -> Result<bool, Failure<SessionRefusal>> {
-        let (name, terms) = hold;
+        let customer = self.customers.at(at);
         let refused = |refusal| Err(Failure::Refused(refusal));
-        if let Some(session) = live {
-            if (session.machine, session.operator) != (terms.machine, terms.operator) {
+        if let Some(live) = customer.place_of(name) {
+            if live != (terms.machine, terms.operator) {
                 return refused(SessionRefusal::Elsewhere);
             }
-            fits(live, Step::Reserve)?;
+            customer.allows(name, Step::Reserve)?;
             return Ok(true);
         }
-        let grant = self
-            .customers
-            .find(wallet)
-            .and_then(|customer| customer.wallet.grant(name));
-        match grant {
+        match customer.wallet.grant(name) {
             Some(grant) if grant.terms == terms => Ok(false),
             Some(_) => refused(SessionRefusal::NameReused),
             None => refused(SessionRefusal::NoSuchSession),
         }
     }
 
-    fn open(
-        &mut self,
-        turn: &mut Turn<'_>,
-        name: (WalletId, VendId),
-        place: (MachineId, OperatorId),
-    ) -> Result<(), Failure<SessionRefusal>> {
-        let (wallet, session) = name;
-        let (machine, operator) = place;
-        if !self.may_open(wallet, session, place)? {
-            return Ok(());
-        }
-        let opening = session::Event::Opened {
-            machine,
-            operator,
-            at: turn.now,
-        };
-        let opened = self.commit_session(turn, name, opening);
-        if opened.is_err() {
-            self.directory.strike(session, wallet);
-        }
-        opened
-    }
-
     fn decide(
         &self,
         turn: &Turn<'_>,
-        id: WalletId,
+        at: usize,
         command: &wallet::Command,
     ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
         self.customers
-            .find(id)
-            .ok_or(wallet::Refusal::NotOpen)
-            .and_then(|customer| customer.wallet.decide(command, turn.now))
+            .at(at)
+            .wallet
+            .decide(command, turn.now)
             .map_err(|refusal| Failure::Refused(refusal.into()))
     }
 
-    fn progress(
-        &self,
-        wallet: WalletId,
-        session: VendId,
-        event: Option<wallet::Event>,
-    ) -> Progress {
-        let hold = self.customers.find(wallet).and_then(|customer| {
-            let grant = customer.wallet.grant(session)?;
-            Some(Hold {
-                state: grant.state,
-                held_first: grant.held_first,
-                held: grant.held,
-                captured: grant.captured,
-                vends: grant.vends,
-                revalue_left: grant.revalue_left,
-                available: customer.wallet.available(grant.terms.operator),
-            })
-        });
-        Progress {
-            phase: self
-                .sessions
-                .find((wallet, session))
-                .map_or(Phase::Over, |session| session.phase),
-            event,
-            hold,
-        }
-    }
-
-    /// Appends a record, then takes it in. When it cannot be written, nothing has changed.
-    fn commit<R>(&mut self, turn: &mut Turn<'_>, event: Event) -> Result<Record, Failure<R>> {
-        let record = Record {
-            at: turn.now,
-            event,
-        };
+    /// Appends a record. When it cannot be written, nothing has changed.
+    fn write<R>(turn: &mut Turn<'_>, record: &Record) -> Result<(), Failure<R>> {
         turn.frames
             .push_with(|out| record.encode(out))
             .map_err(|fault| {
@@ -566,7 +505,16 @@ impl Entities {
                     what: "bytes in one record",
                     limit: RECORD_MAX,
                 }
-            })?;
+            })
+    }
+
+    /// Appends a record, then takes it in.
+    fn commit<R>(&mut self, turn: &mut Turn<'_>, event: Event) -> Result<Record, Failure<R>> {
+        let record = Record {
+            at: turn.now,
+            event,
+        };
+        Self::write(turn, &record)?;
         self.apply(&record);
         Ok(record)
     }
@@ -585,84 +533,60 @@ impl Entities {
         })
     }
 
+    /// Appends and takes in what moves in a wallet whose place is known.
+    fn commit_money<R>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        at: usize,
+        event: Option<wallet::Event>,
+    ) -> Result<Option<wallet::Event>, Failure<R>> {
+        let Some(event) = event else { return Ok(None) };
+        let customer = self.customers.at_mut(at);
+        let record = Record {
+            at: turn.now,
+            event: Event::Wallet {
+                wallet: customer.id,
+                event,
+            },
+        };
+        Self::write(turn, &record)?;
+        let Event::Wallet { event, .. } = record.event else {
+            return Ok(None);
+        };
+        customer.evolve(&event, &self.directory);
+        Ok(Some(event))
+    }
+
     fn commit_session<R>(
         &mut self,
         turn: &mut Turn<'_>,
-        name: (WalletId, VendId),
+        (at, session): (usize, VendId),
         event: session::Event,
     ) -> Result<(), Failure<R>> {
-        let (wallet, session) = name;
-        self.commit(
-            turn,
-            Event::Session {
-                wallet,
+        let customer = self.customers.at_mut(at);
+        let record = Record {
+            at: turn.now,
+            event: Event::Session {
+                wallet: customer.id,
                 session,
                 event,
             },
-        )
-        .map(|_| ())
+        };
+        Self::write(turn, &record)?;
+        customer.evolve_session(session, &event, &self.directory);
+        Ok(())
     }
 
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         self.customers
             .find_or_add(id, || Customer::new(id))
-            .wallet
-            .evolve(event);
-        let Some(name) = event.vend() else { return };
-        if let Some(session) = self.sessions.find_mut((id, name)) {
-            session.evolve(event);
-            if session.phase == Phase::Over {
-                self.remove_session(id, name);
-            }
-        }
+            .evolve(event, &self.directory);
     }
 
-    fn apply_session(&mut self, wallet: WalletId, name: VendId, event: &session::Event) {
-        match *event {
-            session::Event::Opened {
-                machine,
-                operator,
-                at,
-            } => {
-                self.directory.list(name, wallet);
-                let before = self.sessions.index.len();
-                self.sessions.find_or_add((wallet, name), || Session {
-                    vend: name,
-                    wallet,
-                    machine,
-                    operator,
-                    phase: Phase::Open,
-                    opened_at: at,
-                });
-                if self.sessions.index.len() > before {
-                    self.customers
-                        .find_or_add(wallet, || Customer::new(wallet))
-                        .sessions += 1;
-                }
-            }
-            session::Event::Lapsed => self.remove_session(wallet, name),
-        }
-    }
-
-    fn remove_session(&mut self, wallet: WalletId, name: VendId) {
-        if self.sessions.remove((wallet, name)).is_some() {
-            self.directory.strike(name, wallet);
-            if let Some(customer) = self.customers.find_mut(wallet) {
-                customer.sessions = customer.sessions.saturating_sub(1);
-            }
-        }
-    }
-}
-
-/// Whether a step fits a live session; one that is over leaves the step to its hold.
-fn fits(live: Option<Session>, step: Step) -> Result<(), Failure<SessionRefusal>> {
-    match live {
-        Some(session) => session
-            .phase
-            .after(step)
-            .map(|_| ())
-            .map_err(|refusal| Failure::Refused(refusal.into())),
-        None => Ok(()),
+    fn apply_session(&mut self, id: WalletId, name: VendId, event: &session::Event) {
+        self.customers
+            .find_or_add(id, || Customer::new(id))
+            .evolve_session(name, event, &self.directory);
     }
 }
 
@@ -757,25 +681,34 @@ mod tests {
         assert_eq!(swept(&mut entities, just_before), 0, "not yet");
         assert_eq!(swept(&mut entities, IDLE_MAX), 1, "one record");
         assert_eq!(swept(&mut entities, IDLE_MAX * 100), 1, "and no other");
-        assert!(entities.sessions.find((ANN, vend(1))).is_none());
-        let held = entities.sessions.find((ANN, vend(2)));
+        let ann = entities.customers.find(ANN).expect("she is there");
+        assert!(ann.session(vend(1)).is_none());
+        let held = ann.session(vend(2));
         assert_eq!(held.map(|session| session.phase), Some(Phase::Held));
         assert_eq!(entities.directory.live(), 1);
-        assert_eq!(
-            entities
-                .customers
-                .find(ANN)
-                .map(|customer| customer.sessions),
-            Some(1)
-        );
+        assert_eq!(ann.sessions.len(), 1);
     }
 
     #[test]
-    fn a_sweep_looks_at_few_sessions_and_goes_on_where_it_left_off() {
+    fn a_sweep_looks_at_few_wallets_and_goes_on_where_it_left_off() {
         let mut entities = opened();
         let (machine, operator) = PLACE;
-        for name in 3..40 {
-            act(&mut entities, name, Action::Open { machine, operator }).expect("opens");
+        for number in 3..40 {
+            let wallet = WalletId::new(number);
+            let turn = &mut Turn {
+                now: Timestamp::default(),
+                frames: &mut Frames::default(),
+            };
+            let open = wallet::Command::Open {
+                currency: Currency::EUR,
+            };
+            entities.wallet(turn, wallet, &open).expect("opens");
+            let command = SessionCommand {
+                wallet,
+                session: vend(u8::try_from(number).expect("few")),
+                action: Action::Open { machine, operator },
+            };
+            entities.session(turn, &command).expect("opens");
         }
         let mut sweeps = 0;
         while entities.directory.live() > 1 {

@@ -6,7 +6,7 @@ mod waiting;
 
 pub(crate) use events::Hub;
 pub use events::{Events, Lagged};
-pub(crate) use waiting::{Due, Held, HeldBatch, Reply, Waiting, When};
+pub(crate) use waiting::{Due, Held, HeldBatch, HeldLane, Reply, Waiting, When};
 
 use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};
 use crate::failure::StopCause;

@@ -60,6 +60,7 @@ mod gate;
 mod journal;
 mod line;
 mod metrics;
+mod pipeline;
 mod recovery;
 mod relay;
 mod session;
@@ -74,6 +75,7 @@ pub use crate::failure::{
 };
 pub use crate::journal::{Durable, Events, Lagged};
 pub use crate::metrics::Metrics;
+pub use crate::pipeline::{Answer, Pipeline};
 pub use crate::relay::Relayed;
 pub use crate::session::{Action, Answered, Hold, Moved, Progress, SessionCommand, Stale};
 pub use crate::settings::Settings;

@@ -5,6 +5,7 @@ use crate::failure::{Failure, SessionRefusal};
 use crate::gate::Gate;
 use crate::journal::{Due, Durable, Queued, Reply};
 use crate::metrics::Counters;
+use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Progress, SessionCommand, Stale};
 use crate::shard::{Request, Shard, Submission};
@@ -74,6 +75,25 @@ impl Line {
             return vec![Err(failure); count];
         }
         self.ask_batch(commands).await
+    }
+
+    /// Takes a lane of a pipeline in, from outside; each of its commands holds a credit. When there
+    /// are not enough, it is given back.
+    pub(crate) fn lane(
+        &self,
+        shard: usize,
+        lane: Lane,
+    ) -> Result<(), (Lane, Failure<SessionRefusal>)> {
+        if let Err(failure) = self.enter(lane.len()) {
+            return Err((lane, failure));
+        }
+        let due = Due {
+            deadline: self.deadline(),
+            credits: lane.len(),
+        };
+        let request = Request::Lane(lane);
+        self.submit(shard, Submission { request, due });
+        Ok(())
     }
 
     /// One step of a relay with its reader; the relay holds the credit.

@@ -45,6 +45,13 @@ pub enum Action {
         /// What happened.
         outcome: Outcome,
     },
+    /// Takes in what happened and ends it, as one: for whoever sells one thing and is done.
+    Finish {
+        /// Which receipt says so.
+        rseq: Rseq,
+        /// What happened.
+        outcome: Outcome,
+    },
     /// Ends it, and frees what is still held. When the session is over, it goes to its hold alone.
     Release {
         /// Why.

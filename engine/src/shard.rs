@@ -2,7 +2,8 @@ use crate::bounds::{LAPSE_EVERY, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MA
 use crate::clock::{Clock, Uptime};
 use crate::entities::{Entities, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
-use crate::journal::{Bundle, Due, Held, HeldBatch, Journal, Reply, Waiting};
+use crate::journal::{Bundle, Due, Held, HeldBatch, HeldLane, Journal, Reply, Waiting};
+use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
 use actix::fut::wrap_future;
@@ -25,6 +26,7 @@ pub(crate) enum Request {
     Wallet(WalletId, wallet::Command, Reply<Moved, wallet::Refusal>),
     Session(SessionCommand, Reply<Progress, SessionRefusal>),
     Batch(Vec<SessionCommand>, oneshot::Sender<Vec<Answered>>),
+    Lane(Lane),
     Machine(
         MachineId,
         Box<machine::Command>,
@@ -54,6 +56,17 @@ pub(crate) enum Request {
     Drain(Reply<(), Infallible>),
     #[cfg(test)]
     Panic(Reply<(), Infallible>),
+}
+
+impl Request {
+    /// How many commands it counts as.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Batch(commands, _) => commands.len(),
+            Self::Lane(lane) => lane.len(),
+            _ => 1,
+        }
+    }
 }
 
 /// One request on its way to a shard.
@@ -151,6 +164,22 @@ impl Shard {
                     })
                     .collect();
                 Waiting::Batch(HeldBatch::new(outcomes, reply, due))
+            }
+            Request::Lane(lane) => {
+                let outcomes = lane
+                    .commands()
+                    .map(|(tag, command)| {
+                        let outcome = if late {
+                            Err(Failure::TimedOut)
+                        } else {
+                            entities.hold(turn, command)
+                        };
+                        (*tag, outcome)
+                    })
+                    .collect();
+                // Until here it answers for itself, should a rule panic.
+                let (_, reply) = lane.open();
+                Waiting::Lane(HeldLane::new(outcomes, reply, due.deadline))
             }
             Request::Wallet(id, command, reply) => {
                 held!(Wallet, reply, entities.wallet(turn, id, &command))
@@ -255,7 +284,7 @@ impl Handler<Submission> for Shard {
                 }
             }
         };
-        moment.taken += 1;
+        moment.taken += submission.request.weight();
         self.turn = Some(moment);
         if stopped {
             // Dropping its reply answers it as stopped; nobody counts credits any more.

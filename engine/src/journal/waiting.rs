@@ -1,13 +1,15 @@
 use super::{Durable, Queued};
 use crate::failure::{Failure, SessionRefusal};
+use crate::pipeline::Answer;
 use crate::relay::Stood;
-use crate::session::{Answered, Moved, Progress, Stale};
+use crate::session::{Answered, Hold, Moved, Progress, Stale};
 use core::convert::Infallible;
 use core::time::Duration;
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::reader::{self, Reader};
 use gettone_core::wallet::{self, Balance, Wallet};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 /// Where one call's answer goes, and what it waits for.
@@ -64,6 +66,14 @@ impl<T, R> Held<T, R> {
         }
     }
 
+    const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    const fn credits(&self) -> usize {
+        self.credits
+    }
+
     fn release(self) {
         if let Some(reply) = self.reply {
             reply.send(self.outcome);
@@ -111,6 +121,14 @@ impl HeldBatch {
         When::Durable
     }
 
+    const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    const fn credits(&self) -> usize {
+        self.credits
+    }
+
     fn release(self) {
         if let Some(reply) = self.reply {
             let answers = self
@@ -130,12 +148,78 @@ impl HeldBatch {
     }
 }
 
+/// A decided lane of a pipeline: its answers travel together.
+#[derive(Debug)]
+pub(crate) struct HeldLane {
+    outcomes: Vec<(u64, Result<Option<Hold>, Failure<SessionRefusal>>)>,
+    reply: Option<UnboundedSender<Vec<Answer>>>,
+    deadline: Duration,
+}
+
+impl HeldLane {
+    pub(crate) fn new(
+        outcomes: Vec<(u64, Result<Option<Hold>, Failure<SessionRefusal>>)>,
+        reply: UnboundedSender<Vec<Answer>>,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            outcomes,
+            reply: Some(reply),
+            deadline,
+        }
+    }
+
+    const fn when(&self) -> When {
+        When::Durable
+    }
+
+    const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    const fn credits(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    fn release(mut self) {
+        if let Some(reply) = self.reply.take() {
+            let answers = core::mem::take(&mut self.outcomes)
+                .into_iter()
+                .map(|(tag, outcome)| Answer {
+                    tag,
+                    outcome: outcome.map(Durable),
+                })
+                .collect();
+            let _ = reply.send(answers);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure<SessionRefusal>) -> bool {
+        let Some(reply) = self.reply.take() else {
+            return false;
+        };
+        let answers = self.outcomes.iter().map(|(tag, _)| Answer {
+            tag: *tag,
+            outcome: Err(failure),
+        });
+        reply.send(answers.collect()).is_ok()
+    }
+}
+
+impl Drop for HeldLane {
+    fn drop(&mut self) {
+        // A pipeline counts its answers: it gets one for each command, whatever happens.
+        self.fail(Failure::Stopped);
+    }
+}
+
 /// An answer that waits, of whichever kind.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Wallet(Held<Moved, wallet::Refusal>),
     Session(Held<Progress, SessionRefusal>),
     Batch(HeldBatch),
+    Lane(HeldLane),
     Machine(Held<Option<machine::Event>, machine::Refusal>),
     Reader(Held<Option<reader::Event>, reader::Refusal>),
     Relay(Held<Stood, reader::Refusal>),
@@ -155,6 +239,7 @@ macro_rules! each {
             Waiting::Wallet($held) => $answer,
             Waiting::Session($held) => $answer,
             Waiting::Batch($held) => $answer,
+            Waiting::Lane($held) => $answer,
             Waiting::Machine($held) => $answer,
             Waiting::Reader($held) => $answer,
             Waiting::Relay($held) => $answer,
@@ -176,11 +261,11 @@ impl Waiting {
     }
 
     pub(super) fn deadline(&self) -> Duration {
-        each!(self, held => held.deadline)
+        each!(self, held => held.deadline())
     }
 
     pub(super) fn credits(&self) -> usize {
-        each!(self, held => held.credits)
+        each!(self, held => held.credits())
     }
 
     /// Answers: what it waited for is so.
