@@ -91,6 +91,19 @@ pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
         wallet::Refusal::InDebt { owed } => Kind::Refused
             .because("a debt has to be repaid first")
             .with("owed", money(owed, currency)),
+        wallet::Refusal::LimitReached {
+            window,
+            limit,
+            used,
+            pending,
+            resets_at,
+        } => Kind::Refused
+            .because(format!("the limit of a {window} leaves too little"))
+            .with("window", window.to_string())
+            .with("limit", money(limit, currency))
+            .with("used", money(used, currency))
+            .with("pending", money(pending, currency))
+            .with("resets_at_ms", resets_at.as_millis()),
         wallet::Refusal::BadTerms
         | wallet::Refusal::Over
         | wallet::Refusal::NoSuchGrant

@@ -4,13 +4,14 @@
 //! trusts neither the rules that decided nor the states that they left.
 
 use crate::entity::Entity;
-use crate::grant::{GrantState, Purpose};
+use crate::grant::{GrantState, NO_RECEIPT, Purpose};
 use crate::id::{MachineId, Rseq, VendId, WalletId};
 use crate::ledger::{Account, Book, Transaction};
 use crate::machine::{self, Machine};
 use crate::money::{Amount, Currency};
 use crate::record::{Event, Record};
-use crate::wallet::{self, Reason, Wallet};
+use crate::time::Timestamp;
+use crate::wallet::{self, Limits, Reason, Wallet, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Faults of one check that are kept in words; the rest are counted.
@@ -41,11 +42,13 @@ pub enum Check {
     CashWithinGrants,
     /// What a machine's cash box should hold is the fold of its entries.
     CashBoxesFold,
+    /// No hold reaches beyond what its wallet may spend in a day, a week or a month.
+    LimitsKept,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TransactionsSumToZero,
         Self::BalancesAreFolds,
         Self::AvailableNotNegative,
@@ -57,6 +60,7 @@ impl Check {
         Self::RefundsWithinCaptures,
         Self::CashWithinGrants,
         Self::CashBoxesFold,
+        Self::LimitsKept,
     ];
 
     /// Its name in machine-readable output; it never changes.
@@ -73,6 +77,7 @@ impl Check {
             Self::RefundsWithinCaptures => "refunds_within_captures",
             Self::CashWithinGrants => "cash_within_grants",
             Self::CashBoxesFold => "cash_boxes_fold",
+            Self::LimitsKept => "limits_kept",
         }
     }
 }
@@ -85,8 +90,9 @@ pub struct Audit {
     effects: BTreeSet<(WalletId, VendId, Rseq)>,
     ended: BTreeSet<(WalletId, VendId)>,
     machines: BTreeMap<MachineId, Machine>,
-    /// Of each sale, what was charged and not given back.
-    sales: BTreeMap<(WalletId, VendId, Rseq), Amount>,
+    /// Of each sale, what was charged and not given back, and when it was charged.
+    sales: BTreeMap<(WalletId, VendId, Rseq), (Amount, Timestamp)>,
+    limits: BTreeMap<WalletId, Limits>,
     /// Of each grant, what cash it still allows.
     cash: BTreeMap<(WalletId, VendId), Amount>,
     book: Book,
@@ -168,9 +174,11 @@ impl Audit {
                 purpose: Purpose::Sale,
                 parts,
                 debt,
+                at,
                 ..
             } => {
-                self.sales.insert((id, *vend, *rseq), parts.total() + *debt);
+                let taken = parts.total() + *debt;
+                self.sales.insert((id, *vend, *rseq), (taken, *at));
             }
             wallet::Event::Refunded {
                 vend,
@@ -179,7 +187,7 @@ impl Audit {
                 forgiven,
                 ..
             } => {
-                let left = self.sales.entry((id, *vend, *rseq)).or_default();
+                let (left, _) = self.sales.entry((id, *vend, *rseq)).or_default();
                 *left = *left - parts.total() - *forgiven;
                 if *left < Amount::ZERO {
                     self.fault(Check::RefundsWithinCaptures, || {
@@ -196,6 +204,9 @@ impl Audit {
                     });
                 }
             }
+            wallet::Event::Limited { limits, .. } => {
+                self.limits.insert(id, *limits);
+            }
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
@@ -210,6 +221,43 @@ impl Audit {
             | wallet::Event::Closing { .. }
             | wallet::Event::Orphaned { .. }
             | wallet::Event::Released { .. } => {}
+        }
+    }
+
+    /// What was spent and what holds keep must be within every limit when something is held.
+    fn check_budget(&mut self, id: WalletId, event: &wallet::Event) {
+        let wallet::Event::Reserved {
+            terms, held, at, ..
+        } = event
+        else {
+            return;
+        };
+        let Some(limits) = self.limits.get(&id).copied() else {
+            return;
+        };
+        if terms.purpose == Purpose::Test || !held.total().is_positive() {
+            return;
+        }
+        let first = (id, VendId::from_bytes([0; 16]), Rseq::new(0));
+        let ours = || {
+            let later = self.sales.range(first..);
+            later
+                .take_while(|((wallet, ..), _)| *wallet == id)
+                .map(|(_, sale)| *sale)
+        };
+        let pending = self.pending.get(&id).copied().unwrap_or_default();
+        // A clock that was set back begins no window anew.
+        let now = ours().map(|(_, sold)| sold).max().unwrap_or(*at).max(*at);
+        let over = Window::ALL.into_iter().find_map(|window| {
+            let limit = limits.of(window)?;
+            let inside = ours().filter(|(_, sold)| window.number(*sold) == window.number(now));
+            let used: Amount = inside.map(|(amount, _)| amount).sum();
+            (used + pending > limit).then_some((window, limit, used))
+        });
+        if let Some((window, limit, used)) = over {
+            self.fault(Check::LimitsKept, || {
+                format!("wallet {id}: {used} spent and {pending} held of {limit} in a {window}")
+            });
         }
     }
 
@@ -256,6 +304,7 @@ impl Audit {
         self.book.post(currency, &transaction);
         let pending = self.pending.entry(id).or_insert(Amount::ZERO);
         *pending = *pending + moved;
+        self.check_budget(id, event);
         self.compare(id, currency);
         if let Some(vend) = event.vend() {
             self.check_cap(id, vend);
@@ -330,12 +379,13 @@ impl Audit {
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
+            | wallet::Event::Limited { .. }
             | wallet::Event::Reserved { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::CashDeclined { .. }
             | wallet::Event::Refunded { .. }
-            | wallet::Event::Orphaned { .. }
             | wallet::Event::Released { rseq: None, .. } => None,
+            wallet::Event::Orphaned { vend, .. } => Some((*vend, NO_RECEIPT)),
         };
         if let Some((vend, rseq)) = effect
             && !self.effects.insert((id, vend, rseq))
@@ -391,6 +441,7 @@ impl Audit {
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
+            | wallet::Event::Limited { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::Failed { .. }
             | wallet::Event::Doubted { .. }

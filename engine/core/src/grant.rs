@@ -147,6 +147,11 @@ impl Grant {
         })
     }
 
+    /// What is set aside for vends that nobody saw.
+    pub fn doubted(&self) -> Amount {
+        self.doubted.iter().map(|doubt| doubt.parts.total()).sum()
+    }
+
     /// Whether this receipt is in already.
     pub fn knows(&self, rseq: Rseq) -> bool {
         self.receipts.iter().any(|(known, _)| *known == rseq)

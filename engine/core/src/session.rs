@@ -112,6 +112,7 @@ impl Session {
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
+            | wallet::Event::Limited { .. }
             | wallet::Event::Captured { .. }
             | wallet::Event::Credited { .. }
             | wallet::Event::CashDoubted { .. }

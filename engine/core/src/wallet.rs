@@ -2,6 +2,7 @@
 
 mod command;
 mod event;
+mod limit;
 mod paid;
 mod refusal;
 mod state;
@@ -10,6 +11,7 @@ use core::time::Duration;
 
 pub use command::{Command, Outcome, Proof, Verdict};
 pub use event::{Credit, Event, Reason, Review, StrayReason};
+pub use limit::{Limits, Usage, Window};
 pub use paid::Capture;
 pub use refusal::Refusal;
 pub use state::{Balance, Wallet};

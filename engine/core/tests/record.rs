@@ -15,7 +15,7 @@ use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::record::{Event, FORMAT, RECORD_MAX, Record, RecordFault};
 use gettone_core::session;
 use gettone_core::time::Timestamp;
-use gettone_core::wallet::{self, Credit, Reason, Review, StrayReason};
+use gettone_core::wallet::{self, Credit, Limits, Reason, Review, StrayReason};
 use std::fmt::Write as _;
 
 fn minor(minor: i64) -> Amount {
@@ -179,6 +179,14 @@ fn one_of_each() -> Vec<Record> {
             reason: Reason::Fenced,
             freed: parts,
             at,
+        },
+        wallet::Event::Limited {
+            key,
+            limits: Limits {
+                day: Some(minor(1_000)),
+                week: None,
+                month: Some(minor(9_000)),
+            },
         },
     ];
     let sessions = [

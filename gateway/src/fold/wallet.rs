@@ -148,7 +148,7 @@ impl Fold<'_> {
                 self.look_at(id, "unknown", (&place, place.operator), held)
             }
             wallet::Event::Refunded { .. } => self.refunded(id, event),
-            wallet::Event::Barred { .. } => Ok(()),
+            wallet::Event::Barred { .. } | wallet::Event::Limited { .. } => Ok(()),
         }
     }
 

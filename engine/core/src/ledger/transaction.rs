@@ -27,6 +27,7 @@ impl Transaction {
         let mut books = Self::default();
         match event {
             wallet::Event::Opened { .. }
+            | wallet::Event::Limited { .. }
             | wallet::Event::Reserved { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::Failed { .. }

@@ -3,7 +3,7 @@ use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{Amount, Currency};
 use core::time::Duration;
 
-use super::Reason;
+use super::{Limits, Reason};
 
 /// What a wallet can be asked to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +28,13 @@ pub enum Command {
         operator: OperatorId,
         /// How much.
         amount: Amount,
+    },
+    /// Limits what may be spent from here on; no limits at all end those that stand.
+    Limit {
+        /// This setting's name.
+        key: TransferId,
+        /// The limits, in place of those before.
+        limits: Limits,
     },
     /// Holds money for vends.
     Reserve {

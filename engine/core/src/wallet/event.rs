@@ -1,3 +1,4 @@
+use super::Limits;
 use crate::grant::{Parts, Purpose, Terms};
 use crate::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{Amount, Currency};
@@ -242,13 +243,23 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// What may be spent is limited from here on.
+    Limited {
+        /// This setting's name.
+        key: TransferId,
+        /// The limits.
+        limits: Limits,
+    },
 }
 
 impl Event {
     /// The hold that it is about, when it is about one.
     pub const fn vend(&self) -> Option<VendId> {
         match self {
-            Self::Opened { .. } | Self::ToppedUp { .. } | Self::Given { .. } => None,
+            Self::Opened { .. }
+            | Self::ToppedUp { .. }
+            | Self::Given { .. }
+            | Self::Limited { .. } => None,
             Self::Reserved { vend, .. }
             | Self::Barred { vend }
             | Self::Captured { vend, .. }

@@ -1,4 +1,6 @@
+use super::Window;
 use crate::money::{AMOUNT_MAX, Amount, Currency};
+use crate::time::Timestamp;
 
 /// A wallet's "no".
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,23 @@ pub enum Refusal {
         short_by: Amount,
         /// What other holds keep.
         pending: Amount,
+    },
+    /// A limit leaves too little.
+    #[error(
+        "the limit is {limit} in a {window}: {used} spent, {pending} held; the next one begins at \
+         {resets_at}"
+    )]
+    LimitReached {
+        /// In which window.
+        window: Window,
+        /// The most.
+        limit: Amount,
+        /// What was spent.
+        used: Amount,
+        /// What holds keep, and may take yet.
+        pending: Amount,
+        /// When the next window begins.
+        resets_at: Timestamp,
     },
     /// A debt has to be repaid first.
     #[error("{owed} owed for earlier vends has to be repaid first")]

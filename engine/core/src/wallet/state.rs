@@ -1,3 +1,4 @@
+use super::limit::{Budget, Limits, Usage};
 use super::paid::{Capture, Captures};
 use super::{
     BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, LIVE_MAX, Outcome, Proof,
@@ -20,23 +21,31 @@ pub struct Wallet {
     currency: Option<Currency>,
     emoney: Amount,
     closed: Vec<(OperatorId, Amount)>,
-    owed: Vec<(OperatorId, Amount)>,
     live: Vec<Grant>,
     resolved: VecDeque<Grant>,
-    barred: VecDeque<VendId>,
     // All of them: a name that was forgotten could move its money again.
     #[rkyv(with = AsVec)]
     transfers: BTreeMap<TransferId, Transfer>,
     captures: Captures,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most wallets never have. There are very many wallets.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+struct Rare {
+    owed: Vec<(OperatorId, Amount)>,
+    barred: VecDeque<VendId>,
     last_excused: Option<Timestamp>,
+    budget: Option<Budget>,
 }
 
 /// What a transfer's name was used for.
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 enum Transfer {
     TopUp(Amount),
     Gift(OperatorId, Amount),
     Refund(VendId, Rseq, Amount),
+    Limits(Box<Limits>),
 }
 
 /// What a wallet shows of itself.
@@ -66,9 +75,21 @@ impl Wallet {
             currency: self.currency?,
             emoney: self.emoney,
             closed: self.closed.clone(),
-            pending: self.live.iter().map(|grant| grant.pending().total()).sum(),
+            pending: self.pending(),
             owed: self.owed(),
         })
+    }
+
+    /// What may be spent in a day, a week and a month.
+    pub fn limits(&self) -> Limits {
+        self.budget().map(Budget::limits).unwrap_or_default()
+    }
+
+    /// How far each of its limits is used; what holds keep comes on top.
+    pub fn usage(&self, now: Timestamp) -> impl Iterator<Item = Usage> + '_ {
+        self.budget()
+            .into_iter()
+            .flat_map(move |budget| budget.usage(now))
     }
 
     /// What may be spent at `operator` now.
@@ -136,8 +157,29 @@ impl Wallet {
         releases.chain(judgements).collect()
     }
 
+    fn debts(&self) -> &[(OperatorId, Amount)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.owed)
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.rare.as_ref()?.budget.as_ref()
+    }
+
+    fn last_excused(&self) -> Option<Timestamp> {
+        self.rare.as_ref()?.last_excused
+    }
+
+    fn is_barred(&self, vend: VendId) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.barred.contains(&vend))
+    }
+
+    fn pending(&self) -> Amount {
+        self.live.iter().map(|grant| grant.pending().total()).sum()
+    }
+
     fn owed_to(&self, operator: OperatorId) -> Amount {
-        let debt = self.owed.iter().find(|(owner, _)| *owner == operator);
+        let debt = self.debts().iter().find(|(owner, _)| *owner == operator);
         debt.map_or(Amount::ZERO, |(_, amount)| *amount)
     }
 
@@ -149,14 +191,14 @@ impl Wallet {
     }
 
     fn owed(&self) -> Amount {
-        self.owed.iter().map(|(_, amount)| *amount).sum()
+        self.debts().iter().map(|(_, amount)| *amount).sum()
     }
 
-    fn transfer_again(&self, key: TransferId, transfer: Transfer) -> Result<bool, Refusal> {
+    fn transfer_again(&self, key: TransferId, transfer: &Transfer) -> Result<bool, Refusal> {
         match self.transfers.get(&key) {
             None if self.transfers.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
             None => Ok(false),
-            Some(known) if *known == transfer => Ok(true),
+            Some(known) if known == transfer => Ok(true),
             Some(_) => Err(Refusal::NameReused),
         }
     }
@@ -169,7 +211,7 @@ impl Wallet {
                 Err(Refusal::NameReused)
             };
         }
-        if self.barred.contains(&vend) {
+        if self.is_barred(vend) {
             return Err(Refusal::Over);
         }
         if !terms.cap.is_positive()
@@ -196,7 +238,7 @@ impl Wallet {
             }
             Purpose::Sale => {
                 let revalue = self.room_for_cash(&terms);
-                match self.holdable(&terms) {
+                match self.holdable(&terms, at) {
                     Ok(held) => (held, revalue),
                     // Who has too little, or owes, may still put cash in.
                     Err(_) if revalue.is_positive() => (Parts::default(), revalue),
@@ -213,7 +255,7 @@ impl Wallet {
         }))
     }
 
-    fn holdable(&self, terms: &Terms) -> Result<Parts, Refusal> {
+    fn holdable(&self, terms: &Terms, now: Timestamp) -> Result<Parts, Refusal> {
         let owed = self.owed();
         if owed.is_positive() {
             return Err(Refusal::InDebt { owed });
@@ -225,10 +267,29 @@ impl Wallet {
             return Err(Refusal::InsufficientFunds {
                 available: free.total(),
                 short_by: least - held.total(),
-                pending: self.live.iter().map(|grant| grant.pending().total()).sum(),
+                pending: self.pending(),
             });
         }
-        Ok(held)
+        self.within_limits(held, least, now)
+    }
+
+    /// What of `held` the limits leave, when it is at least `least`.
+    fn within_limits(&self, held: Parts, least: Amount, now: Timestamp) -> Result<Parts, Refusal> {
+        let pending = self.pending();
+        match self
+            .budget()
+            .and_then(|budget| budget.tightest(now, pending))
+        {
+            Some((left, usage)) if left < least => Err(Refusal::LimitReached {
+                window: usage.window,
+                limit: usage.limit,
+                used: usage.used,
+                pending,
+                resets_at: usage.resets_at,
+            }),
+            Some((left, _)) => Ok(held.take(left)),
+            None => Ok(held),
+        }
     }
 
     /// How much cash may be put in: no more than the closed wallet can take, with everything that
@@ -333,7 +394,7 @@ impl Wallet {
             }
             GrantState::Released => {
                 if amount < Amount::ZERO
-                    || amount > grant.held_first.above(grant.captured)
+                    || amount > grant.held_first.above(grant.captured + grant.doubted())
                     || grant.vends >= grant.terms.vends_max
                 {
                     return stray(StrayReason::OverCap);
@@ -415,7 +476,7 @@ impl Wallet {
         let Event::Credited { vend, .. } = event else {
             return event;
         };
-        match unknown::rule_cash(amount, self.last_excused, now) {
+        match unknown::rule_cash(amount, self.last_excused(), now) {
             Ruling::Excuse => event,
             Ruling::Suspend | Ruling::Charge | Ruling::ChargeAndReview => Event::CashDoubted {
                 vend,
@@ -458,7 +519,7 @@ impl Wallet {
             },
             GrantState::Issued => {
                 let unseen = Unseen::ReaderCut {
-                    last_excused: self.last_excused,
+                    last_excused: self.last_excused(),
                 };
                 match unknown::rule(unseen, now) {
                     Ruling::Suspend if amount >= Amount::ZERO => Event::Doubted {
@@ -542,7 +603,7 @@ impl Wallet {
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (vend, rseq) = sale;
-        if self.transfer_again(key, Transfer::Refund(vend, rseq, amount))? {
+        if self.transfer_again(key, &Transfer::Refund(vend, rseq, amount))? {
             return Ok(None);
         }
         let capture = self
@@ -580,7 +641,7 @@ impl Wallet {
 
     fn release(&self, vend: VendId, reason: Reason, now: Timestamp) -> Option<Event> {
         let Some(grant) = self.grant(vend) else {
-            return (!self.barred.contains(&vend)).then_some(Event::Barred { vend });
+            return (!self.is_barred(vend)).then_some(Event::Barred { vend });
         };
         match (grant.state, reason) {
             (GrantState::Issued, Reason::ReaderLost) => Some(self.orphan(grant, now)),
@@ -602,7 +663,7 @@ impl Wallet {
     fn orphan(&self, grant: &Grant, now: Timestamp) -> Event {
         let vend = grant.vend;
         let unseen = Unseen::ReaderCut {
-            last_excused: self.last_excused,
+            last_excused: self.last_excused(),
         };
         let is_free = grant.terms.purpose == Purpose::Test || !grant.held.total().is_positive();
         match unknown::rule(unseen, now) {
@@ -616,6 +677,37 @@ impl Wallet {
                     at: now,
                 }
             }
+        }
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn budget_mut(&mut self) -> Option<&mut Budget> {
+        self.rare.as_mut()?.budget.as_mut()
+    }
+
+    fn owe(&mut self, operator: OperatorId, amount: Amount) {
+        if amount != Amount::ZERO {
+            let owed = &mut self.rare_mut().owed;
+            add(owed, operator, amount);
+            owed.retain(|(_, amount)| amount.is_positive());
+        }
+    }
+
+    fn limit(&mut self, limits: Limits) {
+        if let Some(budget) = self.budget_mut().filter(|_| !limits.is_none()) {
+            budget.limit(limits);
+            return;
+        }
+        let budget = (!limits.is_none()).then(|| {
+            let sold = self.captures.iter();
+            let kept = sold.map(|capture| (capture.left(), capture.at));
+            Budget::new(limits, kept)
+        });
+        if budget.is_some() || self.rare.is_some() {
+            self.rare_mut().budget = budget;
         }
     }
 
@@ -664,10 +756,11 @@ impl Wallet {
         if purpose == Purpose::Sale {
             self.emoney = self.emoney - parts.emoney;
             add(&mut self.closed, operator, -parts.closed);
-            if debt.is_positive() {
-                add(&mut self.owed, operator, debt);
-            }
+            self.owe(operator, debt);
             self.captures.keep(&capture);
+            if let Some(budget) = self.budget_mut() {
+                budget.spend(parts.total() + debt, capture.at);
+            }
         }
     }
 
@@ -707,13 +800,13 @@ impl Entity for Wallet {
         match *command {
             Command::Open { .. } => Ok(None),
             Command::TopUp { key, amount } => {
-                if self.transfer_again(key, Transfer::TopUp(amount))? {
+                if self.transfer_again(key, &Transfer::TopUp(amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.emoney)?;
                 let mut left = amount;
                 let mut repaid = Vec::new();
-                for (operator, debt) in &self.owed {
+                for (operator, debt) in self.debts() {
                     let part = (*debt).min(left);
                     if part.is_positive() {
                         left = left - part;
@@ -731,7 +824,7 @@ impl Entity for Wallet {
                 operator,
                 amount,
             } => {
-                if self.transfer_again(key, Transfer::Gift(operator, amount))? {
+                if self.transfer_again(key, &Transfer::Gift(operator, amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.closed_at(operator))?;
@@ -745,6 +838,13 @@ impl Entity for Wallet {
                     operator,
                     amount,
                 }))
+            }
+            Command::Limit { key, limits } => {
+                if self.transfer_again(key, &Transfer::Limits(Box::new(limits)))? {
+                    return Ok(None);
+                }
+                limits.check()?;
+                Ok(Some(Event::Limited { key, limits }))
             }
             Command::Reserve { vend, terms } => self.reserve(vend, terms, now),
             Command::Settle {
@@ -778,9 +878,8 @@ impl Entity for Wallet {
                 let mut left = *amount;
                 for (operator, part) in repaid {
                     left = left - *part;
-                    add(&mut self.owed, *operator, -*part);
+                    self.owe(*operator, -*part);
                 }
-                self.owed.retain(|(_, amount)| amount.is_positive());
                 self.emoney = self.emoney + left;
                 self.transfers.insert(*key, Transfer::TopUp(*amount));
             }
@@ -814,7 +913,14 @@ impl Entity for Wallet {
                 revalue_left: *revalue,
                 issued_at: *at,
             }),
-            Event::Barred { vend } => push_bounded(&mut self.barred, *vend, BARRED_KEPT),
+            Event::Barred { vend } => {
+                push_bounded(&mut self.rare_mut().barred, *vend, BARRED_KEPT);
+            }
+            Event::Limited { key, limits } => {
+                self.limit(*limits);
+                let named = Transfer::Limits(Box::new(*limits));
+                self.transfers.insert(*key, named);
+            }
             Event::Captured {
                 vend,
                 rseq,
@@ -859,11 +965,10 @@ impl Entity for Wallet {
                     }
                 }
                 if *credit == Credit::Believed {
-                    self.last_excused = Some(*at);
+                    self.rare_mut().last_excused = Some(*at);
                 }
                 add(&mut self.closed, *operator, *amount - *repaid);
-                add(&mut self.owed, *operator, -*repaid);
-                self.owed.retain(|(_, amount)| amount.is_positive());
+                self.owe(*operator, -*repaid);
                 self.shelve(*vend);
             }
             Event::CashDoubted {
@@ -900,11 +1005,14 @@ impl Entity for Wallet {
                 let amount = parts.total() + *forgiven;
                 self.transfers
                     .insert(*key, Transfer::Refund(*vend, *rseq, amount));
+                let sold = self.captures.find(*vend, *rseq);
                 self.captures.give_back(*vend, *rseq, *parts, *forgiven);
+                if let Some((budget, sold)) = self.budget_mut().zip(sold) {
+                    budget.give_back(amount, sold.at);
+                }
                 self.emoney = self.emoney + parts.emoney;
                 add(&mut self.closed, *operator, parts.closed);
-                add(&mut self.owed, *operator, -*forgiven);
-                self.owed.retain(|(_, amount)| amount.is_positive());
+                self.owe(*operator, -*forgiven);
             }
             Event::Orphaned { vend, at } => {
                 if let Some(grant) = self.grant_mut(*vend) {
@@ -927,7 +1035,7 @@ impl Entity for Wallet {
                     .grant(*vend)
                     .is_some_and(|grant| grant.terms.purpose == Purpose::Test);
                 if !is_test {
-                    self.last_excused = Some(*at);
+                    self.rare_mut().last_excused = Some(*at);
                 }
                 if self.undoubt(*vend, *rseq).is_none() {
                     self.note(*vend, *rseq);
@@ -970,7 +1078,7 @@ impl Entity for Wallet {
                     .grant(*vend)
                     .is_some_and(|grant| grant.terms.purpose == Purpose::Sale);
                 if *reason == Reason::ReaderLost && is_sale && freed.total().is_positive() {
-                    self.last_excused = Some(*at);
+                    self.rare_mut().last_excused = Some(*at);
                 }
                 if let Some(grant) = self.grant_mut(*vend) {
                     grant.held = Parts::default();
