@@ -25,7 +25,7 @@ const FLOORS: [(&str, u8); 13] = [
 ];
 
 /// Where a dependency lives: nobody else may take it in.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("actix", &["gettone"]),
     ("actix-web", &["gettone-gateway"]),
     ("aes-gcm", &["gettone-channel"]),
@@ -34,6 +34,7 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("dbus", &["gettone-ble"]),
     ("gpiocdev", &["gettone-display"]),
     ("postgres", &["gettone-store"]),
+    ("redb", &["gettone-store"]),
     ("rkyv", &["gettone-core"]),
     ("rust_decimal", &["gettone-core", "gettone-gateway"]),
     ("rusqlite", &["gettone-gateway"]),

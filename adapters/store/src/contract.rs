@@ -1,6 +1,7 @@
 //! What every store must do, as claims that any implementation can run in its own tests.
 
-use gettone_core::port::{Frames, Seq, Store, StoreFault};
+use gettone_core::port::{Frames, Generation, Key, Kind, Seq, Shelf, Store, StoreFault};
+use std::sync::Arc;
 
 /// Somewhere a journal is kept, that can be opened again and again.
 pub trait Place {
@@ -65,6 +66,50 @@ pub const CLAIMS: [Claim; 11] = [
 /// When a claim does not hold.
 pub fn check(fresh: &dyn Fn() -> Box<dyn Place>) {
     for (words, claim) in CLAIMS {
+        println!("{words}");
+        claim(fresh().as_ref());
+    }
+}
+
+/// Every claim on a store's shelf, for stores that have one.
+pub const SHELF_CLAIMS: [Claim; 8] = [
+    (
+        "a new shelf has no cuts and no entities, also when it is opened again",
+        shelf_begins_empty,
+    ),
+    (
+        "nothing of a snapshot is seen before it is finished, and all of it after",
+        seen_when_finished,
+    ),
+    (
+        "what was finished is there when the store is opened again, cuts and all",
+        rests_over_openings,
+    ),
+    (
+        "a snapshot changes what it names, takes out what it says, and leaves the rest",
+        changes_what_it_names,
+    ),
+    (
+        "a snapshot that is dropped was never there, and the next one can begin",
+        dropped_leaves_nothing,
+    ),
+    (
+        "there is one snapshot at a time, and no clearing beside it",
+        one_at_a_time,
+    ),
+    ("a cleared shelf is a new one", clears),
+    (
+        "entities of every length come back as they were, by their own keys",
+        keeps_every_entity,
+    ),
+];
+
+/// Checks every claim on shelves, each on a fresh place.
+///
+/// # Panics
+/// When a claim does not hold.
+pub fn check_shelf(fresh: &dyn Fn() -> Box<dyn Place>) {
+    for (words, claim) in SHELF_CLAIMS {
         println!("{words}");
         claim(fresh().as_ref());
     }
@@ -250,6 +295,178 @@ fn replays_again(place: &dyn Place) {
     append(store.as_mut(), first.0, &["three"]);
     drop(store);
     assert_eq!(replayed(open(place).as_mut()).1.len(), 3);
+}
+
+const ANN: Key = Key::new(Kind::Wallet, 1);
+const BOB: Key = Key::new(Kind::Wallet, 2);
+const HALL: Key = Key::new(Kind::Machine, 1);
+
+/// A store with three frames, which cuts may reach, and its shelf.
+fn with_shelf(place: &dyn Place) -> (Box<dyn Store>, Arc<dyn Shelf>) {
+    let mut store = open(place);
+    let next = replayed(store.as_mut()).0;
+    if next == Seq::FIRST {
+        append(store.as_mut(), next, &["one", "two", "three"]);
+    }
+    let shelf = store.shelf().expect("it has a shelf");
+    (store, shelf)
+}
+
+fn generation(shelf: &dyn Shelf) -> Box<dyn Generation> {
+    shelf.begin().expect("nobody else writes one")
+}
+
+fn loaded(shelf: &dyn Shelf, key: Key) -> Option<Vec<u8>> {
+    shelf.load(key).expect("it can be read")
+}
+
+fn finish(generation: Box<dyn Generation>, cuts: &[(u16, u64)]) {
+    let cuts: Vec<(u16, Seq)> = cuts
+        .iter()
+        .map(|(partition, cut)| (*partition, Seq::new(*cut)))
+        .collect();
+    generation.finish(&cuts).expect("finishes");
+}
+
+fn cuts(shelf: &dyn Shelf) -> Vec<(u16, u64)> {
+    let cuts = shelf.cuts().expect("it can be read");
+    cuts.iter()
+        .map(|(partition, cut)| (*partition, cut.number()))
+        .collect()
+}
+
+fn shelf_begins_empty(place: &dyn Place) {
+    for _ in 0..2 {
+        let (_store, shelf) = with_shelf(place);
+        assert_eq!(cuts(shelf.as_ref()), []);
+        assert_eq!(loaded(shelf.as_ref(), ANN), None);
+    }
+}
+
+fn seen_when_finished(place: &dyn Place) {
+    let (_store, shelf) = with_shelf(place);
+    let mut next = generation(shelf.as_ref());
+    next.put(ANN, b"ann").expect("room");
+    assert_eq!(loaded(shelf.as_ref(), ANN), None);
+    assert_eq!(cuts(shelf.as_ref()), []);
+    finish(next, &[(1, 3), (0, 2)]);
+    assert_eq!(loaded(shelf.as_ref(), ANN), Some(b"ann".to_vec()));
+    assert_eq!(cuts(shelf.as_ref()), [(0, 2), (1, 3)], "by partition");
+}
+
+fn rests_over_openings(place: &dyn Place) {
+    for round in 1..5_u64 {
+        let (_store, shelf) = with_shelf(place);
+        let before = Some((round - 1).to_be_bytes().to_vec()).filter(|_| round > 1);
+        assert_eq!(loaded(shelf.as_ref(), ANN), before);
+        let mut next = generation(shelf.as_ref());
+        next.put(ANN, &round.to_be_bytes()).expect("room");
+        finish(next, &[(0, round.min(4))]);
+        assert_eq!(cuts(shelf.as_ref()), [(0, round.min(4))]);
+    }
+}
+
+fn changes_what_it_names(place: &dyn Place) {
+    let (_store, shelf) = with_shelf(place);
+    let mut next = generation(shelf.as_ref());
+    for key in [ANN, BOB, HALL] {
+        next.put(key, b"first").expect("room");
+    }
+    finish(next, &[(0, 1), (1, 1)]);
+    let mut next = generation(shelf.as_ref());
+    next.put(ANN, b"half a thought").expect("room");
+    next.put(ANN, b"second").expect("room");
+    next.remove(BOB).expect("there");
+    next.put(Key::new(Kind::Reader, 9), b"never").expect("room");
+    next.remove(Key::new(Kind::Reader, 9)).expect("there");
+    next.remove(Key::new(Kind::Operator, 9))
+        .expect("not there: nothing to do");
+    finish(next, &[(1, 2)]);
+    assert_eq!(loaded(shelf.as_ref(), ANN), Some(b"second".to_vec()));
+    assert_eq!(loaded(shelf.as_ref(), BOB), None);
+    assert_eq!(loaded(shelf.as_ref(), HALL), Some(b"first".to_vec()));
+    assert_eq!(loaded(shelf.as_ref(), Key::new(Kind::Reader, 9)), None);
+    assert_eq!(cuts(shelf.as_ref()), [(1, 2)], "only its own count");
+}
+
+fn dropped_leaves_nothing(place: &dyn Place) {
+    let (_store, shelf) = with_shelf(place);
+    let mut next = generation(shelf.as_ref());
+    next.put(ANN, b"first").expect("room");
+    finish(next, &[(0, 1)]);
+    let mut next = generation(shelf.as_ref());
+    next.put(ANN, b"dropped").expect("room");
+    next.put(BOB, &vec![7; 3_000_000]).expect("room");
+    drop(next);
+    assert_eq!(loaded(shelf.as_ref(), ANN), Some(b"first".to_vec()));
+    assert_eq!(loaded(shelf.as_ref(), BOB), None);
+    finish(generation(shelf.as_ref()), &[(0, 2)]);
+    assert_eq!(loaded(shelf.as_ref(), ANN), Some(b"first".to_vec()));
+    assert_eq!(cuts(shelf.as_ref()), [(0, 2)]);
+}
+
+fn one_at_a_time(place: &dyn Place) {
+    let (_store, shelf) = with_shelf(place);
+    let first = generation(shelf.as_ref());
+    assert!(matches!(shelf.begin().err(), Some(StoreFault::Io { .. })));
+    assert!(matches!(shelf.clear(), Err(StoreFault::Io { .. })));
+    drop(first);
+    drop(generation(shelf.as_ref()));
+}
+
+fn clears(place: &dyn Place) {
+    {
+        let (_store, shelf) = with_shelf(place);
+        shelf.clear().expect("empty already");
+        let mut next = generation(shelf.as_ref());
+        next.put(ANN, b"ann").expect("room");
+        finish(next, &[(0, 1)]);
+        shelf.clear().expect("nobody writes");
+        assert_eq!(loaded(shelf.as_ref(), ANN), None);
+        assert_eq!(cuts(shelf.as_ref()), []);
+    }
+    let (_store, shelf) = with_shelf(place);
+    assert_eq!(cuts(shelf.as_ref()), []);
+    let mut next = generation(shelf.as_ref());
+    next.put(BOB, b"bob").expect("room");
+    finish(next, &[(0, 1)]);
+    assert_eq!(loaded(shelf.as_ref(), ANN), None);
+    assert_eq!(loaded(shelf.as_ref(), BOB), Some(b"bob".to_vec()));
+}
+
+fn keeps_every_entity(place: &dyn Place) {
+    let entities: Vec<(Key, Vec<u8>)> = (0..2_000_u64)
+        .map(|at| {
+            let kind = Kind::ALL[at as usize % Kind::ALL.len()];
+            let len = if at == 77 {
+                2_000_000
+            } else {
+                (at * 7 % 900) as usize
+            };
+            let bytes = (0..len).map(|n| (n as u64 * 31 + at) as u8).collect();
+            (
+                Key::new(kind, at.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                bytes,
+            )
+        })
+        .collect();
+    {
+        let (_store, shelf) = with_shelf(place);
+        for chunk in entities.chunks(700) {
+            let mut next = generation(shelf.as_ref());
+            for (key, bytes) in chunk {
+                next.put(*key, bytes).expect("room");
+            }
+            finish(next, &[(0, 1)]);
+        }
+    }
+    let (_store, shelf) = with_shelf(place);
+    for (key, bytes) in &entities {
+        assert!(
+            loaded(shelf.as_ref(), *key).as_ref() == Some(bytes),
+            "{key:?}"
+        );
+    }
 }
 
 fn open(place: &dyn Place) -> Box<dyn Store> {

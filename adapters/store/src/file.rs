@@ -1,17 +1,20 @@
 use crate::bounds::{
     BATCH_BYTES_MAX, FRAME_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    SEGMENTS_MAX,
+    SEGMENTS_MAX, SHELF_CACHE_BYTES_DEFAULT,
 };
+use crate::disk::{Directory, Lock};
 use crate::scan;
 use crate::segment::{self, BadHeader, Before, HEADER_LEN, Header};
+use crate::shelf::{FileShelf, Journal};
 use crate::spare::Spare;
-use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
+use gettone_core::port::{Each, Frames, Seq, Shelf, Store, StoreFault};
 use gettone_core::record::FORMAT;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const LOCK: &str = "lock";
@@ -24,6 +27,8 @@ pub struct FileSettings {
     pub segment_bytes: u64,
     /// What the payloads are written in; segments of another format are refused.
     pub format: u32,
+    /// Memory for the pages of the shelf.
+    pub shelf_cache_bytes: usize,
 }
 
 impl Default for FileSettings {
@@ -31,6 +36,7 @@ impl Default for FileSettings {
         Self {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             format: FORMAT,
+            shelf_cache_bytes: SHELF_CACHE_BYTES_DEFAULT,
         }
     }
 }
@@ -45,10 +51,11 @@ pub struct File {
     sealed: Vec<Header>,
     current: Current,
     spare: Spare,
+    shelf: FileShelf,
     buffer: Vec<u8>,
     failed: bool,
     // The last field: it is dropped, and thereby the lock, when nothing works here any more.
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -100,12 +107,24 @@ impl File {
             trim(dir, before)?;
         }
         spare.begin();
+        let journal = Journal {
+            salt: sealed.first().unwrap_or(&current.header).salt,
+            next,
+        };
+        let disk = Directory::at(dir.to_owned())
+            .map_err(|source| io_fault(format!("opening {}", dir.display()), source))?;
+        let shelf = FileShelf::new(
+            (Arc::new(disk), Arc::clone(&lock)),
+            settings.shelf_cache_bytes,
+            journal,
+        );
         Ok(Self {
             dir: dir.to_owned(),
             settings,
             sealed,
             current,
             spare,
+            shelf,
             buffer: Vec::new(),
             failed: false,
             _lock: lock,
@@ -211,6 +230,10 @@ impl Store for File {
         self.failed = written.is_err();
         written
     }
+
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        Some(Arc::new(self.shelf.clone()))
+    }
 }
 
 /// Where a segment is, in words.
@@ -244,7 +267,7 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreFault> {
         .map_err(|source| io_fault(format!("syncing the directory {}", dir.display()), source))
 }
 
-fn lock(dir: &Path) -> Result<fs::File, StoreFault> {
+fn lock(dir: &Path) -> Result<Lock, StoreFault> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new()
         .create(true)
@@ -261,7 +284,7 @@ fn lock(dir: &Path) -> Result<fs::File, StoreFault> {
             io_fault(format!("locking {}", path.display()), errno.into())
         }
     })?;
-    Ok(file)
+    Ok(Arc::new(file))
 }
 
 fn open_segment(dir: &Path, number: u64) -> Result<fs::File, StoreFault> {

@@ -26,10 +26,13 @@
 
 pub mod bounds;
 pub mod contract;
+pub mod disk;
 mod file;
 mod memory;
+mod pages;
 mod scan;
 mod segment;
+mod shelf;
 mod spare;
 
 pub use file::{File, FileSettings};

@@ -1,4 +1,6 @@
-use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
+use crate::bounds::ENTITY_BYTES_MAX;
+use gettone_core::port::{Each, Frames, Generation, Key, Seq, Shelf, Store, StoreFault};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -53,6 +55,19 @@ struct Reel {
     in_use: bool,
     held: bool,
     fault: Option<Fault>,
+    shelf: Rest,
+    /// A generation is being written.
+    is_writing: bool,
+    /// The next generation to be finished fails over it.
+    finish_fault: Option<Kept>,
+}
+
+/// What rests on the tape's shelf.
+#[derive(Debug, Default)]
+struct Rest {
+    entities: BTreeMap<Key, Vec<u8>>,
+    cuts: Vec<(u16, Seq)>,
+    is_damaged: bool,
 }
 
 /// What an append fails over.
@@ -129,6 +144,17 @@ impl Tape {
         reel.fault = Some(Fault::Frame(at, kept));
     }
 
+    /// Has the next generation that is finished on its shelf fail. Nothing of it is kept, or, when
+    /// only the answer is lost, everything.
+    pub fn fail_finish(&self, kept: Kept) {
+        self.reel().finish_fault = Some(kept);
+    }
+
+    /// Damages what rests on its shelf.
+    pub fn damage_shelf(&self) {
+        self.reel().shelf.is_damaged = true;
+    }
+
     /// Has every append wait, as on a disk that does not answer, until [`Tape::resume`].
     pub fn hold(&self) {
         self.reel().held = true;
@@ -177,6 +203,112 @@ impl Reel {
             .frames
             .saturating_add(u64::try_from(frames.len()).unwrap_or(u64::MAX));
         self.batches.push(frames);
+    }
+}
+
+impl Reel {
+    fn rest(&self) -> Result<&Rest, StoreFault> {
+        if self.shelf.is_damaged {
+            return Err(StoreFault::ShelfDamaged {
+                place: "the tape's shelf".to_owned(),
+                what: "told to be".to_owned(),
+            });
+        }
+        Ok(&self.shelf)
+    }
+
+    fn idle(&self) -> Result<(), StoreFault> {
+        if self.is_writing {
+            return Err(StoreFault::Io {
+                doing: "changing the tape's shelf".to_owned(),
+                source: io::Error::other("a snapshot is being written already"),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Shelf for Tape {
+    fn cuts(&self) -> Result<Vec<(u16, Seq)>, StoreFault> {
+        Ok(self.reel().rest()?.cuts.clone())
+    }
+
+    fn load(&self, key: Key) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.reel().rest()?.entities.get(&key).cloned())
+    }
+
+    fn begin(&self) -> Result<Box<dyn Generation>, StoreFault> {
+        let mut reel = self.reel();
+        reel.rest()?;
+        reel.idle()?;
+        reel.is_writing = true;
+        Ok(Box::new(Snapshot {
+            tape: self.clone(),
+            changes: BTreeMap::new(),
+        }))
+    }
+
+    fn clear(&self) -> Result<(), StoreFault> {
+        let mut reel = self.reel();
+        reel.idle()?;
+        reel.shelf = Rest::default();
+        Ok(())
+    }
+}
+
+/// A generation: what it changes, with none for what it takes out.
+struct Snapshot {
+    tape: Tape,
+    changes: BTreeMap<Key, Option<Vec<u8>>>,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.tape.reel().is_writing = false;
+    }
+}
+
+impl Generation for Snapshot {
+    fn put(&mut self, key: Key, bytes: &[u8]) -> Result<(), StoreFault> {
+        if bytes.len() > ENTITY_BYTES_MAX {
+            return Err(StoreFault::Io {
+                doing: format!(
+                    "putting {} bytes, where at most {ENTITY_BYTES_MAX} go, onto the tape's shelf",
+                    bytes.len()
+                ),
+                source: io::ErrorKind::InvalidInput.into(),
+            });
+        }
+        self.changes.insert(key, Some(bytes.to_vec()));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: Key) -> Result<(), StoreFault> {
+        self.changes.insert(key, None);
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, cuts: &[(u16, Seq)]) -> Result<(), StoreFault> {
+        let changes = core::mem::take(&mut self.changes);
+        let mut reel = self.tape.reel();
+        let fault = reel.finish_fault.take();
+        if matches!(fault, None | Some(Kept::Everything)) {
+            for (key, bytes) in changes {
+                match bytes {
+                    Some(bytes) => drop(reel.shelf.entities.insert(key, bytes)),
+                    None => drop(reel.shelf.entities.remove(&key)),
+                }
+            }
+            reel.shelf.cuts = cuts.to_vec();
+            reel.shelf.cuts.sort_unstable();
+        }
+        match fault {
+            None => Ok(()),
+            Some(_) => Err(StoreFault::Io {
+                doing: "finishing a snapshot on the tape's shelf".to_owned(),
+                source: io::Error::other("told to fail"),
+            }),
+        }
     }
 }
 
@@ -238,5 +370,8 @@ impl Store for Memory {
             });
         }
         Ok(())
+    }
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        Some(Arc::new(self.tape()))
     }
 }

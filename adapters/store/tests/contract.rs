@@ -49,3 +49,9 @@ fn files_keep_the_contract() {
 fn files_keep_the_contract_when_nearly_every_batch_needs_a_new_segment() {
     contract::check(&|| in_directory(4096));
 }
+
+#[test]
+fn shelves_in_memory_and_in_files_keep_their_contract() {
+    contract::check_shelf(&|| Box::new(OnTape(Tape::default())));
+    contract::check_shelf(&|| in_directory(64 * 1024));
+}

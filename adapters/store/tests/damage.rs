@@ -9,6 +9,7 @@ use tempfile::TempDir;
 const SETTINGS: FileSettings = FileSettings {
     segment_bytes: 4096,
     format: 1,
+    shelf_cache_bytes: 64 * 1024,
 };
 const BATCHES: [&[&str]; 3] = [&["one"], &["two", "three"], &["four", "five"]];
 /// Frames before the last batch.

@@ -147,8 +147,8 @@ pub trait Shelf: Send + Sync {
     /// that place is in the snapshot. Empty when there is none.
     ///
     /// # Errors
-    /// `ShelfDamaged` when what is kept cannot be relied on: then the next generation begins
-    /// empty, and the journal is to be replayed from its beginning. Other faults as they come.
+    /// `ShelfDamaged` when what is kept cannot be relied on: then the shelf is to be cleared and
+    /// the journal replayed from its beginning. Other faults as they come.
     fn cuts(&self) -> Result<Vec<(u16, Seq)>, StoreFault>;
 
     /// One entity's bytes, as of the last complete snapshot.
@@ -161,8 +161,16 @@ pub trait Shelf: Send + Sync {
     /// finished, and there is one at a time.
     ///
     /// # Errors
-    /// `Io` when there is another one, or when the operating system says no.
+    /// `Io` when there is another one, or when the operating system says no; `ShelfDamaged` when
+    /// there is nothing sound to begin on.
     fn begin(&self) -> Result<Box<dyn Generation>, StoreFault>;
+
+    /// Empties it, damaged or not: for who then replays the journal from its beginning and puts
+    /// everything in again.
+    ///
+    /// # Errors
+    /// `Io` while a generation is being written, or when the operating system says no.
+    fn clear(&self) -> Result<(), StoreFault>;
 }
 
 /// The next snapshot, while it is written. Dropped, it was never there.
@@ -296,9 +304,10 @@ pub enum StoreFault {
         /// How.
         what: String,
     },
-    /// The shelf is damaged. The journal is not: replayed from its beginning it tells everything,
-    /// and the next snapshot begins an empty shelf.
-    #[error("the snapshot in {place} is damaged: {what}; the journal replaces it")]
+    /// The shelf is damaged. The journal is not: replayed from its beginning it tells everything.
+    #[error(
+        "the snapshot in {place} is damaged: {what}; it can be cleared, for the journal holds everything"
+    )]
     ShelfDamaged {
         /// Where.
         place: String,
