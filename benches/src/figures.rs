@@ -60,7 +60,7 @@ impl Figures {
         object.into()
     }
 
-    fn keys(&self) -> Map<String, Value> {
+    pub(crate) fn keys(&self) -> Map<String, Value> {
         let mut keys = Map::new();
         keys.insert("name".to_owned(), self.name.into());
         if let Some(vends) = self.vends_per_s() {
@@ -71,6 +71,10 @@ impl Figures {
                 let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                 keys.insert(key.to_owned(), micros.into());
             }
+        }
+        if let Some(most) = self.latencies.most() {
+            let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+            keys.insert("max_us".to_owned(), micros.into());
         }
         if let Some(flushes) = self.flushes_per_s() {
             keys.insert("flushes_per_s".to_owned(), round(flushes, 0));
@@ -106,7 +110,8 @@ fn words(value: &Value) -> String {
     value.as_str().map_or(value.to_string(), str::to_owned)
 }
 
-fn round(value: f64, digits: i32) -> Value {
+/// This many digits of it.
+pub(crate) fn round(value: f64, digits: i32) -> Value {
     let scale = 10_f64.powi(digits);
     let rounded = (value * scale).round() / scale;
     if digits == 0 && rounded.abs() < 9e15 {

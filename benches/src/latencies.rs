@@ -25,6 +25,12 @@ impl Latencies {
             .get(rank.clamp(1, self.sorted_us.len().max(1)) - 1)
             .map(|micros| Duration::from_micros(u64::from(*micros)))
     }
+
+    /// The longest; none when there is none.
+    pub fn most(&self) -> Option<Duration> {
+        let micros = self.sorted_us.last()?;
+        Some(Duration::from_micros(u64::from(*micros)))
+    }
 }
 
 impl FromIterator<Duration> for Latencies {

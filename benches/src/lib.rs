@@ -13,16 +13,23 @@
 //! assert_eq!(latencies.at(99.0), Some(Duration::from_micros(99)));
 //! ```
 
+pub mod compare;
 mod conditions;
+mod demand;
 mod fault;
 mod figures;
 pub mod floor;
 mod latencies;
+pub mod peer;
 pub mod purchases;
 pub mod reflex;
+mod report;
+pub mod rounds;
 pub mod settle;
 
 pub use conditions::Conditions;
+pub use demand::{Demand, MACHINES, OPERATORS};
 pub use fault::Fault;
 pub use figures::Figures;
 pub use latencies::Latencies;
+pub use report::Report;

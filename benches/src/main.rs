@@ -2,8 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use core::time::Duration;
-use gettone_benches::settle::{Medium, Plan};
-use gettone_benches::{Fault, Figures, floor, purchases, reflex, settle};
+use gettone_benches::compare::{Compared, Peer};
+use gettone_benches::settle::Medium;
+use gettone_benches::{Demand, Fault, Report, compare, floor, purchases, reflex, settle};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,15 @@ enum Measurement {
         /// Threads that the callers share.
         #[arg(long, default_value = "1")]
         caller_threads: NonZeroUsize,
+        /// Runs others in turn with ours, in the same run; all of them unless named.
+        #[arg(
+            long, value_enum, value_name = "PEER,..", num_args = 0.., value_delimiter = ',',
+            default_missing_values = ["naive", "postgres-per-vend", "postgres-set"]
+        )]
+        compare: Vec<Peer>,
+        /// How often each one runs when there are others; figures are those of the middle round.
+        #[arg(long, default_value = "3")]
+        rounds: NonZeroUsize,
         /// On which disk.
         #[arg(long, default_value = ".")]
         dir: PathBuf,
@@ -97,25 +107,40 @@ fn main() -> ExitCode {
     if arguments.peek().is_some_and(|part| part == purchases::PART) {
         return gettone_gateway::main_with(arguments);
     }
-    let (measured, json) = match Arguments::parse().measurement {
+    match Arguments::parse().measurement {
         Measurement::Settle {
             in_flight,
             seconds,
             store,
             caller_threads,
+            compare: peers,
+            rounds,
             dir,
             json,
         } => {
-            let plan = Plan {
+            let settle = settle::Plan {
                 in_flight,
                 span: Duration::from_secs(seconds.into()),
                 medium: match store {
-                    Kind::File => Medium::File(dir),
+                    Kind::File => Medium::File(dir.clone()),
                     Kind::Memory => Medium::Memory,
                 },
                 caller_threads,
             };
-            (settle::measure(&plan), json)
+            if peers.is_empty() {
+                return tell(settle::measure(&settle), json);
+            }
+            let wallets = settle::WALLETS_PER_CALLER * in_flight.get() as u64;
+            tell_compared(
+                compare::measure(&compare::Plan {
+                    settle,
+                    demand: Demand::new(wallets, 0),
+                    dir,
+                    peers,
+                    rounds,
+                }),
+                json,
+            )
         }
         Measurement::Purchases {
             in_flight,
@@ -128,31 +153,46 @@ fn main() -> ExitCode {
                 span: Duration::from_secs(seconds.into()),
                 dir,
             };
-            (purchases::measure(&plan), json)
+            tell(purchases::measure(&plan), json)
         }
         Measurement::Reflex {
             exchanges,
             busy,
             json,
-        } => return tell_reflex(reflex::Plan { exchanges, busy }, json),
-        Measurement::Floor { seconds, dir, json } => (
+        } => tell_reflex(reflex::Plan { exchanges, busy }, json),
+        Measurement::Floor { seconds, dir, json } => tell(
             floor::measure(&dir, Duration::from_secs(seconds.into())),
             json,
         ),
-    };
-    tell(measured, json)
+    }
 }
 
-fn tell(measured: Result<Figures, Fault>, json: bool) -> ExitCode {
-    match measured {
-        Ok(figures) if json => println!("{}", figures.to_json()),
-        Ok(figures) => print!("{figures}"),
+fn tell(measured: Result<impl Into<Report>, Fault>, json: bool) -> ExitCode {
+    match measured.map(Into::into) {
+        Ok(report) if json => println!("{}", report.to_json()),
+        Ok(report) => print!("{report}"),
         Err(fault) => {
             eprintln!("{fault}");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+/// A peer that is not there is no failure on somebody's desk; where everything is to be checked it is.
+fn tell_compared(measured: Result<Compared, Fault>, json: bool) -> ExitCode {
+    let compared = match measured {
+        Ok(compared) => compared,
+        Err(fault) => return tell(Err::<Report, _>(fault), json),
+    };
+    for (peer, why) in &compared.not_run {
+        eprintln!("NOT RUN: {}: {why}", peer.name());
+    }
+    let told = tell(Ok(compared.report), json);
+    if !compared.not_run.is_empty() && std::env::var_os("CI").is_some() {
+        return ExitCode::FAILURE;
+    }
+    told
 }
 
 fn tell_reflex(plan: reflex::Plan, json: bool) -> ExitCode {

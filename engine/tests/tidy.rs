@@ -26,7 +26,8 @@ const FLOORS: [(&str, u8); 13] = [
 
 /// Where a dependency lives: nobody else may take it in.
 const HOMES: [(&str, &[&str]); 16] = [
-    ("actix", &["gettone"]),
+    // The stopwatch measures actors of the naive kind beside ours.
+    ("actix", &["gettone", "gettone-benches"]),
     ("actix-web", &["gettone-gateway"]),
     ("aes-gcm", &["gettone-channel"]),
     ("bluer", &["gettone-ble"]),
