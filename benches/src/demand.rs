@@ -47,7 +47,10 @@ impl Demand {
             return (MachineId::new(1), OperatorId::new(1));
         }
         let nth = u32::try_from((dice / HUNDRED) % u64::from(MACHINES)).unwrap_or(0);
-        (MachineId::new(1 + nth), OperatorId::new(1 + nth % OPERATORS))
+        (
+            MachineId::new(1 + nth),
+            OperatorId::new(1 + nth % OPERATORS),
+        )
     }
 }
 
@@ -88,6 +91,10 @@ mod tests {
             let (machine, operator) = demand.place(number);
             assert_eq!(*owners.entry(machine).or_insert(operator), operator);
         }
-        assert!(owners.len() > 9_900, "{} machines were visited", owners.len());
+        assert!(
+            owners.len() > 9_900,
+            "{} machines were visited",
+            owners.len()
+        );
     }
 }

@@ -6,6 +6,7 @@
 //! by a log actor. Actors are spread over as many arbiters as there are cores, and every customer
 //! buys where their own actors are: the arrangement that was fastest.
 
+use crate::Conditions;
 use crate::demand::{Demand, MACHINES};
 use crate::fault::Fault;
 use crate::figures::Figures;
@@ -13,8 +14,10 @@ use crate::latencies::Latencies;
 use crate::peer::{FUNDS_MINOR, HELD_MINOR, PRICE_MINOR};
 use crate::rounds::Contender;
 use crate::settle::WARM_UP;
-use crate::Conditions;
-use actix::{Actor, ActorContext, Addr, Arbiter, Context, Handler, MailboxError, Message, ResponseFuture, System};
+use actix::{
+    Actor, ActorContext, Addr, Arbiter, Context, Handler, MailboxError, Message, ResponseFuture,
+    System,
+};
 use core::time::Duration;
 use gettone::core::id::VendId;
 use serde_json::Value;

@@ -141,7 +141,12 @@ impl Postgres {
         let seconds = (self.span + WARM_UP).as_secs_f64().ceil();
         let mut command = server.client("pgbench");
         command
-            .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--file=script"])
+            .args([
+                "--no-vacuum",
+                "--protocol=prepared",
+                "--jobs=1",
+                "--file=script",
+            ])
             .args(["--log", "--log-prefix=turns", "--random-seed=1"])
             .arg(format!("--client={}", self.clients()))
             .arg(format!("--time={seconds:.0}"));
@@ -206,7 +211,10 @@ impl Contender for Postgres {
             .map(|(setting, value)| format!("{setting}={value}"))
             .collect();
         vec![
-            ("server", format!("PostgreSQL {}", self.ledger.version).into()),
+            (
+                "server",
+                format!("PostgreSQL {}", self.ledger.version).into(),
+            ),
             ("server_settings", settings.join(" ").into()),
             ("clients", self.clients().into()),
             ("in_flight", self.in_flight.into()),
@@ -222,7 +230,9 @@ fn take_logs(papers: &Path) -> Result<Turns, Fault> {
     let mut turns = Turns::default();
     let entries = fs::read_dir(papers).map_err(Fault::io("looking for pgbench's logs"))?;
     for entry in entries {
-        let path = entry.map_err(Fault::io("looking for pgbench's logs"))?.path();
+        let path = entry
+            .map_err(Fault::io("looking for pgbench's logs"))?
+            .path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !name.starts_with("turns.") {
             continue;

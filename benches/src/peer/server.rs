@@ -82,7 +82,12 @@ impl Server {
         let cluster = data.path().join("cluster");
         let made = keeper
             .command(&programs.join("initdb"))
-            .args(["--no-sync", "--no-locale", "--encoding=UTF8", "--auth=trust"])
+            .args([
+                "--no-sync",
+                "--no-locale",
+                "--encoding=UTF8",
+                "--auth=trust",
+            ])
             .arg(format!("--username={ROLE}"))
             .arg("--pgdata")
             .arg(&cluster)
@@ -98,7 +103,11 @@ impl Server {
         let log_path = papers.path().join("server.log");
         let log = File::create(&log_path).map_err(Absent::because)?;
         let mut command = keeper.command(&programs.join("postgres"));
-        command.arg("-D").arg(&cluster).arg("-k").arg(sockets.path());
+        command
+            .arg("-D")
+            .arg(&cluster)
+            .arg("-k")
+            .arg(sockets.path());
         for (setting, value) in SETTINGS {
             command.arg("-c").arg(format!("{setting}={value}"));
         }
@@ -217,9 +226,7 @@ impl Keeper {
 
     fn give(&self, place: &Path) -> Result<(), Absent> {
         match self.ids {
-            Some((user, group)) => {
-                chown(place, Some(user), Some(group)).map_err(Absent::because)
-            }
+            Some((user, group)) => chown(place, Some(user), Some(group)).map_err(Absent::because),
             None => Ok(()),
         }
     }
@@ -255,7 +262,9 @@ fn programs() -> Result<PathBuf, Absent> {
         .map(|(_, programs)| programs)
         .or_else(on_path)
         .ok_or_else(|| {
-            Absent::because("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+            Absent::because(
+                "no PostgreSQL server is installed (Debian: apt-get install postgresql)",
+            )
         })
 }
 

@@ -75,7 +75,12 @@ mod tests {
         let counted = turns(0..1_000).counted(10, Duration::from_millis(100));
         assert_eq!(counted.times.len(), 899);
         assert_eq!(counted.span, Duration::from_millis(899));
-        assert!(counted.times.iter().all(|time| *time == Duration::from_millis(10)));
+        assert!(
+            counted
+                .times
+                .iter()
+                .all(|time| *time == Duration::from_millis(10))
+        );
     }
 
     #[test]
