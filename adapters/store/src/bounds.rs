@@ -20,3 +20,28 @@ pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024;
 pub const SHELF_UNSYNCED_MAX: usize = 512 * 1024;
 /// Memory for the shelf's pages, unless set otherwise.
 pub const SHELF_CACHE_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
+
+/// The largest batch of one append to PostgreSQL, framed: one value of one row.
+#[cfg(feature = "postgres")]
+pub const ROW_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Rows that one portion of a replay from PostgreSQL asks for.
+#[cfg(feature = "postgres")]
+pub const PORTION_ROWS: u16 = 256;
+/// Rows of a replay that are fetched ahead of whoever takes them.
+#[cfg(feature = "postgres")]
+pub const ROWS_AHEAD: usize = 4;
+/// The longest time that can be set for anything about PostgreSQL.
+#[cfg(feature = "postgres")]
+pub const WAIT_MAX: core::time::Duration = core::time::Duration::from_secs(24 * 60 * 60);
+/// How often the leases of a partition are looked at again when others change them meanwhile.
+#[cfg(feature = "postgres")]
+pub const LEASE_LOOKS_MAX: u32 = 32;
+/// What is waited before a server is asked again at first; it doubles each time.
+#[cfg(feature = "postgres")]
+pub const PAUSE_MIN: core::time::Duration = core::time::Duration::from_millis(10);
+/// The longest time between two askings of a server.
+#[cfg(feature = "postgres")]
+pub const PAUSE_MAX: core::time::Duration = core::time::Duration::from_secs(1);
+/// How much longer than its patience a store waits for its own connection to say something.
+#[cfg(feature = "postgres")]
+pub const GRACE: core::time::Duration = core::time::Duration::from_secs(3);

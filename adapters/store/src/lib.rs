@@ -1,8 +1,10 @@
-//! Where the journal lives: in memory, or in a directory of segment files.
+//! Where the journal lives: in memory, in a directory of segment files, or in PostgreSQL (feature
+//! `postgres`).
 //!
-//! Both implement [`gettone_core::port::Store`] and pass the claims of [`contract`], which any
+//! All implement [`gettone_core::port::Store`] and pass the claims of [`contract`], which any
 //! other store can run as well. A store keeps frames and says honestly whether they are durable;
-//! it never reads what is inside them, never retries a failed write, and never decides.
+//! it never reads what is inside them, never repeats a write that may have happened, and never
+//! decides.
 //!
 //! ```
 //! use gettone_core::port::{Frames, Seq, Store};
@@ -30,10 +32,14 @@ pub mod disk;
 mod file;
 mod memory;
 mod pages;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod scan;
 mod segment;
 mod shelf;
 mod spare;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{Postgres, PostgresSettings, Standby, Takeover};
 pub use file::{File, FileSettings};
 pub use memory::{Kept, Memory, Tape};

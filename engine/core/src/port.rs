@@ -335,6 +335,32 @@ pub enum StoreFault {
         /// The place expected.
         expected: u64,
     },
+    /// Another node has taken the journal over. What it did not find there it will not find later:
+    /// a write of this node happened before that as a whole, or never will.
+    #[error("{place} was taken over by another node; this one has to stop")]
+    Deposed {
+        /// Which store.
+        place: String,
+    },
+    /// The store is not set up to keep what it says it has kept.
+    #[error("{place} would not keep what it acknowledges: {what}")]
+    Unfit {
+        /// Which store.
+        place: String,
+        /// What is missing, and what to set.
+        what: String,
+    },
+    /// The frames were handed over, and nothing tells whether they are durable.
+    #[error(
+        "whether the last frames are durable in {place} is not known: {what}; stop, and start \
+         again to see"
+    )]
+    Unknown {
+        /// Which store.
+        place: String,
+        /// What happened.
+        what: String,
+    },
     /// An earlier append failed: only opening it again tells what is durable.
     #[error("an earlier write failed; stop, and start again to see what is durable")]
     Failed,

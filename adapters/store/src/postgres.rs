@@ -1,0 +1,277 @@
+//! A journal in a PostgreSQL server: one row for each append, and one statement for each row.
+
+mod lease;
+mod link;
+mod row;
+mod schema;
+mod settings;
+mod worker;
+
+pub use self::settings::{PostgresSettings, Standby, Takeover};
+
+use self::link::Batch;
+use self::row::Row;
+use self::worker::{Answer, Order, Worker};
+use crate::bounds::{FRAME_MAX, GRACE, ROW_BYTES_MAX, ROWS_AHEAD};
+use core::fmt;
+use core::time::Duration;
+use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
+use std::io::{self, ErrorKind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+
+/// A journal in one partition of a PostgreSQL database, for nodes that share a replicated server.
+///
+/// Whoever opens it holds the partition under an epoch, and every row is written only while that
+/// epoch is the last one. When the connection is lost while a row is under way, the store connects
+/// again, shuts the fence to the old connection, and looks whether exactly that row is there: it is
+/// written once, or not at all.
+///
+/// A thread of its own talks to the server, so it can be used from wherever other code runs.
+pub struct Postgres {
+    settings: PostgresSettings,
+    orders: Option<SyncSender<Order>>,
+    answers: Receiver<Answer>,
+    ended: Receiver<()>,
+    next: Seq,
+    spare: Batch,
+    failed: bool,
+}
+
+impl Postgres {
+    /// Takes the partition, and makes the tables when they are not there.
+    ///
+    /// # Errors
+    /// `Locked` while another node holds the partition; `Unfit` when the server would lose what it
+    /// acknowledges; `OtherFormat` when another version has written there; `Io` when the server
+    /// cannot be reached in time or refuses.
+    pub fn open(settings: PostgresSettings) -> Result<Self, StoreFault> {
+        let (orders, to_do) = sync_channel(1);
+        let (done, answers) = sync_channel(1);
+        let (opened, opening) = sync_channel(1);
+        let (end, ended) = sync_channel(1);
+        let own = settings.clone();
+        thread::Builder::new()
+            .name("postgres".to_owned())
+            .spawn(move || {
+                let told = match Worker::open(own) {
+                    Ok(worker) => {
+                        let next = worker.next();
+                        // Whoever gave up waiting for this has dropped the orders as well.
+                        opened.send(Ok(next)).map(|()| worker.run(&to_do, &done))
+                    }
+                    Err(fault) => opened.send(Err(fault)),
+                };
+                // Nobody is left to be told.
+                let _ = told.map(|()| end.send(()));
+            })
+            .map_err(|source| StoreFault::Io {
+                doing: "starting a thread".to_owned(),
+                source,
+            })?;
+        let next = match opening.recv_timeout(hang_max(&settings)) {
+            Ok(opened) => opened?,
+            Err(_) => return Err(silent(&settings, "opening")),
+        };
+        let next = u64::try_from(next).map_err(|_| damaged(&settings, "it begins before 1"))?;
+        Ok(Self {
+            settings,
+            orders: Some(orders),
+            answers,
+            ended,
+            next: Seq::new(next),
+            spare: Batch::default(),
+            failed: false,
+        })
+    }
+
+    /// The place of the next frame.
+    pub fn next(&self) -> Seq {
+        self.next
+    }
+
+    fn order(&self, order: Order) -> Result<(), StoreFault> {
+        let sent = self.orders.as_ref().map(|orders| orders.send(order));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(StoreFault::Failed),
+        }
+    }
+
+    fn write(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
+        if first != self.next {
+            return Err(StoreFault::OutOfOrder {
+                given: first.number(),
+                expected: self.next.number(),
+            });
+        }
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let mut batch = core::mem::take(&mut self.spare);
+        let place = (self.settings.partition, first);
+        let count = row::encode(&mut batch.bytes, place, frames)
+            .and_then(|count| i32::try_from(count).ok());
+        let (Some(count), Ok(number)) = (count, i64::try_from(first.number())) else {
+            let doing = format!(
+                "appending {} frames of {} bytes in all; at most {FRAME_MAX} and {ROW_BYTES_MAX}",
+                frames.len(),
+                frames.size()
+            );
+            return Err(StoreFault::Io {
+                doing,
+                source: ErrorKind::InvalidInput.into(),
+            });
+        };
+        (batch.first, batch.count) = (number, count);
+        self.order(Order::Append(batch))?;
+        let (batch, done) = self
+            .answers
+            .recv_timeout(hang_max(&self.settings))
+            .map_err(|_| StoreFault::Unknown {
+                place: self.settings.place(),
+                what: "the server does not answer".to_owned(),
+            })?;
+        self.spare = batch;
+        done?;
+        self.next = first.after(u64::try_from(frames.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Takes one row of a replay; gives the place behind it.
+    fn read(
+        &self,
+        row: &Row,
+        (expected, from): (Option<&Read>, Seq),
+        each: &mut Each<'_>,
+    ) -> Result<Read, StoreFault> {
+        let settings = &self.settings;
+        let stands = match expected {
+            Some(read) => row.first == read.end && row.epoch >= read.epoch,
+            None => row.first <= from,
+        };
+        let Some(end) = row.end().filter(|end| *end > row.first && stands) else {
+            let what = format!(
+                "a row of {} frames from {} on, under epoch {}, does not follow",
+                row.count,
+                row.first.number(),
+                row.epoch
+            );
+            return Err(damaged(settings, &what));
+        };
+        if end > self.next {
+            // It was not there when the partition was taken, so another has it by now.
+            return Err(StoreFault::Deposed {
+                place: settings.place(),
+            });
+        }
+        let payloads = row
+            .payloads(settings.partition)
+            .map_err(|what| damaged(settings, &what))?;
+        let mut seq = row.first;
+        for payload in payloads {
+            if seq >= from {
+                each(seq, payload)?;
+            }
+            seq = seq.after(1);
+        }
+        Ok(Read {
+            end,
+            epoch: row.epoch,
+        })
+    }
+}
+
+/// How far a replay is.
+struct Read {
+    end: Seq,
+    epoch: u64,
+}
+
+impl Store for Postgres {
+    fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+        if self.failed {
+            return Err(StoreFault::Failed);
+        }
+        if from >= self.next {
+            return Ok(self.next);
+        }
+        let begin = i64::try_from(from.number().max(1)).unwrap_or(i64::MAX);
+        let (send, rows) = sync_channel(ROWS_AHEAD);
+        self.order(Order::Replay(begin, send))?;
+        let from = from.max(Seq::FIRST);
+        let mut read = None;
+        loop {
+            match rows.recv_timeout(hang_max(&self.settings)) {
+                Ok(row) => read = Some(self.read(&row?, (read.as_ref(), from), each)?),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    // The thread hangs, and would not see another order.
+                    self.failed = true;
+                    return Err(silent(&self.settings, "reading"));
+                }
+            }
+        }
+        let end = read.map_or(from, |read| read.end);
+        if end == self.next {
+            Ok(end)
+        } else {
+            let what = format!(
+                "frames {} to {} are missing",
+                end.number(),
+                self.next.number().saturating_sub(1)
+            );
+            Err(damaged(&self.settings, &what))
+        }
+    }
+
+    fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
+        if self.failed {
+            return Err(StoreFault::Failed);
+        }
+        let written = self.write(first, frames);
+        self.failed = written.is_err();
+        written
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.orders = None;
+        // So that the next to open it finds it free; a server that hangs is not waited for.
+        let _ = self.ended.recv_timeout(GRACE);
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Postgres")
+            .field("settings", &self.settings)
+            .field("next", &self.next)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest that the thread can be silent, unless the server hangs.
+fn hang_max(settings: &PostgresSettings) -> Duration {
+    settings
+        .patience
+        .saturating_add(settings.statement_max)
+        .saturating_add(settings.lease_wait)
+        .saturating_add(GRACE)
+}
+
+fn silent(settings: &PostgresSettings, doing: &str) -> StoreFault {
+    StoreFault::Io {
+        doing: format!("{doing} {}", settings.place()),
+        source: io::Error::new(ErrorKind::TimedOut, "the server does not answer"),
+    }
+}
+
+fn damaged(settings: &PostgresSettings, what: &str) -> StoreFault {
+    StoreFault::Damaged {
+        place: settings.place(),
+        what: what.to_owned(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Connections that break and servers that die.
+
+use crate::proxy::{At, BIND_COMPLETE, Break, Proxy, Side};
+use crate::server::{Server, settings, with_server, within};
+use crate::{frames, kept};
+use gettone_core::port::{Seq, Store, StoreFault};
+use gettone_store::Postgres;
+use std::io::ErrorKind;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+/// A life of a store over a connection that breaks somewhere. False when it broke nowhere.
+fn live(server: &Server, (side, nth): (Side, u64), partition: u16) -> bool {
+    let proxy = Proxy::new(server.socket());
+    let mut over = settings(proxy.socket());
+    over.partition = partition;
+    proxy.plan(side, At::Nth(nth), Break::Cut);
+    let mut store = Postgres::open(over).expect("it connects again");
+    let end = store.replay(Seq::FIRST, &mut |_, _| Ok(()));
+    assert_eq!(end.expect("it connects again"), Seq::FIRST);
+    for (first, words) in [(1, ["one", "two"]), (3, ["three", "four"])] {
+        store
+            .append(Seq::new(first), &frames(&words))
+            .expect("it looks what is there, and writes it when it is not");
+    }
+    let mut seen = 0;
+    let end = store.replay(Seq::new(2), &mut |_, _| {
+        seen += 1;
+        Ok(())
+    });
+    assert_eq!((end.expect("it connects again"), seen), (Seq::new(5), 3));
+    let has_broken = proxy.has_broken();
+    drop(store);
+
+    let mut directly = server.settings();
+    directly.partition = partition;
+    assert_eq!(kept(&directly), ["one", "two", "three", "four"]);
+    has_broken
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_connection_cut_at_any_message_loses_nothing_and_writes_nothing_twice() {
+    with_server(|server| {
+        let mut partition = 0;
+        for side in [Side::Store, Side::Server] {
+            let mut nth = 1;
+            loop {
+                println!("{side:?} {nth}");
+                partition += 1;
+                if !live(&server, (side, nth), partition) {
+                    break;
+                }
+                nth += 1;
+            }
+            assert!(
+                nth > 20,
+                "{nth} messages of {side:?} are too few for a life"
+            );
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn an_answer_lost_after_the_commit_is_found_in_the_journal() {
+    with_server(|server| {
+        let proxy = Proxy::new(server.socket());
+        let mut store = Postgres::open(settings(proxy.socket())).expect("it is free");
+        // The server says it only after its commit.
+        proxy.plan(Side::Server, At::Kind(BIND_COMPLETE), Break::Cut);
+        store
+            .append(Seq::FIRST, &frames(&["one"]))
+            .expect("it looks, and finds it");
+        assert!(proxy.has_broken());
+        drop(store);
+        // Written under the lease of the lost connection, hence once and before the other.
+        let under = "select epoch from gettone.journal";
+        assert_eq!(server.number(under), 1);
+        assert_eq!(server.number("select epoch from gettone.lease"), 2);
+        assert_eq!(kept(&server.settings()), ["one"]);
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged() {
+    const KILLS: usize = 8;
+    with_server(|mut server| {
+        let over = server.settings();
+        let (acknowledge, acknowledged) = channel();
+        let node = thread::spawn(move || {
+            let mut store = Postgres::open(over).expect("it is free");
+            let mut batches = 0_u64;
+            loop {
+                let words: Vec<String> = (0..=batches % 5)
+                    .map(|nth| format!("{batches}.{nth}"))
+                    .collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let first = store.next();
+                store
+                    .append(first, &frames(&words))
+                    .expect("the server comes back");
+                batches += 1;
+                // The test has seen enough.
+                if acknowledge.send(store.next()).is_err() {
+                    return;
+                }
+            }
+        });
+        for kill in 0..KILLS {
+            // The node does not wait for the kill: it comes between two appends, or amid one.
+            for _ in 0..20 + 7 * kill {
+                acknowledged.recv().expect("it works on");
+            }
+            server.kill();
+            server.start();
+        }
+        let last = acknowledged.recv().expect("it works on");
+        drop(acknowledged);
+        node.join().expect("it was never refused");
+
+        let mut kept = kept(&server.settings()).into_iter();
+        let mut count = 0;
+        for batch in 0_u64.. {
+            let Some(words) = kept.next() else { break };
+            assert_eq!(words, format!("{batch}.0"));
+            count += 1;
+            for nth in 1..=batch % 5 {
+                assert_eq!(kept.next(), Some(format!("{batch}.{nth}")));
+                count += 1;
+            }
+        }
+        assert!(count >= last.number() - 1, "{count} of {last:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_server_that_stays_away_is_told_in_time_and_as_unknown_only_when_it_is() {
+    with_server(|mut server| {
+        let proxy = Proxy::new(server.socket());
+        let impatient = within(settings(proxy.socket()), Duration::from_millis(50));
+        let mut store = Postgres::open(impatient.clone()).expect("it is free");
+        store
+            .append(Seq::FIRST, &frames(&["one"]))
+            .expect("it is there");
+        server.kill();
+        let fault = store.append(Seq::new(2), &frames(&["two"]));
+        // It was handed to a connection that was gone: nothing tells whether it was heard.
+        assert!(
+            matches!(fault, Err(StoreFault::Unknown { .. })),
+            "{fault:?}"
+        );
+        let later = store.append(Seq::new(2), &frames(&["two"]));
+        assert!(matches!(later, Err(StoreFault::Failed)), "{later:?}");
+        drop(store);
+
+        let fault = Postgres::open(impatient);
+        assert!(
+            matches!(&fault, Err(StoreFault::Io { source, .. }) if source.kind() == ErrorKind::TimedOut),
+            "{fault:?}"
+        );
+        server.start();
+        assert_eq!(kept(&server.settings()), ["one"]);
+    });
+}
