@@ -10,6 +10,8 @@ pub const IN_FLIGHT_LIMIT: usize = 1 << 20;
 pub const IN_FLIGHT_DEFAULT: usize = 32_768;
 /// Commands of one [`Engine::session_batch`](crate::Engine::session_batch).
 pub const BATCH_MAX: usize = 4_096;
+/// Commands of a pipeline that a shard looks at together, before it does them one by one.
+pub const LOOK_AHEAD: usize = 64;
 /// Commands that a shard takes before it lets timers and other work run.
 pub const TURN_MAX: usize = 1_024;
 /// Bytes of records that a shard collects before it hands them over.

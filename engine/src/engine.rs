@@ -208,6 +208,29 @@ impl Engine {
             .await
     }
 
+    /// How many shards it has.
+    pub fn shards(&self) -> usize {
+        self.inner.line.count()
+    }
+
+    /// Which shard hosts a wallet, counted from 0.
+    pub fn shard_of(&self, wallet: WalletId) -> usize {
+        wallet_shard(wallet, self.inner.line.count())
+    }
+
+    /// Runs `task` on the thread of a shard, where asking that shard wakes nobody else; false when
+    /// there is no such shard, or it has ended. It shares that thread: it must never block it.
+    pub fn spawn_beside(
+        &self,
+        shard: usize,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> bool {
+        self.inner
+            .arbiters
+            .get(shard)
+            .is_some_and(|arbiter| arbiter.spawn(task))
+    }
+
     /// A pipeline into this engine, for whoever has thousands of commands in flight.
     pub fn pipeline(&self) -> Pipeline {
         Pipeline::new(Arc::clone(&self.inner.line))
@@ -379,7 +402,7 @@ impl Engine {
         self.inner.line.enter(1)?;
         let line = Arc::clone(&self.inner.line);
         let (done, relayed) = oneshot::channel();
-        let spawned = self.spawn_beside(reader, async move {
+        let spawned = self.spawn_beside(reader_shard(reader, self.shards()), async move {
             let outcome = relay::relay(&line, reader, (news, account)).await;
             line.leave(1);
             // The caller may have gone; what it asked for is done all the same.
@@ -403,7 +426,7 @@ impl Engine {
         self.inner.line.enter(1)?;
         let line = Arc::clone(&self.inner.line);
         let (done, revoked) = oneshot::channel();
-        let spawned = self.spawn_beside(reader, async move {
+        let spawned = self.spawn_beside(reader_shard(reader, self.shards()), async move {
             let outcome = relay::command(&line, reader, reader::Command::Revoke).await;
             line.leave(1);
             // The caller may have gone; what it asked for is done all the same.
@@ -607,19 +630,6 @@ impl Engine {
         .await
     }
 
-    /// Runs a chain of steps on the thread of its reader, where it goes on by itself.
-    fn spawn_beside(
-        &self,
-        reader: ReaderId,
-        chain: impl Future<Output = ()> + Send + 'static,
-    ) -> bool {
-        let shard = reader_shard(reader, self.inner.line.count());
-        self.inner
-            .arbiters
-            .get(shard)
-            .is_some_and(|arbiter| arbiter.spawn(chain))
-    }
-
     /// Does what a crash left undone, and shows it to `history` as well.
     fn take_up(
         &self,
@@ -636,7 +646,7 @@ impl Engine {
             .ok_or(StartFault::Stopped(Arc::new(StopCause::Thread)))?;
         let line = Arc::clone(&self.inner.line);
         let (done, finished) = mpsc::sync_channel(1);
-        self.spawn_beside(first, async move {
+        self.spawn_beside(reader_shard(first, self.shards()), async move {
             for reader in due {
                 if let Err(failure) = relay::resume(&line, reader).await {
                     tracing::warn!(%reader, %failure, "its unfinished work waits for its next relay");

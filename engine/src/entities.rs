@@ -10,7 +10,7 @@ use crate::failure::{Failure, SessionRefusal};
 use crate::relay::{Stood, View};
 use crate::session::{Action, Hold, Moved, Progress, SessionCommand, Stale};
 use core::time::Duration;
-use customer::Customer;
+use customer::{Customer, Name};
 use gettone_core::entity::Entity;
 use gettone_core::grant::{GrantState, Terms};
 use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, VendId, WalletId};
@@ -110,6 +110,25 @@ impl Entities {
             event,
             hold: customer.hold(command.session),
         })
+    }
+
+    /// Looks at what these commands will need, and at nothing else: one after the other each would
+    /// wait for memory, together they wait once. Gives where their wallets are.
+    pub(crate) fn look_ahead<'a>(
+        &self,
+        commands: impl Iterator<Item = &'a SessionCommand>,
+        places: &mut Vec<usize>,
+    ) {
+        places.clear();
+        places.extend(commands.filter_map(|command| self.customers.place(command.wallet)));
+        let mut seen = 0_usize;
+        for place in places.iter() {
+            seen ^= self.customers.at(*place).look();
+        }
+        for place in places.iter() {
+            seen ^= self.customers.at(*place).look_behind();
+        }
+        core::hint::black_box(seen);
     }
 
     /// Asks a session, and tells of its hold alone.
@@ -553,7 +572,8 @@ impl Entities {
         let Event::Wallet { event, .. } = record.event else {
             return Ok(None);
         };
-        customer.evolve(&event, &self.directory);
+        // What begins here was listed when it was allowed to.
+        customer.evolve(&event, (Name::Listed, &self.directory));
         Ok(Some(event))
     }
 
@@ -580,7 +600,7 @@ impl Entities {
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         self.customers
             .find_or_add(id, || Customer::new(id))
-            .evolve(event, &self.directory);
+            .evolve(event, (Name::Unlisted, &self.directory));
     }
 
     fn apply_session(&mut self, id: WalletId, name: VendId, event: &session::Event) {

@@ -166,8 +166,8 @@ impl Lane {
         self.commands.len()
     }
 
-    pub(crate) fn commands(&self) -> impl Iterator<Item = &(u64, SessionCommand)> {
-        self.commands.iter()
+    pub(crate) fn commands(&self) -> &[(u64, SessionCommand)] {
+        &self.commands
     }
 
     /// Whoever opens it answers it.

@@ -1,4 +1,4 @@
-use crate::bounds::{LAPSE_EVERY, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
+use crate::bounds::{LAPSE_EVERY, LOOK_AHEAD, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
 use crate::clock::{Clock, Uptime};
 use crate::entities::{Entities, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
@@ -95,6 +95,8 @@ pub(crate) struct Shard {
     number: usize,
     entities: Entities,
     bundle: Bundle,
+    /// Room for a look ahead.
+    places: Vec<usize>,
     turn: Option<Moment>,
     journal: Arc<Journal>,
     clock: Clock,
@@ -121,6 +123,7 @@ impl Shard {
             number,
             entities,
             bundle: Bundle::default(),
+            places: Vec::with_capacity(LOOK_AHEAD),
             turn: None,
             journal,
             clock: time.0,
@@ -166,17 +169,21 @@ impl Shard {
                 Waiting::Batch(HeldBatch::new(outcomes, reply, due))
             }
             Request::Lane(lane) => {
-                let outcomes = lane
-                    .commands()
-                    .map(|(tag, command)| {
+                let mut outcomes = Vec::with_capacity(lane.len());
+                for commands in lane.commands().chunks(LOOK_AHEAD) {
+                    if !late {
+                        let ahead = commands.iter().map(|(_, command)| command);
+                        entities.look_ahead(ahead, &mut self.places);
+                    }
+                    outcomes.extend(commands.iter().map(|(tag, command)| {
                         let outcome = if late {
                             Err(Failure::TimedOut)
                         } else {
                             entities.hold(turn, command)
                         };
                         (*tag, outcome)
-                    })
-                    .collect();
+                    }));
+                }
                 // Until here it answers for itself, should a rule panic.
                 let (_, reply) = lane.open();
                 Waiting::Lane(HeldLane::new(outcomes, reply, due.deadline))

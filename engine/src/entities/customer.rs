@@ -6,6 +6,13 @@ use gettone_core::id::{MachineId, OperatorId, VendId, WalletId};
 use gettone_core::session::{self, Phase, Session, Step};
 use gettone_core::wallet::{self, Wallet};
 
+/// Whether the directory has a session's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Name {
+    Listed,
+    Unlisted,
+}
+
 /// A wallet and its live sessions, which are few.
 #[derive(Debug)]
 pub(super) struct Customer {
@@ -21,6 +28,20 @@ impl Customer {
             wallet: Wallet::default(),
             sessions: Vec::new(),
         }
+    }
+
+    /// Touches what lies in the slot itself.
+    pub(super) fn look(&self) -> usize {
+        self.sessions.len() ^ self.wallet.look()
+    }
+
+    /// Touches what lies behind it.
+    pub(super) fn look_behind(&self) -> usize {
+        usize::from(
+            self.sessions
+                .first()
+                .is_some_and(|session| session.phase == Phase::Open),
+        ) ^ self.wallet.look_behind()
     }
 
     /// A live session.
@@ -56,7 +77,11 @@ impl Customer {
 
     /// Takes in what happened to the wallet. The session of a hold moves on with it; a hold that
     /// begins without one brings its own.
-    pub(super) fn evolve(&mut self, event: &wallet::Event, directory: &Directory) {
+    pub(super) fn evolve(
+        &mut self,
+        event: &wallet::Event,
+        (listed, directory): (Name, &Directory),
+    ) {
         self.wallet.evolve(event);
         let Some(name) = event.vend() else { return };
         match self
@@ -72,7 +97,9 @@ impl Customer {
             }
             None => {
                 if let wallet::Event::Reserved { terms, at, .. } = event {
-                    directory.list(name, self.id);
+                    if listed == Name::Unlisted {
+                        directory.list(name, self.id);
+                    }
                     self.sessions.push(Session {
                         vend: name,
                         wallet: self.id,

@@ -83,6 +83,16 @@ struct Amended {
 }
 
 impl Captures {
+    pub(super) fn len(&self) -> usize {
+        self.sales.len()
+    }
+
+    pub(super) fn look(&self) -> usize {
+        self.sales
+            .back()
+            .map_or(0, |sale| usize::from(sale.item.number()))
+    }
+
     pub(super) fn find(&self, vend: VendId, rseq: Rseq) -> Option<Capture> {
         self.sales
             .iter()

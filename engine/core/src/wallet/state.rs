@@ -108,6 +108,19 @@ impl Wallet {
         free
     }
 
+    /// Reads a little of everything that lies in the wallet itself, so that it is near when a
+    /// command needs it. What it gives means nothing.
+    pub fn look(&self) -> usize {
+        self.live.len() ^ self.resolved.len() ^ self.captures.len() ^ self.closed.len()
+    }
+
+    /// The same of what lies behind it: where the next hold and the next sale will go.
+    pub fn look_behind(&self) -> usize {
+        let live = self.live.first().map_or(0, |grant| grant.receipts.len());
+        let resolved = self.resolved.back().map_or(0, |grant| grant.doubted.len());
+        live ^ resolved ^ self.captures.look()
+    }
+
     /// A hold, live or among the resolved ones still kept.
     pub fn grant(&self, vend: VendId) -> Option<&Grant> {
         self.live
@@ -1100,10 +1113,8 @@ impl Entity for Wallet {
 /// The platform's share of an e-money sale, rounded down: the fraction of a cent stays with the
 /// operator.
 fn fee(emoney: Amount, basis_points: u16) -> Amount {
-    Amount::from_minor(
-        i64::try_from(i128::from(emoney.minor()) * i128::from(basis_points) / 10_000)
-            .expect("a share of an i64 is an i64"),
-    )
+    let product = emoney.minor().checked_mul(i64::from(basis_points));
+    Amount::from_minor(product.expect("no amount is over AMOUNT_MAX") / 10_000)
 }
 
 fn movable(amount: Amount, onto: Amount) -> Result<(), Refusal> {
