@@ -30,19 +30,24 @@ impl Clock {
 }
 
 /// Time since the engine started, which nobody can set: deadlines go by it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Uptime {
-    origin: Instant,
+#[derive(Clone, Debug)]
+pub(crate) enum Uptime {
+    Since(Instant),
+    /// Milliseconds that a test sets.
+    #[cfg(test)]
+    Set(Arc<AtomicU64>),
 }
 
 impl Uptime {
     pub(crate) fn begin() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self::Since(Instant::now())
     }
 
-    pub(crate) fn elapsed(self) -> Duration {
-        self.origin.elapsed()
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Self::Since(origin) => origin.elapsed(),
+            #[cfg(test)]
+            Self::Set(millis) => Duration::from_millis(millis.load(Ordering::Relaxed)),
+        }
     }
 }

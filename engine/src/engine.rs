@@ -5,6 +5,7 @@ use crate::failure::{
     Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, StartFault, StopCause,
 };
 use crate::gate::Gate;
+use crate::host::Request;
 use crate::journal::{Durable, Events, Hub, Journal};
 use crate::line::Line;
 use crate::metrics::{Counters, Metrics};
@@ -13,7 +14,6 @@ use crate::recovery;
 use crate::relay::{self, Relayed};
 use crate::session::{Action, Answered, Moved, Progress, SessionCommand, Stale};
 use crate::settings::Settings;
-use crate::shard::Request;
 use crate::threads::{self, Boot, Running, Shutdown};
 use actix::ArbiterHandle;
 use core::convert::Infallible;

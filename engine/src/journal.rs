@@ -201,33 +201,45 @@ impl Journal {
 
     fn write(&self, store: &mut dyn Store, mut next: Seq) -> Result<(), StopCause> {
         let mut merged = Frames::default();
-        while self.take(&mut merged) {
-            if !merged.is_empty() {
-                store.append(next, &merged).map_err(StopCause::Store)?;
-                self.counters.flushes.add(1);
-                self.counters.records.add(merged.len());
-                self.counters.bytes.add(merged.size());
-                let first = next;
-                next = next.after(u64::try_from(merged.len()).unwrap_or(u64::MAX));
-                // Before the answers, so that whoever has one finds its records with subscribers.
-                let cut_off = self.hub.publish(first, &mut merged);
-                self.counters.lagged.add(cut_off);
-                merged.clear();
-            }
-            self.release();
+        while self.wait() {
+            self.flush(store, &mut next, &mut merged)?;
         }
         Ok(())
     }
 
-    /// Waits for bundles and merges as many as one flush takes. False when there will be none.
-    fn take(&self, merged: &mut Frames) -> bool {
+    /// Makes durable as much of what is queued as one flush takes, and lets its answers go.
+    pub(crate) fn flush(
+        &self,
+        store: &mut dyn Store,
+        next: &mut Seq,
+        merged: &mut Frames,
+    ) -> Result<(), StopCause> {
+        self.merge(merged);
+        if !merged.is_empty() {
+            store.append(*next, merged).map_err(StopCause::Store)?;
+            self.counters.flushes.add(1);
+            self.counters.records.add(merged.len());
+            self.counters.bytes.add(merged.size());
+            let first = *next;
+            *next = first.after(u64::try_from(merged.len()).unwrap_or(u64::MAX));
+            // Before the answers, so that whoever has one finds its records with subscribers.
+            let cut_off = self.hub.publish(first, merged);
+            self.counters.lagged.add(cut_off);
+            merged.clear();
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// Waits for bundles. False when there will be none.
+    fn wait(&self) -> bool {
         let mut desk = self.desk();
         loop {
             if self.gate.is_stopped() {
                 return false;
             }
             if !desk.queued.is_empty() {
-                break;
+                return true;
             }
             if desk.closed {
                 return false;
@@ -237,6 +249,11 @@ impl Journal {
                 .wait(desk)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Takes bundles in hand and merges their frames, as many as one flush takes.
+    fn merge(&self, merged: &mut Frames) {
+        let mut desk = self.desk();
         while merged.len() < FLUSH_FRAMES_MAX && merged.size() < FLUSH_BYTES_MAX {
             let Some(mut bundle) = desk.queued.pop_front() else {
                 break;
@@ -248,7 +265,6 @@ impl Journal {
             }
             desk.in_hand.push(bundle);
         }
-        true
     }
 
     /// Lets the answers in hand go: what they rest on is durable.

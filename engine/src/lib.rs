@@ -57,6 +57,7 @@ mod engine;
 mod entities;
 mod failure;
 mod gate;
+mod host;
 mod journal;
 mod line;
 mod metrics;

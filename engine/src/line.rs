@@ -3,12 +3,13 @@ use crate::clock::Uptime;
 use crate::directory::{machine_shard, reader_shard, wallet_shard};
 use crate::failure::{Failure, SessionRefusal};
 use crate::gate::Gate;
+use crate::host::{Request, Submission};
 use crate::journal::{Due, Durable, Queued, Reply};
 use crate::metrics::Counters;
 use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Progress, SessionCommand, Stale};
-use crate::shard::{Request, Shard, Submission};
+use crate::shard::Shard;
 use actix::Addr;
 use core::convert::Infallible;
 use core::time::Duration;
@@ -19,11 +20,38 @@ use gettone_core::{machine, reader};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// Where the requests for one shard go.
+#[derive(Debug)]
+pub(crate) enum Mailbox {
+    /// To an actor on a thread of its own.
+    Actor(Addr<Shard>),
+    /// To whoever plays the scheduler.
+    #[cfg(test)]
+    Queue(Arc<std::sync::Mutex<std::collections::VecDeque<Submission>>>),
+}
+
+impl Mailbox {
+    fn put(&self, submission: Submission) {
+        match self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one submit path: credits bound the mailbox, and the reply tells of loss"
+            )]
+            Self::Actor(shard) => shard.do_send(submission),
+            #[cfg(test)]
+            Self::Queue(queue) => queue
+                .lock()
+                .expect("nobody panics with it")
+                .push_back(submission),
+        }
+    }
+}
+
 /// The one way to a shard. Whoever submits holds a credit, or belongs to a call that does, and
 /// always gets an answer.
 #[derive(Debug)]
 pub(crate) struct Line {
-    shards: Vec<Addr<Shard>>,
+    shards: Vec<Mailbox>,
     gate: Arc<Gate>,
     counters: Arc<Counters>,
     uptime: Uptime,
@@ -32,7 +60,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(
-        shards: Vec<Addr<Shard>>,
+        shards: Vec<Mailbox>,
         gate: Arc<Gate>,
         counters: Arc<Counters>,
         time: (Uptime, Duration),
@@ -296,11 +324,7 @@ impl Line {
 
     fn submit(&self, shard: usize, submission: Submission) {
         if let Some(shard) = self.shards.get(shard) {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the one submit path: credits bound the mailbox, and the reply tells of loss"
-            )]
-            shard.do_send(submission);
+            shard.put(submission);
         }
     }
 }

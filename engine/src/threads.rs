@@ -2,8 +2,9 @@ use crate::bounds::{DRAIN_EVERY, WATCH_EVERY_MAX};
 use crate::clock::{Clock, Uptime};
 use crate::entities::Entities;
 use crate::failure::{ShutdownFault, StopCause};
+use crate::host::Host;
 use crate::journal::Journal;
-use crate::line::Line;
+use crate::line::{Line, Mailbox};
 use crate::metrics::Counters;
 use crate::shard::Shard;
 use actix::{Actor, Arbiter, ArbiterHandle, System};
@@ -48,17 +49,18 @@ pub(crate) fn run(
         for (number, entities) in boot.shards.into_iter().enumerate() {
             let arbiter = Arbiter::new();
             let journal = Arc::clone(&boot.journal);
-            let time = (boot.clock.clone(), boot.uptime, boot.hold_max);
-            addresses.push(Shard::start_in_arbiter(&arbiter.handle(), move |_| {
-                Shard::new(number, entities, journal, time)
-            }));
+            let time = (boot.clock.clone(), boot.uptime.clone(), boot.hold_max);
+            addresses.push(Mailbox::Actor(Shard::start_in_arbiter(
+                &arbiter.handle(),
+                move |_| Shard(Host::new(number, entities, journal, time)),
+            )));
             arbiters.push(arbiter);
         }
         let line = Arc::new(Line::new(
             addresses,
             boot.gate,
             boot.counters,
-            (boot.uptime, boot.patience),
+            (boot.uptime.clone(), boot.patience),
         ));
         let running = Running {
             line: Arc::clone(&line),
@@ -67,8 +69,8 @@ pub(crate) fn run(
         // Without anybody to take it the control channel is closed too, and all ends at once.
         let _ = ready.send(running);
 
-        let first = watch(&boot.journal, boot.uptime, (boot.patience, &mut control)).await;
-        let outcome = wind_down(&line, &boot.journal, (boot.uptime, boot.patience)).await;
+        let first = watch(&boot.journal, &boot.uptime, (boot.patience, &mut control)).await;
+        let outcome = wind_down(&line, &boot.journal, (&boot.uptime, boot.patience)).await;
         boot.journal.close();
         let written = boot.writer.join();
         for arbiter in &arbiters {
@@ -97,7 +99,7 @@ pub(crate) fn run(
 /// Answers calls whose time is up, until somebody asks for the end.
 async fn watch(
     journal: &Journal,
-    uptime: Uptime,
+    uptime: &Uptime,
     rest: (Duration, &mut UnboundedReceiver<Shutdown>),
 ) -> Option<Shutdown> {
     let (patience, control) = rest;
@@ -114,7 +116,7 @@ async fn watch(
 async fn wind_down(
     line: &Line,
     journal: &Journal,
-    time: (Uptime, Duration),
+    time: (&Uptime, Duration),
 ) -> Result<(), ShutdownFault> {
     let (uptime, patience) = time;
     let gate = journal.gate();

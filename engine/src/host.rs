@@ -1,0 +1,297 @@
+use crate::bounds::{LOOK_AHEAD, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
+use crate::clock::{Clock, Uptime};
+use crate::entities::{Entities, Turn};
+use crate::failure::{Failure, SessionRefusal, StopCause};
+use crate::journal::{Bundle, Due, Held, HeldBatch, HeldLane, Journal, Reply, Waiting};
+use crate::pipeline::Lane;
+use crate::relay::{Stood, View};
+use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
+use core::convert::Infallible;
+use core::time::Duration;
+use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::lock::Lock;
+use gettone_core::machine::{self, Machine};
+use gettone_core::reader::{self, Reader};
+use gettone_core::time::Timestamp;
+use gettone_core::wallet::{self, Balance, Wallet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What a shard is asked, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Wallet(WalletId, wallet::Command, Reply<Moved, wallet::Refusal>),
+    Session(SessionCommand, Reply<Progress, SessionRefusal>),
+    Batch(Vec<SessionCommand>, oneshot::Sender<Vec<Answered>>),
+    Lane(Lane),
+    Machine(
+        MachineId,
+        Box<machine::Command>,
+        Reply<Option<machine::Event>, machine::Refusal>,
+    ),
+    Reader(
+        ReaderId,
+        Box<reader::Command>,
+        Reply<Option<reader::Event>, reader::Refusal>,
+    ),
+    Relay(
+        ReaderId,
+        Box<(Option<reader::Command>, View)>,
+        Reply<Stood, reader::Refusal>,
+    ),
+    Attend(
+        MachineId,
+        (ReaderId, u32),
+        Reply<Option<Lock>, machine::Refusal>,
+    ),
+    SeeStale(Reply<Vec<Stale>, Infallible>),
+    ReleaseOverdue(Reply<usize, Infallible>),
+    SeeBalance(WalletId, Reply<Option<Balance>, Infallible>),
+    SeeWallet(WalletId, Reply<Option<Box<Wallet>>, Infallible>),
+    SeeMachine(MachineId, Reply<Option<Box<Machine>>, Infallible>),
+    SeeReader(ReaderId, Reply<Option<Box<Reader>>, Infallible>),
+    Drain(Reply<(), Infallible>),
+    #[cfg(test)]
+    Panic(Reply<(), Infallible>),
+}
+
+impl Request {
+    /// How many commands it counts as.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Batch(commands, _) => commands.len(),
+            Self::Lane(lane) => lane.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// One request on its way to a shard.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) request: Request,
+    pub(crate) due: Due,
+}
+
+/// The host of many virtual actors, without a mailbox or a thread of its own. It adds nothing to
+/// their rules: it takes what came, has it decided, and hands records and answers to the journal
+/// together.
+#[derive(Debug)]
+pub(crate) struct Host {
+    number: usize,
+    entities: Entities,
+    bundle: Bundle,
+    /// Room for a look ahead.
+    places: Vec<usize>,
+    turn: Option<Moment>,
+    journal: Arc<Journal>,
+    clock: Clock,
+    uptime: Uptime,
+    hold_max: Duration,
+}
+
+/// What became of a request, as the scheduler has to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// It began a turn, which is to be ended once nothing waits any more.
+    First,
+    /// It belongs to the turn that goes on.
+    More,
+    /// With it the turn is full, and has ended.
+    Full,
+    /// The engine has stopped.
+    Refused,
+}
+
+/// When a turn began, and how much it has taken.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    now: Timestamp,
+    uptime: Duration,
+    taken: usize,
+}
+
+impl Host {
+    pub(crate) fn new(
+        number: usize,
+        entities: Entities,
+        journal: Arc<Journal>,
+        time: (Clock, Uptime, Duration),
+    ) -> Self {
+        Self {
+            number,
+            entities,
+            bundle: Bundle::default(),
+            places: Vec::with_capacity(LOOK_AHEAD),
+            turn: None,
+            journal,
+            clock: time.0,
+            uptime: time.1,
+            hold_max: time.2,
+        }
+    }
+
+    /// Takes one request in. After [`Taken::Full`] the turn is over and something else should run.
+    pub(crate) fn handle(&mut self, submission: Submission) -> Taken {
+        if self.journal.gate().is_stopped() {
+            // Dropping its reply answers it as stopped; nobody counts credits any more.
+            return Taken::Refused;
+        }
+        let (mut moment, taken) = match self.turn {
+            Some(moment) => (moment, Taken::More),
+            None => {
+                let moment = Moment {
+                    now: self.clock.now(),
+                    uptime: self.uptime.elapsed(),
+                    taken: 0,
+                };
+                (moment, Taken::First)
+            }
+        };
+        moment.taken += submission.request.weight();
+        self.turn = Some(moment);
+        self.guarded(|host| host.take(submission, moment));
+        if moment.taken >= TURN_MAX || self.bundle.frames.size() >= TURN_BYTES_MAX {
+            self.end_turn();
+            return Taken::Full;
+        }
+        taken
+    }
+
+    fn take(&mut self, submission: Submission, moment: Moment) {
+        let Submission { request, due } = submission;
+        let late = due.deadline <= moment.uptime;
+        let entities = &mut self.entities;
+        let turn = &mut Turn {
+            now: moment.now,
+            frames: &mut self.bundle.frames,
+        };
+        // A call whose time is up is not begun.
+        macro_rules! held {
+            ($kind:ident, $reply:expr, $outcome:expr) => {{
+                let outcome = if late {
+                    Err(Failure::TimedOut)
+                } else {
+                    $outcome
+                };
+                Waiting::$kind(Held::new(outcome, $reply, due))
+            }};
+        }
+        let waiting = match request {
+            Request::Session(command, reply) => {
+                held!(Session, reply, entities.session(turn, &command))
+            }
+            Request::Batch(commands, reply) => {
+                let outcomes = commands
+                    .iter()
+                    .map(|command| {
+                        if late {
+                            Err(Failure::TimedOut)
+                        } else {
+                            entities.session(turn, command)
+                        }
+                    })
+                    .collect();
+                Waiting::Batch(HeldBatch::new(outcomes, reply, due))
+            }
+            Request::Lane(lane) => {
+                let mut outcomes = Vec::with_capacity(lane.len());
+                for commands in lane.commands().chunks(LOOK_AHEAD) {
+                    if !late {
+                        let ahead = commands.iter().map(|(_, command)| command);
+                        entities.look_ahead(ahead, &mut self.places);
+                    }
+                    outcomes.extend(commands.iter().map(|(tag, command)| {
+                        let outcome = if late {
+                            Err(Failure::TimedOut)
+                        } else {
+                            entities.hold(turn, command)
+                        };
+                        (*tag, outcome)
+                    }));
+                }
+                // Until here it answers for itself, should a rule panic.
+                let (_, reply) = lane.open();
+                Waiting::Lane(HeldLane::new(outcomes, reply, due.deadline))
+            }
+            Request::Wallet(id, command, reply) => {
+                held!(Wallet, reply, entities.wallet(turn, id, &command))
+            }
+            Request::Machine(id, command, reply) => {
+                held!(Machine, reply, entities.machine(turn, id, &command))
+            }
+            Request::Reader(id, command, reply) => {
+                held!(Reader, reply, entities.reader(turn, id, &command))
+            }
+            Request::Relay(id, step, reply) => {
+                held!(Relay, reply, entities.relay(turn, id, *step))
+            }
+            Request::Attend(id, reader, reply) => {
+                held!(Attended, reply, entities.attend(turn, id, reader))
+            }
+            Request::SeeStale(reply) => {
+                let wanted = (STALE_MAX, STALE_AFTER);
+                held!(SeenStale, reply, Ok(entities.stale(moment.now, wanted)))
+            }
+            Request::ReleaseOverdue(reply) => {
+                let wanted = (entities.wallet_slots(), self.hold_max);
+                held!(Released, reply, Ok(entities.release_overdue(turn, wanted)))
+            }
+            Request::SeeBalance(id, reply) => {
+                held!(SeenBalance, reply, Ok(entities.balance(id)))
+            }
+            Request::SeeWallet(id, reply) => {
+                held!(SeenWallet, reply, Ok(entities.seen_wallet(id)))
+            }
+            Request::SeeMachine(id, reply) => {
+                held!(SeenMachine, reply, Ok(entities.seen_machine(id)))
+            }
+            Request::SeeReader(id, reply) => {
+                held!(SeenReader, reply, Ok(entities.seen_reader(id)))
+            }
+            Request::Drain(reply) => held!(Drained, reply, Ok(())),
+            #[cfg(test)]
+            Request::Panic(reply) => panic!("told to panic before {reply:?}"),
+        };
+        self.bundle.wait(waiting);
+    }
+
+    /// Runs a rule. A rule that panics may have left its entity half changed and its record
+    /// unwritten, so everything stops, and a restart rebuilds the state from the journal.
+    fn guarded(&mut self, rule: impl FnOnce(&mut Self)) {
+        let sound = catch_unwind(AssertUnwindSafe(|| rule(self))).is_ok();
+        if !sound {
+            self.journal.stop(StopCause::Bug { shard: self.number });
+            let mut bundle = core::mem::take(&mut self.bundle);
+            self.journal.abandon(&mut bundle);
+        }
+    }
+
+    /// Hands what the turn came to over to the journal.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn = None;
+        if !self.bundle.is_empty() {
+            let bundle = core::mem::take(&mut self.bundle);
+            self.bundle = self.journal.hand_over(bundle);
+        }
+    }
+
+    /// Ends what lapsed or is overdue, a part at a time.
+    pub(crate) fn lapse(&mut self) {
+        if self.journal.gate().is_stopped() {
+            return;
+        }
+        let now = self.clock.now();
+        self.guarded(|host| {
+            let turn = &mut Turn {
+                now,
+                frames: &mut host.bundle.frames,
+            };
+            host.entities.lapse(turn, TURN_MAX);
+            let wanted = (TURN_MAX, host.hold_max);
+            host.entities.release_overdue(turn, wanted);
+        });
+        self.end_turn();
+    }
+}
