@@ -1,5 +1,7 @@
 //! Every bound of the stores, in one table.
 
+use core::time::Duration;
+
 /// The smallest segment that can be set.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * 1024;
 /// The largest segment that can be set.
@@ -20,6 +22,16 @@ pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024;
 pub const SHELF_UNSYNCED_MAX: usize = 512 * 1024;
 /// Memory for the shelf's pages, unless set otherwise.
 pub const SHELF_CACHE_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
+/// A segment that has to be there at once, because no spare is ready.
+pub const SEGMENT_AT_ONCE_BYTES: u64 = 4 * 1024 * 1024;
+/// Zeros written before they are synced, when a spare is filled.
+pub const FILL_BYTES: usize = 256 * 1024;
+/// How many times as long as a sync took the work beside the journal rests after it.
+pub const REST_FOLD: u32 = 3;
+/// The longest rest.
+pub const REST_MAX: Duration = Duration::from_millis(50);
+/// Segments that may wait for the archive before it stops resting.
+pub const BACKLOG_MAX: usize = 4;
 
 /// The largest batch of one append to PostgreSQL, framed: one value of one row.
 #[cfg(feature = "postgres")]

@@ -1,24 +1,23 @@
+use crate::archive;
 use crate::bounds::{
     BATCH_BYTES_MAX, FRAME_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     SEGMENTS_MAX, SHELF_CACHE_BYTES_DEFAULT,
 };
-use crate::disk::{Directory, Lock};
-use crate::scan;
+use crate::disk::{Directory, Disk, DiskFile, Lock, read_whole};
+use crate::scan::{self, Bytes};
 use crate::segment::{self, BadHeader, Before, HEADER_LEN, Header};
 use crate::shelf::{FileShelf, Journal};
-use crate::spare::Spare;
+use crate::stock::{Backlog, Sealed, Stock, Upkeep};
 use gettone_core::port::{Each, Frames, Seq, Shelf, Store, StoreFault};
 use gettone_core::record::FORMAT;
-use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const LOCK: &str = "lock";
-const SUFFIX: &str = "seg";
+const SEGMENT: &str = ".seg";
+const ARCHIVE: &str = ".arc";
 
 /// How a file journal is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +28,8 @@ pub struct FileSettings {
     pub format: u32,
     /// Memory for the pages of the shelf.
     pub shelf_cache_bytes: usize,
+    /// Who archives what is full, and makes room in advance.
+    pub upkeep: Upkeep,
 }
 
 impl Default for FileSettings {
@@ -37,20 +38,22 @@ impl Default for FileSettings {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             format: FORMAT,
             shelf_cache_bytes: SHELF_CACHE_BYTES_DEFAULT,
+            upkeep: Upkeep::default(),
         }
     }
 }
 
-/// A journal in a directory of segment files, filled with zeros in advance: one write and one
-/// sync for each append. A lock keeps every other store out of the directory.
+/// A journal in a directory of segment files that were written before: one write and one sync for
+/// each append. What is full is archived and its file used again; archive and segments replay as
+/// one. A lock keeps every other store out of the directory.
 #[derive(Debug)]
 pub struct File {
-    dir: PathBuf,
+    disk: Arc<dyn Disk>,
     settings: FileSettings,
     /// Sealed segments, oldest first; what is written goes to none of them.
     sealed: Vec<Header>,
     current: Current,
-    spare: Spare,
+    stock: Stock,
     shelf: FileShelf,
     buffer: Vec<u8>,
     failed: bool,
@@ -60,7 +63,7 @@ pub struct File {
 
 #[derive(Debug)]
 struct Current {
-    file: fs::File,
+    file: Box<dyn DiskFile>,
     header: Header,
     len: u64,
     offset: u64,
@@ -75,23 +78,33 @@ impl File {
     /// `Locked` while another store has the directory; `Damaged` when something that was durable
     /// cannot be read any more; `Io` when the operating system says no.
     pub fn open(dir: &Path, settings: FileSettings) -> Result<Self, StoreFault> {
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&settings.segment_bytes) {
-            return Err(StoreFault::Io {
-                doing: format!(
-                    "choosing segments of {} bytes; they have {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
-                    settings.segment_bytes
-                ),
-                source: ErrorKind::InvalidInput.into(),
-            });
-        }
-        create_dir(dir)?;
-        let lock = lock(dir)?;
-        let sealed = read_headers(dir, settings.format)?;
+        check(settings)?;
+        let disk = Directory::at(dir.to_owned())
+            .map_err(|source| io_fault(format!("creating {}", dir.display()), source))?;
+        Self::open_on(Arc::new(disk), settings)
+    }
+
+    /// Opens the journal on `disk`, or begins one, as [`File::open`] does.
+    ///
+    /// # Errors
+    /// As [`File::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, settings: FileSettings) -> Result<Self, StoreFault> {
+        check(settings)?;
+        let locking = |source| io_fault(format!("locking {}", disk.place("")), source);
+        let lock = disk
+            .lock()
+            .map_err(locking)?
+            .ok_or_else(|| StoreFault::Locked {
+                place: disk.place(""),
+            })?;
+        let mut stock = Stock::find(&disk, settings.segment_bytes, settings.upkeep)?;
+        let Listed { sealed, to_archive } = list(disk.as_ref(), settings.format)?;
         let (before, next) = match sealed.last() {
             None => (Before::default(), Seq::FIRST),
             Some(last) => {
-                let file = open_segment(dir, last.number)?;
-                let end = scan::to_the_end(file, last, &place(dir, last.number))?;
+                let place = disk.place(&segment_name(last.number));
+                let file = open_segment(disk.as_ref(), last.number)?;
+                let end = scan::to_the_end(file.as_ref(), last, &place)?;
                 let before = Before {
                     number: last.number,
                     end: end.offset,
@@ -99,32 +112,33 @@ impl File {
                 (before, end.next)
             }
         };
-        let mut spare = Spare::find(dir, settings.segment_bytes)?;
-        let current = begin_segment(dir, &mut spare, (settings, before, next))?;
+        let current = begin_segment(disk.as_ref(), &stock, (settings, before, next))?;
         if before.number > 0 {
-            // The new segment is durable, so what it makes void may go. This gives back the room
-            // as well that was filled in advance.
-            trim(dir, before)?;
+            // The new segment is durable, so what it makes void may go.
+            trim(disk.as_ref(), before)?;
         }
-        spare.begin();
+        let afters = sealed.iter().skip(1).chain([&current.header]);
+        for (header, after) in sealed.iter().zip(afters) {
+            if to_archive.contains(&header.number) {
+                stock.seal(Sealed {
+                    header: *header,
+                    after: *after,
+                });
+            }
+        }
+        stock.begin();
         let journal = Journal {
             salt: sealed.first().unwrap_or(&current.header).salt,
             next,
         };
-        let disk = Directory::at(dir.to_owned())
-            .map_err(|source| io_fault(format!("opening {}", dir.display()), source))?;
-        let shelf = FileShelf::new(
-            (Arc::new(disk), Arc::clone(&lock)),
-            settings.shelf_cache_bytes,
-            journal,
-        );
+        let kept = (Arc::clone(&disk), Arc::clone(&lock));
         Ok(Self {
-            dir: dir.to_owned(),
+            shelf: FileShelf::new(kept, settings.shelf_cache_bytes, journal),
+            disk,
             settings,
             sealed,
             current,
-            spare,
-            shelf,
+            stock,
             buffer: Vec::new(),
             failed: false,
             _lock: lock,
@@ -134,6 +148,19 @@ impl File {
     /// The place of the next frame.
     pub fn next(&self) -> Seq {
         self.current.next
+    }
+
+    /// What waits to be archived.
+    pub fn backlog(&self) -> Backlog {
+        self.stock.backlog()
+    }
+
+    /// Archives what is full and makes room in advance, when that is done [`Upkeep::ByHand`].
+    ///
+    /// # Errors
+    /// Whatever kept it from that; no frame is lost by it.
+    pub fn tend(&self) -> Result<(), StoreFault> {
+        self.stock.tend()
     }
 
     fn write(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
@@ -168,15 +195,16 @@ impl File {
             source: ErrorKind::InvalidInput.into(),
         })?;
         let doing = |what: &'static str, number: u64| {
-            let segment = place(&self.dir, number);
+            let segment = self.disk.place(&segment_name(number));
             move |source| io_fault(format!("{what} {segment}"), source)
         };
         let number = current.header.number;
-        current
-            .file
-            .write_all_at(&self.buffer, current.offset)
-            .map_err(doing("writing", number))?;
-        current.file.sync_data().map_err(doing("syncing", number))?;
+        if let Err(source) = current.file.write_at(&self.buffer, current.offset) {
+            return Err(doing("writing", number)(source));
+        }
+        if let Err(source) = current.file.sync() {
+            return Err(doing("syncing", number)(source));
+        }
         current.offset = current.offset.saturating_add(len);
         current.next = first.after(u64::try_from(frames.len()).unwrap_or(u64::MAX));
         Ok(())
@@ -184,20 +212,19 @@ impl File {
 
     fn rotate(&mut self, batch_len: u64) -> Result<(), StoreFault> {
         let header_len = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
-        let needed = header_len.saturating_add(batch_len);
         let before = Before {
             number: self.current.header.number,
             end: self.current.offset,
         };
-        let settings = FileSettings {
-            segment_bytes: self.settings.segment_bytes.max(needed),
-            ..self.settings
-        };
-        let next = self.current.next;
-        let current = begin_segment(&self.dir, &mut self.spare, (settings, before, next))?;
+        let what = (self.settings, before, self.current.next);
+        let needed = header_len.saturating_add(batch_len);
+        let current = begin_segment_of(self.disk.as_ref(), &self.stock, what, needed)?;
         let full = core::mem::replace(&mut self.current, current);
         self.sealed.push(full.header);
-        self.spare.begin();
+        self.stock.seal(Sealed {
+            header: full.header,
+            after: self.current.header,
+        });
         Ok(())
     }
 }
@@ -209,9 +236,7 @@ impl Store for File {
             if after.first <= from {
                 continue;
             }
-            let file = open_segment(&self.dir, header.number)?;
-            let segment = place(&self.dir, header.number);
-            scan::up_to(file, (header, after), &segment, &mut |seq, payload| {
+            replay_sealed(self.disk.as_ref(), (header, after), &mut |seq, payload| {
                 if seq >= from {
                     each(seq, payload)
                 } else {
@@ -236,84 +261,119 @@ impl Store for File {
     }
 }
 
-/// Where a segment is, in words.
-fn place(dir: &Path, number: u64) -> String {
-    path(dir, number).display().to_string()
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("{number:016x}{SEGMENT}")
 }
 
-fn path(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:016x}.{SUFFIX}"))
+pub(crate) fn archive_name(number: u64) -> String {
+    format!("{number:016x}{ARCHIVE}")
 }
 
 pub(crate) fn io_fault(doing: String, source: io::Error) -> StoreFault {
     StoreFault::Io { doing, source }
 }
 
-fn create_dir(dir: &Path) -> Result<(), StoreFault> {
-    if dir.is_dir() {
+fn check(settings: FileSettings) -> Result<(), StoreFault> {
+    if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&settings.segment_bytes) {
         return Ok(());
     }
-    fs::create_dir_all(dir)
-        .map_err(|source| io_fault(format!("creating {}", dir.display()), source))?;
-    match dir.parent() {
-        Some(parent) if parent.is_dir() => sync_dir(parent),
-        Some(_) | None => Ok(()),
+    Err(StoreFault::Io {
+        doing: format!(
+            "choosing segments of {} bytes; they have {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
+            settings.segment_bytes
+        ),
+        source: ErrorKind::InvalidInput.into(),
+    })
+}
+
+fn open_segment(disk: &dyn Disk, number: u64) -> Result<Box<dyn DiskFile>, StoreFault> {
+    let name = segment_name(number);
+    disk.open(&name)
+        .map_err(|source| io_fault(format!("opening {}", disk.place(&name)), source))
+}
+
+/// Gives the frames of one sealed segment, or of its archive once its file is used otherwise.
+fn replay_sealed(
+    disk: &dyn Disk,
+    headers: (&Header, &Header),
+    each: &mut Each<'_>,
+) -> Result<(), StoreFault> {
+    let (header, after) = headers;
+    let name = segment_name(header.number);
+    match disk.open(&name) {
+        Ok(file) => {
+            let from = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
+            let bytes = Bytes::of(file.as_ref(), from);
+            return scan::up_to(bytes, headers, &disk.place(&name), each);
+        }
+        Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+        Err(source) => {
+            return Err(io_fault(format!("opening {}", disk.place(&name)), source));
+        }
+    }
+    let place = disk.place(&archive_name(header.number));
+    let reading = |source| io_fault(format!("reading {place}"), source);
+    let file = disk.open(&archive_name(header.number)).map_err(reading)?;
+    match archive::head(file.as_ref()).map_err(reading)? {
+        Some(Ok(head)) if (&head.header, head.end) == (header, after.before.end) => {
+            let unpacked = archive::Unpacked::new(file, &head);
+            scan::up_to(unpacked, headers, &place, each)
+        }
+        Some(_) | None => Err(StoreFault::Damaged {
+            place,
+            what: "it is not the archive of the segment that was there".to_owned(),
+        }),
     }
 }
 
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreFault> {
-    fs::File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| io_fault(format!("syncing the directory {}", dir.display()), source))
+/// The sealed segments of a journal.
+struct Listed {
+    /// What they say of themselves, oldest first.
+    sealed: Vec<Header>,
+    /// Those whose files are still there.
+    to_archive: Vec<u64>,
 }
 
-fn lock(dir: &Path) -> Result<Lock, StoreFault> {
-    let path = dir.join(LOCK);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|source| io_fault(format!("opening {}", path.display()), source))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
-        if errno == rustix::io::Errno::WOULDBLOCK {
-            StoreFault::Locked {
-                place: dir.display().to_string(),
-            }
-        } else {
-            io_fault(format!("locking {}", path.display()), errno.into())
-        }
-    })?;
-    Ok(Arc::new(file))
+/// What there is of one segment.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    segment: bool,
+    archive: bool,
 }
 
-fn open_segment(dir: &Path, number: u64) -> Result<fs::File, StoreFault> {
-    let path = path(dir, number);
-    fs::File::open(&path).map_err(|source| io_fault(format!("opening {}", path.display()), source))
+fn find(disk: &dyn Disk) -> Result<BTreeMap<u64, Found>, StoreFault> {
+    let listing = |source| io_fault(format!("listing {}", disk.place("")), source);
+    let mut found: BTreeMap<u64, Found> = BTreeMap::new();
+    for name in disk.names().map_err(listing)? {
+        let (stem, is_archive) = match (name.strip_suffix(SEGMENT), name.strip_suffix(ARCHIVE)) {
+            (Some(stem), _) => (stem, false),
+            (None, Some(stem)) => (stem, true),
+            (None, None) => continue,
+        };
+        let number = u64::from_str_radix(stem, 16).map_err(|_| StoreFault::Damaged {
+            place: disk.place(&name),
+            what: "its name is not a segment's".to_owned(),
+        })?;
+        let found = found.entry(number).or_default();
+        found.archive |= is_archive;
+        found.segment |= !is_archive;
+    }
+    Ok(found)
 }
 
 /// Reads what every segment says of itself: numbers without a gap, each naming the one before.
-fn read_headers(dir: &Path, format: u32) -> Result<Vec<Header>, StoreFault> {
-    let listing = |source| io_fault(format!("listing {}", dir.display()), source);
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(dir).map_err(listing)? {
-        let path = entry.map_err(listing)?.path();
-        if path.extension().is_none_or(|suffix| suffix != SUFFIX) {
-            continue;
-        }
-        let number = path
-            .file_stem()
-            .and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok());
-        numbers.push(number.ok_or_else(|| StoreFault::Damaged {
-            place: path.display().to_string(),
-            what: "its name is not a segment's".to_owned(),
-        })?);
-    }
-    numbers.sort_unstable();
+fn list(disk: &dyn Disk, format: u32) -> Result<Listed, StoreFault> {
+    let found = find(disk)?;
     let mut headers: Vec<Header> = Vec::new();
-    for number in numbers {
+    for (number, files) in &found {
+        let number = *number;
+        let name = if files.segment {
+            segment_name(number)
+        } else {
+            archive_name(number)
+        };
         let damaged = |what: String| StoreFault::Damaged {
-            place: place(dir, number),
+            place: disk.place(&name),
             what,
         };
         let before = headers.last();
@@ -324,26 +384,10 @@ fn read_headers(dir: &Path, format: u32) -> Result<Vec<Header>, StoreFault> {
         if headers.len() >= SEGMENTS_MAX {
             return Err(damaged(format!("more than {SEGMENTS_MAX} segments")));
         }
-        let mut bytes = [0; HEADER_LEN];
-        match open_segment(dir, number)?.read_exact(&mut bytes) {
-            Ok(()) => {}
-            Err(short) if short.kind() == ErrorKind::UnexpectedEof => {
-                return Err(damaged("it is shorter than a header".to_owned()));
-            }
-            Err(source) => return Err(io_fault(format!("reading {}", place(dir, number)), source)),
-        }
-        let header = Header::decode(&bytes).map_err(|bad| {
-            damaged(match bad {
-                BadHeader::NotASegment => "it is not a segment".to_owned(),
-                BadHeader::OtherContainer(other) => {
-                    format!("its layout is {other}, not {}", segment::CONTAINER)
-                }
-                BadHeader::Checksum => "its header's checksum is wrong".to_owned(),
-            })
-        })?;
+        let header = read_header(disk, &name, *files)?;
         if header.format != format {
             return Err(StoreFault::OtherFormat {
-                place: place(dir, number),
+                place: disk.place(&name),
                 found: header.format,
                 ours: format,
             });
@@ -363,15 +407,64 @@ fn read_headers(dir: &Path, format: u32) -> Result<Vec<Header>, StoreFault> {
         }
         headers.push(header);
     }
-    Ok(headers)
+    // What is archived was followed by a segment, which nobody has given away.
+    if let Some((number, files)) = found.last_key_value()
+        && !files.segment
+    {
+        return Err(StoreFault::Damaged {
+            place: disk.place(&archive_name(*number)),
+            what: format!("segment {} is missing after it", number.saturating_add(1)),
+        });
+    }
+    let still_there = found.iter().filter(|(_, files)| files.segment);
+    Ok(Listed {
+        sealed: headers,
+        to_archive: still_there.map(|(number, _)| *number).collect(),
+    })
 }
 
-/// Begins the next segment: its header is synced before it gets its name, and the name before
-/// anybody appends.
+fn read_header(disk: &dyn Disk, name: &str, files: Found) -> Result<Header, StoreFault> {
+    let reading = |source| io_fault(format!("reading {}", disk.place(name)), source);
+    let file = disk.open(name).map_err(reading)?;
+    let read = if files.segment {
+        let mut bytes = [0; HEADER_LEN];
+        read_whole(file.as_ref(), &mut bytes, 0)
+            .map_err(reading)?
+            .then(|| Header::decode(&bytes))
+    } else {
+        let head = archive::head(file.as_ref()).map_err(reading)?;
+        head.map(|head| head.map(|head| head.header))
+    };
+    let what = match read {
+        Some(Ok(header)) => return Ok(header),
+        None => "it is shorter than a header".to_owned(),
+        Some(Err(BadHeader::NotASegment)) => "it is not a segment".to_owned(),
+        Some(Err(BadHeader::OtherContainer(other))) => {
+            format!("its layout is {other}, not {}", segment::CONTAINER)
+        }
+        Some(Err(BadHeader::Checksum)) => "its header's checksum is wrong".to_owned(),
+    };
+    Err(StoreFault::Damaged {
+        place: disk.place(name),
+        what,
+    })
+}
+
 fn begin_segment(
-    dir: &Path,
-    spare: &mut Spare,
+    disk: &dyn Disk,
+    stock: &Stock,
     what: (FileSettings, Before, Seq),
+) -> Result<Current, StoreFault> {
+    begin_segment_of(disk, stock, what, SEGMENT_BYTES_MIN)
+}
+
+/// Begins the next segment, with room for `needed` bytes: its header is synced before it gets its
+/// name, and the name before anybody appends.
+fn begin_segment_of(
+    disk: &dyn Disk,
+    stock: &Stock,
+    what: (FileSettings, Before, Seq),
+    needed: u64,
 ) -> Result<Current, StoreFault> {
     let (settings, before, next) = what;
     let number = before.number.saturating_add(1);
@@ -382,39 +475,40 @@ fn begin_segment(
         salt: salt(),
         before,
     };
-    let (file, from) = spare.take(settings.segment_bytes)?;
+    let name = segment_name(number);
     let doing = |what: &'static str| {
-        let segment = place(dir, number);
-        move |source| io_fault(format!("{what} {segment}"), source)
+        let place = disk.place(&name);
+        move |source| io_fault(format!("{what} {place}"), source)
     };
-    file.write_all_at(&header.encode(), 0)
+    let (file, len, from) = stock.take(needed).map_err(doing("making room for"))?;
+    file.write_at(&header.encode(), 0)
         .map_err(doing("writing the header of"))?;
-    file.sync_data().map_err(doing("syncing the header of"))?;
-    fs::rename(&from, path(dir, number)).map_err(doing("naming"))?;
-    sync_dir(dir)?;
+    file.sync().map_err(doing("syncing the header of"))?;
+    disk.rename(from, &name)
+        .and_then(|()| disk.sync())
+        .map_err(doing("naming"))?;
     Ok(Current {
         file,
         header,
-        len: settings.segment_bytes,
+        len,
         offset: u64::try_from(HEADER_LEN).unwrap_or(u64::MAX),
         next,
     })
 }
 
-/// Cuts a sealed segment off where what counts of it ends.
-fn trim(dir: &Path, sealed: Before) -> Result<(), StoreFault> {
-    let path = path(dir, sealed.number);
-    OpenOptions::new()
-        .write(true)
-        .open(&path)
-        .and_then(|file| {
-            if file.metadata()?.len() > sealed.end {
-                file.set_len(sealed.end)?;
-                file.sync_all()?;
-            }
-            Ok(())
-        })
-        .map_err(|source| io_fault(format!("trimming {}", path.display()), source))
+/// Cuts a sealed segment off where what counts of it ends, when that is not worth archiving and
+/// using again: many openings of an idle journal would take much room.
+fn trim(disk: &dyn Disk, sealed: Before) -> Result<(), StoreFault> {
+    let name = segment_name(sealed.number);
+    let trimming = |source| io_fault(format!("trimming {}", disk.place(&name)), source);
+    let file = disk.open(&name).map_err(trimming)?;
+    let size = file.size().map_err(trimming)?;
+    if sealed.end < size / 2 {
+        file.set_size(sealed.end)
+            .and_then(|()| file.sync())
+            .map_err(trimming)?;
+    }
+    Ok(())
 }
 
 /// Differs from one use of a file to the next. Nothing secret hangs on it.
@@ -449,13 +543,9 @@ mod tests {
             .append(Seq::FIRST, &frames(&[b"kept"]))
             .expect("there is room");
         // The kernel's own full disk: every write to it fails with ENOSPC.
-        let room = core::mem::replace(
-            &mut store.current.file,
-            OpenOptions::new()
-                .write(true)
-                .open("/dev/full")
-                .expect("the system has one"),
-        );
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let full = full.expect("the system has one");
+        let room = core::mem::replace(&mut store.current.file, Box::new(full));
         let fault = store.append(Seq::new(2), &frames(&[b"lost"]));
         assert!(
             matches!(&fault, Err(StoreFault::Io { source, .. }) if source.kind() == ErrorKind::StorageFull),

@@ -26,20 +26,23 @@
 //! # Ok::<(), gettone_core::port::StoreFault>(())
 //! ```
 
+mod archive;
 pub mod bounds;
 pub mod contract;
 pub mod disk;
 mod file;
 mod memory;
 mod pages;
+pub mod platter;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scan;
 mod segment;
 mod shelf;
-mod spare;
+mod stock;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::{Postgres, PostgresSettings, Standby, Takeover};
 pub use file::{File, FileSettings};
 pub use memory::{Kept, Memory, Tape};
+pub use stock::{Backlog, Upkeep};

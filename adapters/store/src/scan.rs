@@ -1,11 +1,11 @@
 use crate::bounds::FRAME_MAX;
+use crate::disk::DiskFile;
 use crate::file::io_fault;
 use crate::segment::{
     ALIGN, FRAME_HEAD_LEN, FrameHead, HEADER_LEN, Header, MARK_LEN, Mark, Seed, padded,
 };
 use gettone_core::port::{Each, Seq, StoreFault};
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, ErrorKind, Read};
 
 const READ_BYTES: usize = 256 * 1024;
 
@@ -20,9 +20,14 @@ pub(crate) struct End {
 
 /// Finds the end of the last segment. A torn end is a crash's doing, and what is torn was never
 /// answered for. But what stands before a later batch was durable once: then it is damaged.
-pub(crate) fn to_the_end(file: File, header: &Header, segment: &str) -> Result<End, StoreFault> {
-    let mut walk = Walk::begin(file, header, segment)?;
+pub(crate) fn to_the_end(
+    file: &dyn DiskFile,
+    header: &Header,
+    segment: &str,
+) -> Result<End, StoreFault> {
+    let mut walk = Walk::begin(Bytes::of(file, wide(HEADER_LEN)), header, segment);
     let end = walk.frames(None, &mut |_, _| Ok(()))?;
+    walk.input = BufReader::with_capacity(READ_BYTES, Bytes::of(file, end.offset));
     if let Some(later) = walk.later_batch(end.offset)? {
         return Err(StoreFault::Damaged {
             place: segment.to_owned(),
@@ -37,15 +42,16 @@ pub(crate) fn to_the_end(file: File, header: &Header, segment: &str) -> Result<E
     Ok(end)
 }
 
-/// Gives every frame of a sealed segment, up to where the segment `after` it begins.
+/// Gives every frame of a sealed segment, up to where the segment `after` it begins. What it reads
+/// begins behind the header.
 pub(crate) fn up_to(
-    file: File,
+    input: impl Read,
     headers: (&Header, &Header),
     segment: &str,
     each: &mut Each<'_>,
 ) -> Result<(), StoreFault> {
     let (header, after) = headers;
-    let end = Walk::begin(file, header, segment)?.frames(Some(after.first), each)?;
+    let end = Walk::begin(input, header, segment).frames(Some(after.first), each)?;
     if (end.next, end.offset) == (after.first, after.before.end) {
         Ok(())
     } else {
@@ -60,27 +66,44 @@ pub(crate) fn up_to(
     }
 }
 
-struct Walk<'a> {
-    input: BufReader<File>,
+/// A file's bytes from some place on.
+pub(crate) struct Bytes<'a> {
+    file: &'a dyn DiskFile,
+    at: u64,
+}
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn of(file: &'a dyn DiskFile, from: u64) -> Self {
+        Self { file, at: from }
+    }
+}
+
+impl Read for Bytes<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = self.file.read_at(into, self.at)?;
+        self.at = self.at.saturating_add(wide(len));
+        Ok(len)
+    }
+}
+
+struct Walk<'a, R> {
+    input: BufReader<R>,
     seed: Seed,
     at: End,
     segment: &'a str,
 }
 
-impl<'a> Walk<'a> {
-    fn begin(file: File, header: &Header, segment: &'a str) -> Result<Self, StoreFault> {
-        let mut walk = Self {
-            input: BufReader::with_capacity(READ_BYTES, file),
+impl<'a, R: Read> Walk<'a, R> {
+    fn begin(input: R, header: &Header, segment: &'a str) -> Self {
+        Self {
+            input: BufReader::with_capacity(READ_BYTES, input),
             seed: header.seed(),
             at: End {
                 next: header.first,
-                offset: 0,
+                offset: wide(HEADER_LEN),
             },
             segment,
-        };
-        walk.read::<HEADER_LEN>()?;
-        walk.at.offset = wide(HEADER_LEN);
-        Ok(walk)
+        }
     }
 
     /// Gives frames until one is unsound, or `stop` is reached.
@@ -140,11 +163,8 @@ impl<'a> Walk<'a> {
         Ok(padding_is_clean && head.vouches_for(self.seed, self.at.next, payload))
     }
 
-    /// Looks for the sound mark of a later batch anywhere behind `offset`.
+    /// Looks for the sound mark of a later batch anywhere behind `offset`, where the input stands.
     fn later_batch(&mut self, offset: u64) -> Result<Option<Mark>, StoreFault> {
-        self.input
-            .seek(SeekFrom::Start(offset))
-            .map_err(|source| self.fault(source))?;
         let mut window = Vec::new();
         let mut begin = offset;
         loop {
@@ -177,6 +197,12 @@ impl<'a> Walk<'a> {
     }
 
     fn fault(&self, source: io::Error) -> StoreFault {
+        if source.kind() == ErrorKind::InvalidData {
+            return StoreFault::Damaged {
+                place: self.segment.to_owned(),
+                what: source.to_string(),
+            };
+        }
         io_fault(format!("reading {}", self.segment), source)
     }
 }

@@ -1,7 +1,7 @@
 //! What a file journal makes of bytes that are not what it wrote.
 
 use gettone_core::port::{Frames, Seq, Store, StoreFault};
-use gettone_store::{File, FileSettings};
+use gettone_store::{File, FileSettings, Upkeep};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -10,6 +10,7 @@ const SETTINGS: FileSettings = FileSettings {
     segment_bytes: 4096,
     format: 1,
     shelf_cache_bytes: 64 * 1024,
+    upkeep: Upkeep::ByHand,
 };
 const BATCHES: [&[&str]; 3] = [&["one"], &["two", "three"], &["four", "five"]];
 /// Frames before the last batch.
