@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const PAGE: usize = 4096;
 /// Pages of one group: a block's sums but one.
 const GROUP: u64 = 1023;
-/// Where in the first block the sum stands that page 0 had before.
-const BEFORE: usize = 1023;
+/// Where in the first block the sum stands that page 0 had before: in one sector with the present
+/// one, so that a torn block has both or neither.
+const BEFORE: usize = 0;
 
 type Block = Box<[u32; PAGE / 4]>;
 
@@ -247,7 +248,7 @@ fn sum_of(number: u64, page: &[u8]) -> u32 {
 
 /// The group of a page, and where in it its sum stands.
 fn place(number: u64) -> (u64, usize) {
-    (number / GROUP, narrow(number % GROUP))
+    (number / GROUP, 1 + narrow(number % GROUP))
 }
 
 fn block_at(group: u64) -> u64 {

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The file's name.
-pub(crate) const SHELF: &str = "shelf.redb";
+const SHELF: &str = "shelf.redb";
+/// Its name until it is whole.
+const MAKING: &str = "shelf.new";
 
 const ENTITIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entities");
 const CUTS: TableDefinition<'_, u16, u64> = TableDefinition::new("cuts");
@@ -114,14 +116,9 @@ impl Shared {
                 return Ok(None);
             }
             Err(source) => return Err(io_fault(self.doing("opening"), source)),
-            // A power cut while it was made: it was never finished.
-            Ok(file) if file.size().is_ok_and(|size| size == 0) => {
-                *state = State::Missing;
-                return Ok(None);
-            }
             Ok(_) => {}
         }
-        let opened = self.open().and_then(|opened| {
+        let opened = self.open(SHELF).and_then(|opened| {
             self.fits(&opened)?;
             Ok(opened)
         });
@@ -140,8 +137,8 @@ impl Shared {
         }
     }
 
-    fn open(&self) -> Result<Opened, Bad> {
-        let file = self.disk.open(SHELF).map_err(Bad::Io)?;
+    fn open(&self, name: &str) -> Result<Opened, Bad> {
+        let file = self.disk.open(name).map_err(Bad::Io)?;
         let pages = Pages::on(file).map_err(Bad::Io)?;
         let damaged = pages.damage();
         let database = Database::builder()
@@ -154,15 +151,11 @@ impl Shared {
     /// Whether it is this journal's, and reaches no further.
     fn fits(&self, opened: &Opened) -> Result<(), Bad> {
         let (salt, cuts) = opened.read(|transaction| {
-            let salt = match transaction.open_table(JOURNAL) {
-                Ok(table) => table.get(())?.map(|salt| salt.value()),
-                // It was made, and no snapshot was ever finished.
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                Err(fault) => return Err(fault.into()),
-            };
+            let signed = transaction.open_table(JOURNAL)?.get(())?;
+            let salt = signed.map(|salt| salt.value());
             Ok((salt, cuts_in(transaction)?))
         })?;
-        if salt.is_some_and(|salt| salt != self.journal.salt) {
+        if salt != Some(self.journal.salt) {
             return Err(Bad::Damaged("it is another journal's".to_owned()));
         }
         let beyond = cuts.iter().find(|(_, cut)| *cut > self.journal.next);
@@ -178,9 +171,24 @@ impl Shared {
 
     fn make(&self) -> Result<Arc<Opened>, StoreFault> {
         let making = |source| io_fault(self.doing("making"), source);
-        drop(self.disk.create(SHELF).map_err(making)?);
-        let opened = self.open().map_err(|bad| self.fault("making", bad))?;
-        self.disk.sync().map_err(making)?;
+        drop(self.disk.create(MAKING).map_err(making)?);
+        let made = self.open(MAKING).and_then(|opened| {
+            let sign = || -> Result<(), redb::Error> {
+                let mut transaction = opened.database.begin_write()?;
+                transaction.set_quick_repair(true);
+                transaction
+                    .open_table(JOURNAL)?
+                    .insert((), self.journal.salt)?;
+                Ok(transaction.commit()?)
+            };
+            sign().map_err(|fault| Bad::of(fault, &opened.damaged))?;
+            Ok(opened)
+        });
+        let opened = made.map_err(|bad| self.fault("making", bad))?;
+        self.disk
+            .rename(MAKING, SHELF)
+            .and_then(|()| self.disk.sync())
+            .map_err(making)?;
         let opened = Arc::new(opened);
         *self.state() = State::Open(Arc::clone(&opened));
         Ok(opened)
@@ -405,9 +413,6 @@ impl Generation for Snapshot {
                 for (partition, cut) in cuts {
                     table.insert(partition, cut.number())?;
                 }
-                transaction
-                    .open_table(JOURNAL)?
-                    .insert((), turn.0.journal.salt)?;
             }
             Ok(transaction.commit()?)
         };
