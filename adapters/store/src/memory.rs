@@ -1,5 +1,5 @@
 use crate::bounds::ENTITY_BYTES_MAX;
-use gettone_core::port::{Each, Frames, Generation, Key, Seq, Shelf, Store, StoreFault};
+use gettone_core::port::{Each, Frames, Generation, Key, Kind, Seq, Shelf, Store, StoreFault};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -235,6 +235,13 @@ impl Shelf for Tape {
 
     fn load(&self, key: Key) -> Result<Option<Vec<u8>>, StoreFault> {
         Ok(self.reel().rest()?.entities.get(&key).cloned())
+    }
+
+    fn numbers(&self, kind: Kind) -> Result<Vec<u64>, StoreFault> {
+        let (first, last) = (Key::new(kind, 0), Key::new(kind, u64::MAX));
+        let reel = self.reel();
+        let listed = reel.rest()?.entities.range(first..=last);
+        Ok(listed.map(|(key, _)| key.number()).collect())
     }
 
     fn begin(&self) -> Result<Box<dyn Generation>, StoreFault> {

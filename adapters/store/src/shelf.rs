@@ -5,7 +5,7 @@ use crate::bounds::{ENTITY_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 use crate::disk::{Disk, Lock};
 use crate::file::io_fault;
 use crate::pages::Pages;
-use gettone_core::port::{Generation, Key, Seq, Shelf, StoreFault};
+use gettone_core::port::{Generation, Key, Kind, Seq, Shelf, StoreFault};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -304,6 +304,31 @@ impl Shelf for FileShelf {
             Err(fault) => Err(fault.into()),
         });
         loaded.map_err(|bad| self.shared.fault("reading", bad))
+    }
+
+    fn numbers(&self, kind: Kind) -> Result<Vec<u64>, StoreFault> {
+        let Some(opened) = self.shared.opened()? else {
+            return Ok(Vec::new());
+        };
+        let (first, last) = (Key::new(kind, 0), Key::new(kind, u64::MAX));
+        let listed = opened.read(|transaction| {
+            let table = match transaction.open_table(ENTITIES) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(fault) => return Err(fault.into()),
+            };
+            let mut numbers = Vec::new();
+            let range = first.to_bytes()..=last.to_bytes();
+            let (from, to) = (range.start().as_slice(), range.end().as_slice());
+            for row in table.range(from..=to)? {
+                let (key, _) = row?;
+                if let Some(number) = key.value().last_chunk() {
+                    numbers.push(u64::from_be_bytes(*number));
+                }
+            }
+            Ok(numbers)
+        });
+        listed.map_err(|bad| self.shared.fault("reading", bad))
     }
 
     fn begin(&self) -> Result<Box<dyn Generation>, StoreFault> {

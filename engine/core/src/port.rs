@@ -157,6 +157,13 @@ pub trait Shelf: Send + Sync {
     /// As [`Shelf::cuts`].
     fn load(&self, key: Key) -> Result<Option<Vec<u8>>, StoreFault>;
 
+    /// The numbers of everything of one kind, as of the last complete snapshot, in order. Only for
+    /// kinds of which there are few.
+    ///
+    /// # Errors
+    /// As [`Shelf::cuts`].
+    fn numbers(&self, kind: Kind) -> Result<Vec<u64>, StoreFault>;
+
     /// Begins the next snapshot on top of the last one. Nothing of it is seen before it is
     /// finished, and there is one at a time.
     ///
@@ -206,11 +213,22 @@ pub enum Kind {
     Reader,
     /// An operator.
     Operator,
+    /// A mark, without bytes: this wallet has live sessions or holds.
+    LiveWallet,
+    /// A mark, without bytes: this reader has steps to be taken up.
+    DueReader,
 }
 
 impl Kind {
     /// Every kind, in the order of keys.
-    pub const ALL: [Self; 4] = [Self::Wallet, Self::Machine, Self::Reader, Self::Operator];
+    pub const ALL: [Self; 6] = [
+        Self::Wallet,
+        Self::Machine,
+        Self::Reader,
+        Self::Operator,
+        Self::LiveWallet,
+        Self::DueReader,
+    ];
 
     /// The number that it is stored under; it never changes.
     pub const fn code(self) -> u8 {
@@ -219,6 +237,8 @@ impl Kind {
             Self::Machine => 2,
             Self::Reader => 3,
             Self::Operator => 4,
+            Self::LiveWallet => 5,
+            Self::DueReader => 6,
         }
     }
 }
