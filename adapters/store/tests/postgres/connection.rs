@@ -1,13 +1,12 @@
 //! Connections that break and servers that die.
 
+use crate::node::Node;
 use crate::proxy::{At, BIND_COMPLETE, Break, Proxy, Side};
 use crate::server::{Server, settings, with_server, within};
 use crate::{frames, kept};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_store::Postgres;
 use std::io::ErrorKind;
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::Duration;
 
 /// A life of a store over a connection that breaks somewhere. False when it broke nowhere.
@@ -88,51 +87,15 @@ fn an_answer_lost_after_the_commit_is_found_in_the_journal() {
 fn a_server_that_is_killed_again_and_again_keeps_what_it_acknowledged() {
     const KILLS: usize = 8;
     with_server(|mut server| {
-        let over = server.settings();
-        let (acknowledge, acknowledged) = channel();
-        let node = thread::spawn(move || {
-            let mut store = Postgres::open(over).expect("it is free");
-            let mut batches = 0_u64;
-            loop {
-                let words: Vec<String> = (0..=batches % 5)
-                    .map(|nth| format!("{batches}.{nth}"))
-                    .collect();
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                let first = store.next();
-                store
-                    .append(first, &frames(&words))
-                    .expect("the server comes back");
-                batches += 1;
-                // The test has seen enough.
-                if acknowledge.send(store.next()).is_err() {
-                    return;
-                }
-            }
-        });
+        let node = Node::start(server.settings());
         for kill in 0..KILLS {
             // The node does not wait for the kill: it comes between two appends, or amid one.
-            for _ in 0..20 + 7 * kill {
-                acknowledged.recv().expect("it works on");
-            }
+            node.work(20 + 7 * kill);
             server.kill();
             server.start();
         }
-        let last = acknowledged.recv().expect("it works on");
-        drop(acknowledged);
-        node.join().expect("it was never refused");
-
-        let mut kept = kept(&server.settings()).into_iter();
-        let mut count = 0;
-        for batch in 0_u64.. {
-            let Some(words) = kept.next() else { break };
-            assert_eq!(words, format!("{batch}.0"));
-            count += 1;
-            for nth in 1..=batch % 5 {
-                assert_eq!(kept.next(), Some(format!("{batch}.{nth}")));
-                count += 1;
-            }
-        }
-        assert!(count >= last.number() - 1, "{count} of {last:?}");
+        node.work(1);
+        node.end_and_check(&server.settings());
     });
 }
 

@@ -7,6 +7,7 @@
 mod connection;
 mod contention;
 mod damage;
+mod node;
 mod proxy;
 mod refusal;
 mod server;

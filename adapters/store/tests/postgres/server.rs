@@ -81,31 +81,44 @@ struct Running {
 
 impl Server {
     fn new(programs: PathBuf) -> Self {
+        let mut server = Self::at_rest(programs);
+        let mut initdb = server.command("initdb");
+        initdb
+            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
+            .args(["--locale=C", "--no-sync", "--pgdata"])
+            .arg(server.cluster());
+        finish(&mut initdb);
+        server.start();
+        server
+    }
+
+    /// A second server, which follows this one.
+    pub(crate) fn follower(&self) -> Self {
+        let mut follower = Self::at_rest(self.programs.clone());
+        let mut copy = follower.command("pg_basebackup");
+        copy.arg("--host")
+            .arg(self.socket())
+            .args(["--username=postgres", "--checkpoint=fast", "--no-sync"])
+            .args(["--write-recovery-conf", "--pgdata"])
+            .arg(follower.cluster());
+        finish(&mut copy);
+        follower.start();
+        follower
+    }
+
+    fn at_rest(programs: PathBuf) -> Self {
         let owner = owner();
         let home = tempfile::tempdir().expect("a directory");
         if let Some((user, group)) = owner {
             chown(home.path(), Some(user), Some(group)).expect("it is ours");
         }
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).expect("it is ours");
-        let mut server = Self {
+        Self {
             programs,
             owner,
             home,
             running: None,
-        };
-        let mut initdb = server.command("initdb");
-        initdb
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
-            .args(["--locale=C", "--no-sync", "--pgdata"])
-            .arg(server.cluster());
-        let made = initdb.output().expect("initdb runs");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        server.start();
-        server
+        }
     }
 
     fn cluster(&self) -> PathBuf {
@@ -162,7 +175,7 @@ impl Server {
             }
         });
         self.running = Some(Running { postmaster, log });
-        if self.says_at_start("ready to accept connections") {
+        if self.says("ready to accept") {
             return true;
         }
         let mut ended = self.running.take().expect("it was started");
@@ -172,7 +185,7 @@ impl Server {
     }
 
     /// Waits until its log says these words; false when it ends before.
-    fn says_at_start(&self, words: &str) -> bool {
+    fn says(&self, words: &str) -> bool {
         let log = &self.running.as_ref().expect("it runs").log;
         while let Ok(line) = log.recv_timeout(SERVER_MAX) {
             if line.contains(words) {
@@ -184,7 +197,7 @@ impl Server {
 
     /// Waits until its log says these words.
     pub(crate) fn wait_for(&self, words: &str) {
-        assert!(self.says_at_start(words), "the log never says: {words}");
+        assert!(self.says(words), "the log never says: {words}");
     }
 
     /// kill -9, every process of it, as a power cut does.
@@ -253,6 +266,13 @@ impl Server {
     pub(crate) fn settings(&self) -> PostgresSettings {
         settings(self.socket())
     }
+}
+
+/// Runs a program to its end.
+fn finish(command: &mut Command) {
+    let ended = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{command:?}: {said}");
 }
 
 impl Drop for Server {

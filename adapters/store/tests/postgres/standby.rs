@@ -1,5 +1,6 @@
 //! A server whose commits are to wait for a second one.
 
+use crate::node::Node;
 use crate::server::{Server, with_server, within};
 use crate::{frames, replayed};
 use gettone_core::port::{Seq, Store, StoreFault};
@@ -166,5 +167,33 @@ fn a_server_that_waits_for_its_standby_for_ever_is_given_up() {
             "{fault:?}"
         );
         assert_eq!(server.number(WAITING), 1);
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_node_goes_on_with_the_standby_when_the_server_is_lost() {
+    with_server(|mut server| {
+        let follower = server.follower();
+        server.set("synchronous_standby_names", "*");
+        let attached = "select count(*) from pg_stat_replication where sync_state = 'sync'";
+        server.until(attached, 1);
+        let both = format!(
+            "host={},{} user=postgres dbname=postgres",
+            server.socket().display(),
+            follower.socket().display()
+        );
+        let mut settings = PostgresSettings::parse(&both).expect("an address");
+        settings.patience = Duration::from_secs(60);
+
+        let node = Node::start(settings.clone());
+        node.work(50);
+        server.kill();
+        follower.run("select pg_promote()");
+        // Nothing is acknowledged before the new server has a standby of its own.
+        follower.set("synchronous_standby_names", "*");
+        let _receiver = Receiver::attach(&follower);
+        node.work(50);
+        node.end_and_check(&settings);
     });
 }
