@@ -1,11 +1,12 @@
 //! The books, proved from the journal alone.
 
-use crate::server::open_store;
+use crate::server::open_directory;
 use core::fmt;
 use gettone_core::audit::{Audit, Check, Report};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
 use gettone_store::bounds::SEGMENT_BYTES_MIN;
+use gettone_store::{Postgres, PostgresSettings};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -47,11 +48,24 @@ pub fn audit(dir: &Path) -> Result<Audited, AuditFault> {
         return Err(AuditFault::NoJournal(dir.to_owned()));
     }
     // Nothing is appended, so the smallest segment will do.
-    let mut store = open_store(&journal, SEGMENT_BYTES_MIN)?;
+    let mut store = open_directory(&journal, SEGMENT_BYTES_MIN)?;
+    fold(&mut store, &journal.display().to_string())
+}
+
+/// Audits a journal in PostgreSQL. No other node may hold its partition.
+///
+/// # Errors
+/// `AuditFault` when it cannot be read.
+pub fn audit_postgres(server: &PostgresSettings) -> Result<Audited, AuditFault> {
+    let mut store = Postgres::open(server.clone())?;
+    fold(&mut store, "the journal in PostgreSQL")
+}
+
+fn fold(store: &mut dyn Store, place: &str) -> Result<Audited, AuditFault> {
     let mut audit = Audit::default();
     store.replay(Seq::FIRST, &mut |seq, bytes| {
         let record = Record::decode(bytes).map_err(|fault| StoreFault::Damaged {
-            place: journal.display().to_string(),
+            place: place.to_owned(),
             what: format!("frame {}: {fault}", seq.number()),
         })?;
         audit.take(&record);

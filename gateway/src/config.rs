@@ -9,6 +9,7 @@ use crate::gateway::Ownership;
 use core::time::Duration;
 use gettone_core::id::OperatorId;
 use gettone_store::bounds::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX};
+use gettone_store::{PostgresSettings, Standby};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,6 +31,8 @@ pub struct Config {
     pub courier: Option<CourierEntry>,
     /// Proxies that are believed when they say whom a request comes from.
     pub proxies: Vec<IpAddr>,
+    /// The PostgreSQL server that keeps the journal; none when the journal lies in `state`.
+    pub journal: Option<PostgresSettings>,
     /// How much it takes on at once.
     pub limits: Limits,
     /// Whether it is looked at whose a thing is.
@@ -150,8 +153,27 @@ struct Written {
     operator: Vec<WrittenOperator>,
     platform: Option<WrittenPlatform>,
     courier: Option<WrittenCourier>,
+    journal: Option<WrittenJournal>,
     #[serde(default)]
     proxies: Vec<IpAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJournal {
+    postgres: String,
+    #[serde(default)]
+    partition: u16,
+    #[serde(default)]
+    standby: WrittenStandby,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum WrittenStandby {
+    #[default]
+    Required,
+    Single,
 }
 
 #[derive(Deserialize)]
@@ -234,9 +256,23 @@ impl Config {
                 .map(|courier| courier.parse(home))
                 .transpose()?,
             proxies: proxies(written.proxies)?,
+            journal: written.journal.map(WrittenJournal::parse).transpose()?,
             limits: written.limits,
             ownership: Ownership::default(),
         })
+    }
+}
+
+impl WrittenJournal {
+    fn parse(self) -> Result<PostgresSettings, ConfigFault> {
+        let mut settings = PostgresSettings::parse(&self.postgres)
+            .map_err(|fault| field("journal.postgres", fault.to_string()))?;
+        settings.partition = self.partition;
+        settings.standby = match self.standby {
+            WrittenStandby::Required => Standby::Required,
+            WrittenStandby::Single => Standby::Single,
+        };
+        Ok(settings)
     }
 }
 
@@ -455,6 +491,16 @@ mod tests {
                 SOUND.replace("workers = 1", "worker = 1"),
                 "worker",
                 "expected",
+            ),
+            (
+                format!("{SOUND}\n[journal]\npostgres = \"host=db.example user=x\""),
+                "journal.postgres",
+                "sslmode=disable",
+            ),
+            (
+                format!("{SOUND}\n[journal]\npostgres = \"\"\nstandby = \"none\""),
+                "standby",
+                "`required` or `single`",
             ),
             (cut("[[operator]]"), "operator", "no default keys"),
             (

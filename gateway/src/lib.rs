@@ -72,7 +72,7 @@ mod worker;
 #[cfg(test)]
 extern crate self as gettone_gateway;
 
-pub use audit::{AuditFault, Audited, audit};
+pub use audit::{AuditFault, Audited, audit, audit_postgres};
 pub use config::{Config, ConfigFault, CourierEntry, Limits, OperatorEntry};
 pub use credential::KeyDigest;
 pub use database::DatabaseFault;

@@ -2,7 +2,7 @@
 
 use crate::address;
 use crate::api;
-use crate::audit::audit;
+use crate::audit::{audit, audit_postgres};
 use crate::bounds::{NAME_LEN_MAX, PASSWORD_LEN_LEAST, PASSWORD_LEN_MAX};
 use crate::config::{Config, ConfigFault};
 use crate::database::staff::{self, Recruit, Role};
@@ -25,7 +25,7 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
@@ -144,7 +144,7 @@ struct AuditArgs {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct AuditPlace {
-    /// The configuration file that names the state directory.
+    /// The configuration file that says where the journal is.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The state directory, or a journal's own.
@@ -297,12 +297,17 @@ fn check(file: &File) -> Result<ExitCode, Fault> {
 }
 
 fn prove(args: &AuditArgs) -> Result<ExitCode, Fault> {
-    let state = match (&args.place.config, &args.place.dir) {
-        (Some(config), _) => Config::read(config)?.state,
-        (None, Some(dir)) => dir.clone(),
-        (None, None) => PathBuf::from("."),
+    let audited = match (&args.place.config, &args.place.dir) {
+        (Some(config), _) => {
+            let config = Config::read(config)?;
+            match &config.journal {
+                Some(server) => audit_postgres(server)?,
+                None => audit(&config.state)?,
+            }
+        }
+        (None, Some(dir)) => audit(dir)?,
+        (None, None) => audit(Path::new("."))?,
     };
-    let audited = audit(&state)?;
     if args.json {
         print(&audited.to_json().to_string())?;
     } else {

@@ -15,9 +15,9 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
 use core::time::Duration;
 use gettone::{Engine, Events, Lagged, Settings, ShutdownFault, StartFault};
-use gettone_core::port::{Seq, StoreFault};
+use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
-use gettone_store::{File, FileSettings};
+use gettone_store::{File, FileSettings, Postgres};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -138,15 +138,12 @@ pub async fn serve(
 /// was folded from another journal, or from more of it, is folded anew.
 async fn recover(config: &Config) -> Result<(Engine, Ground), ServeFault> {
     let mut ground = Ground::open(&config.state)?;
-    let journal = config.state.join(JOURNAL);
     loop {
-        let store = open_store(&journal, config.limits.segment_bytes)?;
+        let store = open_store(config)?;
         let mut catch_up = ground.catch_up()?;
-        let engine = Engine::start(
-            Box::new(store),
-            settings(&config.limits),
-            &mut |seq, record| catch_up.take(seq, record),
-        )?;
+        let engine = Engine::start(store, settings(&config.limits), &mut |seq, record| {
+            catch_up.take(seq, record)
+        })?;
         match catch_up.finish().map_err(DatabaseFault::from)? {
             Journal::Same => return Ok((engine, ground)),
             Journal::Another => {
@@ -171,11 +168,25 @@ fn guarded() -> DefaultHeaders {
         ))
 }
 
-/// Opens the journal's store; nobody else may have it open.
+/// Opens the journal's store, wherever it is kept; nobody else may have it open.
 ///
 /// # Errors
 /// `StoreFault` when it is in use, damaged or out of reach.
-pub(crate) fn open_store(journal: &Path, segment_bytes: u64) -> Result<File, StoreFault> {
+fn open_store(config: &Config) -> Result<Box<dyn Store>, StoreFault> {
+    Ok(match &config.journal {
+        Some(server) => Box::new(Postgres::open(server.clone())?),
+        None => Box::new(open_directory(
+            &config.state.join(JOURNAL),
+            config.limits.segment_bytes,
+        )?),
+    })
+}
+
+/// Opens a journal's own directory.
+///
+/// # Errors
+/// As for [`open_store`].
+pub(crate) fn open_directory(journal: &Path, segment_bytes: u64) -> Result<File, StoreFault> {
     let settings = FileSettings {
         segment_bytes,
         ..FileSettings::default()
