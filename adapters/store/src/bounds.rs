@@ -44,16 +44,16 @@ pub const PORTION_ROWS: u16 = 256;
 pub const ROWS_AHEAD: usize = 4;
 /// The longest time that can be set for anything about PostgreSQL.
 #[cfg(feature = "postgres")]
-pub const WAIT_MAX: core::time::Duration = core::time::Duration::from_secs(24 * 60 * 60);
+pub const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often the leases of a partition are looked at again when others change them meanwhile.
 #[cfg(feature = "postgres")]
 pub const LEASE_LOOKS_MAX: u32 = 32;
 /// What is waited before a server is asked again at first; it doubles each time.
 #[cfg(feature = "postgres")]
-pub const PAUSE_MIN: core::time::Duration = core::time::Duration::from_millis(10);
+pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest time between two askings of a server.
 #[cfg(feature = "postgres")]
-pub const PAUSE_MAX: core::time::Duration = core::time::Duration::from_secs(1);
+pub const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How much longer than its patience a store waits for its own connection to say something.
 #[cfg(feature = "postgres")]
-pub const GRACE: core::time::Duration = core::time::Duration::from_secs(3);
+pub const GRACE: Duration = Duration::from_secs(3);

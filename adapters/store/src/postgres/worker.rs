@@ -180,7 +180,7 @@ impl Worker {
         let mut link = Link::open(&self.settings).map_err(|trouble| match trouble {
             // It was fit when the partition was taken: a standby may come back, or take over.
             Trouble::Final(fault @ StoreFault::Unfit { .. }) => Trouble::Gone(fault.to_string()),
-            other => other,
+            other @ (Trouble::Again(_) | Trouble::Gone(_) | Trouble::Final(_)) => other,
         })?;
         let claim = (self.holder.as_str(), Claim::Resumed);
         let lease = lease::take(&mut link, claim, &self.settings)?;
