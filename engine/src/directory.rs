@@ -1,6 +1,6 @@
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
 
 /// Whose each live session is, for every shard to see. Nothing about money is decided by it.
 #[derive(Debug, Default)]
@@ -45,6 +45,11 @@ pub(crate) fn wallet_shard(wallet: WalletId, shards: usize) -> usize {
 /// Which of `shards` hosts a machine.
 pub(crate) fn machine_shard(machine: MachineId, shards: usize) -> usize {
     place(u64::from(machine.number()), shards)
+}
+
+/// Which shard hosts an operator's money.
+pub(crate) fn operator_shard(operator: OperatorId, shards: usize) -> usize {
+    place(u64::from(operator.number()), shards)
 }
 
 /// Which of `shards` hosts a reader.

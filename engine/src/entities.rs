@@ -16,6 +16,7 @@ use gettone_core::grant::{GrantState, Terms};
 use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, VendId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
+use gettone_core::operator::Operator;
 use gettone_core::port::Frames;
 use gettone_core::reader::{self, Reader};
 use gettone_core::record::{Event, RECORD_MAX, Record};
@@ -38,6 +39,7 @@ pub(crate) struct Entities {
     customers: Room<WalletId, Customer>,
     machines: Room<MachineId, Machine>,
     readers: Room<ReaderId, Reader>,
+    operators: Room<OperatorId, Operator>,
     directory: Arc<Directory>,
     swept: usize,
     looked: usize,
@@ -49,6 +51,7 @@ impl Entities {
             customers: Room::new(),
             machines: Room::new(),
             readers: Room::new(),
+            operators: Room::new(),
             directory,
             swept: 0,
             looked: 0,
@@ -71,6 +74,10 @@ impl Entities {
             Event::Reader { reader, event } => self
                 .readers
                 .find_or_add(*reader, Reader::default)
+                .evolve(event),
+            Event::Operator { operator, event } => self
+                .operators
+                .find_or_add(*operator, Operator::default)
                 .evolve(event),
         }
     }
@@ -253,7 +260,10 @@ impl Entities {
         let record = self.commit(turn, Event::Machine { machine: id, event })?;
         Ok(match record.event {
             Event::Machine { event, .. } => Some(event),
-            Event::Wallet { .. } | Event::Session { .. } | Event::Reader { .. } => None,
+            Event::Wallet { .. }
+            | Event::Session { .. }
+            | Event::Reader { .. }
+            | Event::Operator { .. } => None,
         })
     }
 
@@ -275,7 +285,10 @@ impl Entities {
         let record = self.commit(turn, Event::Reader { reader: id, event })?;
         Ok(match record.event {
             Event::Reader { event, .. } => Some(*event),
-            Event::Wallet { .. } | Event::Session { .. } | Event::Machine { .. } => None,
+            Event::Wallet { .. }
+            | Event::Session { .. }
+            | Event::Machine { .. }
+            | Event::Operator { .. } => None,
         })
     }
 
@@ -548,7 +561,10 @@ impl Entities {
         let record = self.commit(turn, Event::Wallet { wallet, event })?;
         Ok(match record.event {
             Event::Wallet { event, .. } => Some(event),
-            Event::Session { .. } | Event::Machine { .. } | Event::Reader { .. } => None,
+            Event::Session { .. }
+            | Event::Machine { .. }
+            | Event::Reader { .. }
+            | Event::Operator { .. } => None,
         })
     }
 

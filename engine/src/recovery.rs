@@ -1,4 +1,4 @@
-use crate::directory::{Directory, machine_shard, reader_shard, wallet_shard};
+use crate::directory::{Directory, machine_shard, operator_shard, reader_shard, wallet_shard};
 use crate::entities::Entities;
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::{Event, Record};
@@ -40,6 +40,7 @@ pub(crate) fn replay(
             }
             Event::Machine { machine, .. } => machine_shard(*machine, count),
             Event::Reader { reader, .. } => reader_shard(*reader, count),
+            Event::Operator { operator, .. } => operator_shard(*operator, count),
         };
         if let Some(entities) = shards.get_mut(shard) {
             entities.apply(&record);

@@ -145,7 +145,7 @@ pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> rusqli
         Event::Wallet { wallet, event } => fold.take_wallet(*wallet, event),
         Event::Machine { machine, event } => fold.take_machine(*machine, event),
         Event::Reader { reader, event } => fold.take_reader(*reader, event),
-        Event::Session { .. } => Ok(()),
+        Event::Session { .. } | Event::Operator { .. } => Ok(()),
     }
 }
 

@@ -3,15 +3,19 @@
 //! The audit keeps its own running sums beside the replayed wallets and compares the two: it
 //! trusts neither the rules that decided nor the states that they left.
 
+mod flow;
+
 use crate::entity::Entity;
 use crate::grant::{GrantState, NO_RECEIPT, Purpose};
-use crate::id::{MachineId, Rseq, VendId, WalletId};
+use crate::id::{MachineId, OperatorId, Rseq, VendId, WalletId};
 use crate::ledger::{Account, Book, Transaction};
 use crate::machine::{self, Machine};
 use crate::money::{Amount, Currency};
+use crate::operator;
 use crate::record::{Event, Record};
 use crate::time::Timestamp;
-use crate::wallet::{self, Limits, Reason, Wallet, Window};
+use crate::wallet::{self, Favour, Limits, Reason, Wallet, Window};
+use flow::Flow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Faults of one check that are kept in words; the rest are counted.
@@ -44,11 +48,21 @@ pub enum Check {
     CashBoxesFold,
     /// No hold reaches beyond what its wallet may spend in a day, a week or a month.
     LimitsKept,
+    /// A transfer arrives once or comes back once, and what is on its way is what has left.
+    TransfersArriveOnce,
+    /// What customers owe is what somebody still has to get, or has given up.
+    DebtsMatch,
+    /// No operator, nor the platform, spends what it has not earned; platform funds are not negative.
+    PayoutsCovered,
+    /// What an operator takes for its earnings is the fold of the journal.
+    FoldsAreTrue,
+    /// No more of a payment settles or is charged back than was paid.
+    CardsWithinPayments,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::TransactionsSumToZero,
         Self::BalancesAreFolds,
         Self::AvailableNotNegative,
@@ -61,6 +75,11 @@ impl Check {
         Self::CashWithinGrants,
         Self::CashBoxesFold,
         Self::LimitsKept,
+        Self::TransfersArriveOnce,
+        Self::DebtsMatch,
+        Self::PayoutsCovered,
+        Self::FoldsAreTrue,
+        Self::CardsWithinPayments,
     ];
 
     /// Its name in machine-readable output; it never changes.
@@ -78,6 +97,11 @@ impl Check {
             Self::CashWithinGrants => "cash_within_grants",
             Self::CashBoxesFold => "cash_boxes_fold",
             Self::LimitsKept => "limits_kept",
+            Self::TransfersArriveOnce => "transfers_arrive_once",
+            Self::DebtsMatch => "debts_match",
+            Self::PayoutsCovered => "payouts_covered",
+            Self::FoldsAreTrue => "folds_are_true",
+            Self::CardsWithinPayments => "cards_within_payments",
         }
     }
 }
@@ -93,6 +117,8 @@ pub struct Audit {
     /// Of each sale, what was charged and not given back, and when it was charged.
     sales: BTreeMap<(WalletId, VendId, Rseq), (Amount, Timestamp)>,
     limits: BTreeMap<WalletId, Limits>,
+    written_off: BTreeMap<WalletId, Amount>,
+    flow: Flow,
     /// Of each grant, what cash it still allows.
     cash: BTreeMap<(WalletId, VendId), Amount>,
     book: Book,
@@ -130,10 +156,31 @@ impl Audit {
     /// Takes in the next record.
     pub fn take(&mut self, record: &Record) {
         self.records += 1;
+        self.flow.next();
         match &record.event {
             Event::Wallet { wallet, event } => self.take_wallet(*wallet, event),
             Event::Machine { machine, event } => self.take_machine(*machine, event),
+            Event::Operator { operator, event } => self.take_operator(*operator, event),
             Event::Session { .. } | Event::Reader { .. } => {}
+        }
+    }
+
+    fn take_operator(&mut self, id: OperatorId, event: &operator::Event) {
+        for (currency, transaction) in Transaction::of_operator(id, event) {
+            if transaction.sum() != Amount::ZERO {
+                self.fault(Check::TransactionsSumToZero, || {
+                    format!("operator {id}: {event:?} sums to {}", transaction.sum())
+                });
+            }
+            self.book.post(currency, &transaction);
+            if self.book.balance(currency, Account::Funds) < Amount::ZERO {
+                self.fault(Check::PayoutsCovered, || {
+                    format!("platform funds in {currency} are overdrawn")
+                });
+            }
+        }
+        for (check, words) in self.flow.take_operator(id, event) {
+            self.fault(check, || words);
         }
     }
 
@@ -187,13 +234,7 @@ impl Audit {
                 forgiven,
                 ..
             } => {
-                let (left, _) = self.sales.entry((id, *vend, *rseq)).or_default();
-                *left = *left - parts.total() - *forgiven;
-                if *left < Amount::ZERO {
-                    self.fault(Check::RefundsWithinCaptures, || {
-                        format!("wallet {id}: hold {vend}, receipt {rseq}")
-                    });
-                }
+                self.take_back((id, *vend, *rseq), parts.total() + *forgiven);
             }
             wallet::Event::Credited { vend, amount, .. } => {
                 let left = self.cash.entry((id, *vend)).or_default();
@@ -207,10 +248,34 @@ impl Audit {
             wallet::Event::Limited { limits, .. } => {
                 self.limits.insert(id, *limits);
             }
+            wallet::Event::WrittenOff { amount, .. } => {
+                let gone = self.written_off.entry(id).or_default();
+                *gone = *gone + *amount;
+            }
+            wallet::Event::Disputed {
+                vend, rseq, amount, ..
+            } => self.take_back((id, *vend, *rseq), *amount),
+            wallet::Event::DisputeEnded {
+                vend,
+                rseq,
+                amount,
+                favour: Favour::Operator,
+                ..
+            } => self.take_back((id, *vend, *rseq), -*amount),
             wallet::Event::Opened { .. }
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
             | wallet::Event::Captured { .. }
+            | wallet::Event::Sent { .. }
+            | wallet::Event::Received { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
+            | wallet::Event::Returned { .. }
+            | wallet::Event::Repaid { .. }
+            | wallet::Event::ToppedUpByCard { .. }
+            | wallet::Event::CardSettled { .. }
+            | wallet::Event::ChargedBack { .. }
+            | wallet::Event::DisputeEnded { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::Failed { .. }
             | wallet::Event::Excused { .. }
@@ -221,6 +286,18 @@ impl Audit {
             | wallet::Event::Closing { .. }
             | wallet::Event::Orphaned { .. }
             | wallet::Event::Released { .. } => {}
+        }
+    }
+
+    /// Gives back what a sale took, or sets it aside.
+    fn take_back(&mut self, sale: (WalletId, VendId, Rseq), amount: Amount) {
+        let (id, vend, rseq) = sale;
+        let (left, _) = self.sales.entry(sale).or_default();
+        *left = *left - amount;
+        if *left < Amount::ZERO {
+            self.fault(Check::RefundsWithinCaptures, || {
+                format!("wallet {id}: hold {vend}, receipt {rseq}")
+            });
         }
     }
 
@@ -246,13 +323,15 @@ impl Audit {
                 .map(|(_, sale)| *sale)
         };
         let pending = self.pending.get(&id).copied().unwrap_or_default();
+        // Whose sales a debt was for that is given up, nobody tells.
+        let gone = self.written_off.get(&id).copied().unwrap_or_default();
         // A clock that was set back begins no window anew.
         let now = ours().map(|(_, sold)| sold).max().unwrap_or(*at).max(*at);
         let over = Window::ALL.into_iter().find_map(|window| {
             let limit = limits.of(window)?;
             let inside = ours().filter(|(_, sold)| window.number(*sold) == window.number(now));
             let used: Amount = inside.map(|(amount, _)| amount).sum();
-            (used + pending > limit).then_some((window, limit, used))
+            (used + pending - gone > limit).then_some((window, limit, used))
         });
         if let Some((window, limit, used)) = over {
             self.fault(Check::LimitsKept, || {
@@ -263,10 +342,20 @@ impl Audit {
 
     /// Compares what is left to compare, and reports.
     pub fn finish(mut self) -> Report {
-        let currencies: BTreeSet<Currency> =
-            self.wallets.values().filter_map(Wallet::currency).collect();
+        let currencies: BTreeSet<Currency> = self
+            .book
+            .balances()
+            .map(|(currency, ..)| currency)
+            .collect();
         for currency in currencies {
             self.check_issuer(currency);
+            let underway = self.flow.underway(currency);
+            let booked = self.book.balance(currency, Account::TransferInTransit);
+            if underway != booked {
+                self.fault(Check::TransfersArriveOnce, || {
+                    format!("{currency}: {underway} on its way, {booked} booked")
+                });
+            }
         }
         let checks = Check::ALL
             .into_iter()
@@ -302,6 +391,10 @@ impl Audit {
             return;
         };
         self.book.post(currency, &transaction);
+        let faults = self.flow.take_wallet((id, currency), event, &transaction);
+        if let Some((check, words)) = faults {
+            self.fault(check, || words);
+        }
         let pending = self.pending.entry(id).or_insert(Amount::ZERO);
         *pending = *pending + moved;
         self.check_budget(id, event);
@@ -380,6 +473,18 @@ impl Audit {
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
             | wallet::Event::Limited { .. }
+            | wallet::Event::Sent { .. }
+            | wallet::Event::Received { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
+            | wallet::Event::Returned { .. }
+            | wallet::Event::Repaid { .. }
+            | wallet::Event::WrittenOff { .. }
+            | wallet::Event::ToppedUpByCard { .. }
+            | wallet::Event::CardSettled { .. }
+            | wallet::Event::ChargedBack { .. }
+            | wallet::Event::Disputed { .. }
+            | wallet::Event::DisputeEnded { .. }
             | wallet::Event::Reserved { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::CashDeclined { .. }
@@ -442,6 +547,18 @@ impl Audit {
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
             | wallet::Event::Limited { .. }
+            | wallet::Event::Sent { .. }
+            | wallet::Event::Received { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
+            | wallet::Event::Returned { .. }
+            | wallet::Event::Repaid { .. }
+            | wallet::Event::WrittenOff { .. }
+            | wallet::Event::ToppedUpByCard { .. }
+            | wallet::Event::CardSettled { .. }
+            | wallet::Event::ChargedBack { .. }
+            | wallet::Event::Disputed { .. }
+            | wallet::Event::DisputeEnded { .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::Failed { .. }
             | wallet::Event::Doubted { .. }
@@ -471,18 +588,26 @@ impl Audit {
     fn check_issuer(&mut self, currency: Currency) {
         let mut owed = Amount::ZERO;
         let mut held = Amount::ZERO;
+        let mut debts = Amount::ZERO;
         for (of, account, amount) in self.book.balances() {
             if of != currency {
                 continue;
             }
             match account {
-                Account::Emoney(_) | Account::PayableCovered(_) | Account::Fees => {
-                    owed = owed + amount;
+                Account::Emoney(_)
+                | Account::PayableCovered(_)
+                | Account::Dispute(_)
+                | Account::Fees
+                | Account::Funds
+                | Account::TransferInTransit => owed = owed + amount,
+                Account::Safeguarding
+                | Account::InTransit
+                | Account::CardInTransit
+                | Account::ChargebacksDue => held = held - amount,
+                Account::LateDebt(_) | Account::PayableUncovered(_) | Account::WriteOff(_) => {
+                    debts = debts + amount;
                 }
-                Account::Safeguarding => held = held - amount,
                 Account::Closed(..)
-                | Account::LateDebt(_)
-                | Account::PayableUncovered(_)
                 | Account::ClosedSales(_)
                 | Account::Promotions(_)
                 | Account::Refunds(_)
@@ -496,6 +621,11 @@ impl Audit {
         if owed != held {
             self.fault(Check::IssuerCovers, || {
                 format!("{currency}: {held} held, {owed} owed")
+            });
+        }
+        if debts != Amount::ZERO {
+            self.fault(Check::DebtsMatch, || {
+                format!("{currency}: {debts} more owed to operators than by customers")
             });
         }
     }

@@ -3,6 +3,7 @@
 use crate::id::{Item, MachineId, OperatorId, Rseq, VendId};
 use crate::money::Amount;
 use crate::time::Timestamp;
+use crate::wallet::Verdict;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// The most receipts one grant can have: 255 vends, their failures, and the close.
@@ -119,6 +120,8 @@ pub struct Grant {
     pub held: Parts,
     /// Money set aside for vends that nobody saw, until somebody decides.
     pub doubted: Vec<Doubt>,
+    /// What was decided about what nobody saw.
+    pub judged: Vec<(Rseq, Verdict)>,
     /// Its receipts so far, and what each one took.
     pub receipts: Vec<(Rseq, Amount)>,
     /// How many of its receipts a close counts.
@@ -150,6 +153,13 @@ impl Grant {
     /// What is set aside for vends that nobody saw.
     pub fn doubted(&self) -> Amount {
         self.doubted.iter().map(|doubt| doubt.parts.total()).sum()
+    }
+
+    /// Ends the doubt of a receipt, when there is one.
+    pub fn judge(&mut self, rseq: Rseq, verdict: Verdict) -> Option<Doubt> {
+        let at = self.doubted.iter().position(|doubt| doubt.rseq == rseq)?;
+        self.judged.push((rseq, verdict));
+        Some(self.doubted.swap_remove(at))
     }
 
     /// Whether this receipt is in already.

@@ -82,6 +82,11 @@ number_id!(
     Rseq(u64)
 );
 
+impl OperatorId {
+    /// The platform itself: it earns fees and has funds of its own. No company has this number.
+    pub const PLATFORM: Self = Self(0);
+}
+
 bytes_id!(
     /// One reader board, for the life of its enrolment (protocol section 3).
     ReaderId(8)

@@ -421,6 +421,7 @@ impl Entity for Machine {
                 }
                 in_bounds(policy.cap)?;
                 if policy.vends_max == 0
+                    || *operator == OperatorId::PLATFORM
                     || policy.fee_basis_points > 10_000
                     || policy.revalue_max < Amount::ZERO
                     || policy.revalue_max > Amount::from_minor(AMOUNT_MAX)

@@ -1,11 +1,14 @@
 //! What the outside implements for the rules to stand on: synchronous, and few.
 
 use crate::id::{MachineId, OperatorId, ReaderId, WalletId};
+use rkyv::{Archive, Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
 
 /// A frame's place in the journal, counted from 1 without gaps.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(
+    Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug,
+)]
 pub struct Seq(u64);
 
 impl Seq {

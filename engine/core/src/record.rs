@@ -10,9 +10,9 @@
 
 mod lean;
 
-use crate::id::{MachineId, ReaderId, VendId, WalletId};
+use crate::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
 use crate::time::Timestamp;
-use crate::{machine, reader, session, wallet};
+use crate::{machine, operator, reader, session, wallet};
 use lean::Lean;
 use rkyv::api::high::{HighSerializer, HighValidator, to_bytes_in_with_alloc};
 use rkyv::bytecheck::CheckBytes;
@@ -69,6 +69,13 @@ pub enum Event {
         reader: ReaderId,
         /// What; boxed, because every record is laid out as large as the largest.
         event: Box<reader::Event>,
+    },
+    /// To an operator's money.
+    Operator {
+        /// Whose.
+        operator: OperatorId,
+        /// What.
+        event: Box<operator::Event>,
     },
 }
 

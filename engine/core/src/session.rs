@@ -113,6 +113,18 @@ impl Session {
             | wallet::Event::ToppedUp { .. }
             | wallet::Event::Given { .. }
             | wallet::Event::Limited { .. }
+            | wallet::Event::Sent { .. }
+            | wallet::Event::Received { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
+            | wallet::Event::Returned { .. }
+            | wallet::Event::Repaid { .. }
+            | wallet::Event::WrittenOff { .. }
+            | wallet::Event::ToppedUpByCard { .. }
+            | wallet::Event::CardSettled { .. }
+            | wallet::Event::ChargedBack { .. }
+            | wallet::Event::Disputed { .. }
+            | wallet::Event::DisputeEnded { .. }
             | wallet::Event::Captured { .. }
             | wallet::Event::Credited { .. }
             | wallet::Event::CashDoubted { .. }

@@ -4,6 +4,7 @@
 //! costs time, not money: the journal tells it again.
 
 use crate::machine::Machine;
+use crate::operator::Operator;
 use crate::port::Kind;
 use crate::reader::Reader;
 use crate::session::Session;
@@ -56,6 +57,10 @@ impl Resting for Machine {
 
 impl Resting for Reader {
     const KIND: Kind = Kind::Reader;
+}
+
+impl Resting for Operator {
+    const KIND: Kind = Kind::Operator;
 }
 
 /// Appends the archived state to `out`.

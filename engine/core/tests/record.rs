@@ -10,12 +10,15 @@ use gettone_core::lock::LockState;
 use gettone_core::machine::{self, Policy, Product};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::notice::{Code, Notice};
+use gettone_core::operator::{self, Total};
+use gettone_core::port::Seq;
 use gettone_core::reader::{self, Answer, Ask, Contradiction, Facts, Hello};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::record::{Event, FORMAT, RECORD_MAX, Record, RecordFault};
 use gettone_core::session;
 use gettone_core::time::Timestamp;
-use gettone_core::wallet::{self, Credit, Limits, Reason, Review, StrayReason};
+use gettone_core::transfer::Party;
+use gettone_core::wallet::{self, Credit, Favour, Limits, Reason, Review, StrayReason};
 use std::fmt::Write as _;
 
 fn minor(minor: i64) -> Amount {
@@ -188,6 +191,128 @@ fn one_of_each() -> Vec<Record> {
                 month: Some(minor(9_000)),
             },
         },
+        wallet::Event::Sent {
+            key,
+            to: WalletId::new(43),
+            amount: minor(250),
+            at,
+        },
+        wallet::Event::Received {
+            key,
+            from: Party::Operator(operator),
+            amount: minor(250),
+            repaid: vec![(operator, minor(40))],
+            at,
+        },
+        wallet::Event::TurnedAway {
+            key,
+            from: Party::Wallet(WalletId::new(43)),
+            amount: minor(250),
+        },
+        wallet::Event::Delivered { key },
+        wallet::Event::Returned {
+            key,
+            amount: minor(250),
+            at,
+        },
+        wallet::Event::Repaid {
+            key,
+            repaid: vec![(operator, minor(40))],
+        },
+        wallet::Event::WrittenOff {
+            key,
+            operator,
+            amount: minor(40),
+        },
+        wallet::Event::ToppedUpByCard {
+            key,
+            amount: minor(500),
+            repaid: vec![(operator, minor(40))],
+        },
+        wallet::Event::CardSettled {
+            key,
+            amount: minor(490),
+        },
+        wallet::Event::ChargedBack {
+            key,
+            top_up: TransferId::from_bytes([5; 16]),
+            unsettled: minor(10),
+            settled: minor(490),
+            taken: minor(300),
+            owed: minor(200),
+        },
+        wallet::Event::Disputed {
+            key,
+            vend,
+            rseq,
+            operator,
+            amount: minor(120),
+            at,
+        },
+        wallet::Event::DisputeEnded {
+            key,
+            vend,
+            rseq,
+            operator,
+            amount: minor(120),
+            favour: Favour::Operator,
+            at,
+        },
+    ];
+    let currency = Currency::CHF;
+    let operators = [
+        operator::Event::Folded {
+            upto: Seq::new(77),
+            moved: vec![Total {
+                currency,
+                earned: minor(9_876),
+                due: minor(12),
+            }],
+        },
+        operator::Event::PaidOut {
+            key,
+            currency,
+            amount: minor(5_000),
+            at,
+        },
+        operator::Event::PayoutSettled {
+            key,
+            currency,
+            amount: minor(5_000),
+        },
+        operator::Event::PayoutFailed {
+            key,
+            currency,
+            amount: minor(5_000),
+        },
+        operator::Event::Promoted {
+            key,
+            to: WalletId::new(42),
+            currency,
+            amount: minor(300),
+            at,
+        },
+        operator::Event::Delivered { key },
+        operator::Event::Returned {
+            key,
+            currency,
+            amount: minor(300),
+        },
+        operator::Event::Charged {
+            key,
+            currency,
+            amount: minor(55),
+        },
+        operator::Event::Deposited {
+            key,
+            currency,
+            amount: minor(7_000),
+        },
+        operator::Event::Covered {
+            key,
+            currency,
+            amount: minor(12),
+        },
     ];
     let sessions = [
         session::Event::Opened {
@@ -306,6 +431,10 @@ fn one_of_each() -> Vec<Record> {
         )
         .chain(readers.into_iter().map(|event| Event::Reader {
             reader,
+            event: Box::new(event),
+        }))
+        .chain(operators.into_iter().map(|event| Event::Operator {
+            operator,
             event: Box::new(event),
         }))
         .map(|event| Record { at, event })

@@ -9,11 +9,14 @@ use gettone_core::id::{
 };
 use gettone_core::machine::{self, Machine, Policy, Product};
 use gettone_core::money::{Amount, Currency};
+use gettone_core::operator::{self, Operator, Total};
+use gettone_core::port::Seq;
 use gettone_core::reader::{self, Ask, Facts, Hello, News, Reader};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::session::{Phase, Session};
 use gettone_core::snapshot::{self, Customer, FORMAT, Resting, STATE_MAX, SnapshotFault};
 use gettone_core::time::Timestamp;
+use gettone_core::transfer::Party;
 use gettone_core::wallet::{self, Outcome, Proof, Reason, Wallet};
 use std::fmt::Write as _;
 
@@ -114,6 +117,40 @@ fn customer() -> Customer {
         settle(3, 5, Outcome::CashUnknown { amount: minor(30) }),
         settle(3, 6, Outcome::CashUnknown { amount: minor(40) }),
         release(9, Reason::Fenced),
+        wallet::Command::Limit {
+            key: key(4),
+            limits: wallet::Limits {
+                day: Some(minor(900)),
+                week: None,
+                month: Some(minor(5_000)),
+            },
+        },
+        wallet::Command::TopUpByCard {
+            key: key(5),
+            amount: minor(700),
+        },
+        wallet::Command::ChargeBack {
+            key: key(6),
+            top_up: key(5),
+            amount: minor(30),
+        },
+        wallet::Command::Send {
+            key: key(7),
+            to: WalletId::new(43),
+            currency: Currency::EUR,
+            amount: minor(20),
+        },
+        wallet::Command::TurnAway {
+            key: key(9),
+            from: Party::Operator(OPERATOR),
+            amount: minor(20),
+        },
+        wallet::Command::Dispute {
+            key: key(10),
+            vend: vend(1),
+            rseq: Rseq::new(1),
+            amount: minor(10),
+        },
     ]);
     Customer {
         wallet,
@@ -126,6 +163,34 @@ fn customer() -> Customer {
             opened_at: NOW,
         }],
     }
+}
+
+fn operator() -> Operator {
+    let (currency, head) = (Currency::CHF, Seq::new(77));
+    live([
+        operator::Command::Fold {
+            upto: head,
+            totals: vec![Total {
+                currency,
+                earned: minor(9_876),
+                due: minor(12),
+            }],
+        },
+        operator::Command::PayOut {
+            key: key(1),
+            currency,
+            amount: minor(5_000),
+            head,
+        },
+        operator::Command::SettlePayout { key: key(1) },
+        operator::Command::Promote {
+            key: key(2),
+            to: WalletId::new(42),
+            currency,
+            amount: minor(300),
+            head,
+        },
+    ])
 }
 
 fn machine() -> Machine {
@@ -243,7 +308,13 @@ fn encode<T: Resting>(state: &T) -> Vec<u8> {
 #[test]
 fn the_layout_on_a_shelf_is_the_one_in_the_golden_file() {
     let mut picture = format!("format {FORMAT}\n");
-    for bytes in [encode(&customer()), encode(&machine()), encode(&reader())] {
+    let states = [
+        encode(&customer()),
+        encode(&machine()),
+        encode(&reader()),
+        encode(&operator()),
+    ];
+    for bytes in states {
         for line in bytes.chunks(32) {
             for byte in line {
                 write!(picture, "{byte:02x}").expect("a string takes it");
@@ -280,6 +351,7 @@ fn what_comes_off_a_shelf_is_what_was_put_there_wherever_it_lies_in_memory() {
     check(&customer());
     check(&machine());
     check(&reader());
+    check(&operator());
     check(&Customer::default());
     check(&Machine::default());
     check(&Reader::default());
@@ -301,6 +373,7 @@ fn cut_or_flipped_bytes_are_refused_or_read_as_some_state_but_never_a_panic() {
     check(&customer());
     check(&machine());
     check(&reader());
+    check(&operator());
 }
 
 #[test]

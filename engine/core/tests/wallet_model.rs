@@ -8,13 +8,17 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::record::{Event, Record};
 use gettone_core::snapshot::{self, Customer};
 use gettone_core::time::Timestamp;
+use gettone_core::transfer::Party;
 use gettone_core::wallet::{
-    self, Command, Limits, Outcome, Proof, Reason, Refusal, StrayReason, Verdict, Wallet, Window,
+    self, Command, Favour, Limits, Outcome, Proof, Reason, Refusal, StrayReason, Verdict, Wallet,
+    Window,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 const SEEDS: u64 = 600;
 const STEPS: usize = 200;
+/// Sends money, and is sent some.
+const NEIGHBOUR: WalletId = WalletId::new(2);
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Small and poor on purpose: plain numbers, no bounds, everything kept for ever.
@@ -22,13 +26,20 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 struct Model {
     emoney: i64,
     closed: BTreeMap<u32, i64>,
-    owed: BTreeMap<u32, i64>,
+    /// To whom, in the order in which the debts arose.
+    owed: Vec<(u32, i64)>,
     holds: BTreeMap<VendId, Hold>,
     barred: BTreeSet<VendId>,
     moved: BTreeMap<TransferId, Moved>,
     sales: BTreeMap<(VendId, u64), Sale>,
     excused_ms: Option<u64>,
     limits: Limits,
+    /// Of each transfer out: "underway", "there" or "back".
+    fates: BTreeMap<TransferId, &'static str>,
+    /// Of each payment by card, what is to come.
+    cards: BTreeMap<TransferId, i64>,
+    charged: BTreeMap<TransferId, i64>,
+    disputes: BTreeMap<TransferId, Option<Favour>>,
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -36,6 +47,14 @@ enum Moved {
     In(Option<u32>, i64),
     Back(VendId, u64, i64),
     Limit(Limits),
+    Sent(WalletId, i64),
+    Came(Party, i64),
+    Turned(Party, i64),
+    Repaid,
+    Off(OperatorId, i64),
+    Card(i64),
+    Charged(TransferId, i64),
+    Dispute(VendId, u64, i64),
 }
 
 /// What one sale took, and what of it came back.
@@ -48,6 +67,7 @@ struct Sale {
     back_closed: i64,
     forgiven: i64,
     at_ms: u64,
+    number: usize,
 }
 
 struct Hold {
@@ -58,6 +78,7 @@ struct Hold {
     state: &'static str,
     doubts: BTreeMap<u64, (i64, i64)>,
     cash_doubts: BTreeMap<u64, i64>,
+    judged: Vec<(u64, Verdict)>,
     cash_left: i64,
     rseqs: BTreeSet<u64>,
     counted: u16,
@@ -99,7 +120,22 @@ impl Model {
     }
 
     fn owed(&self) -> i64 {
-        self.owed.values().sum()
+        self.owed.iter().map(|(_, owed)| owed).sum()
+    }
+
+    fn owed_to(&self, operator: u32) -> i64 {
+        let debts = self.owed.iter().filter(|(owner, _)| *owner == operator);
+        debts.map(|(_, owed)| owed).sum()
+    }
+
+    fn owe(&mut self, operator: u32, amount: i64) {
+        if self.owed_to(operator) == 0 {
+            self.owed.push((operator, 0));
+        }
+        for (owner, owed) in &mut self.owed {
+            *owed += if *owner == operator { amount } else { 0 };
+        }
+        self.owed.retain(|(_, owed)| *owed > 0);
     }
 
     fn apply(&mut self, command: &Command, now_ms: u64) -> Verdicts {
@@ -111,6 +147,45 @@ impl Model {
                 operator,
                 amount,
             } => self.add_money(key, Some(operator.number()), amount.minor()),
+            Command::Send { .. }
+            | Command::Receive { .. }
+            | Command::TurnAway { .. }
+            | Command::Confirm { .. }
+            | Command::Return { .. } => self.transfer(*command),
+            Command::Repay { key } => self.repay(key),
+            Command::WriteOff {
+                key,
+                operator,
+                amount,
+            } => self.write_off(key, operator, amount.minor()),
+            Command::TopUpByCard { key, amount } => {
+                if let Some(again) = self.again(key, Moved::Card(amount.minor())) {
+                    return again;
+                }
+                self.cards.insert(key, amount.minor());
+                self.come_in(amount.minor());
+                Verdicts::Done
+            }
+            Command::SettleCard { key } => match self.cards.get_mut(&key) {
+                None => Verdicts::No(Refusal::NoSuchTransfer),
+                Some(0) => Verdicts::Again,
+                Some(left) => {
+                    *left = 0;
+                    Verdicts::Done
+                }
+            },
+            Command::ChargeBack {
+                key,
+                top_up,
+                amount,
+            } => self.charge_back(key, (top_up, amount.minor())),
+            Command::Dispute {
+                key,
+                vend,
+                rseq,
+                amount,
+            } => self.dispute(key, ((vend, rseq.number()), amount.minor()), now_ms),
+            Command::EndDispute { key, favour } => self.end_dispute(key, favour),
             Command::Limit { key, limits } => match self.again(key, Moved::Limit(limits)) {
                 Some(again) => again,
                 None => {
@@ -139,11 +214,15 @@ impl Model {
                     return Verdicts::No(Refusal::NoSuchGrant);
                 };
                 let (rseq, operator) = (rseq.number(), hold.terms.operator.number());
+                if hold.judged.contains(&(rseq, verdict)) {
+                    return Verdicts::Again;
+                }
                 match verdict {
                     Verdict::Credit | Verdict::Decline => {
                         let Some(cash) = hold.cash_doubts.remove(&rseq) else {
                             return Verdicts::No(Refusal::NoSuchDoubt);
                         };
+                        hold.judged.push((rseq, verdict));
                         if verdict == Verdict::Credit {
                             self.put_in(operator, cash);
                         }
@@ -152,6 +231,7 @@ impl Model {
                         let Some((closed, emoney)) = hold.doubts.remove(&rseq) else {
                             return Verdicts::No(Refusal::NoSuchDoubt);
                         };
+                        hold.judged.push((rseq, verdict));
                         if verdict == Verdict::Charge {
                             hold.captured += closed + emoney;
                             self.take(((vend, rseq), operator), (closed, emoney, 0), now_ms);
@@ -208,14 +288,235 @@ impl Model {
         }
         match operator {
             Some(operator) => *self.closed.entry(operator).or_default() += amount,
-            None => {
-                let mut left = amount;
-                for debt in self.owed.values_mut() {
-                    let part = left.min(*debt);
-                    *debt -= part;
-                    left -= part;
+            None => self.come_in(amount),
+        }
+        Verdicts::Done
+    }
+
+    fn come_in(&mut self, amount: i64) {
+        let mut left = amount;
+        for (operator, debt) in self.owed.clone() {
+            let part = left.min(debt);
+            self.owe(operator, -part);
+            left -= part;
+        }
+        self.emoney += left;
+    }
+
+    /// E-money that no hold keeps, and the refusal when it does not suffice.
+    fn spare(&self, amount: i64) -> Result<i64, Verdicts> {
+        let (closed, emoney) = self.pending(None);
+        let free = self.emoney - emoney;
+        if free >= amount {
+            return Ok(free);
+        }
+        Err(Verdicts::No(Refusal::InsufficientFunds {
+            available: Amount::from_minor(free),
+            short_by: Amount::from_minor(amount - free),
+            pending: Amount::from_minor(closed + emoney),
+        }))
+    }
+
+    fn transfer(&mut self, command: Command) -> Verdicts {
+        match command {
+            Command::Send {
+                key,
+                to,
+                currency,
+                amount,
+            } => {
+                let moved = Moved::Sent(to, amount.minor());
+                if self.moved.contains_key(&key) {
+                    return self.again(key, moved).expect("it is known");
                 }
-                self.emoney += left;
+                if currency != Currency::EUR {
+                    return Verdicts::No(Refusal::OtherCurrency {
+                        currency: Currency::EUR,
+                    });
+                }
+                if self.owed() > 0 {
+                    let owed = Amount::from_minor(self.owed());
+                    return Verdicts::No(Refusal::InDebt { owed });
+                }
+                if let Err(no) = self.spare(amount.minor()) {
+                    return no;
+                }
+                self.moved.insert(key, moved);
+                self.fates.insert(key, "underway");
+                self.emoney -= amount.minor();
+                Verdicts::Done
+            }
+            Command::Receive {
+                key,
+                from,
+                currency,
+                amount,
+            } => {
+                let moved = Moved::Came(from, amount.minor());
+                match self.moved.get(&key) {
+                    Some(Moved::Turned(party, known)) if Moved::Came(*party, *known) == moved => {
+                        return Verdicts::No(Refusal::TurnedAway);
+                    }
+                    Some(_) => return self.again(key, moved).expect("it is known"),
+                    None => {}
+                }
+                if currency != Currency::EUR {
+                    return Verdicts::No(Refusal::OtherCurrency {
+                        currency: Currency::EUR,
+                    });
+                }
+                self.moved.insert(key, moved);
+                self.come_in(amount.minor());
+                Verdicts::Done
+            }
+            Command::TurnAway { key, from, amount } => match self.moved.get(&key) {
+                Some(known) if *known == Moved::Came(from, amount.minor()) => {
+                    Verdicts::No(Refusal::Arrived)
+                }
+                Some(_) => Verdicts::Again,
+                None => {
+                    self.moved.insert(key, Moved::Turned(from, amount.minor()));
+                    Verdicts::Done
+                }
+            },
+            Command::Confirm { key } => self.end(key, "there"),
+            Command::Return { key } => {
+                let verdict = self.end(key, "back");
+                if let (Verdicts::Done, Some(Moved::Sent(_, amount))) =
+                    (&verdict, self.moved.get(&key))
+                {
+                    self.emoney += amount;
+                }
+                verdict
+            }
+            _ => unreachable!("no transfer"),
+        }
+    }
+
+    fn end(&mut self, key: TransferId, end: &'static str) -> Verdicts {
+        match self.fates.get_mut(&key) {
+            Some(fate) if *fate == "underway" => {
+                *fate = end;
+                Verdicts::Done
+            }
+            Some(fate) if *fate == end => Verdicts::Again,
+            _ => Verdicts::No(Refusal::NoSuchTransfer),
+        }
+    }
+
+    fn repay(&mut self, key: TransferId) -> Verdicts {
+        if self.moved.contains_key(&key) {
+            return self.again(key, Moved::Repaid).expect("it is known");
+        }
+        if self.owed() == 0 {
+            return Verdicts::No(Refusal::NoDebt { owed: Amount::ZERO });
+        }
+        let free = match self.spare(1) {
+            Ok(free) => free,
+            Err(no) => return no,
+        };
+        self.moved.insert(key, Moved::Repaid);
+        self.emoney -= free;
+        self.come_in(free);
+        Verdicts::Done
+    }
+
+    fn write_off(&mut self, key: TransferId, operator: OperatorId, amount: i64) -> Verdicts {
+        if self.moved.contains_key(&key) {
+            let again = self.again(key, Moved::Off(operator, amount));
+            return again.expect("it is known");
+        }
+        let number = operator.number();
+        let owed = self.owed_to(number);
+        if amount > owed {
+            let owed = Amount::from_minor(owed);
+            return Verdicts::No(Refusal::NoDebt { owed });
+        }
+        self.owe(number, -amount);
+        self.moved.insert(key, Moved::Off(operator, amount));
+        let mut sales: Vec<&mut Sale> = self.sales.values_mut().collect();
+        sales.sort_by_key(|sale| core::cmp::Reverse(sale.number));
+        let mut left = amount;
+        for sale in sales {
+            while left > 0
+                && sale.operator == number
+                && sale.forgiven < sale.debt
+                && sale.back < sale.closed + sale.emoney + sale.debt
+            {
+                sale.forgiven += 1;
+                sale.back += 1;
+                left -= 1;
+            }
+        }
+        Verdicts::Done
+    }
+
+    fn charge_back(&mut self, key: TransferId, payment: (TransferId, i64)) -> Verdicts {
+        let (top_up, amount) = payment;
+        if self.moved.contains_key(&key) {
+            let again = self.again(key, Moved::Charged(top_up, amount));
+            return again.expect("it is known");
+        }
+        let paid = match self.moved.get(&top_up) {
+            Some(Moved::In(None, paid) | Moved::Card(paid)) => *paid,
+            _ => return Verdicts::No(Refusal::NoSuchTransfer),
+        };
+        let charged = self.charged.get(&top_up).copied().unwrap_or(0);
+        if amount > paid - charged {
+            return Verdicts::No(Refusal::RefundTooLarge {
+                left: Amount::from_minor(paid - charged),
+            });
+        }
+        let taken = amount.min(self.spare(0).unwrap_or(0));
+        self.moved.insert(key, Moved::Charged(top_up, amount));
+        self.charged.insert(top_up, charged + amount);
+        if let Some(left) = self.cards.get_mut(&top_up) {
+            *left = (*left - amount).max(0);
+        }
+        self.emoney -= taken;
+        self.owe(0, amount - taken);
+        Verdicts::Done
+    }
+
+    fn dispute(&mut self, key: TransferId, sale: ((VendId, u64), i64), now_ms: u64) -> Verdicts {
+        let (name, amount) = sale;
+        let moved = Moved::Dispute(name.0, name.1, amount);
+        if self.moved.contains_key(&key) {
+            return self.again(key, moved).expect("it is known");
+        }
+        let sale = self.sales.get_mut(&name);
+        let Some(sale) = sale.filter(|sale| now_ms - sale.at_ms <= 400 * DAY_MS) else {
+            return Verdicts::No(Refusal::NoSuchCapture);
+        };
+        let emoney_back = sale.back - sale.back_closed - sale.forgiven;
+        let left = (sale.emoney - emoney_back).max(0);
+        if amount > left {
+            return Verdicts::No(Refusal::RefundTooLarge {
+                left: Amount::from_minor(left),
+            });
+        }
+        sale.back += amount;
+        self.moved.insert(key, moved);
+        self.disputes.insert(key, None);
+        Verdicts::Done
+    }
+
+    fn end_dispute(&mut self, key: TransferId, favour: Favour) -> Verdicts {
+        let (Some(end), Some(Moved::Dispute(vend, rseq, amount))) =
+            (self.disputes.get_mut(&key), self.moved.get(&key))
+        else {
+            return Verdicts::No(Refusal::NoSuchDispute);
+        };
+        match end {
+            Some(known) if *known == favour => return Verdicts::Again,
+            Some(_) => return Verdicts::No(Refusal::NoSuchDispute),
+            None => *end = Some(favour),
+        }
+        match favour {
+            Favour::Customer => self.emoney += amount,
+            Favour::Operator => {
+                let sale = self.sales.get_mut(&(*vend, *rseq)).expect("it was sold");
+                sale.back -= amount;
             }
         }
         Verdicts::Done
@@ -286,6 +587,7 @@ impl Model {
                 state: "issued",
                 doubts: BTreeMap::new(),
                 cash_doubts: BTreeMap::new(),
+                judged: Vec::new(),
                 cash_left,
                 rseqs: BTreeSet::new(),
                 counted: 0,
@@ -443,8 +745,10 @@ impl Model {
         let (closed, emoney, debt) = taken;
         self.emoney -= emoney;
         *self.closed.entry(operator).or_default() -= closed;
-        *self.owed.entry(operator).or_default() += debt;
+        self.owe(operator, debt);
+        let number = self.sales.len();
         let sale = Sale {
+            number,
             operator,
             closed,
             emoney,
@@ -474,6 +778,78 @@ impl Model {
             rseq: Rseq::new(rseq),
             verdict: dice.verdict(),
         })
+    }
+
+    /// Something about money that is on its way, in dispute, paid by card or owed.
+    fn pending_business(&self, dice: &mut Dice) -> Option<Command> {
+        fn one<T>(dice: &mut Dice, all: &[T]) -> Option<usize> {
+            usize::try_from(dice.roll(all.len().max(1) as u64)).ok()
+        }
+        let key = dice.key();
+        match dice.roll(10) {
+            7 => {
+                let came = |(key, moved): (&TransferId, &Moved)| match moved {
+                    Moved::Came(from, amount) => Some((*key, *from, *amount)),
+                    _ => None,
+                };
+                let all: Vec<_> = self.moved.iter().filter_map(came).collect();
+                let (key, from, amount) = *all.get(one(dice, &all)?)?;
+                let amount = Amount::from_minor(amount);
+                Some(Command::TurnAway { key, from, amount })
+            }
+            0 => {
+                let all: Vec<TransferId> = self.fates.keys().copied().collect();
+                let key = *all.get(one(dice, &all)?)?;
+                Some(match dice.roll(2) {
+                    0 => Command::Confirm { key },
+                    _ => Command::Return { key },
+                })
+            }
+            1 => {
+                let all: Vec<TransferId> = self.disputes.keys().copied().collect();
+                let key = *all.get(one(dice, &all)?)?;
+                let favour = match dice.roll(2) {
+                    0 => Favour::Customer,
+                    _ => Favour::Operator,
+                };
+                Some(Command::EndDispute { key, favour })
+            }
+            2 => {
+                let all: Vec<(VendId, u64)> = self.sales.keys().copied().collect();
+                let (vend, rseq) = *all.get(one(dice, &all)?)?;
+                Some(Command::Dispute {
+                    key,
+                    vend,
+                    rseq: Rseq::new(rseq),
+                    amount: dice.amount(60),
+                })
+            }
+            3 => {
+                let all: Vec<TransferId> = self.cards.keys().copied().collect();
+                let key = *all.get(one(dice, &all)?)?;
+                Some(Command::SettleCard { key })
+            }
+            4 => {
+                let is_payment =
+                    |moved: &Moved| matches!(moved, Moved::In(None, _) | Moved::Card(_));
+                let all = self.moved.iter().filter(|(_, moved)| is_payment(moved));
+                let all: Vec<TransferId> = all.map(|(key, _)| *key).collect();
+                Some(Command::ChargeBack {
+                    key,
+                    top_up: *all.get(one(dice, &all)?)?,
+                    amount: dice.amount(150),
+                })
+            }
+            5 => {
+                let (operator, owed) = *self.owed.get(one(dice, &self.owed)?)?;
+                Some(Command::WriteOff {
+                    key,
+                    operator: OperatorId::new(operator),
+                    amount: dice.amount(u64::try_from(owed + 1).ok()?),
+                })
+            }
+            _ => Some(Command::Repay { key }),
+        }
     }
 
     /// A receipt, or an end, of a hold that is not over: chance alone rarely hits one.
@@ -523,9 +899,8 @@ impl Model {
     }
 
     fn put_in(&mut self, operator: u32, amount: i64) {
-        let owed = self.owed.entry(operator).or_default();
-        let repaid = amount.min(*owed);
-        *owed -= repaid;
+        let repaid = amount.min(self.owed_to(operator));
+        self.owe(operator, -repaid);
         *self.closed.entry(operator).or_default() += amount - repaid;
     }
 
@@ -544,6 +919,8 @@ impl Model {
                 Verdicts::No(Refusal::NameReused)
             };
         }
+        let operator = self.sales.get(&name).map_or(0, |sale| sale.operator);
+        let mut owed = self.owed_to(operator);
         let Some(sale) = self.sales.get_mut(&name) else {
             return Verdicts::No(Refusal::NoSuchCapture);
         };
@@ -557,22 +934,24 @@ impl Model {
             });
         }
         self.moved.insert(key, moved);
+        let mut forgiven = 0;
         // Coin by coin: a debt is forgiven first, e-money comes next, the closed wallet last.
         for _ in 0..amount {
-            let owed = self.owed.entry(sale.operator).or_default();
             let closed_left = sale.closed - sale.back_closed;
             let other_left = sale.closed + sale.emoney + sale.debt - sale.back - closed_left;
             sale.back += 1;
-            if *owed > 0 && sale.forgiven < sale.debt && other_left > 0 {
-                *owed -= 1;
+            if owed > 0 && sale.forgiven < sale.debt && other_left > 0 {
+                owed -= 1;
+                forgiven += 1;
                 sale.forgiven += 1;
             } else if other_left > 0 {
                 self.emoney += 1;
             } else {
                 sale.back_closed += 1;
-                *self.closed.entry(sale.operator).or_default() += 1;
+                *self.closed.entry(operator).or_default() += 1;
             }
         }
+        self.owe(operator, -forgiven);
         Verdicts::Done
     }
 }
@@ -620,7 +999,28 @@ impl Dice {
     }
 
     fn command(&mut self) -> Command {
-        match self.roll(25) {
+        match self.roll(29) {
+            25 => Command::Send {
+                key: self.key(),
+                to: NEIGHBOUR,
+                currency: self.currency(),
+                amount: self.amount(100),
+            },
+            26 => Command::Receive {
+                key: self.key(),
+                from: Party::Wallet(NEIGHBOUR),
+                currency: self.currency(),
+                amount: self.amount(100),
+            },
+            27 => Command::TurnAway {
+                key: self.key(),
+                from: Party::Wallet(NEIGHBOUR),
+                amount: self.amount(3),
+            },
+            28 => Command::TopUpByCard {
+                key: self.key(),
+                amount: self.amount(200),
+            },
             24 => Command::Limit {
                 key: self.key(),
                 limits: Limits {
@@ -682,6 +1082,13 @@ impl Dice {
                     _ => Reason::TimedOut,
                 },
             },
+        }
+    }
+
+    fn currency(&mut self) -> Currency {
+        match self.roll(8) {
+            0 => Currency::CHF,
+            _ => Currency::EUR,
         }
     }
 
@@ -764,6 +1171,34 @@ fn record(event: wallet::Event, now: Timestamp) -> Record {
     }
 }
 
+/// What has to have happened before something comes from the neighbour.
+fn sent_by_neighbour(key: TransferId, amount: Amount, at: Timestamp) -> Vec<Record> {
+    let events = [
+        wallet::Event::Opened {
+            currency: Currency::EUR,
+        },
+        wallet::Event::ToppedUp {
+            key,
+            amount,
+            repaid: Vec::new(),
+        },
+        wallet::Event::Sent {
+            key,
+            to: WalletId::new(1),
+            amount,
+            at,
+        },
+    ];
+    let wallet = NEIGHBOUR;
+    let event = |event| Event::Wallet { wallet, event };
+    events
+        .map(|happened| Record {
+            at,
+            event: event(happened),
+        })
+        .into()
+}
+
 /// Plays one life; gives the records it left.
 fn play(seed: u64) -> Vec<Record> {
     live(seed).0
@@ -793,6 +1228,7 @@ fn live(seed: u64) -> (Vec<Record>, Vec<Refusal>) {
             0 => model.doubtful(&mut dice),
             1 => model.refundable(&mut dice),
             2 | 3 => model.open_hold(&mut dice),
+            4 => model.pending_business(&mut dice),
             _ => None,
         };
         let command = aimed.unwrap_or_else(|| dice.command());
@@ -810,6 +1246,9 @@ fn live(seed: u64) -> (Vec<Record>, Vec<Refusal>) {
         assert_eq!(found, expected, "seed {seed} step {step}: {command:?}");
         if let Ok(Some(event)) = decided {
             wallet.evolve(&event);
+            if let wallet::Event::Received { key, amount, .. } = event {
+                records.extend(sent_by_neighbour(key, amount, now));
+            }
             records.push(record(event, now));
             assert_eq!(
                 wallet.decide(&command, now).ok().flatten(),
@@ -910,6 +1349,21 @@ fn a_wallet_does_what_the_naive_model_does_and_its_books_balance() {
         "Refunded",
         "Orphaned",
         "Limited",
+        "Sent",
+        "Received",
+        "TurnedAway",
+        "Delivered",
+        "Returned",
+        "Repaid",
+        "WrittenOff",
+        "ToppedUpByCard",
+        "CardSettled",
+        "ChargedBack",
+        "Disputed",
+        "DisputeEnded",
+        "OtherCurrency",
+        "Arrived",
+        "NoDebt",
         "LimitReached",
         "InsufficientFunds",
         "InDebt",

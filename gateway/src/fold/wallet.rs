@@ -69,13 +69,13 @@ impl Fold<'_> {
                 });
                 self.tell(terms.operator, Subject::Session, Some(terms.machine), body)
             }
-            wallet::Event::ToppedUp { amount, .. } => {
-                let line = Line {
-                    kind: "top_up",
-                    amount: *amount,
-                    ..Line::default()
-                };
-                self.receipt(id, line)
+            wallet::Event::ToppedUp { amount, .. }
+            | wallet::Event::ToppedUpByCard { amount, .. } => self.moved(id, "top_up", *amount),
+            wallet::Event::Sent { amount, .. } => self.moved(id, "sent", *amount),
+            wallet::Event::Received { amount, .. } => self.moved(id, "received", *amount),
+            wallet::Event::Returned { amount, .. } => self.moved(id, "returned", *amount),
+            wallet::Event::ChargedBack { taken, owed, .. } => {
+                self.moved(id, "charged_back", *taken + *owed)
             }
             wallet::Event::Given {
                 operator, amount, ..
@@ -148,8 +148,40 @@ impl Fold<'_> {
                 self.look_at(id, "unknown", (&place, place.operator), held)
             }
             wallet::Event::Refunded { .. } => self.refunded(id, event),
-            wallet::Event::Barred { .. } | wallet::Event::Limited { .. } => Ok(()),
+            wallet::Event::Disputed {
+                vend, rseq, amount, ..
+            } => self.unsold(id, "disputed", (*vend, *rseq, None), *amount),
+            wallet::Event::DisputeEnded {
+                vend,
+                rseq,
+                amount,
+                favour,
+                ..
+            } => {
+                let kind = match favour {
+                    wallet::Favour::Customer => "refund",
+                    wallet::Favour::Operator => "dispute_rejected",
+                };
+                self.unsold(id, kind, (*vend, *rseq, None), *amount)
+            }
+            wallet::Event::Barred { .. }
+            | wallet::Event::Limited { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
+            | wallet::Event::Repaid { .. }
+            | wallet::Event::WrittenOff { .. }
+            | wallet::Event::CardSettled { .. } => Ok(()),
         }
+    }
+
+    /// A line about money that was for nothing in particular.
+    fn moved(&self, id: WalletId, kind: &'static str, amount: Amount) -> rusqlite::Result<()> {
+        let line = Line {
+            kind,
+            amount,
+            ..Line::default()
+        };
+        self.receipt(id, line)
     }
 
     /// Adds what was given back, to both sides.

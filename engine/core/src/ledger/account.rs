@@ -31,10 +31,42 @@ pub enum Account {
     CashOverShort(OperatorId),
     /// Cash that was put in and is on no closed wallet yet, or was credited and is not found.
     Suspense(OperatorId),
-    /// The platform's share of sales.
+    /// What a customer disputes, until somebody decides.
+    Dispute(OperatorId),
+    /// Debts that an operator has given up.
+    WriteOff(OperatorId),
+    /// The platform's share of sales, until it is folded into its funds.
     Fees,
+    /// What the platform has to spend.
+    Funds,
     /// Money that the issuer holds for all of them.
     Safeguarding,
+    /// Payouts that have left and are not settled.
+    InTransit,
+    /// Payments by card that have not reached the issuer.
+    CardInTransit,
+    /// What the platform owes the issuer for payments that were charged back.
+    ChargebacksDue,
+    /// Transfers that have left one wallet or operator and not arrived.
+    TransferInTransit,
+}
+
+impl Account {
+    /// What `operator` earns and the issuer holds: the platform earns fees.
+    pub const fn earned(operator: OperatorId) -> Self {
+        match operator {
+            OperatorId::PLATFORM => Self::Fees,
+            operator => Self::PayableCovered(operator),
+        }
+    }
+
+    /// What `operator` spends.
+    pub const fn spendable(operator: OperatorId) -> Self {
+        match operator {
+            OperatorId::PLATFORM => Self::Funds,
+            operator => Self::PayableCovered(operator),
+        }
+    }
 }
 
 impl fmt::Display for Account {
@@ -55,8 +87,15 @@ impl fmt::Display for Account {
             Self::CashAtBank(operator) => write!(f, "operator {operator} cash at bank"),
             Self::CashOverShort(operator) => write!(f, "operator {operator} cash over or short"),
             Self::Suspense(operator) => write!(f, "operator {operator} suspense"),
+            Self::Dispute(operator) => write!(f, "operator {operator} dispute"),
+            Self::WriteOff(operator) => write!(f, "operator {operator} write-off"),
             Self::Fees => f.write_str("platform fees"),
+            Self::Funds => f.write_str("platform funds"),
             Self::Safeguarding => f.write_str("issuer safeguarding"),
+            Self::InTransit => f.write_str("issuer in transit"),
+            Self::CardInTransit => f.write_str("issuer card in transit"),
+            Self::ChargebacksDue => f.write_str("issuer chargebacks due"),
+            Self::TransferInTransit => f.write_str("issuer transfer in transit"),
         }
     }
 }

@@ -1,9 +1,9 @@
 use super::Account;
 use crate::grant::Purpose;
 use crate::id::{MachineId, OperatorId, WalletId};
-use crate::money::Amount;
-use crate::wallet::Credit;
-use crate::{machine, wallet};
+use crate::money::{Amount, Currency};
+use crate::wallet::{Credit, Favour};
+use crate::{machine, operator, wallet};
 
 /// One line of the books: an account and what it gains (or, below zero, loses).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,7 +14,7 @@ pub struct Entry {
     pub amount: Amount,
 }
 
-/// The double entry of one wallet event. A transaction whose entries do not sum to 0 is a bug,
+/// The double entry of one event. A transaction whose entries do not sum to 0 is a bug,
 /// and the audit says so.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Transaction {
@@ -38,6 +38,8 @@ impl Transaction {
             | wallet::Event::CashDoubted { .. }
             | wallet::Event::CashDeclined { .. }
             | wallet::Event::Orphaned { .. }
+            | wallet::Event::TurnedAway { .. }
+            | wallet::Event::Delivered { .. }
             | wallet::Event::Released { .. } => {}
             wallet::Event::Credited {
                 operator,
@@ -68,7 +70,7 @@ impl Transaction {
                 ..
             } => {
                 books.post(Account::Emoney(owner), parts.emoney);
-                books.post(Account::PayableCovered(*operator), -parts.emoney);
+                books.post(Account::earned(*operator), -parts.emoney);
                 books.post(Account::Closed(*operator, owner), parts.closed);
                 books.post(Account::Refunds(*operator), -parts.closed);
                 books.post(Account::LateDebt(owner), *forgiven);
@@ -84,15 +86,69 @@ impl Transaction {
                 books.post(Account::ClosedSales(*operator), parts.total());
             }
             wallet::Event::ToppedUp { amount, repaid, .. } => {
-                let mut left = *amount;
                 books.post(Account::Safeguarding, -*amount);
-                for (operator, debt) in repaid {
-                    left = left - *debt;
-                    books.post(Account::LateDebt(owner), *debt);
-                    books.post(Account::PayableUncovered(*operator), -*debt);
-                    books.post(Account::PayableCovered(*operator), *debt);
-                }
-                books.post(Account::Emoney(owner), left);
+                books.take_in(owner, (*amount, repaid));
+            }
+            wallet::Event::ToppedUpByCard { amount, repaid, .. } => {
+                books.post(Account::CardInTransit, -*amount);
+                books.take_in(owner, (*amount, repaid));
+            }
+            wallet::Event::CardSettled { amount, .. } => {
+                books.post(Account::CardInTransit, *amount);
+                books.post(Account::Safeguarding, -*amount);
+            }
+            wallet::Event::ChargedBack {
+                unsettled,
+                settled,
+                taken,
+                owed,
+                ..
+            } => {
+                books.post(Account::CardInTransit, *unsettled);
+                books.post(Account::Safeguarding, *settled);
+                books.post(Account::Emoney(owner), -*taken);
+                // The customer owes it to the platform, and the platform to the issuer.
+                books.post(Account::ChargebacksDue, -*owed);
+                books.post(Account::LateDebt(owner), -*owed);
+                books.post(Account::PayableUncovered(OperatorId::PLATFORM), *owed);
+            }
+            wallet::Event::Sent { amount, .. } => {
+                books.post(Account::Emoney(owner), -*amount);
+                books.post(Account::TransferInTransit, *amount);
+            }
+            wallet::Event::Received { amount, repaid, .. } => {
+                books.post(Account::TransferInTransit, -*amount);
+                books.take_in(owner, (*amount, repaid));
+            }
+            wallet::Event::Returned { amount, .. } => {
+                books.post(Account::TransferInTransit, -*amount);
+                books.post(Account::Emoney(owner), *amount);
+            }
+            wallet::Event::Repaid { repaid, .. } => books.take_in(owner, (Amount::ZERO, repaid)),
+            wallet::Event::WrittenOff {
+                operator, amount, ..
+            } => {
+                books.post(Account::LateDebt(owner), *amount);
+                books.post(Account::WriteOff(*operator), -*amount);
+            }
+            wallet::Event::Disputed {
+                operator, amount, ..
+            } => {
+                books.post(Account::earned(*operator), -*amount);
+                books.post(Account::Dispute(*operator), *amount);
+            }
+            wallet::Event::DisputeEnded {
+                operator,
+                amount,
+                favour,
+                ..
+            } => {
+                let to = match favour {
+                    Favour::Customer => Account::Emoney(owner),
+                    Favour::Operator => Account::earned(*operator),
+                };
+                books.post(Account::Dispute(*operator), -*amount);
+                books.post(to, *amount);
             }
             wallet::Event::Given {
                 operator, amount, ..
@@ -111,7 +167,7 @@ impl Transaction {
                 books.post(Account::Closed(*operator, owner), -parts.closed);
                 books.post(Account::ClosedSales(*operator), parts.closed);
                 books.post(Account::Emoney(owner), -parts.emoney);
-                books.post(Account::PayableCovered(*operator), parts.emoney - *fee);
+                books.post(Account::earned(*operator), parts.emoney - *fee);
                 books.post(Account::Fees, *fee);
                 books.post(Account::LateDebt(owner), -*debt);
                 books.post(Account::PayableUncovered(*operator), *debt);
@@ -152,6 +208,56 @@ impl Transaction {
         books
     }
 
+    /// Derives the postings of what happened to the money of `owner`: one for each currency.
+    pub fn of_operator(owner: OperatorId, event: &operator::Event) -> Vec<(Currency, Self)> {
+        let ours = Account::spendable(owner);
+        let moved = |currency: Currency, amount: Amount, from: Account, to: Account| {
+            let mut books = Self::default();
+            books.post(from, -amount);
+            books.post(to, amount);
+            vec![(currency, books)]
+        };
+        match *event {
+            operator::Event::Folded { ref moved, .. } => {
+                let earned = Account::earned(owner);
+                let folded = moved.iter().map(|total| {
+                    let mut books = Self::default();
+                    if earned != ours {
+                        books.post(earned, -total.earned);
+                        books.post(ours, total.earned);
+                    }
+                    (total.currency, books)
+                });
+                folded.collect()
+            }
+            operator::Event::PaidOut {
+                currency, amount, ..
+            } => moved(currency, amount, ours, Account::InTransit),
+            operator::Event::PayoutSettled {
+                currency, amount, ..
+            } => moved(currency, amount, Account::InTransit, Account::Safeguarding),
+            operator::Event::PayoutFailed {
+                currency, amount, ..
+            } => moved(currency, amount, Account::InTransit, ours),
+            operator::Event::Promoted {
+                currency, amount, ..
+            } => moved(currency, amount, ours, Account::TransferInTransit),
+            operator::Event::Returned {
+                currency, amount, ..
+            } => moved(currency, amount, Account::TransferInTransit, ours),
+            operator::Event::Charged {
+                currency, amount, ..
+            } => moved(currency, amount, ours, Account::Fees),
+            operator::Event::Deposited {
+                currency, amount, ..
+            } => moved(currency, amount, Account::Safeguarding, ours),
+            operator::Event::Covered {
+                currency, amount, ..
+            } => moved(currency, amount, ours, Account::ChargebacksDue),
+            operator::Event::Delivered { .. } => Vec::new(),
+        }
+    }
+
     /// The entries, in the order they were posted; none is of nothing.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -160,6 +266,19 @@ impl Transaction {
     /// The sum of all entries; 0 in a sound transaction.
     pub fn sum(&self) -> Amount {
         self.entries.iter().map(|entry| entry.amount).sum()
+    }
+
+    /// E-money comes in; what of it repays debts was a sale after all.
+    fn take_in(&mut self, owner: WalletId, money: (Amount, &[(OperatorId, Amount)])) {
+        let (amount, repaid) = money;
+        let mut left = amount;
+        for (operator, debt) in repaid {
+            left = left - *debt;
+            self.post(Account::LateDebt(owner), *debt);
+            self.post(Account::PayableUncovered(*operator), -*debt);
+            self.post(Account::earned(*operator), *debt);
+        }
+        self.post(Account::Emoney(owner), left);
     }
 
     fn post(&mut self, account: Account, amount: Amount) {

@@ -1,9 +1,11 @@
 use crate::grant::Terms;
-use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
+use crate::id::{Item, OperatorId, Rseq, TransferId, VendId, WalletId};
 use crate::money::{Amount, Currency};
+use crate::transfer::Party;
 use core::time::Duration;
+use rkyv::{Archive, Deserialize, Serialize};
 
-use super::{Limits, Reason};
+use super::{Favour, Limits, Reason};
 
 /// What a wallet can be asked to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +81,100 @@ pub enum Command {
         /// Why.
         reason: Reason,
     },
+    /// Sends e-money to another wallet; debts are repaid first.
+    Send {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where to.
+        to: WalletId,
+        /// The currency of that wallet: nothing is exchanged on the way.
+        currency: Currency,
+        /// How much.
+        amount: Amount,
+    },
+    /// Takes e-money that was sent. Debt is repaid first.
+    Receive {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where from.
+        from: Party,
+        /// The currency that it was sent in.
+        currency: Currency,
+        /// How much.
+        amount: Amount,
+    },
+    /// Never takes what was sent.
+    TurnAway {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where from.
+        from: Party,
+        /// How much.
+        amount: Amount,
+    },
+    /// What was sent has arrived.
+    Confirm {
+        /// The transfer's name.
+        key: TransferId,
+    },
+    /// What was sent was turned away: it comes back. Only after the receiver's `TurnAway` is durable.
+    Return {
+        /// The transfer's name.
+        key: TransferId,
+    },
+    /// Repays debts with what is free, as far as it goes.
+    Repay {
+        /// The repayment's name.
+        key: TransferId,
+    },
+    /// Gives up a debt, or a part of it.
+    WriteOff {
+        /// The write-off's name.
+        key: TransferId,
+        /// Who gives it up.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Adds e-money that was paid by card and has not reached the issuer. Debt is repaid first.
+    TopUpByCard {
+        /// The payment's name.
+        key: TransferId,
+        /// How much.
+        amount: Amount,
+    },
+    /// A payment by card has reached the issuer.
+    SettleCard {
+        /// The payment's name.
+        key: TransferId,
+    },
+    /// A payment, or a part of it, was charged back: it goes, and what is not there is owed.
+    ChargeBack {
+        /// The chargeback's name.
+        key: TransferId,
+        /// The payment's name.
+        top_up: TransferId,
+        /// How much.
+        amount: Amount,
+    },
+    /// Sets the e-money of a sale, or a part of it, aside until somebody decides.
+    Dispute {
+        /// The dispute's name.
+        key: TransferId,
+        /// The hold that the sale was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// How much.
+        amount: Amount,
+    },
+    /// Decides a dispute.
+    EndDispute {
+        /// The dispute's name.
+        key: TransferId,
+        /// For whom.
+        favour: Favour,
+    },
 }
 
 /// What a receipt says happened.
@@ -141,7 +237,7 @@ pub enum Proof {
 }
 
 /// What somebody decided about a vend, or about cash, that nobody saw.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The product was delivered.
     Charge,

@@ -1,8 +1,9 @@
 use super::Limits;
 use crate::grant::{Parts, Purpose, Terms};
-use crate::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId};
+use crate::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
 use crate::money::{Amount, Currency};
 use crate::time::Timestamp;
+use crate::transfer::Party;
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// Why a hold ended.
@@ -47,6 +48,15 @@ pub enum Credit {
     Judged,
     /// The machine took something back.
     TakenBack,
+}
+
+/// For whom a dispute is decided.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Favour {
+    /// The money goes back.
+    Customer,
+    /// The sale stands.
+    Operator,
 }
 
 /// What has happened to a wallet.
@@ -250,6 +260,132 @@ pub enum Event {
         /// The limits.
         limits: Limits,
     },
+    /// E-money has left for another wallet.
+    Sent {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where to.
+        to: WalletId,
+        /// How much.
+        amount: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// E-money has come in that was sent.
+    Received {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where from.
+        from: Party,
+        /// All of it.
+        amount: Amount,
+        /// What of it went to repay debts.
+        repaid: Vec<(OperatorId, Amount)>,
+        /// When.
+        at: Timestamp,
+    },
+    /// What was sent is never taken.
+    TurnedAway {
+        /// The transfer's name.
+        key: TransferId,
+        /// Where from.
+        from: Party,
+        /// How much.
+        amount: Amount,
+    },
+    /// What was sent has arrived.
+    Delivered {
+        /// The transfer's name.
+        key: TransferId,
+    },
+    /// What was sent came back.
+    Returned {
+        /// The transfer's name.
+        key: TransferId,
+        /// How much.
+        amount: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// Debts were repaid with e-money that was there.
+    Repaid {
+        /// The repayment's name.
+        key: TransferId,
+        /// To whom, and how much.
+        repaid: Vec<(OperatorId, Amount)>,
+    },
+    /// A debt, or a part of it, was given up.
+    WrittenOff {
+        /// The write-off's name.
+        key: TransferId,
+        /// Who gave it up.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+    },
+    /// E-money came in that was paid by card and has not reached the issuer.
+    ToppedUpByCard {
+        /// The payment's name.
+        key: TransferId,
+        /// All of it.
+        amount: Amount,
+        /// What of it went to repay debts.
+        repaid: Vec<(OperatorId, Amount)>,
+    },
+    /// A payment by card has reached the issuer.
+    CardSettled {
+        /// The payment's name.
+        key: TransferId,
+        /// What came of it.
+        amount: Amount,
+    },
+    /// A payment, or a part of it, was charged back.
+    ChargedBack {
+        /// The chargeback's name.
+        key: TransferId,
+        /// The payment's name.
+        top_up: TransferId,
+        /// What of it had not reached the issuer, and never does.
+        unsettled: Amount,
+        /// What of it the issuer has paid back.
+        settled: Amount,
+        /// What e-money was taken for it.
+        taken: Amount,
+        /// What was not there: the platform pays it for now, and the customer owes it.
+        owed: Amount,
+    },
+    /// A customer disputes a sale: its money is set aside.
+    Disputed {
+        /// The dispute's name.
+        key: TransferId,
+        /// The hold that the sale was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// Who was paid.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+        /// When.
+        at: Timestamp,
+    },
+    /// A dispute was decided.
+    DisputeEnded {
+        /// The dispute's name.
+        key: TransferId,
+        /// The hold that the sale was paid from.
+        vend: VendId,
+        /// The receipt.
+        rseq: Rseq,
+        /// Who was paid.
+        operator: OperatorId,
+        /// How much.
+        amount: Amount,
+        /// For whom.
+        favour: Favour,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -259,7 +395,17 @@ impl Event {
             Self::Opened { .. }
             | Self::ToppedUp { .. }
             | Self::Given { .. }
-            | Self::Limited { .. } => None,
+            | Self::Limited { .. }
+            | Self::Sent { .. }
+            | Self::Received { .. }
+            | Self::TurnedAway { .. }
+            | Self::Delivered { .. }
+            | Self::Returned { .. }
+            | Self::Repaid { .. }
+            | Self::WrittenOff { .. }
+            | Self::ToppedUpByCard { .. }
+            | Self::CardSettled { .. }
+            | Self::ChargedBack { .. } => None,
             Self::Reserved { vend, .. }
             | Self::Barred { vend }
             | Self::Captured { vend, .. }
@@ -273,6 +419,8 @@ impl Event {
             | Self::Doubted { vend, .. }
             | Self::Stray { vend, .. }
             | Self::Closing { vend, .. }
+            | Self::Disputed { vend, .. }
+            | Self::DisputeEnded { vend, .. }
             | Self::Released { vend, .. } => Some(*vend),
         }
     }

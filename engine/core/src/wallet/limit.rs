@@ -144,7 +144,7 @@ struct Spent {
 }
 
 impl Budget {
-    /// Counts what was spent before the limits were set as well.
+    /// Counts what was spent already, in the order of its sales.
     pub(super) fn new(limits: Limits, earlier: impl Iterator<Item = (Amount, Timestamp)>) -> Self {
         let mut budget = Self {
             limits,
@@ -160,10 +160,6 @@ impl Budget {
         self.limits
     }
 
-    pub(super) fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     /// A clock that was set back gains nobody a new window.
     pub(super) fn spend(&mut self, amount: Amount, at: Timestamp) {
         for (window, spent) in Window::ALL.into_iter().zip(&mut self.spent) {
@@ -175,15 +171,6 @@ impl Budget {
                 };
             }
             spent.amount = spent.amount + amount;
-        }
-    }
-
-    /// A sale that was given back is not spent, if it was sold in the newest window.
-    pub(super) fn give_back(&mut self, amount: Amount, sold_at: Timestamp) {
-        for (window, spent) in Window::ALL.into_iter().zip(&mut self.spent) {
-            if window.number(sold_at) == spent.number {
-                spent.amount = spent.amount.above(amount);
-            }
         }
     }
 

@@ -40,6 +40,11 @@ impl Capture {
         self.parts.total() + self.debt - self.refunded.total() - self.forgiven
     }
 
+    /// What of it can be disputed: what was paid in e-money and not given back.
+    pub fn disputable(&self) -> Amount {
+        self.parts.emoney.above(self.refunded.emoney)
+    }
+
     /// How `amount` goes back: first what is still owed for it is forgiven, then e-money, then the
     /// closed wallet: what was paid last goes back first.
     pub(super) fn refund(&self, amount: Amount, owed: Amount) -> (Parts, Amount) {
@@ -138,6 +143,35 @@ impl Captures {
             amended.refunded.closed = amended.refunded.closed + parts.closed;
             amended.refunded.emoney = amended.refunded.emoney + parts.emoney;
             amended.forgiven = amended.forgiven + forgiven;
+        }
+    }
+
+    /// Sets money of a sale aside as given back, or takes it back.
+    pub(super) fn dispute(&mut self, vend: VendId, rseq: Rseq, emoney: Amount) {
+        let parts = Parts {
+            closed: Amount::ZERO,
+            emoney,
+        };
+        self.give_back(vend, rseq, parts, Amount::ZERO);
+    }
+
+    /// Forgives debts of sales of `operator`, the newest first: older ones were repaid before.
+    pub(super) fn write_off(&mut self, operator: OperatorId, amount: Amount) {
+        let mut left = amount;
+        for sale in self
+            .sales
+            .iter()
+            .rev()
+            .filter(|sale| sale.operator == operator)
+        {
+            let Some(amended) = self.amended.get_mut(&(sale.vend, sale.rseq)) else {
+                continue;
+            };
+            let whole = sale.parts.total() + amended.debt;
+            let open = whole - amended.refunded.total() - amended.forgiven;
+            let part = (amended.debt - amended.forgiven).min(open).min(left);
+            amended.forgiven = amended.forgiven + part;
+            left = left - part;
         }
     }
 

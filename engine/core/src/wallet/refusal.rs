@@ -78,6 +78,24 @@ pub enum Refusal {
         /// What is left.
         left: Amount,
     },
+    /// The transfer was turned away before.
+    #[error("this transfer was turned away before")]
+    TurnedAway,
+    /// The transfer cannot be turned away any more.
+    #[error("this transfer has arrived")]
+    Arrived,
+    /// No such transfer or payment can go this way.
+    #[error("no transfer or payment of that name can go this way")]
+    NoSuchTransfer,
+    /// There is no such dispute, or it was decided otherwise.
+    #[error("no dispute of that name waits for such a decision")]
+    NoSuchDispute,
+    /// Less is owed than that.
+    #[error("{owed} is owed, and not more")]
+    NoDebt {
+        /// How much.
+        owed: Amount,
+    },
     /// A bound of the wallet is reached.
     #[error("the wallet's limit of {limit} {what} is reached")]
     Full {

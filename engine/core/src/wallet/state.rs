@@ -1,14 +1,17 @@
+use super::dispute::Dispute;
 use super::limit::{Budget, Limits, Usage};
 use super::paid::{Capture, Captures};
+use super::transfer::{Fate, Outgoing};
 use super::{
-    BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, LIVE_MAX, Outcome, Proof,
-    RESOLVED_KEPT, Reason, Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
+    BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, Favour, LIVE_MAX, Outcome,
+    Proof, RESOLVED_KEPT, Reason, Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
 };
 use crate::entity::Entity;
 use crate::grant::{Doubt, Grant, GrantState, NO_RECEIPT, Parts, Purpose, RECEIPTS_MAX, Terms};
-use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
+use crate::id::{Item, OperatorId, Rseq, TransferId, VendId, WalletId};
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
+use crate::transfer::Party;
 use crate::unknown::{self, Ruling, Unseen};
 use core::time::Duration;
 use rkyv::with::AsVec;
@@ -19,33 +22,60 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wallet {
     currency: Option<Currency>,
-    emoney: Amount,
+    pub(super) emoney: Amount,
     closed: Vec<(OperatorId, Amount)>,
     live: Vec<Grant>,
     resolved: VecDeque<Grant>,
     // All of them: a name that was forgotten could move its money again.
     #[rkyv(with = AsVec)]
-    transfers: BTreeMap<TransferId, Transfer>,
-    captures: Captures,
-    rare: Option<Box<Rare>>,
+    pub(super) names: BTreeMap<TransferId, Named>,
+    pub(super) captures: Captures,
+    pub(super) rare: Option<Box<Rare>>,
 }
 
 /// What most wallets never have. There are very many wallets.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
-struct Rare {
+pub(super) struct Rare {
     owed: Vec<(OperatorId, Amount)>,
     barred: VecDeque<VendId>,
     last_excused: Option<Timestamp>,
     budget: Option<Budget>,
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) disputes: Vec<Dispute>,
+    pub(super) cards: Vec<(TransferId, Amount)>,
+    pub(super) charged_back: Vec<(TransferId, Amount)>,
 }
 
-/// What a transfer's name was used for.
+/// What a name was used for.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-enum Transfer {
+pub(super) enum Named {
     TopUp(Amount),
     Gift(OperatorId, Amount),
     Refund(VendId, Rseq, Amount),
     Limits(Box<Limits>),
+    Sent(WalletId, Amount, Fate),
+    Received(Party, Amount),
+    TurnedAway(Party, Amount),
+    Repaid,
+    WrittenOff(OperatorId, Amount),
+    Card(Amount),
+    ChargedBack(TransferId, Amount),
+    Dispute(VendId, Rseq, Amount, Option<Favour>),
+}
+
+impl Named {
+    /// Whether both were asked for the same, whatever has become of it.
+    fn asks_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sent(to, amount, _), Self::Sent(other, same, _)) => {
+                (to, amount) == (other, same)
+            }
+            (Self::Dispute(vend, rseq, amount, _), Self::Dispute(other, receipt, same, _)) => {
+                (vend, rseq, amount) == (other, receipt, same)
+            }
+            _ => self == other,
+        }
+    }
 }
 
 /// What a wallet shows of itself.
@@ -170,7 +200,7 @@ impl Wallet {
         releases.chain(judgements).collect()
     }
 
-    fn debts(&self) -> &[(OperatorId, Amount)] {
+    pub(super) fn debts(&self) -> &[(OperatorId, Amount)] {
         self.rare.as_ref().map_or(&[], |rare| &rare.owed)
     }
 
@@ -191,7 +221,7 @@ impl Wallet {
         self.live.iter().map(|grant| grant.pending().total()).sum()
     }
 
-    fn owed_to(&self, operator: OperatorId) -> Amount {
+    pub(super) fn owed_to(&self, operator: OperatorId) -> Amount {
         let debt = self.debts().iter().find(|(owner, _)| *owner == operator);
         debt.map_or(Amount::ZERO, |(_, amount)| *amount)
     }
@@ -203,17 +233,44 @@ impl Wallet {
             .map_or(Amount::ZERO, |(_, amount)| *amount)
     }
 
-    fn owed(&self) -> Amount {
+    pub(super) fn owed(&self) -> Amount {
         self.debts().iter().map(|(_, amount)| *amount).sum()
     }
 
-    fn transfer_again(&self, key: TransferId, transfer: &Transfer) -> Result<bool, Refusal> {
-        match self.transfers.get(&key) {
-            None if self.transfers.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
+    /// Whether the same was done under this name before.
+    pub(super) fn is_known(&self, key: TransferId, named: &Named) -> Result<bool, Refusal> {
+        match self.names.get(&key) {
+            None if self.names.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
             None => Ok(false),
-            Some(known) if known == transfer => Ok(true),
+            Some(known) if known.asks_the_same(named) => Ok(true),
             Some(_) => Err(Refusal::NameReused),
         }
+    }
+
+    pub(super) fn same_currency(&self, currency: Currency) -> Result<(), Refusal> {
+        match self.currency {
+            Some(ours) if ours == currency => Ok(()),
+            Some(ours) => Err(Refusal::OtherCurrency { currency: ours }),
+            None => Err(Refusal::NotOpen),
+        }
+    }
+
+    /// E-money that no hold keeps.
+    pub(super) fn free_emoney(&self) -> Amount {
+        let pending: Amount = self.live.iter().map(|grant| grant.pending().emoney).sum();
+        self.emoney - pending
+    }
+
+    pub(super) fn has_free(&self, amount: Amount) -> Result<(), Refusal> {
+        let available = self.free_emoney();
+        if available < amount {
+            return Err(Refusal::InsufficientFunds {
+                available,
+                short_by: amount - available,
+                pending: self.pending(),
+            });
+        }
+        Ok(())
     }
 
     fn reserve(&self, vend: VendId, terms: Terms, at: Timestamp) -> Result<Option<Event>, Refusal> {
@@ -231,6 +288,7 @@ impl Wallet {
             || terms.cap > Amount::from_minor(AMOUNT_MAX)
             || terms.least > Amount::from_minor(AMOUNT_MAX)
             || terms.vends_max == 0
+            || terms.operator == OperatorId::PLATFORM
             || terms.fee_basis_points > 10_000
             || terms.revalue_max < Amount::ZERO
             || terms.revalue_max > Amount::from_minor(AMOUNT_MAX)
@@ -563,6 +621,9 @@ impl Wallet {
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let grant = self.grant(vend).ok_or(Refusal::NoSuchGrant)?;
+        if grant.judged.contains(&(rseq, verdict)) {
+            return Ok(None);
+        }
         let doubt = grant
             .doubted
             .iter()
@@ -616,7 +677,7 @@ impl Wallet {
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (vend, rseq) = sale;
-        if self.transfer_again(key, &Transfer::Refund(vend, rseq, amount))? {
+        if self.is_known(key, &Named::Refund(vend, rseq, amount))? {
             return Ok(None);
         }
         let capture = self
@@ -693,7 +754,7 @@ impl Wallet {
         }
     }
 
-    fn rare_mut(&mut self) -> &mut Rare {
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 
@@ -701,7 +762,7 @@ impl Wallet {
         self.rare.as_mut()?.budget.as_mut()
     }
 
-    fn owe(&mut self, operator: OperatorId, amount: Amount) {
+    pub(super) fn owe(&mut self, operator: OperatorId, amount: Amount) {
         if amount != Amount::ZERO {
             let owed = &mut self.rare_mut().owed;
             add(owed, operator, amount);
@@ -710,18 +771,22 @@ impl Wallet {
     }
 
     fn limit(&mut self, limits: Limits) {
-        if let Some(budget) = self.budget_mut().filter(|_| !limits.is_none()) {
-            budget.limit(limits);
-            return;
-        }
-        let budget = (!limits.is_none()).then(|| {
-            let sold = self.captures.iter();
-            let kept = sold.map(|capture| (capture.left(), capture.at));
-            Budget::new(limits, kept)
-        });
+        let budget = (!limits.is_none()).then(|| self.budget_of(limits));
         if budget.is_some() || self.rare.is_some() {
             self.rare_mut().budget = budget;
         }
+    }
+
+    /// What was given back of a sale was not spent.
+    pub(super) fn recount(&mut self) {
+        if let Some(limits) = self.budget().map(Budget::limits) {
+            self.limit(limits);
+        }
+    }
+
+    fn budget_of(&self, limits: Limits) -> Budget {
+        let sold = self.captures.iter();
+        Budget::new(limits, sold.map(|capture| (capture.left(), capture.at)))
     }
 
     fn grant_mut(&mut self, vend: VendId) -> Option<&mut Grant> {
@@ -752,8 +817,7 @@ impl Wallet {
             ..
         } = capture;
         if let Some(grant) = self.grant_mut(vend) {
-            if let Some(at) = grant.doubted.iter().position(|doubt| doubt.rseq == rseq) {
-                grant.doubted.swap_remove(at);
+            if grant.judge(rseq, Verdict::Charge).is_some() {
                 grant.captured = grant.captured + parts.total();
             } else {
                 if grant.state == GrantState::Issued {
@@ -785,11 +849,9 @@ impl Wallet {
         }
     }
 
-    /// Takes a doubt back, or a receipt in; gives the doubt.
-    fn undoubt(&mut self, vend: VendId, rseq: Rseq) -> Option<Doubt> {
-        let grant = self.grant_mut(vend)?;
-        let at = grant.doubted.iter().position(|doubt| doubt.rseq == rseq)?;
-        Some(grant.doubted.swap_remove(at))
+    /// Ends a doubt by a decision, when there is one.
+    fn undoubt(&mut self, vend: VendId, rseq: Rseq, verdict: Verdict) -> Option<Doubt> {
+        self.grant_mut(vend)?.judge(rseq, verdict)
     }
 }
 
@@ -813,19 +875,11 @@ impl Entity for Wallet {
         match *command {
             Command::Open { .. } => Ok(None),
             Command::TopUp { key, amount } => {
-                if self.transfer_again(key, &Transfer::TopUp(amount))? {
+                if self.is_known(key, &Named::TopUp(amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.emoney)?;
-                let mut left = amount;
-                let mut repaid = Vec::new();
-                for (operator, debt) in self.debts() {
-                    let part = (*debt).min(left);
-                    if part.is_positive() {
-                        left = left - part;
-                        repaid.push((*operator, part));
-                    }
-                }
+                let repaid = self.repayments(amount);
                 Ok(Some(Event::ToppedUp {
                     key,
                     amount,
@@ -837,7 +891,7 @@ impl Entity for Wallet {
                 operator,
                 amount,
             } => {
-                if self.transfer_again(key, &Transfer::Gift(operator, amount))? {
+                if self.is_known(key, &Named::Gift(operator, amount))? {
                     return Ok(None);
                 }
                 movable(amount, self.closed_at(operator))?;
@@ -853,7 +907,7 @@ impl Entity for Wallet {
                 }))
             }
             Command::Limit { key, limits } => {
-                if self.transfer_again(key, &Transfer::Limits(Box::new(limits)))? {
+                if self.is_known(key, &Named::Limits(Box::new(limits)))? {
                     return Ok(None);
                 }
                 limits.check()?;
@@ -877,6 +931,41 @@ impl Entity for Wallet {
                 amount,
             } => self.refund(key, (vend, rseq), amount, now),
             Command::Release { vend, reason } => Ok(self.release(vend, reason, now)),
+            Command::Send {
+                key,
+                to,
+                currency,
+                amount,
+            } => self.send(key, (to, currency, amount), now),
+            Command::Receive {
+                key,
+                from,
+                currency,
+                amount,
+            } => self.receive(key, (from, currency, amount), now),
+            Command::TurnAway { key, from, amount } => self.turn_away(key, (from, amount)),
+            Command::Confirm { key } => self.confirm(key),
+            Command::Return { key } => self.give_back(key, now),
+            Command::Repay { key } => self.repay(key),
+            Command::WriteOff {
+                key,
+                operator,
+                amount,
+            } => self.write_off(key, (operator, amount)),
+            Command::TopUpByCard { key, amount } => self.top_up_by_card(key, amount),
+            Command::SettleCard { key } => self.settle_card(key),
+            Command::ChargeBack {
+                key,
+                top_up,
+                amount,
+            } => self.charge_back(key, (top_up, amount)),
+            Command::Dispute {
+                key,
+                vend,
+                rseq,
+                amount,
+            } => self.dispute(key, (vend, rseq, amount), now),
+            Command::EndDispute { key, favour } => self.end_dispute(key, favour, now),
         }
     }
 
@@ -888,13 +977,8 @@ impl Entity for Wallet {
                 amount,
                 repaid,
             } => {
-                let mut left = *amount;
-                for (operator, part) in repaid {
-                    left = left - *part;
-                    self.owe(*operator, -*part);
-                }
-                self.emoney = self.emoney + left;
-                self.transfers.insert(*key, Transfer::TopUp(*amount));
+                self.take_in(*amount, repaid);
+                self.names.insert(*key, Named::TopUp(*amount));
             }
             Event::Given {
                 key,
@@ -902,8 +986,7 @@ impl Entity for Wallet {
                 amount,
             } => {
                 add(&mut self.closed, *operator, *amount);
-                self.transfers
-                    .insert(*key, Transfer::Gift(*operator, *amount));
+                self.names.insert(*key, Named::Gift(*operator, *amount));
             }
             Event::Reserved {
                 vend,
@@ -918,6 +1001,7 @@ impl Entity for Wallet {
                 held_first: held.total(),
                 held: *held,
                 doubted: Vec::new(),
+                judged: Vec::new(),
                 receipts: Vec::new(),
                 counted: 0,
                 vends: 0,
@@ -926,13 +1010,96 @@ impl Entity for Wallet {
                 revalue_left: *revalue,
                 issued_at: *at,
             }),
+            Event::Sent {
+                key,
+                to,
+                amount,
+                at,
+            } => self.sent(Outgoing {
+                key: *key,
+                to: *to,
+                amount: *amount,
+                at: *at,
+            }),
+            Event::Received {
+                key,
+                from,
+                amount,
+                repaid,
+                ..
+            } => {
+                self.take_in(*amount, repaid);
+                self.names.insert(*key, Named::Received(*from, *amount));
+            }
+            Event::TurnedAway { key, from, amount } => {
+                self.names.insert(*key, Named::TurnedAway(*from, *amount));
+            }
+            Event::Delivered { key } => self.ended(*key, Fate::Delivered),
+            Event::Returned { key, amount, .. } => {
+                self.emoney = self.emoney + *amount;
+                self.ended(*key, Fate::Returned);
+            }
+            Event::Repaid { key, repaid } => {
+                self.take_in(Amount::ZERO, repaid);
+                self.names.insert(*key, Named::Repaid);
+            }
+            Event::WrittenOff {
+                key,
+                operator,
+                amount,
+            } => {
+                self.written_off(*operator, *amount);
+                self.names
+                    .insert(*key, Named::WrittenOff(*operator, *amount));
+            }
+            Event::ToppedUpByCard {
+                key,
+                amount,
+                repaid,
+            } => {
+                self.take_in(*amount, repaid);
+                self.rare_mut().cards.push((*key, *amount));
+                self.names.insert(*key, Named::Card(*amount));
+            }
+            Event::CardSettled { key, .. } => {
+                self.rare_mut().cards.retain(|(card, _)| card != key);
+            }
+            Event::ChargedBack {
+                key,
+                top_up,
+                taken,
+                owed,
+                unsettled,
+                ..
+            } => {
+                self.emoney = self.emoney - *taken;
+                self.owe(OperatorId::PLATFORM, *owed);
+                let amount = *taken + *owed;
+                self.charged_back((*top_up, amount, *unsettled));
+                self.names.insert(*key, Named::ChargedBack(*top_up, amount));
+            }
+            Event::Disputed {
+                key,
+                vend,
+                rseq,
+                operator,
+                amount,
+                ..
+            } => self.disputed(Dispute {
+                key: *key,
+                vend: *vend,
+                rseq: *rseq,
+                operator: *operator,
+                amount: *amount,
+            }),
+            Event::DisputeEnded { key, favour, .. } => self.dispute_ended(*key, *favour),
             Event::Barred { vend } => {
                 push_bounded(&mut self.rare_mut().barred, *vend, BARRED_KEPT);
             }
             Event::Limited { key, limits } => {
                 self.limit(*limits);
-                let named = Transfer::Limits(Box::new(*limits));
-                self.transfers.insert(*key, named);
+                let named = Named::Limits(Box::new(*limits));
+                self.names.insert(*key, named);
             }
             Event::Captured {
                 vend,
@@ -971,7 +1138,7 @@ impl Entity for Wallet {
                 at,
                 ..
             } => {
-                if self.undoubt(*vend, *rseq).is_none() {
+                if self.undoubt(*vend, *rseq, Verdict::Credit).is_none() {
                     self.note(*vend, *rseq);
                     if let Some(grant) = self.grant_mut(*vend) {
                         grant.revalue_left = grant.revalue_left.above(*amount);
@@ -1003,7 +1170,7 @@ impl Entity for Wallet {
                 }
             }
             Event::CashDeclined { vend, rseq } => {
-                self.undoubt(*vend, *rseq);
+                self.undoubt(*vend, *rseq, Verdict::Decline);
                 self.shelve(*vend);
             }
             Event::Refunded {
@@ -1016,13 +1183,9 @@ impl Entity for Wallet {
                 ..
             } => {
                 let amount = parts.total() + *forgiven;
-                self.transfers
-                    .insert(*key, Transfer::Refund(*vend, *rseq, amount));
-                let sold = self.captures.find(*vend, *rseq);
+                self.names.insert(*key, Named::Refund(*vend, *rseq, amount));
                 self.captures.give_back(*vend, *rseq, *parts, *forgiven);
-                if let Some((budget, sold)) = self.budget_mut().zip(sold) {
-                    budget.give_back(amount, sold.at);
-                }
+                self.recount();
                 self.emoney = self.emoney + parts.emoney;
                 add(&mut self.closed, *operator, parts.closed);
                 self.owe(*operator, -*forgiven);
@@ -1050,7 +1213,7 @@ impl Entity for Wallet {
                 if !is_test {
                     self.rare_mut().last_excused = Some(*at);
                 }
-                if self.undoubt(*vend, *rseq).is_none() {
+                if self.undoubt(*vend, *rseq, Verdict::Forgive).is_none() {
                     self.note(*vend, *rseq);
                 }
                 self.shelve(*vend);
@@ -1117,7 +1280,7 @@ fn fee(emoney: Amount, basis_points: u16) -> Amount {
     Amount::from_minor(product.expect("no amount is over AMOUNT_MAX") / 10_000)
 }
 
-fn movable(amount: Amount, onto: Amount) -> Result<(), Refusal> {
+pub(super) fn movable(amount: Amount, onto: Amount) -> Result<(), Refusal> {
     let most = Amount::from_minor(AMOUNT_MAX);
     if amount.is_positive()
         && amount <= most
@@ -1129,7 +1292,7 @@ fn movable(amount: Amount, onto: Amount) -> Result<(), Refusal> {
     }
 }
 
-const fn full(what: &'static str, limit: usize) -> Refusal {
+pub(super) const fn full(what: &'static str, limit: usize) -> Refusal {
     Refusal::Full { what, limit }
 }
 
