@@ -6,7 +6,7 @@ use gettone_core::audit::{Audit, Check, Report};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
 use gettone_store::bounds::SEGMENT_BYTES_MIN;
-use gettone_store::{Postgres, PostgresSettings};
+use gettone_store::{Postgres, PostgresSettings, Upkeep};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -47,8 +47,8 @@ pub fn audit(dir: &Path) -> Result<Audited, AuditFault> {
     if !holds_something {
         return Err(AuditFault::NoJournal(dir.to_owned()));
     }
-    // Nothing is appended, so the smallest segment will do.
-    let mut store = open_directory(&journal, SEGMENT_BYTES_MIN)?;
+    // Nothing is appended: the smallest segment will do, and the server's spare one is left alone.
+    let mut store = open_directory(&journal, SEGMENT_BYTES_MIN, Upkeep::ByHand)?;
     fold(&mut store, &journal.display().to_string())
 }
 

@@ -17,7 +17,7 @@ use core::time::Duration;
 use gettone::{Engine, Events, Lagged, Settings, ShutdownFault, StartFault};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
-use gettone_store::{File, FileSettings, Postgres};
+use gettone_store::{File, FileSettings, Postgres, Upkeep};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -178,6 +178,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StoreFault> {
         None => Box::new(open_directory(
             &config.state.join(JOURNAL),
             config.limits.segment_bytes,
+            Upkeep::Beside,
         )?),
     })
 }
@@ -186,9 +187,14 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StoreFault> {
 ///
 /// # Errors
 /// As for [`open_store`].
-pub(crate) fn open_directory(journal: &Path, segment_bytes: u64) -> Result<File, StoreFault> {
+pub(crate) fn open_directory(
+    journal: &Path,
+    segment_bytes: u64,
+    upkeep: Upkeep,
+) -> Result<File, StoreFault> {
     let settings = FileSettings {
         segment_bytes,
+        upkeep,
         ..FileSettings::default()
     };
     File::open(journal, settings)

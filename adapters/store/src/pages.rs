@@ -11,6 +11,7 @@
 
 use crate::bounds::SHELF_UNSYNCED_MAX;
 use crate::disk::{DiskFile, read_whole};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,19 +74,19 @@ impl Pages {
     }
 
     fn block<'a>(&self, sums: &'a mut Sums, group: u64) -> io::Result<&'a mut Block> {
-        if !sums.blocks.contains_key(&group) {
-            let mut bytes = [0; PAGE];
-            // What was never written is as zeros are.
-            read_whole(self.file.as_ref(), &mut bytes, block_at(group))?;
-            let mut block: Block = Box::new([0; PAGE / 4]);
-            for (sum, word) in block.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *sum = u32::from_le_bytes(*word);
+        match sums.blocks.entry(group) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let mut bytes = [0; PAGE];
+                // What was never written is as zeros are.
+                read_whole(self.file.as_ref(), &mut bytes, block_at(group))?;
+                let mut block: Block = Box::new([0; PAGE / 4]);
+                for (sum, word) in block.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *sum = u32::from_le_bytes(*word);
+                }
+                Ok(unknown.insert(block))
             }
-            sums.blocks.insert(group, block);
         }
-        sums.blocks
-            .get_mut(&group)
-            .ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     fn check(&self, sums: &mut Sums, number: u64, page: &[u8]) -> io::Result<()> {

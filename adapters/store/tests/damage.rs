@@ -1,10 +1,10 @@
 //! What a file journal makes of bytes that are not what it wrote.
 
 use gettone_core::port::{Frames, Seq, Store, StoreFault};
+use gettone_store::disk::Disk;
+use gettone_store::platter::Platter;
 use gettone_store::{File, FileSettings, Upkeep};
-use std::fs;
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use std::sync::Arc;
 
 const SETTINGS: FileSettings = FileSettings {
     segment_bytes: 4096,
@@ -33,9 +33,13 @@ fn append(store: &mut File, payloads: &[&str]) {
     store.append(store.next(), &frames).expect("appends");
 }
 
-fn read(dir: &Path) -> Result<Vec<Vec<u8>>, StoreFault> {
+fn open(disk: &Platter) -> Result<File, StoreFault> {
+    File::open_on(Arc::new(disk.clone()), SETTINGS)
+}
+
+fn read(disk: &Platter) -> Result<Vec<Vec<u8>>, StoreFault> {
     let mut frames = Vec::new();
-    let next = File::open(dir, SETTINGS)?.replay(Seq::FIRST, &mut |seq, payload| {
+    let next = open(disk)?.replay(Seq::FIRST, &mut |seq, payload| {
         assert_eq!(seq, Seq::FIRST.after(frames.len() as u64));
         frames.push(payload.to_vec());
         Ok(())
@@ -44,20 +48,20 @@ fn read(dir: &Path) -> Result<Vec<Vec<u8>>, StoreFault> {
     Ok(frames)
 }
 
-fn segment(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:016x}.seg"))
+fn segment(number: u64) -> String {
+    format!("{number:016x}.seg")
 }
 
 /// A journal of three batches as a crash leaves it: nobody has opened it since.
-fn crashed() -> (TempDir, Vec<u8>) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut store = File::open(dir.path(), SETTINGS).expect("opens");
+fn crashed() -> (Platter, Vec<u8>) {
+    let disk = Platter::default();
+    let mut store = open(&disk).expect("opens");
     for batch in BATCHES {
         append(&mut store, batch);
     }
     drop(store);
-    let bytes = fs::read(segment(dir.path(), 1)).expect("the first segment");
-    (dir, bytes)
+    let bytes = disk.bytes(&segment(1)).expect("the first segment");
+    (disk, bytes)
 }
 
 /// The bytes up to the last one that is not zero.
@@ -69,21 +73,21 @@ fn used(bytes: &[u8]) -> usize {
 }
 
 /// A journal whose only segment has these bytes.
-fn planted(bytes: &[u8]) -> TempDir {
-    let dir = tempfile::tempdir().expect("a directory");
-    fs::write(segment(dir.path(), 1), bytes).expect("writes");
-    dir
+fn planted(bytes: &[u8]) -> Platter {
+    let disk = Platter::default();
+    disk.plant(&segment(1), bytes);
+    disk
 }
 
 #[test]
 fn a_flipped_bit_in_the_last_segment_is_told_or_costs_only_the_torn_batch() {
-    let (_dir, sound) = crashed();
+    let (_, sound) = crashed();
     let words = words();
     let (mut told, mut torn) = (0, 0);
     for bit in 0..(used(&sound) + 64) * 8 {
         let mut bytes = sound.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        match read(planted(&bytes).path()) {
+        match read(&planted(&bytes)) {
             Ok(frames) => {
                 assert!(words.starts_with(&frames), "bit {bit} invents {frames:?}");
                 assert!(
@@ -101,12 +105,12 @@ fn a_flipped_bit_in_the_last_segment_is_told_or_costs_only_the_torn_batch() {
 
 #[test]
 fn a_flipped_bit_in_a_sealed_segment_is_always_told() {
-    let (dir, _) = crashed();
-    let mut store = File::open(dir.path(), SETTINGS).expect("opens");
+    let (disk, _) = crashed();
+    let mut store = open(&disk).expect("opens");
     append(&mut store, &["six"]);
     drop(store);
-    let first = fs::read(segment(dir.path(), 1)).expect("sealed");
-    let second = fs::read(segment(dir.path(), 2)).expect("current");
+    let first = disk.bytes(&segment(1)).expect("sealed");
+    let second = disk.bytes(&segment(2)).expect("current");
     assert_eq!(
         first.len(),
         used(&first).next_multiple_of(8),
@@ -115,9 +119,9 @@ fn a_flipped_bit_in_a_sealed_segment_is_always_told() {
     for bit in 0..first.len() * 8 {
         let mut bytes = first.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let dir = planted(&bytes);
-        fs::write(segment(dir.path(), 2), &second).expect("writes");
-        match read(dir.path()) {
+        let disk = planted(&bytes);
+        disk.plant(&segment(2), &second);
+        match read(&disk) {
             Err(StoreFault::Damaged { .. }) => {}
             other => panic!("bit {bit}: {other:?}"),
         }
@@ -126,11 +130,11 @@ fn a_flipped_bit_in_a_sealed_segment_is_always_told() {
 
 #[test]
 fn a_cut_at_any_byte_costs_only_a_tail() {
-    let (_dir, sound) = crashed();
+    let (_, sound) = crashed();
     let words = words();
     let mut lengths = Vec::new();
     for len in 0..=used(&sound) + 8 {
-        match read(planted(&sound[..len]).path()) {
+        match read(&planted(&sound[..len])) {
             Ok(frames) => {
                 assert!(
                     words.starts_with(&frames),
@@ -149,78 +153,78 @@ fn a_cut_at_any_byte_costs_only_a_tail() {
 #[test]
 fn frames_that_were_void_once_stay_void() {
     // The last batch is torn: its second frame is unreadable, and its mark stands.
-    let (_dir, mut torn) = crashed();
+    let (_, mut torn) = crashed();
     let end = used(&torn);
     torn[end - 1] ^= 1;
-    let dir = planted(&torn);
-    let mut store = File::open(dir.path(), SETTINGS).expect("opens");
+    let disk = planted(&torn);
+    let mut store = open(&disk).expect("opens");
     append(&mut store, &["instead"]);
     drop(store);
     // The power went before the old segment was cut off, and its disk brings the lost page back.
     torn[end - 1] ^= 1;
-    fs::write(segment(dir.path(), 1), &torn).expect("writes");
+    disk.plant(&segment(1), &torn);
     let mut expected = words();
     expected.pop();
     expected.push(b"instead".to_vec());
-    assert_eq!(read(dir.path()).expect("reads"), expected);
+    assert_eq!(read(&disk).expect("reads"), expected);
 
     // The control: without the segment that names the end, the frame would be back.
-    fs::remove_file(segment(dir.path(), 2)).expect("removes");
-    fs::remove_file(segment(dir.path(), 3)).expect("removes");
-    assert_eq!(read(dir.path()).expect("reads"), words());
+    disk.remove(&segment(2)).expect("removes");
+    disk.remove(&segment(3)).expect("removes");
+    assert_eq!(read(&disk).expect("reads"), words());
 }
 
 #[test]
 fn a_recycled_file_never_gives_its_old_frames() {
-    let (dir, old) = crashed();
+    let (disk, old) = crashed();
     for cut in 0..=used(&old) / 8 {
         // The next segment's file has what an earlier segment left in it, from any byte on.
         let mut stale = vec![0; old.len()];
         stale[cut * 8..].copy_from_slice(&old[cut * 8..]);
-        fs::write(dir.path().join("spare"), &stale).expect("writes");
+        disk.plant("spare", &stale);
         assert_eq!(
-            read(dir.path()).expect("reads"),
+            read(&disk).expect("reads"),
             words(),
             "from byte {}",
             cut * 8
         );
     }
-    let mut store = File::open(dir.path(), SETTINGS).expect("opens");
+    let mut store = open(&disk).expect("opens");
     append(&mut store, &["six"]);
     drop(store);
     let mut expected = words();
     expected.push(b"six".to_vec());
-    assert_eq!(read(dir.path()).expect("reads"), expected);
+    assert_eq!(read(&disk).expect("reads"), expected);
 }
 
 #[test]
 fn a_segment_that_is_missing_or_in_anothers_place_is_told() {
-    let (dir, _) = crashed();
-    let mut store = File::open(dir.path(), SETTINGS).expect("opens");
+    let (disk, _) = crashed();
+    let mut store = open(&disk).expect("opens");
     append(&mut store, &["six"]);
     drop(store);
-    drop(File::open(dir.path(), SETTINGS).expect("opens"));
-    let damaged = |dir: &Path| matches!(read(dir), Err(StoreFault::Damaged { .. }));
+    drop(open(&disk).expect("opens"));
+    let damaged = |disk: &Platter| matches!(read(disk), Err(StoreFault::Damaged { .. }));
     for number in [1, 2] {
-        let bytes = fs::read(segment(dir.path(), number)).expect("there");
-        fs::remove_file(segment(dir.path(), number)).expect("removes");
-        assert!(damaged(dir.path()), "without segment {number}");
-        let other = fs::read(segment(dir.path(), 3 - number)).expect("there");
-        fs::write(segment(dir.path(), number), other).expect("writes");
-        assert!(damaged(dir.path()), "another's bytes as segment {number}");
-        fs::write(segment(dir.path(), number), bytes).expect("writes");
+        let bytes = disk.bytes(&segment(number)).expect("there");
+        disk.remove(&segment(number)).expect("removes");
+        assert!(damaged(&disk), "without segment {number}");
+        let other = disk.bytes(&segment(3 - number)).expect("there");
+        disk.plant(&segment(number), &other);
+        assert!(damaged(&disk), "another's bytes as segment {number}");
+        disk.plant(&segment(number), &bytes);
     }
-    assert_eq!(read(dir.path()).expect("whole again").len(), 6);
+    assert_eq!(read(&disk).expect("whole again").len(), 6);
 }
 
 #[test]
 fn records_of_another_format_are_refused() {
-    let (dir, _) = crashed();
+    let (disk, _) = crashed();
     let other = FileSettings {
         format: 2,
         ..SETTINGS
     };
-    let refused = File::open(dir.path(), other);
+    let refused = File::open_on(Arc::new(disk), other);
     let fault = refused.expect_err("it is refused");
     assert!(matches!(
         fault,
@@ -239,13 +243,14 @@ fn records_of_another_format_are_refused() {
 
 #[test]
 fn many_openings_of_an_idle_journal_take_no_room() {
-    let (dir, _) = crashed();
+    let (disk, _) = crashed();
     for _ in 0..20 {
-        assert_eq!(read(dir.path()).expect("reads"), words());
+        assert_eq!(read(&disk).expect("reads"), words());
     }
-    let bytes: u64 = fs::read_dir(dir.path())
-        .expect("lists")
-        .map(|entry| entry.expect("an entry").metadata().expect("its size").len())
+    let names = disk.names().expect("lists");
+    let bytes: usize = names
+        .iter()
+        .map(|name| disk.bytes(name).expect("there").len())
         .sum();
-    assert!(bytes < 4 * SETTINGS.segment_bytes, "{bytes} bytes");
+    assert!(bytes < 4 * 4096, "{bytes} bytes");
 }
