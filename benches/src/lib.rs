@@ -19,13 +19,18 @@ mod demand;
 mod fault;
 mod figures;
 pub mod floor;
+pub mod instructions;
 mod latencies;
+pub mod memory;
+pub mod open_loop;
 pub mod peer;
 pub mod purchases;
+pub mod recover;
 pub mod reflex;
 mod report;
 pub mod rounds;
 pub mod settle;
+mod vends;
 
 pub use conditions::Conditions;
 pub use demand::{Demand, MACHINES, OPERATORS};

@@ -70,6 +70,16 @@ pub enum Medium {
     File(PathBuf),
 }
 
+impl Medium {
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::File(_) => "file",
+        }
+    }
+}
+
 /// Runs the plan. On files, this disk's own flush rate is measured first, in the same sitting.
 ///
 /// # Errors
@@ -77,13 +87,7 @@ pub enum Medium {
 pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     let mut conditions = Conditions::of_this_machine();
     let (store, place, compare) = store(&plan.medium)?;
-    conditions.note(
-        "store",
-        match plan.medium {
-            Medium::Memory => "memory",
-            Medium::File(_) => "file",
-        },
-    );
+    conditions.note("store", plan.medium.name());
     conditions.note("in_flight", plan.in_flight.get());
     conditions.note("caller_threads", plan.caller_threads.get());
     conditions.note("wallets", WALLETS_PER_CALLER * plan.in_flight.get() as u64);
@@ -122,9 +126,9 @@ fn framed(metrics: &Metrics) -> f64 {
     (metrics.bytes + 8 * metrics.records + 24 * metrics.flushes) as f64
 }
 
-type Opened = (Box<dyn Store>, Option<TempDir>, Vec<Figures>);
+pub(crate) type Opened = (Box<dyn Store>, Option<TempDir>, Vec<Figures>);
 
-fn store(medium: &Medium) -> Result<Opened, Fault> {
+pub(crate) fn store(medium: &Medium) -> Result<Opened, Fault> {
     match medium {
         Medium::Memory => Ok((Box::new(Memory::new()), None, Vec::new())),
         Medium::File(dir) => {
