@@ -1,6 +1,5 @@
 //! Our own engine and what one would use instead, in turns, in the same run.
 
-use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::peer::naive::Naive;
@@ -39,10 +38,8 @@ impl Peer {
 /// What is compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// How our own engine is run.
+    /// How our own engine is run; the peers are run alike.
     pub settle: settle::Plan,
-    /// Who buys where at the peers.
-    pub demand: Demand,
     /// On which disk a server keeps its books.
     pub dir: PathBuf,
     /// With whom.
@@ -70,7 +67,7 @@ pub fn measure(plan: &Plan) -> Result<Compared, Fault> {
     let (mut peers, mut not_run): (Vec<Box<dyn Contender>>, _) = (Vec::new(), Vec::new());
     let wants_ledger = |peer: &Peer| *peer != Peer::Naive;
     let ledger = if plan.peers.iter().any(wants_ledger) {
-        Some(Ledger::open(&plan.dir, plan.demand)?)
+        Some(Ledger::open(&plan.dir, plan.settle.demand)?)
     } else {
         None
     };
@@ -80,7 +77,7 @@ pub fn measure(plan: &Plan) -> Result<Compared, Fault> {
                 peers.push(Box::new(Naive {
                     in_flight: plan.settle.in_flight,
                     span: plan.settle.span,
-                    demand: plan.demand,
+                    demand: plan.settle.demand,
                 }));
                 continue;
             }

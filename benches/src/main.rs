@@ -43,6 +43,12 @@ enum Measurement {
         /// Threads that the callers share.
         #[arg(long, default_value = "1")]
         caller_threads: NonZeroUsize,
+        /// Customers who take turns; unless set, 64 for each caller.
+        #[arg(long, value_parser = value_parser!(u64).range(1..))]
+        wallets: Option<u64>,
+        /// Percent of the vends at one machine of one operator.
+        #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = value_parser!(u8).range(..=100))]
+        hot: u8,
         /// Runs others in turn with ours, in the same run; all of them unless named.
         #[arg(
             long, value_enum, value_name = "PEER,..", num_args = 0.., value_delimiter = ',',
@@ -202,25 +208,27 @@ fn main() -> ExitCode {
             seconds,
             store,
             caller_threads,
+            wallets,
+            hot,
             compare: peers,
             rounds,
             dir,
             json,
         } => {
+            let each = settle::WALLETS_PER_CALLER * in_flight.get() as u64;
             let settle = settle::Plan {
                 in_flight,
                 span: Duration::from_secs(seconds.into()),
                 medium: store.on(&dir),
                 caller_threads,
+                demand: Demand::new(wallets.unwrap_or(each), hot),
             };
             if peers.is_empty() {
                 return tell(settle::measure(&settle), json);
             }
-            let wallets = settle::WALLETS_PER_CALLER * in_flight.get() as u64;
             tell_compared(
                 compare::measure(&compare::Plan {
                     settle,
-                    demand: Demand::new(wallets, 0),
                     dir,
                     peers,
                     rounds,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Vends in flight while wallets buy.
 const IN_FLIGHT: usize = 4_096;
-/// Wallets and vends before anything is counted: buffers have grown then.
+/// Wallets before anything is counted: buffers have grown then.
 const WARM_UP: u64 = 20_000;
 
 /// What is measured.
@@ -52,7 +52,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     let runtime = vends::runtime()?;
     let base = Resident::now()?;
     let demand = Demand::new(plan.wallets, 0);
-    let [empty, opened, funded, warm, spent, held] = runtime.block_on(async {
+    let [empty, opened, funded, held, spent] = runtime.block_on(async {
         // Whoever warms up comes after those who are counted.
         let others = demand.wallets()..demand.wallets() + WARM_UP;
         vends::open(&engine, others.clone()).await?;
@@ -62,17 +62,14 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
         let opened = Resident::now()?;
         vends::fund(&engine, 0..demand.wallets()).await?;
         let funded = Resident::now()?;
-        let first = WARM_UP.min(demand.wallets());
-        vends::play(&engine, demand, 0..first, (Half::Both, IN_FLIGHT)).await?;
-        let warm = Resident::now()?;
-        let each = first..first + demand.wallets();
-        let last = each.end;
-        vends::play(&engine, demand, each, (Half::Both, IN_FLIGHT)).await?;
-        let spent = Resident::now()?;
-        let sessions = last..last + plan.sessions;
+        // Before anybody has bought: what a wallet keeps of the past would hide what a session takes.
+        let sessions = 0..plan.sessions;
+        let both = sessions.end..sessions.end + demand.wallets();
         vends::play(&engine, demand, sessions, (Half::First, IN_FLIGHT)).await?;
         let held = Resident::now()?;
-        Ok::<_, Fault>([empty, opened, funded, warm, spent, held])
+        vends::play(&engine, demand, both, (Half::Both, IN_FLIGHT)).await?;
+        let spent = Resident::now()?;
+        Ok::<_, Fault>([empty, opened, funded, held, spent])
     })?;
     runtime.block_on(engine.shutdown())?;
     drop(place);
@@ -82,12 +79,12 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     report.add("program_bytes", program.all);
     report.add("base_bytes", base.all);
     report.add("base_anonymous_bytes", base.anonymous);
-    report.add("filled_bytes", held.all);
+    report.add("filled_bytes", spent.all);
     for (figure, before, after, count) in [
         ("bytes_per_wallet_opened", empty, opened, demand.wallets()),
         ("bytes_per_wallet_funded", empty, funded, demand.wallets()),
-        ("bytes_more_per_vend", warm, spent, demand.wallets()),
-        ("bytes_per_session", spent, held, plan.sessions),
+        ("bytes_more_per_vend", held, spent, demand.wallets()),
+        ("bytes_per_session", funded, held, plan.sessions),
     ] {
         if count > 0 {
             let more = after.anonymous as f64 - before.anonymous as f64;

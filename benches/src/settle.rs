@@ -1,17 +1,16 @@
 //! The main figure: whole vends, each with two waits for the disk, by so many callers at once.
 
 use crate::conditions::Conditions;
+use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::floor;
+use crate::vends;
 use core::ops::Range;
 use core::time::Duration;
-use gettone::core::grant::{Purpose, Terms};
-use gettone::core::id::{Item, MachineId, OperatorId, Rseq, TransferId, VendId, WalletId};
-use gettone::core::money::{Amount, Currency};
 use gettone::core::port::Store;
-use gettone::core::wallet::{Command, Outcome, Proof};
-use gettone::{Action, Engine, Failure, Metrics, SessionCommand, Settings};
+use gettone::core::wallet::LIVE_MAX;
+use gettone::{Engine, Failure, Metrics, Settings};
 use gettone_store::{File, FileSettings, Memory};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,8 +20,10 @@ use std::time::Instant;
 use tempfile::TempDir;
 use tokio::runtime;
 
-/// Wallets that each caller takes turns with.
+/// Wallets that each caller takes turns with, unless set otherwise.
 pub const WALLETS_PER_CALLER: u64 = 64;
+/// Vends that one wallet can have under way, with room for callers who overtake others.
+pub const VENDS_PER_WALLET_MAX: u64 = LIVE_MAX as u64 / 2;
 /// Before the clock starts.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// The size of a segment of the file store.
@@ -35,19 +36,6 @@ const WARMING: u8 = 0;
 const COUNTING: u8 = 1;
 const OVER: u8 = 2;
 
-const OPERATOR: OperatorId = OperatorId::new(1);
-const MACHINE: MachineId = MachineId::new(1);
-const TERMS: Terms = Terms {
-    operator: OPERATOR,
-    machine: MACHINE,
-    cap: Amount::from_minor(300),
-    least: Amount::from_minor(50),
-    vends_max: 1,
-    fee_basis_points: 150,
-    revalue_max: Amount::ZERO,
-    purpose: Purpose::Sale,
-};
-
 /// What is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
@@ -59,6 +47,8 @@ pub struct Plan {
     pub medium: Medium,
     /// Threads that the callers share.
     pub caller_threads: NonZeroUsize,
+    /// Who buys where.
+    pub demand: Demand,
 }
 
 /// Where the journal goes.
@@ -85,12 +75,18 @@ impl Medium {
 /// # Errors
 /// `Fault` when a store, the engine or a vend fails.
 pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
+    let least = plan.in_flight.get() as u64 / VENDS_PER_WALLET_MAX;
+    if plan.demand.wallets() < least {
+        let what = format!("{} in flight need at least {least}", plan.in_flight);
+        return Err(Fault::call("sharing the wallets out")(what));
+    }
     let mut conditions = Conditions::of_this_machine();
     let (store, place, compare) = store(&plan.medium)?;
     conditions.note("store", plan.medium.name());
     conditions.note("in_flight", plan.in_flight.get());
     conditions.note("caller_threads", plan.caller_threads.get());
-    conditions.note("wallets", WALLETS_PER_CALLER * plan.in_flight.get() as u64);
+    conditions.note("wallets", plan.demand.wallets());
+    conditions.note("hot_percent", plan.demand.hot_percent());
     conditions.note(
         "a_vend",
         "begin (open + reserve), durable; finish (settle + release), durable",
@@ -153,21 +149,18 @@ struct Ran {
 
 async fn run(engine: &Engine, plan: &Plan) -> Result<Ran, Fault> {
     let callers = plan.in_flight.get() as u64;
-    let opening: Vec<_> = (0..callers)
-        .map(|caller| {
-            let engine = engine.clone();
-            tokio::spawn(async move { fund(&engine, caller).await })
-        })
-        .collect();
-    for opened in opening {
-        opened.await.map_err(Fault::call("opening wallets"))??;
-    }
+    vends::open(engine, 0..plan.demand.wallets()).await?;
+    vends::fund(engine, 0..plan.demand.wallets()).await?;
     let phase = Arc::new(AtomicU8::new(WARMING));
     let threads = (plan.caller_threads.get() as u64).min(callers);
     let tasks: Vec<_> = (0..threads)
         .map(|thread| {
             let (engine, phase) = (engine.clone(), Arc::clone(&phase));
-            let share = callers * thread / threads..callers * (thread + 1) / threads;
+            let share = Share {
+                callers: callers * thread / threads..callers * (thread + 1) / threads,
+                of: callers,
+                demand: plan.demand,
+            };
             tokio::spawn(async move { buy(&engine, share, &phase).await })
         })
         .collect();
@@ -190,22 +183,12 @@ async fn run(engine: &Engine, plan: &Plan) -> Result<Ran, Fault> {
     })
 }
 
-async fn fund(engine: &Engine, caller: u64) -> Result<(), Fault> {
-    for wallet in wallets(caller) {
-        engine
-            .open_wallet(wallet, Currency::EUR)
-            .await
-            .map_err(Fault::call("opening a wallet"))?;
-        let command = Command::TopUp {
-            key: TransferId::from_bytes(*name(wallet.number(), 0).as_bytes()),
-            amount: Amount::from_minor(1_000_000_000),
-        };
-        engine
-            .wallet_command(wallet, command)
-            .await
-            .map_err(Fault::call("topping a wallet up"))?;
-    }
-    Ok(())
+/// Some of the callers. The vends of each are numbered so that all of them together number every
+/// vend once.
+struct Share {
+    callers: Range<u64>,
+    of: u64,
+    demand: Demand,
 }
 
 /// What one vend in flight is at.
@@ -219,17 +202,17 @@ struct Flight {
 
 /// Buys one coffee after the other in each of its flights until it is over; gives how long each
 /// took that was counted. A moment is read once for each batch of answers.
-async fn buy(engine: &Engine, share: Range<u64>, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
-    let first = share.start;
+async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
+    let (of, demand) = (share.of, share.demand);
     let mut pipeline = engine.pipeline();
     let mut times = Vec::with_capacity(TIMES_EXPECTED);
     let mut now = Instant::now();
-    let begin = |flight: u64, number: u64| begin(first + flight, number);
-    let mut flights: Vec<Flight> = (0..share.end - first)
-        .map(|flight| {
-            pipeline.push(flight, begin(flight, 1));
+    let mut flights: Vec<Flight> = (0..)
+        .zip(share.callers)
+        .map(|(flight, number)| {
+            pipeline.push(flight, vends::begin(demand, number));
             Flight {
-                number: 1,
+                number,
                 counted: false,
                 began: now,
                 held: false,
@@ -259,7 +242,7 @@ async fn buy(engine: &Engine, share: Range<u64>, phase: &AtomicU8) -> Result<Vec
             };
             if !flight.held {
                 flight.held = true;
-                pipeline.push(answer.tag, finish(first + answer.tag, flight.number));
+                pipeline.push(answer.tag, vends::finish(demand, flight.number));
                 continue;
             }
             if flight.counted && moment == COUNTING {
@@ -267,47 +250,13 @@ async fn buy(engine: &Engine, share: Range<u64>, phase: &AtomicU8) -> Result<Vec
             }
             if moment != OVER {
                 *flight = Flight {
-                    number: flight.number + 1,
+                    number: flight.number + of,
                     counted: moment == COUNTING,
                     began: now,
                     held: false,
                 };
-                pipeline.push(answer.tag, begin(answer.tag, flight.number));
+                pipeline.push(answer.tag, vends::begin(demand, flight.number));
             }
         }
     }
-}
-
-fn begin(flight: u64, number: u64) -> SessionCommand {
-    command(flight, number, Action::Begin { terms: TERMS })
-}
-
-fn finish(flight: u64, number: u64) -> SessionCommand {
-    let outcome = Outcome::Vended {
-        item: Item::new(11),
-        amount: Amount::from_minor(120),
-        proof: Proof::Told,
-    };
-    let rseq = Rseq::new(1);
-    command(flight, number, Action::Finish { rseq, outcome })
-}
-
-fn command(flight: u64, number: u64, action: Action) -> SessionCommand {
-    SessionCommand {
-        wallet: WalletId::new(flight * WALLETS_PER_CALLER + number % WALLETS_PER_CALLER),
-        session: name(flight, number),
-        action,
-    }
-}
-
-fn wallets(caller: u64) -> impl Iterator<Item = WalletId> {
-    let first = caller * WALLETS_PER_CALLER;
-    (first..first + WALLETS_PER_CALLER).map(WalletId::new)
-}
-
-fn name(caller: u64, number: u64) -> VendId {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&caller.to_le_bytes());
-    bytes[8..].copy_from_slice(&number.to_le_bytes());
-    VendId::from_bytes(bytes)
 }
