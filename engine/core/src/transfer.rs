@@ -171,7 +171,10 @@ mod tests {
             for answer in [Answer::Done, Answer::Arrived, Answer::Refused] {
                 let cell = match step.then(answer) {
                     Next::Ask(step) => format!("{step:?}"),
-                    end => format!("{end:?}").to_lowercase(),
+                    Next::Delivered => "delivered".to_owned(),
+                    Next::Returned => "returned".to_owned(),
+                    Next::Refused => "refused".to_owned(),
+                    Next::Wait => "wait".to_owned(),
                 };
                 picture.push_str(&format!("{cell:<10}"));
             }

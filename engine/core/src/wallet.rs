@@ -5,6 +5,7 @@ mod debt;
 mod dispute;
 mod event;
 mod limit;
+mod names;
 mod paid;
 mod refusal;
 mod state;

@@ -495,7 +495,7 @@ fn however_its_chains_are_cut_off_and_repeated_money_arrives_once_or_comes_back(
             let words = match &record.event {
                 Event::Operator { event, .. } => format!("{event:?}"),
                 Event::Wallet { event, .. } => format!("{event:?}"),
-                _ => continue,
+                Event::Machine { .. } | Event::Session { .. } | Event::Reader { .. } => continue,
             };
             let name = words.split_whitespace().next().unwrap_or_default();
             *kinds.entry(name.to_owned()).or_default() += 1;
@@ -538,6 +538,10 @@ type Cook = fn(&mut Vec<Record>) -> bool;
 
 /// The audit must be able to find fault: each way of cooking the books is found by its own check.
 #[test]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each cook looks for one event"
+)]
 fn cooked_books_are_found_out() {
     fn position(records: &[Record], is_it: fn(&Event) -> bool) -> Option<usize> {
         records.iter().rposition(|record| is_it(&record.event))

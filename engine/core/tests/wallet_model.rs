@@ -317,6 +317,10 @@ impl Model {
         }))
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "five commands are about transfers"
+    )]
     fn transfer(&mut self, command: Command) -> Verdicts {
         match command {
             Command::Send {
@@ -788,9 +792,11 @@ impl Model {
         let key = dice.key();
         match dice.roll(10) {
             7 => {
-                let came = |(key, moved): (&TransferId, &Moved)| match moved {
-                    Moved::Came(from, amount) => Some((*key, *from, *amount)),
-                    _ => None,
+                let came = |(key, moved): (&TransferId, &Moved)| {
+                    let Moved::Came(from, amount) = moved else {
+                        return None;
+                    };
+                    Some((*key, *from, *amount))
                 };
                 let all: Vec<_> = self.moved.iter().filter_map(came).collect();
                 let (key, from, amount) = *all.get(one(dice, &all)?)?;

@@ -1,6 +1,7 @@
 //! What a customer owes, and how it goes.
 
-use super::state::{Named, Wallet};
+use super::names::Named;
+use super::state::Wallet;
 use super::{Event, Refusal};
 use crate::id::{OperatorId, TransferId};
 use crate::money::Amount;

@@ -1,7 +1,8 @@
 //! Money that is argued about: sales that a customer disputes, and card payments that are charged
 //! back.
 
-use super::state::{Named, Wallet, full};
+use super::names::Named;
+use super::state::{Wallet, full};
 use super::{CAPTURE_KEPT, CARDS_MAX, CHARGEBACKS_MAX, DISPUTES_MAX, Event, Favour, Refusal};
 use crate::id::{OperatorId, Rseq, TransferId, VendId};
 use crate::money::Amount;
@@ -41,7 +42,7 @@ impl Wallet {
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (vend, rseq, amount) = sale;
-        if self.is_known(key, &Named::Dispute(vend, rseq, amount, None))? {
+        if self.is_known(key, &Named::dispute(vend, rseq, amount))? {
             return Ok(None);
         }
         let capture = self
@@ -75,9 +76,9 @@ impl Wallet {
         favour: Favour,
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
-        match self.names.get(&key) {
-            Some(Named::Dispute(.., Some(known))) if *known == favour => return Ok(None),
-            Some(Named::Dispute(.., None)) => {}
+        match self.names.find(key) {
+            Some(Named::Dispute(_, Some(known))) if *known == favour => return Ok(None),
+            Some(Named::Dispute(_, None)) => {}
             _ => return Err(Refusal::NoSuchDispute),
         }
         let open = self.disputes().iter().find(|dispute| dispute.key == key);
@@ -101,15 +102,14 @@ impl Wallet {
             amount,
             ..
         } = dispute;
-        self.names
-            .insert(key, Named::Dispute(vend, rseq, amount, None));
+        self.names.keep(key, Named::dispute(vend, rseq, amount));
         self.captures.dispute(vend, rseq, amount);
         self.rare_mut().disputes.push(dispute);
         self.recount();
     }
 
     pub(super) fn dispute_ended(&mut self, key: TransferId, favour: Favour) {
-        if let Some(Named::Dispute(.., end)) = self.names.get_mut(&key) {
+        if let Some(Named::Dispute(_, end)) = self.names.find_mut(key) {
             *end = Some(favour);
         }
         let Some(rare) = &mut self.rare else { return };
@@ -146,7 +146,7 @@ impl Wallet {
     }
 
     pub(super) fn settle_card(&self, key: TransferId) -> Result<Option<Event>, Refusal> {
-        match (self.names.get(&key), self.card_left(key)) {
+        match (self.names.find(key), self.card_left(key)) {
             (Some(Named::Card(_)), Some(amount)) => Ok(Some(Event::CardSettled { key, amount })),
             (Some(Named::Card(_)), None) => Ok(None),
             _ => Err(Refusal::NoSuchTransfer),
@@ -159,10 +159,10 @@ impl Wallet {
         payment: (TransferId, Amount),
     ) -> Result<Option<Event>, Refusal> {
         let (top_up, amount) = payment;
-        if self.is_known(key, &Named::ChargedBack(top_up, amount))? {
+        if self.is_known(key, &Named::charged_back(top_up, amount))? {
             return Ok(None);
         }
-        let paid = match self.names.get(&top_up) {
+        let paid = match self.names.find(top_up) {
             Some(Named::TopUp(paid) | Named::Card(paid)) => *paid,
             _ => return Err(Refusal::NoSuchTransfer),
         };

@@ -1,22 +1,21 @@
 use super::dispute::Dispute;
 use super::limit::{Budget, Limits, Usage};
+use super::names::{Named, Names};
 use super::paid::{Capture, Captures};
 use super::transfer::{Fate, Outgoing};
 use super::{
-    BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, Favour, LIVE_MAX, Outcome,
-    Proof, RESOLVED_KEPT, Reason, Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
+    BARRED_KEPT, CAPTURE_KEPT, CLOSED_MAX, Command, Credit, Event, LIVE_MAX, Outcome, Proof,
+    RESOLVED_KEPT, Reason, Refusal, Review, StrayReason, TRANSFERS_MAX, Verdict,
 };
 use crate::entity::Entity;
 use crate::grant::{Doubt, Grant, GrantState, NO_RECEIPT, Parts, Purpose, RECEIPTS_MAX, Terms};
-use crate::id::{Item, OperatorId, Rseq, TransferId, VendId, WalletId};
+use crate::id::{Item, OperatorId, Rseq, TransferId, VendId};
 use crate::money::{AMOUNT_MAX, Amount, Currency};
 use crate::time::Timestamp;
-use crate::transfer::Party;
 use crate::unknown::{self, Ruling, Unseen};
 use core::time::Duration;
-use rkyv::with::AsVec;
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// One customer's money in one currency.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
@@ -27,8 +26,7 @@ pub struct Wallet {
     live: Vec<Grant>,
     resolved: VecDeque<Grant>,
     // All of them: a name that was forgotten could move its money again.
-    #[rkyv(with = AsVec)]
-    pub(super) names: BTreeMap<TransferId, Named>,
+    pub(super) names: Names,
     pub(super) captures: Captures,
     pub(super) rare: Option<Box<Rare>>,
 }
@@ -44,38 +42,6 @@ pub(super) struct Rare {
     pub(super) disputes: Vec<Dispute>,
     pub(super) cards: Vec<(TransferId, Amount)>,
     pub(super) charged_back: Vec<(TransferId, Amount)>,
-}
-
-/// What a name was used for.
-#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Named {
-    TopUp(Amount),
-    Gift(OperatorId, Amount),
-    Refund(VendId, Rseq, Amount),
-    Limits(Box<Limits>),
-    Sent(WalletId, Amount, Fate),
-    Received(Party, Amount),
-    TurnedAway(Party, Amount),
-    Repaid,
-    WrittenOff(OperatorId, Amount),
-    Card(Amount),
-    ChargedBack(TransferId, Amount),
-    Dispute(VendId, Rseq, Amount, Option<Favour>),
-}
-
-impl Named {
-    /// Whether both were asked for the same, whatever has become of it.
-    fn asks_the_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Sent(to, amount, _), Self::Sent(other, same, _)) => {
-                (to, amount) == (other, same)
-            }
-            (Self::Dispute(vend, rseq, amount, _), Self::Dispute(other, receipt, same, _)) => {
-                (vend, rseq, amount) == (other, receipt, same)
-            }
-            _ => self == other,
-        }
-    }
 }
 
 /// What a wallet shows of itself.
@@ -239,7 +205,7 @@ impl Wallet {
 
     /// Whether the same was done under this name before.
     pub(super) fn is_known(&self, key: TransferId, named: &Named) -> Result<bool, Refusal> {
-        match self.names.get(&key) {
+        match self.names.find(key) {
             None if self.names.len() >= TRANSFERS_MAX => Err(full("transfers", TRANSFERS_MAX)),
             None => Ok(false),
             Some(known) if known.asks_the_same(named) => Ok(true),
@@ -677,7 +643,7 @@ impl Wallet {
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (vend, rseq) = sale;
-        if self.is_known(key, &Named::Refund(vend, rseq, amount))? {
+        if self.is_known(key, &Named::refund(vend, rseq, amount))? {
             return Ok(None);
         }
         let capture = self
@@ -978,7 +944,7 @@ impl Entity for Wallet {
                 repaid,
             } => {
                 self.take_in(*amount, repaid);
-                self.names.insert(*key, Named::TopUp(*amount));
+                self.names.keep(*key, Named::TopUp(*amount));
             }
             Event::Given {
                 key,
@@ -986,7 +952,7 @@ impl Entity for Wallet {
                 amount,
             } => {
                 add(&mut self.closed, *operator, *amount);
-                self.names.insert(*key, Named::Gift(*operator, *amount));
+                self.names.keep(*key, Named::Gift(*operator, *amount));
             }
             Event::Reserved {
                 vend,
@@ -1029,10 +995,10 @@ impl Entity for Wallet {
                 ..
             } => {
                 self.take_in(*amount, repaid);
-                self.names.insert(*key, Named::Received(*from, *amount));
+                self.names.keep(*key, Named::Received(*from, *amount));
             }
             Event::TurnedAway { key, from, amount } => {
-                self.names.insert(*key, Named::TurnedAway(*from, *amount));
+                self.names.keep(*key, Named::TurnedAway(*from, *amount));
             }
             Event::Delivered { key } => self.ended(*key, Fate::Delivered),
             Event::Returned { key, amount, .. } => {
@@ -1041,7 +1007,7 @@ impl Entity for Wallet {
             }
             Event::Repaid { key, repaid } => {
                 self.take_in(Amount::ZERO, repaid);
-                self.names.insert(*key, Named::Repaid);
+                self.names.keep(*key, Named::Repaid);
             }
             Event::WrittenOff {
                 key,
@@ -1049,8 +1015,7 @@ impl Entity for Wallet {
                 amount,
             } => {
                 self.written_off(*operator, *amount);
-                self.names
-                    .insert(*key, Named::WrittenOff(*operator, *amount));
+                self.names.keep(*key, Named::WrittenOff(*operator, *amount));
             }
             Event::ToppedUpByCard {
                 key,
@@ -1059,7 +1024,7 @@ impl Entity for Wallet {
             } => {
                 self.take_in(*amount, repaid);
                 self.rare_mut().cards.push((*key, *amount));
-                self.names.insert(*key, Named::Card(*amount));
+                self.names.keep(*key, Named::Card(*amount));
             }
             Event::CardSettled { key, .. } => {
                 self.rare_mut().cards.retain(|(card, _)| card != key);
@@ -1076,7 +1041,7 @@ impl Entity for Wallet {
                 self.owe(OperatorId::PLATFORM, *owed);
                 let amount = *taken + *owed;
                 self.charged_back((*top_up, amount, *unsettled));
-                self.names.insert(*key, Named::ChargedBack(*top_up, amount));
+                self.names.keep(*key, Named::charged_back(*top_up, amount));
             }
             Event::Disputed {
                 key,
@@ -1099,7 +1064,7 @@ impl Entity for Wallet {
             Event::Limited { key, limits } => {
                 self.limit(*limits);
                 let named = Named::Limits(Box::new(*limits));
-                self.names.insert(*key, named);
+                self.names.keep(*key, named);
             }
             Event::Captured {
                 vend,
@@ -1183,7 +1148,7 @@ impl Entity for Wallet {
                 ..
             } => {
                 let amount = parts.total() + *forgiven;
-                self.names.insert(*key, Named::Refund(*vend, *rseq, amount));
+                self.names.keep(*key, Named::refund(*vend, *rseq, amount));
                 self.captures.give_back(*vend, *rseq, *parts, *forgiven);
                 self.recount();
                 self.emoney = self.emoney + parts.emoney;

@@ -1,6 +1,7 @@
 //! Money that goes to another wallet, and money that comes from one.
 
-use super::state::{Named, Wallet};
+use super::names::Named;
+use super::state::Wallet;
 use super::{Event, OUTGOING_MAX, Refusal, TRANSFERS_MAX};
 use crate::id::{TransferId, WalletId};
 use crate::money::{Amount, Currency};
@@ -74,7 +75,7 @@ impl Wallet {
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (from, currency, amount) = from;
-        if self.names.get(&key) == Some(&Named::TurnedAway(from, amount)) {
+        if self.names.find(key) == Some(&Named::TurnedAway(from, amount)) {
             return Err(Refusal::TurnedAway);
         }
         if self.is_known(key, &Named::Received(from, amount))? {
@@ -99,7 +100,7 @@ impl Wallet {
         from: (Party, Amount),
     ) -> Result<Option<Event>, Refusal> {
         let (from, amount) = from;
-        match self.names.get(&key) {
+        match self.names.find(key) {
             Some(known) if *known == Named::Received(from, amount) => Err(Refusal::Arrived),
             Some(_) => Ok(None),
             None if self.names.len() >= TRANSFERS_MAX => Ok(None),
@@ -108,7 +109,7 @@ impl Wallet {
     }
 
     pub(super) fn confirm(&self, key: TransferId) -> Result<Option<Event>, Refusal> {
-        match self.names.get(&key) {
+        match self.names.find(key) {
             Some(Named::Sent(.., Fate::Underway)) => Ok(Some(Event::Delivered { key })),
             Some(Named::Sent(.., Fate::Delivered)) => Ok(None),
             _ => Err(Refusal::NoSuchTransfer),
@@ -120,7 +121,7 @@ impl Wallet {
         key: TransferId,
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
-        match self.names.get(&key) {
+        match self.names.find(key) {
             Some(Named::Sent(_, amount, Fate::Underway)) => Ok(Some(Event::Returned {
                 key,
                 amount: *amount,
@@ -137,12 +138,12 @@ impl Wallet {
         } = outgoing;
         self.emoney = self.emoney - amount;
         self.names
-            .insert(key, Named::Sent(to, amount, Fate::Underway));
+            .keep(key, Named::Sent(to, amount, Fate::Underway));
         self.rare_mut().outgoing.push(outgoing);
     }
 
     pub(super) fn ended(&mut self, key: TransferId, end: Fate) {
-        if let Some(Named::Sent(.., fate)) = self.names.get_mut(&key) {
+        if let Some(Named::Sent(.., fate)) = self.names.find_mut(key) {
             *fate = end;
         }
         if let Some(rare) = &mut self.rare {

@@ -1,0 +1,121 @@
+//! The names that a wallet was asked by, and what for. There is one for every top-up of every wallet,
+//! so they lie close together, and what is rarely asked lies apart.
+
+use super::Favour;
+use super::limit::Limits;
+use super::transfer::Fate;
+use crate::id::{OperatorId, Rseq, TransferId, VendId, WalletId};
+use crate::money::Amount;
+use crate::transfer::Party;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// What a name was used for.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Named {
+    TopUp(Amount),
+    Gift(OperatorId, Amount),
+    Refund(Box<(VendId, Rseq, Amount)>),
+    Limits(Box<Limits>),
+    Sent(WalletId, Amount, Fate),
+    Received(Party, Amount),
+    TurnedAway(Party, Amount),
+    Repaid,
+    WrittenOff(OperatorId, Amount),
+    Card(Amount),
+    ChargedBack(Box<(TransferId, Amount)>),
+    Dispute(Box<(VendId, Rseq, Amount)>, Option<Favour>),
+}
+
+impl Named {
+    pub(super) fn refund(vend: VendId, rseq: Rseq, amount: Amount) -> Self {
+        Self::Refund(Box::new((vend, rseq, amount)))
+    }
+
+    pub(super) fn charged_back(top_up: TransferId, amount: Amount) -> Self {
+        Self::ChargedBack(Box::new((top_up, amount)))
+    }
+
+    pub(super) fn dispute(vend: VendId, rseq: Rseq, amount: Amount) -> Self {
+        Self::Dispute(Box::new((vend, rseq, amount)), None)
+    }
+
+    /// Whether both were asked for the same, whatever has become of it.
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sent(to, amount, _), Self::Sent(other, same, _)) => {
+                (to, amount) == (other, same)
+            }
+            (Self::Dispute(sale, _), Self::Dispute(same, _)) => sale == same,
+            _ => self == other,
+        }
+    }
+}
+
+/// Names in their order.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Names(Vec<(TransferId, Named)>);
+
+impl Names {
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn find(&self, key: TransferId) -> Option<&Named> {
+        let at = self.place(key).ok()?;
+        self.0.get(at).map(|(_, named)| named)
+    }
+
+    pub(super) fn find_mut(&mut self, key: TransferId) -> Option<&mut Named> {
+        let at = self.place(key).ok()?;
+        self.0.get_mut(at).map(|(_, named)| named)
+    }
+
+    /// Keeps a name; one that is known keeps what it was used for first.
+    pub(super) fn keep(&mut self, key: TransferId, named: Named) {
+        let Err(at) = self.place(key) else { return };
+        if self.0.len() == self.0.capacity() {
+            // Most wallets have few: room for one more, or for an eighth.
+            self.0.reserve_exact(1 + self.0.len() / 8);
+        }
+        self.0.insert(at, (key, named));
+    }
+
+    fn place(&self, key: TransferId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&key, |(known, _)| *known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_with_one_top_up_keeps_one_name_in_forty_eight_bytes() {
+        assert_eq!(size_of::<(TransferId, Named)>(), 48);
+        let mut names = Names::default();
+        let key = TransferId::from_bytes([7; 16]);
+        names.keep(key, Named::TopUp(Amount::from_minor(500)));
+        assert_eq!(names.0.capacity(), 1);
+    }
+
+    #[test]
+    fn names_are_found_in_whatever_order_they_came() {
+        let mut names = Names::default();
+        let key = |number: u64| {
+            let mut key = [0; 16];
+            key[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+            TransferId::from_bytes(key)
+        };
+        let amount = |number: u64| Amount::from_minor(i64::try_from(number).expect("small"));
+        for number in 0..2_000 {
+            assert_eq!(names.find(key(number)), None);
+            names.keep(key(number), Named::TopUp(amount(number)));
+            names.keep(key(number), Named::Repaid);
+        }
+        assert_eq!(names.len(), 2_000);
+        for number in 0..2_000 {
+            let known = Named::TopUp(amount(number));
+            assert_eq!(names.find(key(number)), Some(&known));
+        }
+    }
+}
