@@ -4,6 +4,8 @@ use core::time::Duration;
 
 /// The most shards of one engine.
 pub const SHARDS_MAX: usize = 64;
+/// Partitions of every engine, fixed for ever: each shard hosts a share of them.
+pub const PARTITIONS: u16 = 64;
 /// The most calls in flight that can be set.
 pub const IN_FLIGHT_LIMIT: usize = 1 << 20;
 /// Calls in flight, unless set otherwise.
@@ -12,6 +14,10 @@ pub const IN_FLIGHT_DEFAULT: usize = 32_768;
 pub const BATCH_MAX: usize = 4_096;
 /// Commands of a pipeline that a shard looks at together, before it does them one by one.
 pub const LOOK_AHEAD: usize = 64;
+/// Bytes of states that a shard gives to a snapshot at a time.
+pub const SAVE_BYTES: usize = 64 * 1024;
+/// Wallets that a shard looks at, at a time, to find some to let go.
+pub const LET_GO_LOOKS: usize = 256;
 /// Commands that a shard takes before it lets timers and other work run.
 pub const TURN_MAX: usize = 1_024;
 /// Bytes of records that a shard collects before it hands them over.
@@ -50,5 +56,12 @@ pub const BUSY_RETRY: Duration = Duration::from_millis(5);
 pub const LAPSE_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a call waits beyond its deadline.
 pub const WATCH_EVERY_MAX: Duration = Duration::from_millis(100);
+/// How often it is looked whether a snapshot is due.
+pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Records after which a snapshot is taken, unless set otherwise: a restart replays a million plain
+/// vends at most.
+pub const SNAPSHOT_EVERY_DEFAULT: u64 = 3_000_000;
+/// Wallets that are kept in memory though nothing needs them, unless set otherwise.
+pub const RESIDENTS_DEFAULT: usize = 1_000_000;
 /// How often a shutdown looks whether the last call is answered.
 pub const DRAIN_EVERY: Duration = Duration::from_millis(1);

@@ -1,6 +1,8 @@
+use crate::bounds::{PARTITIONS, SHARDS_MAX};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
+use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
+use gettone_core::port::Key;
 
 /// Whose each live session is, for every shard to see. Nothing about money is decided by it.
 #[derive(Debug, Default)]
@@ -31,6 +33,11 @@ impl Directory {
             .remove_if(&session, |_, owner| *owner == wallet);
     }
 
+    /// Forgets everybody: for a recovery that begins again.
+    pub(crate) fn clear(&self) {
+        self.sessions.clear();
+    }
+
     /// How many sessions live.
     pub(crate) fn live(&self) -> usize {
         self.sessions.len()
@@ -39,33 +46,32 @@ impl Directory {
 
 /// Which of `shards` hosts a wallet with all its sessions.
 pub(crate) fn wallet_shard(wallet: WalletId, shards: usize) -> usize {
-    place(wallet.number(), shards)
+    host(partition(wallet.into()), shards)
 }
 
 /// Which of `shards` hosts a machine.
 pub(crate) fn machine_shard(machine: MachineId, shards: usize) -> usize {
-    place(u64::from(machine.number()), shards)
-}
-
-/// Which shard hosts an operator's money.
-pub(crate) fn operator_shard(operator: OperatorId, shards: usize) -> usize {
-    place(u64::from(operator.number()), shards)
+    host(partition(machine.into()), shards)
 }
 
 /// Which of `shards` hosts a reader.
 pub(crate) fn reader_shard(reader: ReaderId, shards: usize) -> usize {
-    place(u64::from_le_bytes(*reader.as_bytes()), shards)
+    host(partition(reader.into()), shards)
 }
 
-/// Spreads numbers that may follow each other (the finalizer of splitmix64), then takes the high
-/// bits' share of the range.
-fn place(number: u64, shards: usize) -> usize {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// Which of `shards` hosts a partition: neighbours stay together.
+pub(crate) fn host(partition: u16, shards: usize) -> usize {
+    usize::from(partition) * shards.clamp(1, SHARDS_MAX) / usize::from(PARTITIONS)
+}
+
+/// The partition of an entity, which never changes. Numbers that may follow each other are spread
+/// (the finalizer of splitmix64) before the high bits are taken.
+pub(crate) fn partition(key: Key) -> u16 {
+    let mut mixed = key.number().wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^= mixed >> 31;
-    let shards_wide = u128::try_from(shards.max(1)).unwrap_or(1);
-    usize::try_from((u128::from(mixed) * shards_wide) >> 64).unwrap_or(0)
+    u16::try_from(mixed >> (64 - PARTITIONS.ilog2())).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -77,7 +83,9 @@ mod tests {
         for shards in [1, 2, 3, 8, 64] {
             let mut hosted = vec![0_usize; shards];
             for number in 0..64_000 {
-                if let Some(count) = hosted.get_mut(place(number, shards)) {
+                if let Some(count) =
+                    hosted.get_mut(host(partition(WalletId::new(number).into()), shards))
+                {
                     *count += 1;
                 }
             }

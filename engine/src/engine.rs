@@ -2,18 +2,20 @@ use crate::bounds::SUBSCRIBERS_MAX;
 use crate::clock::Uptime;
 use crate::directory::{Directory, machine_shard, reader_shard, wallet_shard};
 use crate::failure::{
-    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, StartFault, StopCause,
+    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, SnapshotFailure, StartFault, StopCause,
 };
 use crate::gate::Gate;
 use crate::host::Request;
 use crate::journal::{Durable, Events, Hub, Journal};
 use crate::line::Line;
+use crate::loader::Loader;
 use crate::metrics::{Counters, Metrics};
 use crate::pipeline::Pipeline;
 use crate::recovery;
 use crate::relay::{self, Relayed};
 use crate::session::{Action, Answered, Moved, Progress, SessionCommand, Stale};
 use crate::settings::Settings;
+use crate::snapshots::{Asked, Now, Snapshots};
 use crate::threads::{self, Boot, Running, Shutdown};
 use actix::ArbiterHandle;
 use core::convert::Infallible;
@@ -27,7 +29,7 @@ use gettone_core::port::{Seq, Store};
 use gettone_core::reader::{self, News, Reader};
 use gettone_core::record::Record;
 use gettone_core::wallet::{self, Balance, Outcome, Reason, Wallet};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -49,6 +51,21 @@ struct Inner {
     counters: Arc<Counters>,
     control: UnboundedSender<Shutdown>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// What works for the shelf; none when the store has none.
+    beside: Mutex<Option<Beside>>,
+}
+
+/// The threads that work for the shelf, and how a snapshot is asked for.
+#[derive(Debug)]
+struct Beside {
+    asked: Asked,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Inner {
+    fn beside(&self) -> MutexGuard<'_, Option<Beside>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Inner {
@@ -73,7 +90,13 @@ impl Engine {
         settings.check()?;
         let shards = settings.shards()?;
         let directory = Arc::new(Directory::default());
-        let recovered = recovery::replay(store.as_mut(), (shards, &directory), history)?;
+        let mut show = |seq: Seq, record: &Record| history(seq, record);
+        let shown = (
+            settings.history_from,
+            &mut show as &mut dyn FnMut(Seq, &Record),
+        );
+        let recovered = recovery::recover(store.as_mut(), (shards, &directory), shown)?;
+        let shelf = store.shelf();
         let mut due: Vec<ReaderId> = recovered
             .shards
             .iter()
@@ -98,6 +121,10 @@ impl Engine {
         };
         let (control, commands) = unbounded_channel();
         let (ready, started) = mpsc::sync_channel(1);
+        let (loader, loading) = shelf
+            .as_ref()
+            .map(|_| Loader::new(recovered.hosted))
+            .unzip();
         let boot = Boot {
             shards: recovered.shards,
             journal: Arc::clone(&journal),
@@ -108,6 +135,8 @@ impl Engine {
             uptime: Uptime::begin(),
             patience: settings.deadline,
             hold_max: settings.hold_max,
+            loader,
+            residents_max: settings.residents_max / shards,
         };
         let spawned = thread::Builder::new()
             .name("gettone".to_owned())
@@ -117,8 +146,35 @@ impl Engine {
             journal.close();
             return Err(StartFault::Stopped(Arc::new(StopCause::Thread)));
         };
+        let mut beside = None;
+        if let (Some(shelf), Some(loading)) = (shelf, loading) {
+            let spawned = {
+                let (shelf, line) = (Arc::clone(&shelf), Arc::clone(&line));
+                let (journal, counters) = (Arc::clone(&journal), Arc::clone(&counters));
+                thread::Builder::new()
+                    .name("gettone-loader".to_owned())
+                    .spawn(move || loading.run(shelf.as_ref(), &line, (&journal, &counters)))
+            };
+            let loading = spawned.inspect_err(|_| journal.close())?;
+            let taking = Snapshots {
+                shelf,
+                line: Arc::clone(&line),
+                counters: Arc::clone(&counters),
+                every: settings.snapshot_every,
+            };
+            let (asked, asks) = mpsc::channel();
+            let spawned = thread::Builder::new()
+                .name("gettone-snapshot".to_owned())
+                .spawn(move || taking.run(&asks));
+            let taking = spawned.inspect_err(|_| journal.close())?;
+            beside = Some(Beside {
+                asked,
+                threads: [loading, taking],
+            });
+        }
         let engine = Self {
             inner: Arc::new(Inner {
+                beside: Mutex::new(beside),
                 line,
                 arbiters,
                 gate,
@@ -542,6 +598,23 @@ impl Engine {
         Ok(ended)
     }
 
+    /// Takes a snapshot at once: a restart after it replays only what came later.
+    ///
+    /// # Errors
+    /// `SnapshotFailure`; nothing is lost by it.
+    pub async fn snapshot(&self) -> Result<(), SnapshotFailure> {
+        let (answer, taken) = oneshot::channel();
+        {
+            let beside = self.inner.beside();
+            let beside = beside.as_ref().ok_or(SnapshotFailure::NoShelf)?;
+            beside
+                .asked
+                .send(Now(answer))
+                .map_err(|_| SnapshotFailure::Stopped)?;
+        }
+        taken.await.unwrap_or(Err(SnapshotFailure::Stopped))
+    }
+
     /// Whose live session this is. It is a hint for routing, and may be ahead of the disk.
     pub fn wallet_of(&self, session: VendId) -> Option<WalletId> {
         self.inner.directory.wallet(session)
@@ -596,6 +669,14 @@ impl Engine {
                 .map_or(Ok(()), |cause| Err(ShutdownFault::Stopped(cause)));
         }
         let outcome = done.await.unwrap_or_else(|_| Err(gone()));
+        // A snapshot that was being taken has failed by then: its shards are gone.
+        let beside = self.inner.beside().take();
+        if let Some(Beside { asked, threads }) = beside {
+            drop(asked);
+            for thread in threads {
+                let _ = thread.join();
+            }
+        }
         let thread = self
             .inner
             .thread

@@ -2,9 +2,10 @@
 //! thread, no clock; replay and live work go through the same [`Entities::apply`].
 
 mod customer;
+mod rest;
 mod room;
 
-use crate::bounds::{ENTITIES_MAX, SESSIONS_MAX};
+use crate::bounds::{ENTITIES_MAX, LET_GO_LOOKS, SESSIONS_MAX};
 use crate::directory::Directory;
 use crate::failure::{Failure, SessionRefusal};
 use crate::relay::{Stood, View};
@@ -17,12 +18,15 @@ use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, VendId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
 use gettone_core::operator::Operator;
-use gettone_core::port::Frames;
+use gettone_core::port::{Frames, Key, Kind};
 use gettone_core::reader::{self, Reader};
 use gettone_core::record::{Event, RECORD_MAX, Record};
 use gettone_core::session::{self, IDLE_MAX, Phase, Session, Step};
+use gettone_core::snapshot::SnapshotFault;
 use gettone_core::time::Timestamp;
 use gettone_core::wallet::{self, Balance, Outcome, Reason, Wallet};
+use rest::Rests;
+pub(crate) use rest::{Mark, Saved, Shelved};
 use room::Room;
 use std::sync::Arc;
 
@@ -36,22 +40,24 @@ pub(crate) struct Turn<'a> {
 /// Everything that one shard hosts.
 #[derive(Debug)]
 pub(crate) struct Entities {
-    customers: Room<WalletId, Customer>,
-    machines: Room<MachineId, Machine>,
-    readers: Room<ReaderId, Reader>,
-    operators: Room<OperatorId, Operator>,
+    customers: Room<Customer>,
+    machines: Room<Machine>,
+    readers: Room<Reader>,
+    operators: Room<Operator>,
+    rests: Rests,
     directory: Arc<Directory>,
     swept: usize,
     looked: usize,
 }
 
 impl Entities {
-    pub(crate) fn new(directory: Arc<Directory>) -> Self {
+    pub(crate) fn new(directory: Arc<Directory>, shelved: Shelved) -> Self {
         Self {
             customers: Room::new(),
             machines: Room::new(),
             readers: Room::new(),
             operators: Room::new(),
+            rests: Rests::new(shelved),
             directory,
             swept: 0,
             looked: 0,
@@ -69,15 +75,15 @@ impl Entities {
             } => self.apply_session(*wallet, *session, event),
             Event::Machine { machine, event } => self
                 .machines
-                .find_or_add(*machine, Machine::default)
+                .change_or_add(*machine, &mut self.rests)
                 .evolve(event),
             Event::Reader { reader, event } => self
                 .readers
-                .find_or_add(*reader, Reader::default)
+                .change_or_add(*reader, &mut self.rests)
                 .evolve(event),
             Event::Operator { operator, event } => self
                 .operators
-                .find_or_add(*operator, Operator::default)
+                .change_or_add(*operator, &mut self.rests)
                 .evolve(event),
         }
     }
@@ -90,7 +96,7 @@ impl Entities {
         command: &wallet::Command,
     ) -> Result<Moved, Failure<wallet::Refusal>> {
         let event = match self.customers.find(id) {
-            Some(customer) => customer.wallet.decide(command, turn.now),
+            Some(customer) => customer.wallet().decide(command, turn.now),
             None if self.customers.has_room_for(id) => Wallet::default().decide(command, turn.now),
             None => return Err(full("wallets")),
         }
@@ -312,11 +318,11 @@ impl Entities {
     /// Ends sessions that never held money and of which nothing was heard for too long. It looks
     /// at no more than `slots_max` wallets, and goes on where it left off.
     pub(crate) fn lapse(&mut self, turn: &mut Turn<'_>, slots_max: usize) {
-        let slots = self.customers.slots.capacity();
+        let slots = self.customers.places();
         for _ in 0..slots_max.min(slots) {
             let at = if self.swept < slots { self.swept } else { 0 };
             self.swept = at + 1;
-            if !self.customers.slots.contains(at) {
+            if self.customers.seen_at(at).is_none() {
                 continue;
             }
             let now = turn.now;
@@ -327,7 +333,7 @@ impl Entities {
             while let Some(name) = self
                 .customers
                 .at(at)
-                .sessions
+                .sessions()
                 .iter()
                 .find(|session| silent(session))
                 .map(|session| session.vend)
@@ -350,16 +356,16 @@ impl Entities {
         turn: &mut Turn<'_>,
         (slots_max, silence): (usize, Duration),
     ) -> usize {
-        let slots = self.customers.slots.capacity();
+        let slots = self.customers.places();
         let mut ended = 0;
         for _ in 0..slots_max.min(slots) {
             let at = if self.looked < slots { self.looked } else { 0 };
             self.looked = at + 1;
-            let Some(customer) = self.customers.slots.get(at) else {
+            let Some(customer) = self.customers.seen_at(at) else {
                 continue;
             };
             let id = customer.id;
-            for command in customer.wallet.overdue(turn.now, silence) {
+            for command in customer.wallet().overdue(turn.now, silence) {
                 match self.wallet(turn, id, &command) {
                     Ok(moved) => ended += usize::from(moved.event.is_some()),
                     Err(failure) => {
@@ -373,15 +379,15 @@ impl Entities {
 
     /// How many wallets there may be.
     pub(crate) fn wallet_slots(&self) -> usize {
-        self.customers.slots.capacity()
+        self.customers.places()
     }
 
     /// Holds of which nothing was heard for `silence`, at most `count`.
     pub(crate) fn stale(&self, now: Timestamp, (count, silence): (usize, Duration)) -> Vec<Stale> {
-        let wallets = self.customers.slots.iter().map(|(_, customer)| customer);
+        let wallets = self.customers.iter().map(|(_, customer)| customer);
         wallets
             .flat_map(|customer| {
-                let live = customer.wallet.live().iter();
+                let live = customer.wallet().live().iter();
                 live.map(move |grant| (customer.id, grant))
             })
             .filter(|(_, grant)| {
@@ -425,11 +431,94 @@ impl Entities {
     }
 
     pub(crate) fn balance(&self, id: WalletId) -> Option<Balance> {
-        self.customers.find(id)?.wallet.balance()
+        self.customers.find(id)?.wallet().balance()
+    }
+
+    /// Whether an entity is here; one that is not may lie on the shelf.
+    pub(crate) fn hosts(&self, key: Key) -> bool {
+        match key.kind() {
+            Kind::Wallet => self.customers.place(wallet_of(key)).is_some(),
+            Kind::Machine => machine_of(key).is_some_and(|id| self.machines.place(id).is_some()),
+            Kind::Reader => self.readers.place(reader_of(key)).is_some(),
+            Kind::Operator => operator_of(key).is_some_and(|id| self.operators.place(id).is_some()),
+            Kind::LiveWallet | Kind::DueReader => true,
+        }
+    }
+
+    /// Takes in what was on the shelf, unless it is here.
+    pub(crate) fn lodge(&mut self, key: Key, bytes: &[u8]) -> Result<(), SnapshotFault> {
+        match key.kind() {
+            Kind::Wallet => {
+                let id = wallet_of(key);
+                let customer = room::read::<Customer>(id, bytes)?;
+                self.customers.lodge(id, customer).list(&self.directory);
+            }
+            Kind::Machine => {
+                let id = machine_of(key).ok_or(SnapshotFault::Unreadable)?;
+                let machine = room::read::<Machine>(id, bytes)?;
+                self.machines.lodge(id, machine);
+            }
+            Kind::Reader => {
+                let id = reader_of(key);
+                let reader = room::read::<Reader>(id, bytes)?;
+                self.readers.lodge(id, reader);
+            }
+            Kind::Operator => {
+                let id = operator_of(key).ok_or(SnapshotFault::Unreadable)?;
+                let operator = room::read::<Operator>(id, bytes)?;
+                self.operators.lodge(id, operator);
+            }
+            Kind::LiveWallet | Kind::DueReader => {}
+        }
+        Ok(())
+    }
+
+    /// From here on a snapshot shows everything as it is here.
+    pub(crate) fn cut(&mut self) {
+        self.rests.cut();
+        self.customers.cut();
+        self.machines.cut();
+        self.readers.cut();
+        self.operators.cut();
+    }
+
+    /// Gives a part of what the cut has to save, and whether that was the last.
+    pub(crate) fn save(&mut self) -> Result<(Vec<Saved>, Left), SnapshotFault> {
+        let rests = &mut self.rests;
+        let more = self.customers.save(rests)
+            || self.machines.save(rests)
+            || self.readers.save(rests)
+            || self.operators.save(rests);
+        let left = if more { Left::More } else { Left::Nothing };
+        Ok((self.rests.take()?, left))
+    }
+
+    /// The snapshot is complete: what it holds may be let go.
+    pub(crate) fn rest(&mut self) {
+        self.rests.settle();
+    }
+
+    /// The snapshot failed, and there will be no other.
+    pub(crate) fn forget_cut(&mut self) {
+        self.rests.forget();
+        self.customers.forget_cut();
+        self.machines.forget_cut();
+        self.readers.forget_cut();
+        self.operators.forget_cut();
+    }
+
+    /// Lets wallets go while there are more than `residents_max`, as far as they rest on the shelf;
+    /// gives how many went.
+    pub(crate) fn let_go(&mut self, residents_max: usize) -> usize {
+        let count = self.customers.len().saturating_sub(residents_max);
+        if count == 0 {
+            return 0;
+        }
+        self.customers.let_go((count, LET_GO_LOOKS), &self.rests)
     }
 
     pub(crate) fn seen_wallet(&self, id: WalletId) -> Option<Box<Wallet>> {
-        Some(Box::new(self.customers.find(id)?.wallet.clone()))
+        Some(Box::new(self.customers.find(id)?.wallet().clone()))
     }
 
     pub(crate) fn seen_machine(&self, id: MachineId) -> Option<Box<Machine>> {
@@ -444,15 +533,9 @@ impl Entities {
     pub(crate) fn readers_due(&self) -> Vec<ReaderId> {
         let mut due: Vec<ReaderId> = self
             .readers
-            .index
             .iter()
-            .filter(|(_, at)| {
-                self.readers
-                    .slots
-                    .get(**at)
-                    .is_some_and(|reader| reader.due().is_some())
-            })
-            .map(|(id, _)| *id)
+            .filter(|(_, reader)| reader.due().is_some())
+            .map(|(id, _)| id)
             .collect();
         due.sort_unstable();
         due
@@ -474,13 +557,13 @@ impl Entities {
                 refused(SessionRefusal::NameReused)
             };
         }
-        if customer.wallet.currency().is_none() {
+        if customer.wallet().currency().is_none() {
             return refused(wallet::Refusal::NotOpen.into());
         }
-        if customer.wallet.grant(name).is_some() {
+        if customer.wallet().grant(name).is_some() {
             return refused(SessionRefusal::Over);
         }
-        if customer.sessions.len() >= SESSIONS_MAX {
+        if customer.sessions().len() >= SESSIONS_MAX {
             return refused(SessionRefusal::TooMany {
                 wallet: customer.id,
                 limit: SESSIONS_MAX,
@@ -507,7 +590,7 @@ impl Entities {
             customer.allows(name, Step::Reserve)?;
             return Ok(true);
         }
-        match customer.wallet.grant(name) {
+        match customer.wallet().grant(name) {
             Some(grant) if grant.terms == terms => Ok(false),
             Some(_) => refused(SessionRefusal::NameReused),
             None => refused(SessionRefusal::NoSuchSession),
@@ -522,7 +605,7 @@ impl Entities {
     ) -> Result<Option<wallet::Event>, Failure<SessionRefusal>> {
         self.customers
             .at(at)
-            .wallet
+            .wallet()
             .decide(command, turn.now)
             .map_err(|refusal| Failure::Refused(refusal.into()))
     }
@@ -576,19 +659,17 @@ impl Entities {
         event: Option<wallet::Event>,
     ) -> Result<Option<wallet::Event>, Failure<R>> {
         let Some(event) = event else { return Ok(None) };
-        let customer = self.customers.at_mut(at);
+        let id = self.customers.at(at).id;
         let record = Record {
             at: turn.now,
-            event: Event::Wallet {
-                wallet: customer.id,
-                event,
-            },
+            event: Event::Wallet { wallet: id, event },
         };
         Self::write(turn, &record)?;
         let Event::Wallet { event, .. } = record.event else {
             return Ok(None);
         };
         // What begins here was listed when it was allowed to.
+        let customer = self.customers.change(at, &mut self.rests);
         customer.evolve(&event, (Name::Listed, &self.directory));
         Ok(Some(event))
     }
@@ -599,31 +680,55 @@ impl Entities {
         (at, session): (usize, VendId),
         event: session::Event,
     ) -> Result<(), Failure<R>> {
-        let customer = self.customers.at_mut(at);
+        let id = self.customers.at(at).id;
         let record = Record {
             at: turn.now,
             event: Event::Session {
-                wallet: customer.id,
+                wallet: id,
                 session,
                 event,
             },
         };
         Self::write(turn, &record)?;
+        let customer = self.customers.change(at, &mut self.rests);
         customer.evolve_session(session, &event, &self.directory);
         Ok(())
     }
 
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         self.customers
-            .find_or_add(id, || Customer::new(id))
+            .change_or_add(id, &mut self.rests)
             .evolve(event, (Name::Unlisted, &self.directory));
     }
 
     fn apply_session(&mut self, id: WalletId, name: VendId, event: &session::Event) {
         self.customers
-            .find_or_add(id, || Customer::new(id))
+            .change_or_add(id, &mut self.rests)
             .evolve_session(name, event, &self.directory);
     }
+}
+
+/// Whether a snapshot has more to save.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    More,
+    Nothing,
+}
+
+const fn wallet_of(key: Key) -> WalletId {
+    WalletId::new(key.number())
+}
+
+fn machine_of(key: Key) -> Option<MachineId> {
+    u32::try_from(key.number()).ok().map(MachineId::new)
+}
+
+fn operator_of(key: Key) -> Option<OperatorId> {
+    u32::try_from(key.number()).ok().map(OperatorId::new)
+}
+
+fn reader_of(key: Key) -> ReaderId {
+    ReaderId::from_bytes(key.number().to_be_bytes())
 }
 
 const fn full<R>(what: &'static str) -> Failure<R> {
@@ -669,7 +774,7 @@ mod tests {
     }
 
     fn opened() -> Entities {
-        let mut entities = Entities::new(Arc::default());
+        let mut entities = Entities::new(Arc::default(), Shelved::No);
         let turn = &mut Turn {
             now: Timestamp::default(),
             frames: &mut Frames::default(),
@@ -722,7 +827,7 @@ mod tests {
         let held = ann.session(vend(2));
         assert_eq!(held.map(|session| session.phase), Some(Phase::Held));
         assert_eq!(entities.directory.live(), 1);
-        assert_eq!(ann.sessions.len(), 1);
+        assert_eq!(ann.sessions().len(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@ use core::time::Duration;
 use gettone_core::id::WalletId;
 use gettone_core::port::StoreFault;
 use gettone_core::session::OutOfSequence;
+use gettone_core::snapshot::SnapshotFault;
 use gettone_core::{machine, reader, wallet};
 use std::io;
 use std::sync::Arc;
@@ -92,6 +93,25 @@ pub enum ReplaceRefusal {
     /// Their machine says no.
     #[error(transparent)]
     Machine(#[from] machine::Refusal),
+}
+
+/// Why there is no snapshot. Nothing is lost by it: the journal holds everything, and the shelf
+/// keeps the last complete one.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum SnapshotFailure {
+    /// The store keeps none.
+    #[error("this store keeps no snapshots")]
+    NoShelf,
+    /// The shelf failed.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// An entity could not be archived.
+    #[error(transparent)]
+    Entity(#[from] SnapshotFault),
+    /// An earlier one failed, and there are none until the next start; or the engine has stopped.
+    #[error("no more snapshots until the next start")]
+    Stopped,
 }
 
 /// Why an engine did not start.

@@ -1,8 +1,11 @@
+mod parked;
+
 use crate::bounds::{LOOK_AHEAD, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
 use crate::clock::{Clock, Uptime};
-use crate::entities::{Entities, Turn};
+use crate::entities::{Entities, Left, Saved, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
-use crate::journal::{Bundle, Due, Held, HeldBatch, HeldLane, Journal, Reply, Waiting};
+use crate::journal::{Bundle, Due, Held, HeldBatch, HeldCut, HeldLane, Journal, Reply, Waiting};
+use crate::loader::Loader;
 use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
@@ -11,9 +14,12 @@ use core::time::Duration;
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
+use gettone_core::port::{Key, Seq, StoreFault};
 use gettone_core::reader::{self, Reader};
+use gettone_core::snapshot::SnapshotFault;
 use gettone_core::time::Timestamp;
 use gettone_core::wallet::{self, Balance, Wallet};
+use parked::Parked;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -52,11 +58,60 @@ pub(crate) enum Request {
     SeeMachine(MachineId, Reply<Option<Box<Machine>>, Infallible>),
     SeeReader(ReaderId, Reply<Option<Box<Reader>>, Infallible>),
     Drain(Reply<(), Infallible>),
+    /// From here on a snapshot shows everything as it is here: the answer is its place in the
+    /// journal.
+    Cut(oneshot::Sender<Seq>),
+    /// A part of what the cut has to save.
+    Save(oneshot::Sender<Result<(Vec<Saved>, Left), SnapshotFault>>),
+    /// The snapshot is complete, or will never be.
+    End(Ended),
+    /// What the shelf has of an entity.
+    Loaded(Key, Option<Vec<u8>>),
     #[cfg(test)]
     Panic(Reply<(), Infallible>),
 }
 
+/// How a snapshot ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    Complete,
+    Failed,
+}
+
 impl Request {
+    /// The entities that it is about.
+    fn keys(&self, keys: &mut Vec<Key>) {
+        keys.clear();
+        match self {
+            Self::Wallet(id, ..) | Self::SeeBalance(id, _) | Self::SeeWallet(id, _) => {
+                keys.push((*id).into());
+            }
+            Self::Session(command, _) => keys.push(command.wallet.into()),
+            Self::Batch(commands, _) => {
+                keys.extend(commands.iter().map(|command| Key::from(command.wallet)));
+            }
+            Self::Lane(lane) => {
+                let commands = lane.commands().iter();
+                keys.extend(commands.map(|(_, command)| Key::from(command.wallet)));
+            }
+            Self::Machine(id, ..) | Self::Attend(id, ..) | Self::SeeMachine(id, _) => {
+                keys.push((*id).into());
+            }
+            Self::Reader(id, ..) | Self::Relay(id, ..) | Self::SeeReader(id, _) => {
+                keys.push((*id).into());
+            }
+            Self::SeeStale(_)
+            | Self::ReleaseOverdue(_)
+            | Self::Drain(_)
+            | Self::Cut(_)
+            | Self::Save(_)
+            | Self::End(_)
+            | Self::Loaded(..) => {}
+            #[cfg(test)]
+            Self::Panic(_) => {}
+        }
+    }
+
     /// How many commands it counts as.
     fn weight(&self) -> usize {
         match self {
@@ -84,6 +139,12 @@ pub(crate) struct Host {
     bundle: Bundle,
     /// Room for a look ahead.
     places: Vec<usize>,
+    parked: Parked,
+    /// Who fetches from the shelf; none while everything that there is is here.
+    loader: Option<Loader>,
+    residents_max: usize,
+    /// Room for the names of what is missing.
+    keys: Vec<Key>,
     turn: Option<Moment>,
     journal: Arc<Journal>,
     clock: Clock,
@@ -124,11 +185,94 @@ impl Host {
             entities,
             bundle: Bundle::default(),
             places: Vec::with_capacity(LOOK_AHEAD),
+            parked: Parked::default(),
+            loader: None,
+            residents_max: usize::MAX,
+            keys: Vec::new(),
             turn: None,
             journal,
             clock: time.0,
             uptime: time.1,
             hold_max: time.2,
+        }
+    }
+
+    /// Has entities come from a shelf when they are needed, and go when there are too many.
+    pub(crate) fn with_shelf(mut self, loader: Loader, residents_max: usize) -> Self {
+        self.loader = Some(loader);
+        self.residents_max = residents_max;
+        self
+    }
+
+    /// Parks a request, or the part of it, that is about entities which are not here; gives what
+    /// can be done at once.
+    fn sift(&mut self, mut submission: Submission) -> Option<Submission> {
+        let Some(loader) = self.loader.as_ref().filter(|loader| loader.is_needed()) else {
+            return Some(submission);
+        };
+        let mut keys = core::mem::take(&mut self.keys);
+        submission.request.keys(&mut keys);
+        let (entities, parked) = (&self.entities, &self.parked);
+        let is_missing = |key: &Key| !entities.hosts(*key) || parked.wants(*key);
+        keys.retain(is_missing);
+        let mut at_once = None;
+        if keys.is_empty() {
+            at_once = Some(submission);
+        } else {
+            if let Request::Lane(lane) = &mut submission.request {
+                let here = lane.split(|command| !is_missing(&command.wallet.into()));
+                submission.due.credits = lane.len();
+                let due = Due {
+                    credits: here.len(),
+                    ..submission.due
+                };
+                let request = Request::Lane(here);
+                at_once = (due.credits > 0).then_some(Submission { request, due });
+            }
+            keys.sort_unstable();
+            keys.dedup();
+            for key in self.parked.park(submission, &keys) {
+                loader.load(self.number, key);
+            }
+        }
+        self.keys = keys;
+        at_once
+    }
+
+    /// Takes in what the shelf has, and does what waited for it.
+    fn arrive(&mut self, key: Key, bytes: Option<Vec<u8>>) {
+        if let Some(bytes) = bytes
+            && let Err(fault) = self.entities.lodge(key, &bytes)
+        {
+            let cause = StoreFault::Damaged {
+                place: format!("the snapshot's {key:?}"),
+                what: fault.to_string(),
+            };
+            self.journal.stop(StopCause::Store(cause));
+            return;
+        }
+        let moment = self.moment();
+        for submission in self.parked.arrived(key) {
+            self.take(submission, moment);
+        }
+    }
+
+    fn moment(&mut self) -> Moment {
+        *self.turn.get_or_insert_with(|| Moment {
+            now: self.clock.now(),
+            uptime: self.uptime.elapsed(),
+            taken: 0,
+        })
+    }
+
+    /// Lets entities go while there are too many here.
+    fn make_room(&mut self) {
+        // Who has just come for somebody that waits must stay.
+        let Some(loader) = self.loader.as_ref().filter(|_| self.parked.is_empty()) else {
+            return;
+        };
+        if self.entities.let_go(self.residents_max) > 0 {
+            loader.need();
         }
     }
 
@@ -138,20 +282,18 @@ impl Host {
             // Dropping its reply answers it as stopped; nobody counts credits any more.
             return Taken::Refused;
         }
-        let (mut moment, taken) = match self.turn {
-            Some(moment) => (moment, Taken::More),
-            None => {
-                let moment = Moment {
-                    now: self.clock.now(),
-                    uptime: self.uptime.elapsed(),
-                    taken: 0,
-                };
-                (moment, Taken::First)
-            }
+        let taken = match self.turn {
+            Some(_) => Taken::More,
+            None => Taken::First,
         };
+        let mut moment = self.moment();
         moment.taken += submission.request.weight();
         self.turn = Some(moment);
-        self.guarded(|host| host.take(submission, moment));
+        self.guarded(|host| {
+            if let Some(submission) = host.sift(submission) {
+                host.take(submission, moment);
+            }
+        });
         if moment.taken >= TURN_MAX || self.bundle.frames.size() >= TURN_BYTES_MAX {
             self.end_turn();
             return Taken::Full;
@@ -251,6 +393,22 @@ impl Host {
                 held!(SeenReader, reply, Ok(entities.seen_reader(id)))
             }
             Request::Drain(reply) => held!(Drained, reply, Ok(())),
+            Request::Cut(reply) => {
+                // What was decided before belongs to it, and lies before its place.
+                self.end_turn();
+                self.entities.cut();
+                self.bundle.wait(Waiting::Cut(HeldCut::new(reply)));
+                self.end_turn();
+                return;
+            }
+            Request::Save(reply) => {
+                // Who asked may have given up; then the snapshot has failed.
+                let _ = reply.send(entities.save());
+                return;
+            }
+            Request::End(Ended::Complete) => return entities.rest(),
+            Request::End(Ended::Failed) => return entities.forget_cut(),
+            Request::Loaded(key, bytes) => return self.arrive(key, bytes),
             #[cfg(test)]
             Request::Panic(reply) => panic!("told to panic before {reply:?}"),
         };
@@ -271,6 +429,7 @@ impl Host {
     /// Hands what the turn came to over to the journal.
     pub(crate) fn end_turn(&mut self) {
         self.turn = None;
+        self.make_room();
         if !self.bundle.is_empty() {
             let bundle = core::mem::take(&mut self.bundle);
             self.bundle = self.journal.hand_over(bundle);

@@ -6,7 +6,7 @@ mod waiting;
 
 pub(crate) use events::Hub;
 pub use events::{Events, Lagged};
-pub(crate) use waiting::{Due, Held, HeldBatch, HeldLane, Reply, Waiting, When};
+pub(crate) use waiting::{Due, Held, HeldBatch, HeldCut, HeldLane, Reply, Waiting, When};
 
 use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};
 use crate::failure::StopCause;
@@ -214,7 +214,7 @@ impl Journal {
         next: &mut Seq,
         merged: &mut Frames,
     ) -> Result<(), StopCause> {
-        self.merge(merged);
+        self.merge(*next, merged);
         if !merged.is_empty() {
             store.append(*next, merged).map_err(StopCause::Store)?;
             self.counters.flushes.add(1);
@@ -252,12 +252,18 @@ impl Journal {
     }
 
     /// Takes bundles in hand and merges their frames, as many as one flush takes.
-    fn merge(&self, merged: &mut Frames) {
+    fn merge(&self, next: Seq, merged: &mut Frames) {
         let mut desk = self.desk();
         while merged.len() < FLUSH_FRAMES_MAX && merged.size() < FLUSH_BYTES_MAX {
             let Some(mut bundle) = desk.queued.pop_front() else {
                 break;
             };
+            // A cut comes in a bundle of its own, without frames.
+            if bundle.frames.is_empty() {
+                let place = next.after(u64::try_from(merged.len()).unwrap_or(u64::MAX));
+                let waiting = &mut bundle.waiting;
+                waiting.iter_mut().for_each(|held| held.lies_at(place));
+            }
             if merged.is_empty() {
                 core::mem::swap(merged, &mut bundle.frames);
             } else {

@@ -60,6 +60,7 @@ mod gate;
 mod host;
 mod journal;
 mod line;
+mod loader;
 mod metrics;
 mod pipeline;
 mod recovery;
@@ -67,12 +68,13 @@ mod relay;
 mod session;
 mod settings;
 mod shard;
+mod snapshots;
 mod threads;
 
 pub use crate::clock::Clock;
 pub use crate::engine::Engine;
 pub use crate::failure::{
-    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, StartFault, StopCause,
+    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, SnapshotFailure, StartFault, StopCause,
 };
 pub use crate::journal::{Durable, Events, Lagged};
 pub use crate::metrics::Metrics;

@@ -213,6 +213,12 @@ impl Line {
         self.ask(shard, lent(deadline), Request::Drain).await
     }
 
+    /// Tells a shard something that nobody waits for, or that answers in its own way.
+    pub(crate) fn tell(&self, shard: usize, request: Request) {
+        let due = lent(Duration::MAX);
+        self.submit(shard, Submission { request, due });
+    }
+
     /// Takes credits, and counts who got them and who did not.
     pub(crate) fn enter<R>(&self, credits: usize) -> Result<(), Failure<R>> {
         let entered = self.gate.enter(credits);

@@ -18,6 +18,10 @@ pub struct Metrics {
     pub bytes: u64,
     /// Subscribers cut off because they were slow.
     pub lagged: u64,
+    /// Complete snapshots.
+    pub snapshots: u64,
+    /// Entities that were looked for on the shelf.
+    pub loads: u64,
 }
 
 /// The counters as they run.
@@ -30,6 +34,8 @@ pub(crate) struct Counters {
     pub(crate) records: Counter,
     pub(crate) bytes: Counter,
     pub(crate) lagged: Counter,
+    pub(crate) snapshots: Counter,
+    pub(crate) loads: Counter,
 }
 
 impl Counters {
@@ -42,6 +48,8 @@ impl Counters {
             records: self.records.read(),
             bytes: self.bytes.read(),
             lagged: self.lagged.read(),
+            snapshots: self.snapshots.read(),
+            loads: self.loads.read(),
         }
     }
 }

@@ -170,6 +170,18 @@ impl Lane {
         &self.commands
     }
 
+    /// Takes the commands out that fit, into a lane of their own.
+    pub(crate) fn split(&mut self, mut fits: impl FnMut(&SessionCommand) -> bool) -> Self {
+        let (here, rest) = core::mem::take(&mut self.commands)
+            .into_iter()
+            .partition(|(_, command)| fits(command));
+        self.commands = rest;
+        Self {
+            commands: here,
+            reply: self.reply.clone(),
+        }
+    }
+
     /// Whoever opens it answers it.
     pub(crate) fn open(mut self) -> (Vec<(u64, SessionCommand)>, UnboundedSender<Vec<Answer>>) {
         let commands = core::mem::take(&mut self.commands);

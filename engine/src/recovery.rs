@@ -1,58 +1,183 @@
-use crate::directory::{Directory, machine_shard, operator_shard, reader_shard, wallet_shard};
-use crate::entities::Entities;
-use gettone_core::port::{Seq, Store, StoreFault};
+use crate::bounds::PARTITIONS;
+use crate::directory::{Directory, host, partition};
+use crate::entities::{Entities, Shelved};
+use crate::loader::Hosted;
+use gettone_core::port::{Key, Kind, Seq, Shelf, Store, StoreFault};
 use gettone_core::record::{Event, Record};
 use std::sync::Arc;
 
-/// What a journal holds, as the shards will host it.
+/// What a store holds, as the shards will host it.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     pub(crate) shards: Vec<Entities>,
     pub(crate) next: Seq,
+    pub(crate) hosted: Hosted,
 }
 
-/// Rebuilds every entity from the journal; each record is shown to `history` once, in order.
-pub(crate) fn replay(
+/// Rebuilds what is needed: from the last snapshot and the tail of the journal, or from all of it.
+/// Each record from `from` on is shown to `history` once, in order.
+pub(crate) fn recover(
     store: &mut dyn Store,
     hosts: (usize, &Arc<Directory>),
-    history: &mut dyn FnMut(Seq, &Record),
+    (from, history): (Seq, &mut dyn FnMut(Seq, &Record)),
 ) -> Result<Recovered, StoreFault> {
-    let (count, directory) = hosts;
+    let mut shown = from;
+    let mut show = |seq: Seq, record: &Record| {
+        if seq >= shown {
+            shown = seq.after(1);
+            history(seq, record);
+        }
+    };
+    if let Some(shelf) = store.shelf() {
+        match replay(store, Some(&shelf), hosts, (from, &mut show)) {
+            Err(fault @ StoreFault::ShelfDamaged { .. }) => {
+                tracing::warn!(%fault, "starting from the journal's beginning");
+                shelf.clear()?;
+                hosts.1.clear();
+            }
+            recovered => return recovered,
+        }
+    }
+    replay(store, None, hosts, (from, &mut show))
+}
+
+fn replay(
+    store: &mut dyn Store,
+    shelf: Option<&Arc<dyn Shelf>>,
+    (count, directory): (usize, &Arc<Directory>),
+    (from, show): (Seq, &mut dyn FnMut(Seq, &Record)),
+) -> Result<Recovered, StoreFault> {
+    let shelved = match store.shelf() {
+        Some(_) => Shelved::Yes,
+        None => Shelved::No,
+    };
     let mut shards: Vec<Entities> = (0..count)
-        .map(|_| Entities::new(Arc::clone(directory)))
+        .map(|_| Entities::new(Arc::clone(directory), shelved))
         .collect();
-    let mut expected = Seq::FIRST;
-    let next = store.replay(Seq::FIRST, &mut |seq, payload| {
+    let cuts = match shelf {
+        Some(shelf) => Cuts::of(&shelf.cuts()?)?,
+        None => Cuts::default(),
+    };
+    let shelf = shelf.filter(|_| cuts.first > Seq::FIRST);
+    if let Some(shelf) = shelf {
+        for (mark, kind) in [
+            (Kind::LiveWallet, Kind::Wallet),
+            (Kind::DueReader, Kind::Reader),
+        ] {
+            for number in shelf.numbers(mark)? {
+                lodge(&mut shards, Key::new(kind, number), shelf)?;
+            }
+        }
+    }
+    let mut expected = from.min(cuts.first);
+    let next = store.replay(expected, &mut |seq, payload| {
         if seq != expected {
-            return Err(StoreFault::OutOfOrder {
-                given: seq.number(),
-                expected: expected.number(),
-            });
+            return Err(out_of_order(seq, expected));
         }
         expected = seq.after(1);
         let record = Record::decode(payload).map_err(|fault| StoreFault::Damaged {
             place: format!("frame {}", seq.number()),
             what: fault.to_string(),
         })?;
-        let shard = match &record.event {
-            Event::Wallet { wallet, .. } | Event::Session { wallet, .. } => {
-                wallet_shard(*wallet, count)
+        let key = key_of(&record.event);
+        if seq >= cuts.of_partition(partition(key)) {
+            if let Some(shelf) = shelf {
+                lodge(&mut shards, key, shelf)?;
             }
-            Event::Machine { machine, .. } => machine_shard(*machine, count),
-            Event::Reader { reader, .. } => reader_shard(*reader, count),
-            Event::Operator { operator, .. } => operator_shard(*operator, count),
-        };
-        if let Some(entities) = shards.get_mut(shard) {
-            entities.apply(&record);
+            if let Some(entities) = shards.get_mut(host(partition(key), count)) {
+                entities.apply(&record);
+            }
         }
-        history(seq, &record);
+        show(seq, &record);
         Ok(())
     })?;
-    if next != expected {
-        return Err(StoreFault::OutOfOrder {
-            given: next.number(),
-            expected: expected.number(),
-        });
+    // A projection may ask for what is still to come.
+    if next != expected && next >= from.min(cuts.first) {
+        return Err(out_of_order(next, expected));
     }
-    Ok(Recovered { shards, next })
+    let hosted = match shelf {
+        Some(_) => Hosted::Some,
+        None => Hosted::All,
+    };
+    Ok(Recovered {
+        shards,
+        next,
+        hosted,
+    })
+}
+
+/// How far the last snapshot reaches.
+struct Cuts {
+    by_partition: Vec<Seq>,
+    first: Seq,
+}
+
+impl Default for Cuts {
+    fn default() -> Self {
+        Self {
+            by_partition: vec![Seq::FIRST; usize::from(PARTITIONS)],
+            first: Seq::FIRST,
+        }
+    }
+}
+
+impl Cuts {
+    fn of(cuts: &[(u16, Seq)]) -> Result<Self, StoreFault> {
+        if cuts.is_empty() {
+            return Ok(Self::default());
+        }
+        let by_partition: Vec<Seq> = (0..PARTITIONS)
+            .map_while(|partition| cuts.iter().find(|(of, _)| *of == partition))
+            .map(|(_, cut)| *cut)
+            .collect();
+        let first = by_partition.iter().min().copied();
+        match first {
+            Some(first) if by_partition.len() == usize::from(PARTITIONS) => Ok(Self {
+                by_partition,
+                first,
+            }),
+            Some(_) | None => Err(StoreFault::ShelfDamaged {
+                place: "the shelf".to_owned(),
+                what: format!("it has the cuts of {} partitions", cuts.len()),
+            }),
+        }
+    }
+
+    fn of_partition(&self, partition: u16) -> Seq {
+        let cut = self.by_partition.get(usize::from(partition));
+        cut.copied().unwrap_or(Seq::FIRST)
+    }
+}
+
+/// Takes an entity from the shelf to its host, unless it is there or nowhere.
+fn lodge(shards: &mut [Entities], key: Key, shelf: &Arc<dyn Shelf>) -> Result<(), StoreFault> {
+    let at = host(partition(key), shards.len());
+    let Some(entities) = shards.get_mut(at).filter(|host| !host.hosts(key)) else {
+        return Ok(());
+    };
+    let Some(bytes) = shelf.load(key)? else {
+        return Ok(());
+    };
+    entities
+        .lodge(key, &bytes)
+        .map_err(|fault| StoreFault::ShelfDamaged {
+            place: format!("the snapshot's {key:?}"),
+            what: fault.to_string(),
+        })
+}
+
+fn key_of(event: &Event) -> Key {
+    match event {
+        Event::Wallet { wallet, .. } | Event::Session { wallet, .. } => (*wallet).into(),
+        Event::Machine { machine, .. } => (*machine).into(),
+        Event::Reader { reader, .. } => (*reader).into(),
+        Event::Operator { operator, .. } => (*operator).into(),
+    }
+}
+
+fn out_of_order(given: Seq, expected: Seq) -> StoreFault {
+    StoreFault::OutOfOrder {
+        given: given.number(),
+        expected: expected.number(),
+    }
 }

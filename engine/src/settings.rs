@@ -1,10 +1,12 @@
 use crate::bounds::{
-    DEADLINE_DEFAULT, HOLD_MAX_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT, SHARDS_MAX,
+    DEADLINE_DEFAULT, HOLD_MAX_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_LIMIT, RESIDENTS_DEFAULT,
+    SHARDS_MAX, SNAPSHOT_EVERY_DEFAULT,
 };
 use crate::clock::Clock;
 use crate::failure::StartFault;
 use core::time::Duration;
-use std::num::NonZeroUsize;
+use gettone_core::port::Seq;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::thread;
 
 /// How an engine runs.
@@ -21,6 +23,15 @@ pub struct Settings {
     pub hold_max: Duration,
     /// What the rules take for the time of day.
     pub clock: Clock,
+    /// From which record on the history is shown at the start; a projection goes on behind its own
+    /// checkpoint. Unless set, all of it.
+    pub history_from: Seq,
+    /// After how many records a snapshot is taken, when the store keeps snapshots; none: only when
+    /// asked.
+    pub snapshot_every: Option<NonZeroU64>,
+    /// Wallets that stay in memory though nothing needs them. More go, once a snapshot has them,
+    /// and come back when they are asked.
+    pub residents_max: usize,
 }
 
 impl Default for Settings {
@@ -31,6 +42,9 @@ impl Default for Settings {
             deadline: DEADLINE_DEFAULT,
             hold_max: HOLD_MAX_DEFAULT,
             clock: Clock::System,
+            history_from: Seq::FIRST,
+            snapshot_every: NonZeroU64::new(SNAPSHOT_EVERY_DEFAULT),
+            residents_max: RESIDENTS_DEFAULT,
         }
     }
 }

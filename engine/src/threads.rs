@@ -5,6 +5,7 @@ use crate::failure::{ShutdownFault, StopCause};
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::line::{Line, Mailbox};
+use crate::loader::Loader;
 use crate::metrics::Counters;
 use crate::shard::Shard;
 use actix::{Actor, Arbiter, ArbiterHandle, System};
@@ -26,6 +27,10 @@ pub(crate) struct Boot {
     pub(crate) uptime: Uptime,
     pub(crate) patience: Duration,
     pub(crate) hold_max: Duration,
+    /// Who fetches from the shelf, when there is one.
+    pub(crate) loader: Option<Loader>,
+    /// Wallets that stay in one shard though nothing needs them.
+    pub(crate) residents_max: usize,
 }
 
 /// What the handle gets once every shard runs.
@@ -50,10 +55,15 @@ pub(crate) fn run(
             let arbiter = Arbiter::new();
             let journal = Arc::clone(&boot.journal);
             let time = (boot.clock.clone(), boot.uptime.clone(), boot.hold_max);
-            addresses.push(Mailbox::Actor(Shard::start_in_arbiter(
-                &arbiter.handle(),
-                move |_| Shard(Host::new(number, entities, journal, time)),
-            )));
+            let (loader, residents_max) = (boot.loader.clone(), boot.residents_max);
+            let mailbox = Shard::start_in_arbiter(&arbiter.handle(), move |_| {
+                let host = Host::new(number, entities, journal, time);
+                Shard(match loader {
+                    Some(loader) => host.with_shelf(loader, residents_max),
+                    None => host,
+                })
+            });
+            addresses.push(Mailbox::Actor(mailbox));
             arbiters.push(arbiter);
         }
         let line = Arc::new(Line::new(

@@ -321,13 +321,18 @@ impl Generation for Snapshot {
 
 impl Store for Memory {
     fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
-        let reel = self.tape.reel();
         let mut seq = Seq::FIRST;
-        for payload in reel.batches.iter().flat_map(Frames::iter) {
-            if seq >= from {
-                each(seq, payload)?;
+        // Not under the lock: `each` may look at the shelf.
+        for at in 0.. {
+            let Some(batch) = self.tape.reel().batches.get(at).cloned() else {
+                break;
+            };
+            for payload in batch.iter() {
+                if seq >= from {
+                    each(seq, payload)?;
+                }
+                seq = seq.after(1);
             }
-            seq = seq.after(1);
         }
         Ok(seq)
     }

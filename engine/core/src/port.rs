@@ -122,7 +122,8 @@ pub type Each<'a> = dyn FnMut(Seq, &[u8]) -> Result<(), StoreFault> + 'a;
 pub trait Store: Send {
     /// Gives every frame from `from` on, oldest first, to `each`, and ends before the first one
     /// that was never made durable. Returns the place of the next frame, also when that is before
-    /// `from`. It is called before any append, and may then be called again.
+    /// `from`. It is called before any append, and may then be called again; meanwhile `each` may
+    /// use the shelf.
     ///
     /// # Errors
     /// `StoreFault` when what is stored from there on cannot be read or is damaged anywhere but at

@@ -1,9 +1,12 @@
+use super::rest::Lodger;
 use crate::directory::Directory;
 use crate::failure::{Failure, SessionRefusal};
 use crate::session::Hold;
 use gettone_core::entity::Entity;
 use gettone_core::id::{MachineId, OperatorId, VendId, WalletId};
+use gettone_core::port::Kind;
 use gettone_core::session::{self, Phase, Session, Step};
+use gettone_core::snapshot::{self, SnapshotFault};
 use gettone_core::wallet::{self, Wallet};
 
 /// Whether the directory has a session's name.
@@ -17,41 +20,77 @@ pub(super) enum Name {
 #[derive(Debug)]
 pub(super) struct Customer {
     pub(super) id: WalletId,
-    pub(super) wallet: Wallet,
-    pub(super) sessions: Vec<Session>,
+    state: snapshot::Customer,
+}
+
+impl Lodger for Customer {
+    type Id = WalletId;
+
+    fn new(id: WalletId) -> Self {
+        Self {
+            id,
+            state: snapshot::Customer::default(),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault> {
+        snapshot::encode(&self.state, out)
+    }
+
+    fn decode(id: WalletId, bytes: &[u8]) -> Result<Self, SnapshotFault> {
+        let state = snapshot::decode(bytes)?;
+        Ok(Self { id, state })
+    }
+
+    const MARK: Option<Kind> = Some(Kind::LiveWallet);
+
+    fn is_restless(&self) -> bool {
+        !self.sessions().is_empty() || !self.wallet().live().is_empty()
+    }
 }
 
 impl Customer {
-    pub(super) fn new(id: WalletId) -> Self {
-        Self {
-            id,
-            wallet: Wallet::default(),
-            sessions: Vec::new(),
+    pub(super) fn wallet(&self) -> &Wallet {
+        &self.state.wallet
+    }
+
+    pub(super) fn sessions(&self) -> &[Session] {
+        &self.state.sessions
+    }
+
+    /// Lists its live sessions, when it comes from the shelf.
+    pub(super) fn list(&self, directory: &Directory) {
+        for session in self.sessions() {
+            directory.list(session.vend, self.id);
         }
     }
 
     /// Touches what lies in the slot itself.
     pub(super) fn look(&self) -> usize {
-        self.sessions.len() ^ self.wallet.look()
+        self.state.sessions.len() ^ self.state.wallet.look()
     }
 
     /// Touches what lies behind it.
     pub(super) fn look_behind(&self) -> usize {
         usize::from(
-            self.sessions
+            self.state
+                .sessions
                 .first()
                 .is_some_and(|session| session.phase == Phase::Open),
-        ) ^ self.wallet.look_behind()
+        ) ^ self.state.wallet.look_behind()
     }
 
     /// A live session.
     pub(super) fn session(&self, name: VendId) -> Option<&Session> {
-        self.sessions.iter().find(|session| session.vend == name)
+        self.state
+            .sessions
+            .iter()
+            .find(|session| session.vend == name)
     }
 
     /// A hold, as its owner may see it.
     pub(super) fn hold(&self, name: VendId) -> Option<Hold> {
-        let grant = self.wallet.grant(name)?;
+        let grant = self.state.wallet.grant(name)?;
         Some(Hold {
             state: grant.state,
             held_first: grant.held_first,
@@ -59,7 +98,7 @@ impl Customer {
             captured: grant.captured,
             vends: grant.vends,
             revalue_left: grant.revalue_left,
-            available: self.wallet.available(grant.terms.operator),
+            available: self.state.wallet.available(grant.terms.operator),
         })
     }
 
@@ -82,9 +121,10 @@ impl Customer {
         event: &wallet::Event,
         (listed, directory): (Name, &Directory),
     ) {
-        self.wallet.evolve(event);
+        self.state.wallet.evolve(event);
         let Some(name) = event.vend() else { return };
         match self
+            .state
             .sessions
             .iter_mut()
             .find(|session| session.vend == name)
@@ -100,7 +140,7 @@ impl Customer {
                     if listed == Name::Unlisted {
                         directory.list(name, self.id);
                     }
-                    self.sessions.push(Session {
+                    self.state.sessions.push(Session {
                         vend: name,
                         wallet: self.id,
                         machine: terms.machine,
@@ -128,7 +168,7 @@ impl Customer {
             } => {
                 directory.list(name, self.id);
                 if self.session(name).is_none() {
-                    self.sessions.push(Session {
+                    self.state.sessions.push(Session {
                         vend: name,
                         wallet: self.id,
                         machine,
@@ -150,11 +190,11 @@ impl Customer {
 
     fn end_session(&mut self, name: VendId, directory: &Directory) {
         if let Some(at) = self
-            .sessions
+            .sessions()
             .iter()
             .position(|session| session.vend == name)
         {
-            self.sessions.swap_remove(at);
+            self.state.sessions.swap_remove(at);
             directory.strike(name, self.id);
         }
     }

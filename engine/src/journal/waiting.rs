@@ -7,6 +7,7 @@ use core::convert::Infallible;
 use core::time::Duration;
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
+use gettone_core::port::Seq;
 use gettone_core::reader::{self, Reader};
 use gettone_core::wallet::{self, Balance, Wallet};
 use tokio::sync::mpsc::UnboundedSender;
@@ -213,6 +214,45 @@ impl Drop for HeldLane {
     }
 }
 
+/// A cut of a shard: once everything before it is durable, its place is told.
+#[derive(Debug)]
+pub(crate) struct HeldCut {
+    reply: Option<oneshot::Sender<Seq>>,
+    pub(super) place: Option<Seq>,
+}
+
+impl HeldCut {
+    pub(crate) const fn new(reply: oneshot::Sender<Seq>) -> Self {
+        Self {
+            reply: Some(reply),
+            place: None,
+        }
+    }
+
+    const fn when(&self) -> When {
+        When::Durable
+    }
+
+    const fn deadline(&self) -> Duration {
+        Duration::MAX
+    }
+
+    const fn credits(&self) -> usize {
+        0
+    }
+
+    fn release(self) {
+        if let (Some(reply), Some(place)) = (self.reply, self.place) {
+            let _ = reply.send(place);
+        }
+    }
+
+    fn fail(&mut self, _: Failure<Infallible>) -> bool {
+        // Dropped, it tells that there is no cut.
+        self.reply.take().is_some()
+    }
+}
+
 /// An answer that waits, of whichever kind.
 #[derive(Debug)]
 pub(crate) enum Waiting {
@@ -220,6 +260,7 @@ pub(crate) enum Waiting {
     Session(Held<Progress, SessionRefusal>),
     Batch(HeldBatch),
     Lane(HeldLane),
+    Cut(HeldCut),
     Machine(Held<Option<machine::Event>, machine::Refusal>),
     Reader(Held<Option<reader::Event>, reader::Refusal>),
     Relay(Held<Stood, reader::Refusal>),
@@ -240,6 +281,7 @@ macro_rules! each {
             Waiting::Session($held) => $answer,
             Waiting::Batch($held) => $answer,
             Waiting::Lane($held) => $answer,
+            Waiting::Cut($held) => $answer,
             Waiting::Machine($held) => $answer,
             Waiting::Reader($held) => $answer,
             Waiting::Relay($held) => $answer,
@@ -256,6 +298,13 @@ macro_rules! each {
 }
 
 impl Waiting {
+    /// Tells a cut where it lies.
+    pub(super) fn lies_at(&mut self, place: Seq) {
+        if let Self::Cut(cut) = self {
+            cut.place = Some(place);
+        }
+    }
+
     pub(super) const fn when(&self) -> When {
         each!(self, held => held.when())
     }

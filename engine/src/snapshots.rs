@@ -1,0 +1,117 @@
+//! Writes everything that changed to the shelf, now and then, so that a restart replays the tail
+//! of the journal alone. No shard waits for it: each is cut in a moment, and saves in small parts.
+
+use crate::bounds::{PARTITIONS, SNAPSHOT_LOOK_EVERY};
+use crate::directory::host;
+use crate::entities::{Left, Mark, Saved};
+use crate::failure::SnapshotFailure;
+use crate::host::{Ended, Request};
+use crate::line::Line;
+use crate::metrics::Counters;
+use gettone_core::port::{Generation, Seq, Shelf};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use tokio::sync::oneshot;
+
+/// Asks for a snapshot at once.
+#[derive(Debug)]
+pub(crate) struct Now(pub(crate) oneshot::Sender<Result<(), SnapshotFailure>>);
+
+/// What asks for snapshots at once; dropped, it ends their thread.
+pub(crate) type Asked = Sender<Now>;
+
+/// Takes snapshots.
+pub(crate) struct Snapshots {
+    pub(crate) shelf: Arc<dyn Shelf>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) counters: Arc<Counters>,
+    /// After how many records; none: only when asked.
+    pub(crate) every: Option<NonZeroU64>,
+}
+
+impl Snapshots {
+    /// Runs until nobody can ask any more, or one fails: the shelf then keeps the last complete
+    /// one, and the journal everything.
+    pub(crate) fn run(self, asked: &Receiver<Now>) {
+        let mut last = 0;
+        loop {
+            let answer = match asked.recv_timeout(SNAPSHOT_LOOK_EVERY) {
+                Ok(Now(answer)) => Some(answer),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let written = self.counters.read().records;
+            let is_due = self
+                .every
+                .is_some_and(|every| written.saturating_sub(last) >= every.get());
+            if answer.is_none() && !is_due {
+                continue;
+            }
+            last = written;
+            let taken = self.take();
+            let failed = taken.is_err();
+            if let Err(failure) = &taken {
+                tracing::error!(%failure, "no more snapshots until the next start");
+                self.tell(Ended::Failed);
+            }
+            if let Some(answer) = answer {
+                let _ = answer.send(taken);
+            }
+            if failed {
+                return;
+            }
+        }
+    }
+
+    fn take(&self) -> Result<(), SnapshotFailure> {
+        let mut generation = self.shelf.begin()?;
+        let asked: Vec<_> = (0..self.line.count())
+            .map(|shard| {
+                let (reply, answer) = oneshot::channel();
+                self.line.tell(shard, Request::Cut(reply));
+                answer
+            })
+            .collect();
+        let cuts: Vec<Seq> = asked
+            .into_iter()
+            .map(|answer| answer.blocking_recv().map_err(|_| SnapshotFailure::Stopped))
+            .collect::<Result<_, _>>()?;
+        for shard in 0..self.line.count() {
+            while self.save(shard, generation.as_mut())? == Left::More {}
+        }
+        let cuts: Vec<(u16, Seq)> = (0..PARTITIONS)
+            .filter_map(|partition| {
+                let cut = cuts.get(host(partition, cuts.len()))?;
+                Some((partition, *cut))
+            })
+            .collect();
+        generation.finish(&cuts)?;
+        self.tell(Ended::Complete);
+        self.counters.snapshots.add(1);
+        Ok(())
+    }
+
+    fn save(&self, shard: usize, generation: &mut dyn Generation) -> Result<Left, SnapshotFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.line.tell(shard, Request::Save(reply));
+        let (saved, left) = answer
+            .blocking_recv()
+            .map_err(|_| SnapshotFailure::Stopped)??;
+        for Saved { key, bytes, mark } in saved {
+            generation.put(key, &bytes)?;
+            match mark {
+                Some((mark, Mark::Needed)) => generation.put(mark, &[])?,
+                Some((mark, Mark::Quiet)) => generation.remove(mark)?,
+                None => {}
+            }
+        }
+        Ok(left)
+    }
+
+    fn tell(&self, ended: Ended) {
+        for shard in 0..self.line.count() {
+            self.line.tell(shard, Request::End(ended));
+        }
+    }
+}
