@@ -101,7 +101,7 @@ fn a_statement_that_takes_too_long_is_ended_by_the_server() {
         fail(&server, 0, "warning 'never'");
         server.run(
             "create or replace function refuse() returns trigger language plpgsql as $$ \
-             begin perform pg_sleep(3600); return new; end $$",
+             begin perform pg_sleep_for('1 hour'); return new; end $$",
         );
         let fault = store.append(Seq::FIRST, &frames(&["never"]));
         assert!(
