@@ -2,13 +2,16 @@
 # Everything a fresh machine needs, then every check and test.
 #
 #   ./test.sh            every group
-#   ./test.sh NAME...    these groups: format lint rust docs example bench browser deploy bluez supply
+#   ./test.sh NAME...    these groups: format lint rust docs example bench instructions postgres browser
+#                        deploy bluez supply
+#   ./test.sh long NAME [FROM..TO]
+#                        a long campaign: simulation (seeds; a million unless told), kill (how many; 2,000)
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
 cd "$(dirname "$0")"
 
-groups=(format lint rust docs example bench browser deploy bluez supply)
+groups=(format lint rust docs example bench instructions postgres browser deploy bluez supply)
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -69,11 +72,36 @@ run_example() {
     [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ]
 }
 
+# The programs as the workspace builds them: what the tests have compiled is not compiled again.
+programs() { cargo build --release --locked --workspace --bins; }
+
 # A stopwatch that does not run is worth nothing; its figures are not judged here.
 run_bench() {
-    cargo run --release --locked -p gettone-benches -- floor --seconds 1 --json &&
-        cargo run --release --locked -p gettone-benches -- settle --in-flight 64 --seconds 1 --store memory --json &&
-        cargo run --release --locked -p gettone-benches -- settle --in-flight 64 --seconds 1 --store file --json
+    programs || return 1
+    local benches=${CARGO_TARGET_DIR:-target}/release/gettone-benches
+    "$benches" floor --seconds 1 --json &&
+        "$benches" settle --in-flight 64 --seconds 1 --store memory --json &&
+        "$benches" settle --in-flight 64 --seconds 1 --store file --json &&
+        "$benches" open-loop --rate 1000 --seconds 1 --json &&
+        "$benches" recover --vends 10000 --json &&
+        "$benches" memory --json
+}
+
+# Instructions of one vend, against the numbers in benches/instructions.toml.
+run_instructions() {
+    need valgrind valgrind || return 77
+    programs && "${CARGO_TARGET_DIR:-target}/release/gettone-benches" instructions
+}
+
+# The journal in PostgreSQL, on real servers that the tests start.
+run_postgres() {
+    if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then need initdb postgresql-15 || return 77; fi
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --locked --cargo-profile release --no-fail-fast \
+            --run-ignored only -E 'package(gettone-store) & binary(postgres)' --test-threads 2
+    else
+        cargo test --release --locked -p gettone-store --features postgres --test postgres -- --ignored
+    fi
 }
 
 # Security advisories, offline, from the copy that lies beside the project.
@@ -99,7 +127,7 @@ run_supply() {
 run_deploy() {
     need debootstrap debootstrap systemd binutils python3 dpkg || return 77
     lists
-    cargo build --release --locked -p gettone-reader && linux-reader/deploy/test.sh
+    programs && linux-reader/deploy/test.sh
 }
 
 # The reader on real BlueZ and a real sensor driver, in a small virtual machine.
@@ -120,6 +148,18 @@ run_browser() {
         cargo test --release --locked -p gettone-examples --test browser -- --ignored
     fi
 }
+
+if [ "${1:-}" = long ]; then
+    prepare
+    case "${2:-}" in
+    simulation) GETTONE_SEEDS=${3:-0..1000000} exec cargo test -p gettone --release --locked --lib sim:: -- --nocapture ;;
+    kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill -- --nocapture ;;
+    *)
+        echo "long campaigns: simulation [FROM..TO], kill [COUNT]" >&2
+        exit 2
+        ;;
+    esac
+fi
 
 if [ $# -gt 0 ]; then
     for name in "$@"; do

@@ -11,10 +11,12 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 scenes=("$@")
 [ $# -gt 0 ] || scenes=(contract bluetooth light)
 
-cargo build --release --locked -p gettone-examples --features bluez --example bluetooth || exit 1
-suite=$(cargo test --release --locked -p gettone-ble --features bluez,vendored-dbus,local \
-    --test contract --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*\/contract-[^"]*\)".*/\1/p' | tail -n 1)
+# With the features that the workspace is built with, so that nothing is compiled twice.
+features=gettone-examples/bluez,gettone-ble/bluez,gettone-ble/vendored-dbus,gettone-ble/local
+cargo build --release --locked --workspace --features "$features" --example bluetooth || exit 1
+suite=$(cargo test --release --locked --workspace --features "$features" --test contract \
+    --no-run --message-format=json |
+    sed -n '/adapters\/ble\/tests/s/.*"executable":"\([^"]*\/contract-[^"]*\)".*/\1/p' | tail -n 1)
 [ -n "$suite" ] || exit 1
 
 "$vm/build.sh" contract="$suite" bluetooth="$target/release/examples/bluetooth"
