@@ -1,5 +1,6 @@
 //! Our own engine and what one would use instead, in turns, in the same run.
 
+use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::peer::naive::Naive;
@@ -13,9 +14,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+const NAME: &str = "settle";
+
 /// Who can be compared with.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
+    /// Our own engine, with vends spread evenly: what `--hot` is to be held against.
+    Uniform,
     /// One actix actor for each machine, session and wallet, in memory, never flushed.
     Naive,
     /// A ledger in PostgreSQL, two calls and commits for each vend.
@@ -28,6 +33,7 @@ impl Peer {
     /// What it is called in the figures.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Uniform => "uniform",
             Self::Naive => "naive",
             Self::PostgresPerVend => "postgres-per-vend",
             Self::PostgresSet => "postgres-set",
@@ -63,9 +69,9 @@ pub struct Compared {
 /// `Fault` when anybody fails, or has books that do not balance. A peer that is not installed does
 /// not fail; it is told.
 pub fn measure(plan: &Plan) -> Result<Compared, Fault> {
-    let mut own = Own(plan.settle.clone());
+    let mut own = Own(NAME, plan.settle.clone());
     let (mut peers, mut not_run): (Vec<Box<dyn Contender>>, _) = (Vec::new(), Vec::new());
-    let wants_ledger = |peer: &Peer| *peer != Peer::Naive;
+    let wants_ledger = |peer: &Peer| matches!(peer, Peer::PostgresPerVend | Peer::PostgresSet);
     let ledger = if plan.peers.iter().any(wants_ledger) {
         Some(Ledger::open(&plan.dir, plan.settle.demand)?)
     } else {
@@ -73,6 +79,12 @@ pub fn measure(plan: &Plan) -> Result<Compared, Fault> {
     };
     for peer in &plan.peers {
         let asking = match peer {
+            Peer::Uniform => {
+                let mut evenly = plan.settle.clone();
+                evenly.demand = Demand::new(evenly.demand.wallets(), 0);
+                peers.push(Box::new(Own(peer.name(), evenly)));
+                continue;
+            }
             Peer::Naive => {
                 peers.push(Box::new(Naive {
                     in_flight: plan.settle.in_flight,
@@ -106,14 +118,14 @@ pub fn measure(plan: &Plan) -> Result<Compared, Fault> {
 }
 
 /// Our own engine, started anew for each round.
-struct Own(settle::Plan);
+struct Own(&'static str, settle::Plan);
 
 impl Contender for Own {
     fn name(&self) -> &'static str {
-        "settle"
+        self.0
     }
 
     fn run(&mut self) -> Result<Figures, Fault> {
-        settle::measure(&self.0)
+        settle::measure(&self.1)
     }
 }

@@ -49,7 +49,7 @@ enum Measurement {
         /// Percent of the vends at one machine of one operator.
         #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = value_parser!(u8).range(..=100))]
         hot: u8,
-        /// Runs others in turn with ours, in the same run; all of them unless named.
+        /// Runs others in turn with ours, in the same run; unless named, all that are not ours.
         #[arg(
             long, value_enum, value_name = "PEER,..", num_args = 0.., value_delimiter = ',',
             default_missing_values = ["naive", "postgres-per-vend", "postgres-set"]

@@ -222,10 +222,10 @@ async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Dura
     let mut answers = Vec::new();
     loop {
         while let Err(failure) = pipeline.send() {
-            match failure {
-                Failure::Busy { .. } => tokio::task::yield_now().await,
-                failure => return Err(Fault::call("vending")(failure)),
+            if !matches!(failure, Failure::Busy { .. }) {
+                return Err(Fault::call("vending")(failure));
             }
+            tokio::task::yield_now().await;
         }
         if pipeline.answers(&mut answers).await == 0 {
             return Ok(times);

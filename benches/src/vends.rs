@@ -184,10 +184,10 @@ pub(crate) async fn play(
 async fn send(pipeline: &mut Pipeline) -> Result<(), Fault> {
     const AGAIN: Duration = Duration::from_millis(1);
     while let Err(failure) = pipeline.send() {
-        match failure {
-            Failure::Busy { .. } => tokio::time::sleep(AGAIN).await,
-            failure => return Err(Fault::call("vending")(failure)),
+        if !matches!(failure, Failure::Busy { .. }) {
+            return Err(Fault::call("vending")(failure));
         }
+        tokio::time::sleep(AGAIN).await;
     }
     Ok(())
 }
