@@ -202,6 +202,10 @@ impl Worker {
                     seen = seen.saturating_add(1);
                     let end = row.end().and_then(|end| i64::try_from(end.number()).ok());
                     let moves_on = end.is_some_and(|end| end > wanted);
+                    // The row before a place that no row begins at has been given already.
+                    if !moves_on && row.count > 0 && end.is_some() {
+                        return true;
+                    }
                     wanted = end.unwrap_or(wanted);
                     listening = rows.send(Ok(row)).is_ok() && moves_on;
                     listening

@@ -14,6 +14,7 @@ mod server;
 mod standby;
 
 use gettone_core::port::{Frames, Seq, Store, StoreFault};
+use gettone_store::bounds::PORTION_ROWS;
 use gettone_store::contract::{self, Place};
 use gettone_store::{Postgres, PostgresSettings};
 use server::with_server;
@@ -38,6 +39,31 @@ fn postgres_keeps_the_contract() {
             partition.set(partition.get() + 1);
             Box::new(InPartition(settings))
         });
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_journal_that_ends_with_a_portion_replays_each_row_once() {
+    with_server(|server| {
+        let mut store = Postgres::open(server.settings()).expect("it is free");
+        for portion in 1..=2 {
+            for _ in 0..PORTION_ROWS {
+                let first = store.next();
+                store
+                    .append(first, &frames(&["one", "two"]))
+                    .expect("it holds it");
+            }
+            let kept = replayed(&mut store).expect("whole");
+            assert_eq!(kept.len(), portion * 2 * usize::from(PORTION_ROWS));
+            let last = Seq::new(store.next().number() - 1);
+            let mut seen = Vec::new();
+            let end = store.replay(last, &mut |seq, _| {
+                seen.push(seq);
+                Ok(())
+            });
+            assert_eq!((end.expect("whole"), seen), (last.after(1), vec![last]));
+        }
     });
 }
 
