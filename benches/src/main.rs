@@ -91,9 +91,12 @@ enum Measurement {
     },
     /// How long the engine takes to start again after so many vends.
     Recover {
-        /// Vends before the restart.
+        /// Vends that the restart replays.
         #[arg(long, default_value_t = 1_000_000)]
         vends: u64,
+        /// Vends before those, in a snapshot; without any, none is taken.
+        #[arg(long, default_value_t = 0)]
+        history: u64,
         /// Customers who take turns.
         #[arg(long, default_value_t = 100_000)]
         wallets: u64,
@@ -268,11 +271,13 @@ fn main() -> ExitCode {
         }
         Measurement::Recover {
             vends,
+            history,
             wallets,
             dir,
             json,
         } => {
             let plan = recover::Plan {
+                history,
                 vends,
                 demand: Demand::new(wallets, 0),
                 dir,

@@ -48,7 +48,13 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     conditions.note("told_by", "smaps_rollup of this process, anonymous pages");
     let program = Resident::now()?;
     let (store, place, _) = settle::store(&Medium::File(plan.dir.clone()))?;
-    let engine = Engine::start(store, Settings::default(), &mut |_, _| {})?;
+    let settings = Settings {
+        // All of them stay: what one of them takes is the question.
+        residents_max: usize::MAX,
+        snapshot_every: None,
+        ..Settings::default()
+    };
+    let engine = Engine::start(store, settings, &mut |_, _| {})?;
     let runtime = vends::runtime()?;
     let base = Resident::now()?;
     let demand = Demand::new(plan.wallets, 0);

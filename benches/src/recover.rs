@@ -8,6 +8,7 @@ use crate::figures::round;
 use crate::report::Report;
 use crate::settle::SEGMENT_BYTES;
 use crate::vends::{self, Half};
+use gettone::core::port::Seq;
 use gettone::{Engine, Settings};
 use gettone_store::{File, FileSettings};
 use rustix::fs::{Advice, fadvise};
@@ -22,7 +23,9 @@ const MILLION: f64 = 1_000_000.0;
 /// What is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// Vends before the restart.
+    /// Vends that a snapshot has, before those; without any, no snapshot is taken.
+    pub history: u64,
+    /// Vends that are replayed.
     pub vends: u64,
     /// Who bought where.
     pub demand: Demand,
@@ -36,6 +39,7 @@ pub struct Plan {
 /// `Fault` when the store, the engine or a vend fails.
 pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     let mut conditions = Conditions::of_this_machine();
+    conditions.note("vends_in_snapshot", plan.history);
     conditions.note("vends", plan.vends);
     conditions.note("wallets", plan.demand.wallets());
     conditions.note("hot_percent", plan.demand.hot_percent());
@@ -46,8 +50,16 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
         let wallets = 0..plan.demand.wallets();
         vends::open(&engine, wallets.clone()).await?;
         vends::fund(&engine, wallets).await?;
-        let vends = 0..plan.vends;
-        vends::play(&engine, plan.demand, vends, (Half::Both, IN_FLIGHT)).await?;
+        let way = (Half::Both, IN_FLIGHT);
+        if plan.history > 0 {
+            vends::play(&engine, plan.demand, 0..plan.history, way).await?;
+            engine
+                .snapshot()
+                .await
+                .map_err(Fault::call("taking a snapshot"))?;
+        }
+        let tail = plan.history..plan.history + plan.vends;
+        vends::play(&engine, plan.demand, tail, way).await?;
         let records = engine.metrics().records;
         engine.shutdown().await?;
         conditions.note("records", records);
@@ -85,7 +97,14 @@ fn start(place: &Path) -> Result<(Engine, Duration), Fault> {
         ..FileSettings::default()
     };
     let store = File::open(place, settings)?;
-    let engine = Engine::start(Box::new(store), Settings::default(), &mut |_, _| {})?;
+    let settings = Settings {
+        // Nobody here has a projection that lacks any.
+        history_from: Seq::new(u64::MAX),
+        // Only when asked: so many vends are replayed as were asked for.
+        snapshot_every: None,
+        ..Settings::default()
+    };
+    let engine = Engine::start(Box::new(store), settings, &mut |_, _| {})?;
     Ok((engine, began.elapsed()))
 }
 
@@ -139,6 +158,7 @@ mod tests {
     fn an_engine_starts_again_on_what_was_written() {
         let place = tempfile::tempdir().expect("a directory");
         let report = measure(&Plan {
+            history: 1_000,
             vends: 1_000,
             demand: Demand::new(100, 0),
             dir: place.path().to_owned(),
