@@ -40,9 +40,9 @@ enum Measurement {
         /// Where the journal goes.
         #[arg(long, value_enum, default_value_t = Kind::File)]
         store: Kind,
-        /// Threads that the callers share.
-        #[arg(long, default_value = "1")]
-        caller_threads: NonZeroUsize,
+        /// Threads for the callers; unless set they run beside the shards, on their threads
+        #[arg(long)]
+        caller_threads: Option<NonZeroUsize>,
         /// Customers who take turns; unless set, 64 for each caller.
         #[arg(long, value_parser = value_parser!(u64).range(1..))]
         wallets: Option<u64>,

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 use tempfile::TempDir;
 use tokio::runtime;
+use tokio::sync::oneshot;
 
 /// Wallets that each caller takes turns with, unless set otherwise.
 pub const WALLETS_PER_CALLER: u64 = 64;
@@ -26,8 +27,8 @@ pub const WALLETS_PER_CALLER: u64 = 64;
 pub const VENDS_PER_WALLET_MAX: u64 = LIVE_MAX as u64 / 2;
 /// Before the clock starts.
 pub const WARM_UP: Duration = Duration::from_secs(1);
-/// The size of a segment of the file store.
-pub const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
+/// Customers that a caller looks at to find one of its own shard; then it serves anybody.
+const CUSTOMERS_LOOKED_AT: u32 = 64;
 
 /// Room for this many times before any is kept.
 const TIMES_EXPECTED: usize = 1 << 22;
@@ -45,8 +46,8 @@ pub struct Plan {
     pub span: Duration,
     /// On what.
     pub medium: Medium,
-    /// Threads that the callers share.
-    pub caller_threads: NonZeroUsize,
+    /// Threads that the callers share; none: they run beside the shards, on their threads.
+    pub caller_threads: Option<NonZeroUsize>,
     /// Who buys where.
     pub demand: Demand,
 }
@@ -84,7 +85,13 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     let (store, place, compare) = store(&plan.medium)?;
     conditions.note("store", plan.medium.name());
     conditions.note("in_flight", plan.in_flight.get());
-    conditions.note("caller_threads", plan.caller_threads.get());
+    conditions.note(
+        "callers",
+        plan.caller_threads.map_or_else(
+            || "beside the shards".to_owned(),
+            |threads| format!("on {threads} threads"),
+        ),
+    );
     conditions.note("wallets", plan.demand.wallets());
     conditions.note("hot_percent", plan.demand.hot_percent());
     conditions.note(
@@ -94,7 +101,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     let settings = Settings::default();
     let engine = Engine::start(store, settings, &mut |_, _| {})?;
     let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(plan.caller_threads.get())
+        .worker_threads(plan.caller_threads.map_or(1, NonZeroUsize::get))
         .enable_time()
         .build()
         .map_err(Fault::io("starting the callers' threads"))?;
@@ -130,11 +137,7 @@ pub(crate) fn store(medium: &Medium) -> Result<Opened, Fault> {
         Medium::File(dir) => {
             let floor = floor::measure(dir, Duration::from_secs(2))?;
             let place = tempfile::tempdir_in(dir).map_err(Fault::io("making a directory"))?;
-            let settings = FileSettings {
-                segment_bytes: SEGMENT_BYTES,
-                ..FileSettings::default()
-            };
-            let store = File::open(place.path(), settings)?;
+            let store = File::open(place.path(), FileSettings::default())?;
             Ok((Box::new(store), Some(place), vec![floor]))
         }
     }
@@ -152,18 +155,36 @@ async fn run(engine: &Engine, plan: &Plan) -> Result<Ran, Fault> {
     vends::open(engine, 0..plan.demand.wallets()).await?;
     vends::fund(engine, 0..plan.demand.wallets()).await?;
     let phase = Arc::new(AtomicU8::new(WARMING));
-    let threads = (plan.caller_threads.get() as u64).min(callers);
-    let tasks: Vec<_> = (0..threads)
-        .map(|thread| {
-            let (engine, phase) = (engine.clone(), Arc::clone(&phase));
-            let share = Share {
-                callers: callers * thread / threads..callers * (thread + 1) / threads,
-                of: callers,
-                demand: plan.demand,
-            };
-            tokio::spawn(async move { buy(&engine, share, &phase).await })
-        })
-        .collect();
+    let groups = plan
+        .caller_threads
+        .map_or(engine.shards(), NonZeroUsize::get) as u64;
+    let groups = groups.min(callers);
+    let mut tasks = Vec::new();
+    for group in 0..groups {
+        let share = Share {
+            callers: callers * group / groups..callers * (group + 1) / groups,
+            of: callers,
+            demand: plan.demand,
+            shard: match plan.caller_threads {
+                Some(_) => None,
+                None => usize::try_from(group).ok(),
+            },
+        };
+        let (shard, phase) = (share.shard, Arc::clone(&phase));
+        let (done, task) = oneshot::channel();
+        let bought = {
+            let engine = engine.clone();
+            async move {
+                // Who waits for it may have failed already.
+                let _ = done.send(buy(&engine, share, &phase).await);
+            }
+        };
+        match shard {
+            Some(shard) => drop(engine.spawn_beside(shard, bought)),
+            None => drop(tokio::spawn(bought)),
+        }
+        tasks.push(task);
+    }
     tokio::time::sleep(WARM_UP).await;
     let before = engine.metrics();
     let began = Instant::now();
@@ -189,6 +210,26 @@ struct Share {
     callers: Range<u64>,
     of: u64,
     demand: Demand,
+    /// Whose customers they serve; none: everybody's.
+    shard: Option<usize>,
+}
+
+impl Share {
+    /// The next vend of a caller: of a customer whom its shard hosts.
+    fn next(&self, engine: &Engine, mut number: u64) -> u64 {
+        let is_theirs = |number| {
+            let wallet = self.demand.wallet(number);
+            self.shard
+                .is_none_or(|shard| engine.shard_of(wallet) == shard)
+        };
+        for _ in 0..CUSTOMERS_LOOKED_AT {
+            if is_theirs(number) {
+                break;
+            }
+            number += self.of;
+        }
+        number
+    }
 }
 
 /// What one vend in flight is at.
@@ -203,13 +244,14 @@ struct Flight {
 /// Buys one coffee after the other in each of its flights until it is over; gives how long each
 /// took that was counted. A moment is read once for each batch of answers.
 async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
-    let (of, demand) = (share.of, share.demand);
+    let demand = share.demand;
     let mut pipeline = engine.pipeline();
     let mut times = Vec::with_capacity(TIMES_EXPECTED);
     let mut now = Instant::now();
     let mut flights: Vec<Flight> = (0..)
-        .zip(share.callers)
+        .zip(share.callers.clone())
         .map(|(flight, number)| {
+            let number = share.next(engine, number);
             pipeline.push(flight, vends::begin(demand, number));
             Flight {
                 number,
@@ -250,7 +292,7 @@ async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Dura
             }
             if moment != OVER {
                 *flight = Flight {
-                    number: flight.number + of,
+                    number: share.next(engine, flight.number + share.of),
                     counted: moment == COUNTING,
                     began: now,
                     held: false,
