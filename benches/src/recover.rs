@@ -6,7 +6,6 @@ use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::round;
 use crate::report::Report;
-use crate::settle::SEGMENT_BYTES;
 use crate::vends::{self, Half};
 use gettone::core::port::Seq;
 use gettone::{Engine, Settings};
@@ -92,10 +91,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
 /// Opens the store and starts on it; how long both took.
 fn start(place: &Path) -> Result<(Engine, Duration), Fault> {
     let began = Instant::now();
-    let settings = FileSettings {
-        segment_bytes: SEGMENT_BYTES,
-        ..FileSettings::default()
-    };
+    let settings = FileSettings::default();
     let store = File::open(place, settings)?;
     let settings = Settings {
         // Nobody here has a projection that lacks any.
