@@ -753,3 +753,20 @@ fn nothing_is_paid_out_on_a_fold_that_lags_behind() {
         })
     );
 }
+
+#[test]
+fn a_fold_beyond_all_bounds_is_refused() {
+    let operator = Operator::default();
+    for (earned, due) in [(i64::MIN, 0), (i64::MAX, 0), (0, i64::MIN), (0, i64::MAX)] {
+        let fold = operator::Command::Fold {
+            upto: Seq::new(1),
+            totals: vec![operator::Total {
+                currency: Currency::EUR,
+                earned: Amount::from_minor(earned),
+                due: Amount::from_minor(due),
+            }],
+        };
+        let decided = operator.decide(&fold, Timestamp::default());
+        assert_eq!(decided, Err(operator::Refusal::BadFold));
+    }
+}

@@ -126,7 +126,15 @@ impl Operator {
             same.count() > 1
         };
         currencies.dedup();
-        if currencies.len() > CURRENCIES_MAX || totals.iter().any(is_twice) {
+        // Far beyond what a journal can come to, and far from what a sum cannot hold.
+        let sums = -i64::MAX / 8..=i64::MAX / 8;
+        let is_beyond = |total: &Total| {
+            !sums.contains(&total.earned.minor()) || !sums.contains(&total.due.minor())
+        };
+        if currencies.len() > CURRENCIES_MAX
+            || totals.iter().any(is_twice)
+            || totals.iter().any(is_beyond)
+        {
             return Err(Refusal::BadFold);
         }
         let moved = totals.iter().map(|total| {
