@@ -1,6 +1,6 @@
 //! What work beside the journal costs its appends: the same appends with nothing beside them, with
-//! the store's own filling of the next segment, and with a filling that writes all at once and
-//! syncs at its end. Rounds of each kind take turns.
+//! the store's own filling of the next segment, with small segments that are archived and used
+//! again, and with a filling that writes all at once and syncs at its end. Rounds of each kind take turns.
 //!
 //! ```text
 //! cargo run --release -p gettone-store --example stalls -- DIRECTORY [SECONDS]
@@ -22,6 +22,7 @@ const FRAME_BYTES: usize = 8 * 1024;
 enum Beside {
     Nothing,
     PacedFilling,
+    Archiving,
     FillingAtOnce,
 }
 
@@ -30,7 +31,7 @@ type Fault = Box<dyn core::error::Error>;
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let Some(dir) = args.next() else {
-        eprintln!("usage: stalls DIRECTORY [SECONDS]; it needs a gigabyte there for a while");
+        eprintln!("usage: stalls DIRECTORY [SECONDS]; it needs some gigabytes there for a while");
         return ExitCode::from(2);
     };
     let seconds = args.next().and_then(|seconds| seconds.parse().ok());
@@ -47,14 +48,18 @@ fn measure(dir: &Path, span: Duration) -> Result<(), Fault> {
     let kinds = [
         ("nothing beside", Beside::Nothing),
         ("paced filling", Beside::PacedFilling),
+        ("archiving", Beside::Archiving),
         ("filling at once", Beside::FillingAtOnce),
     ];
-    let mut times: [Vec<Duration>; 3] = Default::default();
-    for _ in 0..ROUNDS {
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    // Nothing is removed before the end: a file system may take its time to give back room.
+    let dir = dir.join("stalls");
+    for number in 0..ROUNDS {
         for (times, (_, beside)) in times.iter_mut().zip(kinds) {
-            round(&dir.join("stalls"), beside, span, times)?;
+            round(&dir, (beside, number), span, times)?;
         }
     }
+    std::fs::remove_dir_all(dir)?;
     println!("{ROUNDS} rounds of {span:?} each, appends of {FRAME_BYTES} bytes one after another");
     println!(
         "{:<16} {:>8} {:>9} {:>9} {:>9} {:>9}",
@@ -81,12 +86,21 @@ fn measure(dir: &Path, span: Duration) -> Result<(), Fault> {
 
 fn round(
     dir: &Path,
-    beside: Beside,
+    round: (Beside, usize),
     span: Duration,
     times: &mut Vec<Duration>,
 ) -> Result<(), Fault> {
+    let (beside, number) = round;
+    let dir = &dir.join(match beside {
+        Beside::Archiving => "small",
+        Beside::Nothing | Beside::PacedFilling | Beside::FillingAtOnce => "large",
+    });
+    let segment_bytes = match beside {
+        Beside::Archiving => SEGMENT_BYTES / 16,
+        Beside::Nothing | Beside::PacedFilling | Beside::FillingAtOnce => SEGMENT_BYTES,
+    };
     let settings = |upkeep| FileSettings {
-        segment_bytes: SEGMENT_BYTES,
+        segment_bytes,
         upkeep,
         ..FileSettings::default()
     };
@@ -95,12 +109,12 @@ fn round(
     let mut store = File::open(
         dir,
         settings(match beside {
-            Beside::PacedFilling => Upkeep::Beside,
+            Beside::PacedFilling | Beside::Archiving => Upkeep::Beside,
             Beside::Nothing | Beside::FillingAtOnce => Upkeep::ByHand,
         }),
     )?;
     let is_over = AtomicBool::new(false);
-    let path = dir.join("filled-at-once");
+    let path = dir.join(format!("filled-{number}"));
     std::thread::scope(|scope| -> Result<(), Fault> {
         let filling = (beside == Beside::FillingAtOnce)
             .then(|| scope.spawn(|| fill_at_once(&path, &is_over)));
@@ -111,14 +125,19 @@ fn round(
         }
         written
     })?;
-    drop(store);
-    std::fs::remove_dir_all(dir)?;
     Ok(())
 }
 
 fn append_for(store: &mut File, span: Duration, times: &mut Vec<Duration>) -> Result<(), Fault> {
     let mut frames = Frames::default();
-    frames.push(&[7; FRAME_BYTES]);
+    // As compressible as records are: about by half.
+    let bytes: Vec<u8> = (0..FRAME_BYTES as u64)
+        .map(|at| match at % 2 {
+            0 => (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8,
+            _ => 0,
+        })
+        .collect();
+    frames.push(&bytes);
     let begun = Instant::now();
     let mut next: Seq = store.next();
     while begun.elapsed() < span {
@@ -131,8 +150,11 @@ fn append_for(store: &mut File, span: Duration, times: &mut Vec<Duration>) -> Re
 }
 
 fn fill_at_once(path: &Path, is_over: &AtomicBool) -> std::io::Result<()> {
-    while !is_over.load(Ordering::Acquire) {
-        let mut file = std::fs::File::create(path)?;
+    for number in 0.. {
+        if is_over.load(Ordering::Acquire) {
+            break;
+        }
+        let mut file = std::fs::File::create(path.with_extension(number.to_string()))?;
         let zeros = vec![0; 1024 * 1024];
         for _ in 0..SEGMENT_BYTES / 1024 / 1024 {
             file.write_all(&zeros)?;

@@ -113,8 +113,8 @@ impl File {
             }
         };
         let current = begin_segment(disk.as_ref(), &stock, (settings, before, next))?;
-        if before.number > 0 {
-            // The new segment is durable, so what it makes void may go.
+        if before.number > 0 && settings.upkeep == Upkeep::ByHand {
+            // Perhaps nobody ever archives it. A thread would soon use its whole file again.
             trim(disk.as_ref(), before)?;
         }
         let afters = sealed.iter().skip(1).chain([&current.header]);
@@ -496,8 +496,8 @@ fn begin_segment_of(
     })
 }
 
-/// Cuts a sealed segment off where what counts of it ends, when that is not worth archiving and
-/// using again: many openings of an idle journal would take much room.
+/// Cuts a sealed segment off where what counts of it ends, when that is little: many openings of an
+/// idle journal would take much room.
 fn trim(disk: &dyn Disk, sealed: Before) -> Result<(), StoreFault> {
     let name = segment_name(sealed.number);
     let trimming = |source| io_fault(format!("trimming {}", disk.place(&name)), source);

@@ -1,6 +1,10 @@
 //! Where the journal lives: in memory, in a directory of segment files, or in PostgreSQL (feature
 //! `postgres`).
 //!
+//! The directory archives what is full and uses its files again; beside the segments, and on a
+//! tape, there is a shelf where entities rest between restarts. [`platter`] is a disk in memory
+//! that can lose its power, fail and be full: for proofs of what survives.
+//!
 //! All implement [`gettone_core::port::Store`] and pass the claims of [`contract`], which any
 //! other store can run as well. A store keeps frames and says honestly whether they are durable;
 //! it never reads what is inside them, never repeats a write that may have happened, and never

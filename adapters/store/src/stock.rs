@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SPARE: &str = "spare";
 const FILLING: &str = "spare.new";
@@ -223,8 +223,8 @@ impl Room {
     }
 
     fn work(&self) {
-        // Whoever answers customers goes first.
-        let _ = rustix::process::nice(19);
+        // At the usual priority: a thread that is starved of the processor while it is inside the
+        // file system would keep the journal's writes waiting.
         loop {
             let mut desk = self.desk();
             let job = loop {
@@ -279,11 +279,11 @@ impl Room {
                 .disk
                 .create(ARCHIVING)
                 .map_err(doing("making", ARCHIVING))?;
-            archive::pack(file.as_ref(), &head, new.as_ref(), &mut |new| {
-                self.pause(new)
-            })
-            .and_then(|()| new.sync())
-            .map_err(doing("archiving", &segment))?;
+            let mut pace = Pace::begin();
+            let mut pause = |new: &dyn DiskFile| self.pause(new, &mut pace);
+            archive::pack(file.as_ref(), &head, new.as_ref(), &mut pause)
+                .and_then(|()| new.sync())
+                .map_err(doing("archiving", &segment))?;
             drop(new);
             // The segment's file is given away only for an archive that can be read.
             if !self.holds(ARCHIVING, sealed)? {
@@ -346,8 +346,9 @@ impl Room {
 
     fn fill(&self) -> Result<(), StoreFault> {
         let filled = self.disk.create(FILLING).and_then(|file| {
+            let mut pace = Pace::begin();
             fill(file.as_ref(), self.segment_bytes, &mut |file| {
-                self.pause(file)
+                self.pause(file, &mut pace)
             })?;
             file.sync()
         });
@@ -361,21 +362,33 @@ impl Room {
     }
 
     /// Syncs what was just written, and rests.
-    fn pause(&self, file: &dyn DiskFile) -> io::Result<()> {
-        let begun = Instant::now();
+    fn pause(&self, file: &dyn DiskFile, pace: &mut Pace) -> io::Result<()> {
         file.sync()?;
-        let rest = begun.elapsed().saturating_mul(REST_FOLD).min(REST_MAX);
         let desk = self.desk();
         if desk.is_over {
             return Err(io::Error::other("the store is being closed"));
         }
         if self.upkeep == Upkeep::Beside && !desk.must_hurry() {
-            let rested = self
-                .bell
-                .wait_timeout_while(desk, rest, |desk| !desk.is_over && !desk.must_hurry());
+            let rested = self.bell.wait_timeout_while(desk, pace.rest(), |desk| {
+                !desk.is_over && !desk.must_hurry()
+            });
             drop(rested);
         }
+        *pace = Pace::begin();
         Ok(())
+    }
+}
+
+/// Since when work has gone on without a rest.
+struct Pace(Instant);
+
+impl Pace {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    fn rest(&self) -> Duration {
+        self.0.elapsed().saturating_mul(REST_FOLD).min(REST_MAX)
     }
 }
 
