@@ -93,6 +93,19 @@ fn write_and_kill(place: &Path, lines_max: u64, told: &mut Told) {
     assert!(heard >= lines_max, "it died by itself after {heard} lines");
 }
 
+/// How many frames there are; each one is what was written at its place.
+fn replayed(store: &mut File) -> u64 {
+    let mut count = 0;
+    let next = store.replay(Seq::FIRST, &mut |seq, found| {
+        count += 1;
+        assert_eq!(seq, Seq::new(count));
+        assert!(found == payload(count), "frame {count} is another");
+        Ok(())
+    });
+    assert_eq!(next.expect("replays"), Seq::new(count + 1));
+    count
+}
+
 #[test]
 fn thirty_kills_lose_nothing_that_was_told_and_invent_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -101,14 +114,7 @@ fn thirty_kills_lose_nothing_that_was_told_and_invent_nothing() {
         let lines_max = 1 + kill * kill * 7 % 61;
         write_and_kill(dir.path(), lines_max, &mut told);
         let mut store = File::open(dir.path(), settings(Upkeep::ByHand)).expect("it is free");
-        let mut count = 0;
-        let next = store.replay(Seq::FIRST, &mut |seq, found| {
-            count += 1;
-            assert_eq!(seq, Seq::new(count));
-            assert!(found == payload(count), "frame {count} is another");
-            Ok(())
-        });
-        assert_eq!(next.expect("replays"), Seq::new(count + 1));
+        let count = replayed(&mut store);
         assert!(
             count >= told.durable,
             "kill {kill}: {count} of {}",
@@ -137,4 +143,7 @@ fn thirty_kills_lose_nothing_that_was_told_and_invent_nothing() {
         (told.durable, told.shelved) = (count, shelved);
     }
     assert!(told.durable > 1_000 && told.shelved > 500);
+    let mut store = File::open(dir.path(), settings(Upkeep::ByHand)).expect("it is free");
+    store.tend().expect("archives what is left");
+    assert_eq!(replayed(&mut store), told.durable, "out of the archive");
 }
