@@ -113,12 +113,14 @@ impl Request {
     }
 
     /// How many commands it counts as.
-    fn weight(&self) -> usize {
-        match self {
-            Self::Batch(commands, _) => commands.len(),
-            Self::Lane(lane) => lane.len(),
-            _ => 1,
+    const fn weight(&self) -> usize {
+        if let Self::Batch(commands, _) = self {
+            return commands.len();
         }
+        if let Self::Lane(lane) = self {
+            return lane.len();
+        }
+        1
     }
 }
 

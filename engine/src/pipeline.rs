@@ -162,7 +162,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.commands.len()
     }
 

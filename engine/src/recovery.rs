@@ -6,6 +6,9 @@ use gettone_core::port::{Key, Kind, Seq, Shelf, Store, StoreFault};
 use gettone_core::record::{Event, Record};
 use std::sync::Arc;
 
+/// From where on records are shown, and to whom.
+pub(crate) type Shown<'a> = (Seq, &'a mut dyn FnMut(Seq, &Record));
+
 /// What a store holds, as the shards will host it.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -19,7 +22,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(
     store: &mut dyn Store,
     hosts: (usize, &Arc<Directory>),
-    (from, history): (Seq, &mut dyn FnMut(Seq, &Record)),
+    (from, history): Shown<'_>,
 ) -> Result<Recovered, StoreFault> {
     let mut shown = from;
     let mut show = |seq: Seq, record: &Record| {
@@ -45,7 +48,7 @@ fn replay(
     store: &mut dyn Store,
     shelf: Option<&Arc<dyn Shelf>>,
     (count, directory): (usize, &Arc<Directory>),
-    (from, show): (Seq, &mut dyn FnMut(Seq, &Record)),
+    (from, show): Shown<'_>,
 ) -> Result<Recovered, StoreFault> {
     let shelved = match store.shelf() {
         Some(_) => Shelved::Yes,

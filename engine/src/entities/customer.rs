@@ -45,7 +45,9 @@ impl Lodger for Customer {
     const MARK: Option<Kind> = Some(Kind::LiveWallet);
 
     fn is_restless(&self) -> bool {
-        !self.sessions().is_empty() || !self.wallet().live().is_empty()
+        !self.sessions().is_empty()
+            || !self.wallet().live().is_empty()
+            || !self.wallet().outgoing().is_empty()
     }
 }
 

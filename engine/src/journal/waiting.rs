@@ -149,17 +149,20 @@ impl HeldBatch {
     }
 }
 
+/// The tag of a command, and what it came to.
+pub(crate) type Tagged = (u64, Result<Option<Hold>, Failure<SessionRefusal>>);
+
 /// A decided lane of a pipeline: its answers travel together.
 #[derive(Debug)]
 pub(crate) struct HeldLane {
-    outcomes: Vec<(u64, Result<Option<Hold>, Failure<SessionRefusal>>)>,
+    outcomes: Vec<Tagged>,
     reply: Option<UnboundedSender<Vec<Answer>>>,
     deadline: Duration,
 }
 
 impl HeldLane {
     pub(crate) fn new(
-        outcomes: Vec<(u64, Result<Option<Hold>, Failure<SessionRefusal>>)>,
+        outcomes: Vec<Tagged>,
         reply: UnboundedSender<Vec<Answer>>,
         deadline: Duration,
     ) -> Self {
