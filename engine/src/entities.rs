@@ -125,6 +125,33 @@ impl Entities {
         })
     }
 
+    /// Asks a session to hold, once and for all: the same envelope may be relayed twice at once, and
+    /// when one of them is told "no", the other must not hold what nobody will ever release.
+    pub(crate) fn grant(
+        &mut self,
+        turn: &mut Turn<'_>,
+        command: &SessionCommand,
+    ) -> Result<Progress, Failure<SessionRefusal>> {
+        let outcome = self.session(turn, command);
+        if let Err(Failure::Refused(refusal)) = outcome
+            && let Some(at) = self.customers.place(command.wallet)
+        {
+            let customer = self.customers.at(at);
+            let is_unknown = customer.wallet().grant(command.session).is_none()
+                && customer.session(command.session).is_none();
+            if refusal == wallet::Refusal::Over.into()
+                && let Action::Begin { terms } = command.action
+            {
+                // It was refused before, and the answer lost: for these reasons, if they last.
+                let vend = VendId::from_bytes([0; 16]);
+                self.decide(turn, at, &wallet::Command::Reserve { vend, terms })?;
+            } else if is_unknown && customer.wallet().currency().is_some() {
+                self.release(turn, (at, command.session), Reason::Fenced)?;
+            }
+        }
+        outcome
+    }
+
     /// Looks at what these commands will need, and at nothing else: one after the other each would
     /// wait for memory, together they wait once. Gives where their wallets are.
     pub(crate) fn look_ahead<'a>(

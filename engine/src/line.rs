@@ -148,6 +148,17 @@ impl Line {
             .await
     }
 
+    /// Has a session hold for a relay, or refuse for ever; the relay holds the credit.
+    pub(crate) async fn grant_step(
+        &self,
+        command: SessionCommand,
+        deadline: Duration,
+    ) -> Result<Queued<Progress>, Failure<SessionRefusal>> {
+        let shard = wallet_shard(command.wallet, self.count());
+        self.step(shard, deadline, |reply| Request::Grant(command, reply))
+            .await
+    }
+
     /// One step of a relay with its machine; the relay holds the credit.
     pub(crate) async fn machine_step(
         &self,

@@ -334,7 +334,7 @@ async fn hold(
         session: ask.vend,
         action: Action::Begin { terms: ask.terms },
     };
-    match line.session_step(command, deadline).await {
+    match line.grant_step(command, deadline).await {
         Ok(progress) => Ok(granted(&ask.terms, progress.step())),
         Err(Failure::Refused(refusal)) => Ok(refused(&refusal)),
         Err(Failure::Full { .. }) => Ok(Answer::Blocked),
