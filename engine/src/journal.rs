@@ -192,11 +192,16 @@ impl Journal {
             Ok(Err(cause)) => self.stop(cause),
             Err(_) => self.stop(StopCause::Journal),
         }
+        self.give_up();
+        self.hub.close();
+    }
+
+    /// Answers what is in hand, once nobody writes it any more.
+    pub(crate) fn give_up(&self) {
         let unanswered = core::mem::take(&mut self.desk().in_hand);
         for mut bundle in unanswered {
             self.abandon(&mut bundle);
         }
-        self.hub.close();
     }
 
     fn write(&self, store: &mut dyn Store, mut next: Seq) -> Result<(), StopCause> {

@@ -68,6 +68,8 @@ mod relay;
 mod session;
 mod settings;
 mod shard;
+#[cfg(test)]
+mod sim;
 mod snapshots;
 mod threads;
 

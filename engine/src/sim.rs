@@ -1,0 +1,178 @@
+//! One deterministic world for the real engine: its hosts, its journal, its recovery and its relay
+//! chains, run by a scheduler that a seed decides for, on a disk that fails and under clients that
+//! never stop asking.
+//!
+//! `GETTONE_SEEDS=FROM..TO` and `GETTONE_STEPS=N` choose what is lived through; a seed that fails
+//! is printed with the command that lives through it again.
+
+mod ask;
+mod board;
+mod chance;
+mod client;
+mod life;
+mod medium;
+mod witness;
+mod world;
+
+use core::ops::Range;
+use medium::Guard;
+use std::env;
+use world::{Faults, Kept, Rules, Tally, play};
+
+const SEEDS: Range<u64> = 0..1_000;
+const STEPS: u64 = 500;
+/// One seed in so many keeps its journal in real files.
+const IN_FILES_EVERY: u64 = 20;
+const CUTS: u64 = 100_000;
+const SHORT_LIFE: u64 = 60;
+const LONG_LIFE: u64 = 2_000;
+
+fn number(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value} is not a number")),
+    )
+}
+
+fn seeds() -> Range<u64> {
+    let Ok(value) = env::var("GETTONE_SEEDS") else {
+        return SEEDS;
+    };
+    let range = value
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or_else(|| panic!("GETTONE_SEEDS={value} is not FROM..TO"))
+}
+
+fn steps() -> u64 {
+    number("GETTONE_STEPS").unwrap_or(STEPS)
+}
+
+fn rules_of(seed: u64) -> Rules {
+    let kept = if seed % IN_FILES_EVERY == IN_FILES_EVERY - 1 {
+        Kept::InFiles
+    } else {
+        Kept::OnTape
+    };
+    Rules {
+        kept,
+        ..Rules::sound(steps())
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_invented_whatever_happens() {
+    let mut all = Tally::default();
+    for seed in seeds() {
+        match play(seed, rules_of(seed)) {
+            Ok(tally) => {
+                all.lives += tally.lives;
+                all.cuts += tally.cuts;
+                all.records += tally.records;
+                all.answers += tally.answers;
+                all.again += tally.again;
+            }
+            Err(words) => panic!(
+                "seed {seed}: {words}\nagain: GETTONE_SEEDS={seed}..{} GETTONE_STEPS={} \
+                 cargo test -p gettone --release --lib sim::nothing_is_lost",
+                seed + 1,
+                steps()
+            ),
+        }
+    }
+    println!("{:?}: {all:?}", seeds());
+}
+
+#[test]
+fn a_cut_at_any_record_of_any_life_is_survived() {
+    let wanted = number("GETTONE_CUTS").unwrap_or(CUTS);
+    let (mut cuts, mut lives, mut seed) = (0, 0, seeds().start);
+    while cuts < wanted {
+        for frame in 1.. {
+            let rules = Rules {
+                faults: Faults::CutAt(frame),
+                ..Rules::sound(SHORT_LIFE)
+            };
+            let tally = play(seed, rules).unwrap_or_else(|words| {
+                panic!(
+                    "seed {seed}, cut at record {frame}: {words}\nagain: GETTONE_SEEDS={seed}..{} \
+                     GETTONE_CUTS=1 cargo test -p gettone --release --lib sim::a_cut_at_any",
+                    seed + 1
+                )
+            });
+            if tally.cuts == 0 {
+                break;
+            }
+            cuts += tally.cuts;
+        }
+        lives += 1;
+        seed += 1;
+    }
+    println!("{cuts} cuts in {lives} lives");
+}
+
+#[test]
+fn the_same_seed_writes_the_same_journal() {
+    let played: Vec<Tally> = (0..40)
+        .map(|seed| play(seed, Rules::sound(STEPS)).expect("nothing is wrong"))
+        .collect();
+    for (seed, before) in (0..).zip(&played) {
+        let again = play(seed, Rules::sound(STEPS)).expect("nothing is wrong");
+        assert_eq!(again, *before, "seed {seed}");
+    }
+    let journals: std::collections::BTreeSet<u64> =
+        played.iter().map(|tally| tally.journal).collect();
+    assert_eq!(journals.len(), played.len(), "and others write others");
+}
+
+/// How many of some hundred seeds find out that something is missing.
+fn found_out(rules: Rules, because: &str) -> usize {
+    let found: Vec<String> = (0..300)
+        .filter_map(|seed| play(seed, rules).err())
+        .collect();
+    let rightly = found.iter().filter(|words| words.contains(because)).count();
+    println!(
+        "{} of 300, {rightly} because of '{because}'; {:?}",
+        found.len(),
+        found.first()
+    );
+    rightly
+}
+
+#[test]
+fn the_world_finds_out_a_store_that_does_not_sync() {
+    let rules = Rules {
+        sync: Guard::Off,
+        ..Rules::sound(LONG_LIFE)
+    };
+    assert!(found_out(rules, "lost") > 0);
+}
+
+#[test]
+fn the_world_finds_out_a_store_without_a_fence() {
+    let rules = Rules {
+        store_fence: Guard::Off,
+        ..Rules::sound(LONG_LIFE)
+    };
+    assert!(found_out(rules, "lost") > 0);
+}
+
+#[test]
+fn the_world_finds_out_retries_under_new_names() {
+    let rules = Rules {
+        dedup: Guard::Off,
+        ..Rules::sound(LONG_LIFE)
+    };
+    assert!(found_out(rules, "doubled") > 0);
+}
+
+#[test]
+fn the_world_finds_out_a_board_that_its_own_hello_does_not_fence() {
+    let rules = Rules {
+        board_fence: Guard::Off,
+        ..Rules::sound(LONG_LIFE)
+    };
+    assert!(found_out(rules, "lost") > 0);
+}

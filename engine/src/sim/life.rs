@@ -1,0 +1,165 @@
+//! One life of the engine, from a start to a crash: its real hosts and its real journal, and
+//! nobody but the scheduler to run them.
+
+use super::medium::Medium;
+use crate::clock::{Clock, Uptime};
+use crate::directory::Directory;
+use crate::failure::StopCause;
+use crate::gate::Gate;
+use crate::host::{Host, Submission};
+use crate::journal::{Hub, Journal};
+use crate::line::{Line, Mailbox};
+use crate::metrics::Counters;
+use crate::recovery;
+use core::time::Duration;
+use gettone_core::id::ReaderId;
+use gettone_core::port::{Frames, Seq, Store};
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const IN_FLIGHT_MAX: usize = 48;
+const PATIENCE: Duration = Duration::from_secs(10);
+const HOLD_MAX: Duration = Duration::from_secs(72 * 60 * 60);
+
+type Queue = Arc<Mutex<VecDeque<Submission>>>;
+
+/// The clocks of a world, which outlive every life.
+#[derive(Clone, Debug)]
+pub(super) struct Clocks {
+    pub(super) wall: Arc<AtomicU64>,
+    pub(super) uptime: Arc<AtomicU64>,
+}
+
+pub(super) struct Life {
+    hosts: Vec<Host>,
+    queues: Vec<Queue>,
+    pub(super) line: Arc<Line>,
+    pub(super) gate: Arc<Gate>,
+    journal: Arc<Journal>,
+    store: Box<dyn Store>,
+    next: Seq,
+    merged: Frames,
+    clocks: Clocks,
+    /// Readers whose work a crash cut off.
+    pub(super) due: Vec<ReaderId>,
+}
+
+impl Life {
+    /// Starts as [`Engine::start`](crate::Engine::start) does, save for the threads.
+    pub(super) fn begin(medium: &Medium, shards: usize, clocks: &Clocks) -> Result<Self, String> {
+        let mut store = medium.open().map_err(|fault| format!("opening: {fault}"))?;
+        let directory = Arc::new(Directory::default());
+        let recovered = recovery::recover(
+            store.as_mut(),
+            (shards, &directory),
+            (Seq::FIRST, &mut |_, _| {}),
+        )
+        .map_err(|fault| format!("recovery: {fault}"))?;
+        let mut due: Vec<ReaderId> = recovered
+            .shards
+            .iter()
+            .flat_map(|entities| entities.readers_due())
+            .collect();
+        due.sort_unstable();
+        let gate = Arc::new(Gate::new(IN_FLIGHT_MAX));
+        let counters = Arc::new(Counters::default());
+        let journal = Arc::new(Journal::new(
+            Arc::clone(&gate),
+            Arc::new(Hub::new()),
+            Arc::clone(&counters),
+        ));
+        let uptime = Uptime::Set(Arc::clone(&clocks.uptime));
+        let clock = Clock::Set(Arc::clone(&clocks.wall));
+        let queues: Vec<Queue> = (0..shards).map(|_| Queue::default()).collect();
+        let hosts = recovered
+            .shards
+            .into_iter()
+            .enumerate()
+            .map(|(number, entities)| {
+                let time = (clock.clone(), uptime.clone(), HOLD_MAX);
+                Host::new(number, entities, Arc::clone(&journal), time)
+            })
+            .collect();
+        let mailboxes = queues.iter().map(Arc::clone).map(Mailbox::Queue).collect();
+        let line = Line::new(mailboxes, Arc::clone(&gate), counters, (uptime, PATIENCE));
+        Ok(Self {
+            hosts,
+            queues,
+            line: Arc::new(line),
+            gate,
+            journal,
+            store,
+            next: recovered.next,
+            merged: Frames::default(),
+            clocks: clocks.clone(),
+            due,
+        })
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// How much waits in a host's mailbox.
+    pub(super) fn waiting(&self, shard: usize) -> usize {
+        self.queues.get(shard).map_or(0, |queue| lock(queue).len())
+    }
+
+    /// Gives a host the oldest of what waits for it.
+    pub(super) fn deliver(&mut self, shard: usize) {
+        let oldest = self
+            .queues
+            .get(shard)
+            .and_then(|queue| lock(queue).pop_front());
+        if let (Some(submission), Some(host)) = (oldest, self.hosts.get_mut(shard)) {
+            host.handle(submission);
+        }
+    }
+
+    pub(super) fn end_turn(&mut self, shard: usize) {
+        if let Some(host) = self.hosts.get_mut(shard) {
+            host.end_turn();
+        }
+    }
+
+    pub(super) fn lapse(&mut self, shard: usize) {
+        if let Some(host) = self.hosts.get_mut(shard) {
+            host.lapse();
+        }
+    }
+
+    /// What the engine's own thread does now and then.
+    pub(super) fn time_out(&self) {
+        self.journal
+            .time_out(Uptime::Set(Arc::clone(&self.clocks.uptime)).elapsed());
+    }
+
+    /// One step of the journal's thread. After a failure that thread is gone.
+    pub(super) fn flush(&mut self) {
+        if self.gate.is_stopped() {
+            return;
+        }
+        let flushed = self
+            .journal
+            .flush(self.store.as_mut(), &mut self.next, &mut self.merged);
+        if let Err(cause) = flushed {
+            self.journal.stop(cause);
+            self.journal.give_up();
+        }
+    }
+
+    /// Why it has stopped, if it has.
+    pub(super) fn stopped(&self) -> Option<Arc<StopCause>> {
+        self.gate.cause()
+    }
+
+    /// Takes everything out that is durable, for whoever checks it.
+    pub(super) fn store(&mut self) -> &mut dyn Store {
+        self.store.as_mut()
+    }
+}
+
+fn lock(queue: &Queue) -> std::sync::MutexGuard<'_, VecDeque<Submission>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}

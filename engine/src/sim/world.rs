@@ -1,0 +1,601 @@
+//! The scheduler: it alone decides what happens next, by a seed.
+
+use super::ask::{Ask, Going, Told, begin};
+use super::board::Board;
+use super::chance::Chance;
+use super::client::{Client, OPERATOR, WALLETS, testify, testify_refused};
+use super::life::{Clocks, Life};
+use super::medium::{Fault, Guard, Medium};
+use super::witness::{Found, Witness};
+use crate::failure::StopCause;
+use core::task::{Context, Poll, Waker};
+use gettone_core::id::WalletId;
+use gettone_core::port::{Seq, Store};
+use gettone_core::record::Record;
+use gettone_core::wallet::Wallet;
+use std::env;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const SHOPPERS: u64 = 6;
+const BOARDS: u8 = 2;
+const SHARDS_MAX: u64 = 4;
+/// Rounds after which a call that is still unanswered will never be.
+const ROUNDS_MAX: usize = 2_000;
+const MAIL_MAX: usize = 32;
+const HOUR_MS: u64 = 60 * 60 * 1_000;
+
+/// What can go wrong in a world.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Faults {
+    /// Everything, at any time.
+    Any,
+    /// The power goes once: when this frame is written, counted from 1.
+    CutAt(u64),
+}
+
+/// Where its journal is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kept {
+    OnTape,
+    InFiles,
+}
+
+/// How a world is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) steps: u64,
+    pub(super) faults: Faults,
+    pub(super) kept: Kept,
+    /// The store syncs before it acknowledges.
+    pub(super) sync: Guard,
+    /// Whoever asks again does so by the same name.
+    pub(super) dedup: Guard,
+    /// A store keeps out whoever had it before.
+    pub(super) store_fence: Guard,
+    /// A board's HELLO ends what it was granted before.
+    pub(super) board_fence: Guard,
+}
+
+impl Rules {
+    pub(super) const fn sound(steps: u64) -> Self {
+        Self {
+            steps,
+            faults: Faults::Any,
+            kept: Kept::OnTape,
+            sync: Guard::On,
+            dedup: Guard::On,
+            store_fence: Guard::On,
+            board_fence: Guard::On,
+        }
+    }
+}
+
+/// What a world came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) lives: u64,
+    pub(super) cuts: u64,
+    pub(super) records: u64,
+    pub(super) answers: u64,
+    pub(super) again: u64,
+    /// A hash of every record in order.
+    pub(super) journal: u64,
+}
+
+struct Call {
+    client: Option<usize>,
+    wish: u64,
+    ask: Ask,
+    /// Which life of the engine it was made to.
+    life: u64,
+    /// No other attempt was under way or lost when it was made.
+    is_only: bool,
+    going: Going,
+}
+
+struct World {
+    rules: Rules,
+    chance: Chance,
+    medium: Medium,
+    clocks: Clocks,
+    life: Life,
+    /// A life that has not noticed that it is over, and its number.
+    zombie: Option<(u64, Life)>,
+    clients: Vec<Client>,
+    calls: Vec<Call>,
+    /// Calls that are late, or come twice.
+    mail: Vec<(usize, u64, Ask)>,
+    witness: Witness,
+    told_to_panic: bool,
+    tally: Tally,
+}
+
+/// Lives through one seed; the first thing that is wrong is told in words.
+pub(super) fn play(seed: u64, rules: Rules) -> Result<Tally, String> {
+    let mut world = World::new(seed, rules)?;
+    let lived = (0..rules.steps)
+        .try_for_each(|_| world.step())
+        .and_then(|()| world.end());
+    if lived.is_err() && env::var("GETTONE_TRACE").is_ok() {
+        world.trace();
+    }
+    lived.map(|()| world.tally)
+}
+
+impl World {
+    fn new(seed: u64, rules: Rules) -> Result<Self, String> {
+        let medium = match rules.kept {
+            Kept::OnTape => Medium::tape(Chance::new(seed, 2), (rules.sync, rules.store_fence)),
+            Kept::InFiles => Medium::files(Chance::new(seed, 2))?,
+        };
+        if let Faults::CutAt(frame) = rules.faults {
+            medium.fail(Some(Fault::Frame(frame)));
+        }
+        let clocks = Clocks {
+            wall: Arc::new(AtomicU64::new(1_700_000_000_000)),
+            uptime: Arc::new(AtomicU64::new(0)),
+        };
+        let mut chance = Chance::new(seed, 1);
+        let shards = 1 + chance.place(usize::try_from(SHARDS_MAX).unwrap_or(1));
+        let life = Life::begin(&medium, shards, &clocks)?;
+        let shoppers = (0..SHOPPERS).map(|number| Client::new(number, None));
+        let boards = (1..=BOARDS).map(|number| {
+            let board = Board::new(number, OPERATOR, rules.board_fence);
+            Client::new(100 + u64::from(number), Some(board))
+        });
+        Ok(Self {
+            rules,
+            chance,
+            medium,
+            clocks,
+            life,
+            zombie: None,
+            clients: shoppers.chain(boards).collect(),
+            calls: Vec::new(),
+            mail: Vec::new(),
+            witness: Witness::default(),
+            told_to_panic: false,
+            tally: Tally {
+                lives: 1,
+                ..Tally::default()
+            },
+        })
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        let shard = self.chance.place(self.life.shards());
+        match self.chance.below(200) {
+            0..=79 => self.act(),
+            80..=114 => {
+                for _ in 0..=self.chance.below(5) {
+                    self.life.deliver(shard);
+                }
+            }
+            115..=134 => self.life.end_turn(shard),
+            135..=154 => self.life.flush(),
+            155..=184 => self.poll_some(),
+            185 | 186 => self.post(),
+            187 => self.hang_up(),
+            188 => self.pass_time(),
+            189 => self.life.time_out(),
+            190 => self.life.lapse(shard),
+            _ if self.rules.faults != Faults::Any => {}
+            191..=194 => self.haunt(),
+            195 if self.chance.is_in(1, 2) => self.medium.fail(Some(Fault::Next)),
+            196 => self.jump(),
+            197 if self.chance.is_in(1, 2) => return self.crash(),
+            198 if self.chance.is_in(1, 8) => {
+                self.told_to_panic = true;
+                self.call(None, 0, Ask::Panic(shard), false);
+            }
+            _ => {}
+        }
+        self.look_after()
+    }
+
+    /// Has somebody begin, try again, or do the next thing.
+    fn act(&mut self) {
+        // As long as it takes up what was cut off, nobody has a handle to ask with.
+        if self
+            .calls
+            .iter()
+            .any(|call| matches!(call.ask, Ask::Resume(_)))
+        {
+            return;
+        }
+        let boards = usize::from(BOARDS);
+        let shoppers = self.clients.len() - boards;
+        let at = if self.chance.is_in(1, 2) {
+            self.chance.place(shoppers)
+        } else {
+            shoppers + self.chance.place(boards)
+        };
+        let Some(client) = self.clients.get_mut(at) else {
+            return;
+        };
+        if client.is_idle() {
+            client.want(&mut self.chance, &mut self.witness);
+        }
+        self.try_wish(at);
+    }
+
+    fn try_wish(&mut self, at: usize) {
+        let is_asked = |call: &&Call| call.client == Some(at);
+        let under_way = self.calls.iter().filter(is_asked).count();
+        let Some(client) = self.clients.get_mut(at) else {
+            return;
+        };
+        if !client.go_on() || (under_way > 0 && !self.chance.is_in(1, 8)) || under_way > 3 {
+            return;
+        }
+        let Some(wish) = client.try_again(&mut self.witness, self.rules.dedup) else {
+            return;
+        };
+        let road = self.chance.below(20);
+        if road < 3 && self.mail.len() < MAIL_MAX {
+            // A copy, or with bad luck the call itself, goes a longer way.
+            if let Some(kept) = client.wish.as_mut() {
+                kept.attempts += 1;
+            }
+            self.mail.push((at, wish.number, wish.ask.clone()));
+            if road == 0 {
+                return;
+            }
+        }
+        let is_only = wish.attempts == 1 && road >= 3;
+        self.call(Some(at), wish.number, wish.ask, is_only);
+    }
+
+    fn call(&mut self, client: Option<usize>, wish: u64, ask: Ask, is_only: bool) {
+        self.calls.push(Call {
+            client,
+            wish,
+            going: begin(Arc::clone(&self.life.line), ask.clone()),
+            life: self.tally.lives,
+            ask,
+            is_only,
+        });
+        // A call is sent when it is first polled.
+        self.poll(self.calls.len() - 1);
+    }
+
+    /// Something that went a longer way arrives.
+    fn post(&mut self) {
+        if !self.mail.is_empty() {
+            let at = self.chance.place(self.mail.len());
+            let (client, wish, ask) = self.mail.swap_remove(at);
+            self.call(Some(client), wish, ask, false);
+        }
+    }
+
+    /// A client does not wait any longer. What it asked for goes on without it.
+    fn hang_up(&mut self) {
+        if self.calls.is_empty() {
+            return;
+        }
+        let at = self.chance.place(self.calls.len());
+        let is_a_task = |ask: &Ask| matches!(ask, Ask::Relay(..) | Ask::Resume(_) | Ask::Panic(_));
+        if self.calls.get(at).is_some_and(|call| !is_a_task(&call.ask)) {
+            self.calls.swap_remove(at);
+        } else if let Some(call) = self.calls.get_mut(at) {
+            call.client = None;
+        }
+    }
+
+    fn poll_some(&mut self) {
+        for _ in 0..8 {
+            if !self.calls.is_empty() {
+                let at = self.chance.place(self.calls.len());
+                self.poll(at);
+            }
+        }
+    }
+
+    /// Polls a call, and hears its answer when there is one.
+    fn poll(&mut self, at: usize) -> bool {
+        let Some(call) = self.calls.get_mut(at) else {
+            return false;
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(answers) = call.going.as_mut().poll(&mut context) else {
+            return false;
+        };
+        let call = self.calls.swap_remove(at);
+        self.answered(&call, &answers);
+        true
+    }
+
+    fn answered(&mut self, call: &Call, answers: &[Told]) {
+        let is_again = answers.iter().any(|told| matches!(told, Told::Again));
+        self.tally.answers += 1;
+        self.tally.again += u64::from(is_again);
+        testify(&mut self.witness, &call.ask, answers);
+        let Some(client) = call.client.and_then(|at| self.clients.get_mut(at)) else {
+            return;
+        };
+        if let (Some(board), Ask::Relay(_, news, _), Some(Told::Stood(relayed))) =
+            (&mut client.board, &call.ask, answers.first())
+        {
+            board.told(relayed, news.hello);
+        }
+        if client
+            .wish
+            .as_ref()
+            .is_none_or(|wish| wish.number != call.wish)
+        {
+            return;
+        }
+        let is_refused = matches!(answers, [Told::Refused]);
+        let attempts = client.wish.as_ref().map_or(0, |wish| wish.attempts);
+        if is_refused && call.is_only && attempts == 1 {
+            testify_refused(&mut self.witness, &call.ask);
+        }
+        client.told(answers);
+    }
+
+    /// Whoever had the store before goes on for a while: it has not noticed, nor have some clients.
+    fn haunt(&mut self) {
+        let Some((number, zombie)) = &mut self.zombie else {
+            return;
+        };
+        let at = self.chance.place(self.clients.len());
+        if let Some(wish) = self
+            .clients
+            .get_mut(at)
+            .and_then(|client| client.wish.as_mut())
+        {
+            wish.attempts += 1;
+            self.calls.push(Call {
+                client: Some(at),
+                wish: wish.number,
+                ask: wish.ask.clone(),
+                life: *number,
+                is_only: false,
+                going: begin(Arc::clone(&zombie.line), wish.ask.clone()),
+            });
+            let last = self.calls.len() - 1;
+            self.poll(last);
+        }
+        let Some((_, zombie)) = &mut self.zombie else {
+            return;
+        };
+        for shard in 0..zombie.shards() {
+            while zombie.waiting(shard) > 0 {
+                zombie.deliver(shard);
+            }
+            zombie.end_turn(shard);
+        }
+        zombie.flush();
+        self.poll_some();
+    }
+
+    fn pass_time(&mut self) {
+        let some = 1 + self.chance.below(4_000);
+        self.clocks.uptime.fetch_add(some, Ordering::Relaxed);
+        self.clocks.wall.fetch_add(some, Ordering::Relaxed);
+    }
+
+    /// Clocks jump: on for minutes, days or a season, or the wall's back.
+    fn jump(&mut self) {
+        let some = match self.chance.below(6) {
+            0 | 1 => self.chance.below(HOUR_MS),
+            2 | 3 => self.chance.below(100 * HOUR_MS),
+            4 => self.chance.below(100 * 24 * HOUR_MS),
+            _ => {
+                let back = self.chance.below(30 * 24 * HOUR_MS);
+                self.clocks.wall.fetch_sub(back, Ordering::Relaxed);
+                return;
+            }
+        };
+        self.clocks.wall.fetch_add(some, Ordering::Relaxed);
+        self.clocks
+            .uptime
+            .fetch_add(some.min(60_000), Ordering::Relaxed);
+    }
+
+    /// Whoever runs the engine starts it again some time after it has stopped.
+    fn look_after(&mut self) -> Result<(), String> {
+        let Some(cause) = self.life.stopped() else {
+            return Ok(());
+        };
+        if matches!(*cause, StopCause::Bug { .. }) && !self.told_to_panic {
+            return Err(format!("{cause}, and nobody had told it to"));
+        }
+        if self.rules.faults == Faults::Any && !self.chance.is_in(1, 6) {
+            return Ok(());
+        }
+        self.crash()
+    }
+
+    /// Everything in memory is gone; another life begins with what the disk has kept.
+    fn crash(&mut self) -> Result<(), String> {
+        self.tally.cuts += 1;
+        self.told_to_panic = false;
+        self.medium.fail(None);
+        let is_survived = self.rules.kept == Kept::OnTape
+            && self.rules.faults == Faults::Any
+            && self.chance.is_in(1, 4);
+        // A life that goes on in secret keeps its calls; those of any other end with it.
+        let survivor = is_survived.then_some(self.tally.lives);
+        self.calls.retain(|call| Some(call.life) == survivor);
+        self.tally.lives += 1;
+        let shards = 1 + self.chance.place(usize::try_from(SHARDS_MAX).unwrap_or(1));
+        self.begin_again(shards, is_survived).map(|_| ())
+    }
+
+    fn begin_again(&mut self, shards: usize, is_survived: bool) -> Result<Found, String> {
+        self.medium.crash();
+        let life = if let Kept::InFiles = self.rules.kept {
+            // Its lock has to be free before anybody else can open it.
+            self.replace_in_files(shards)?;
+            None
+        } else {
+            Some(Life::begin(&self.medium, shards, &self.clocks)?)
+        };
+        if let Some(life) = life {
+            let before = core::mem::replace(&mut self.life, life);
+            self.zombie = is_survived.then_some((self.tally.lives - 1, before));
+        }
+        let found = self.witness.read(self.life.store())?;
+        self.tally.records = found.records;
+        for reader in self.life.due.clone() {
+            self.call(None, 0, Ask::Resume(reader), false);
+        }
+        Ok(found)
+    }
+
+    fn replace_in_files(&mut self, shards: usize) -> Result<(), String> {
+        // A life on a tape of its own stands in for the moment between two lives.
+        let nothing = Medium::tape(Chance::new(0, 0), (Guard::On, Guard::On));
+        self.life = Life::begin(&nothing, 1, &self.clocks)?;
+        self.life = Life::begin(&self.medium, shards, &self.clocks)?;
+        Ok(())
+    }
+
+    /// No more faults: everything that was begun is brought to its end, and checked.
+    fn end(&mut self) -> Result<(), String> {
+        self.zombie = None;
+        let life = self.tally.lives;
+        self.calls.retain(|call| call.life == life);
+        if self.rules.faults == Faults::Any {
+            self.medium.fail(None);
+            self.rules.faults = Faults::CutAt(u64::MAX);
+        }
+        if self.life.stopped().is_some() {
+            self.crash()?;
+        }
+        while !self.mail.is_empty() {
+            self.post();
+            self.settle()?;
+        }
+        self.settle()?;
+        for at in 0..self.clients.len() {
+            self.hear_out(at)?;
+        }
+        let before = self.wallets()?;
+        if self.life.gate.in_flight() > 0 {
+            return Err(format!("{} credits are gone", self.life.gate.in_flight()));
+        }
+        let shards = 1 + self.chance.place(4);
+        let found = self.begin_again(shards, false)?;
+        if !self.life.due.is_empty() {
+            return Err(format!("left undone: {:?}", self.life.due));
+        }
+        let after = self.wallets()?;
+        for (number, (before, after)) in (0..).zip(before.into_iter().zip(after)) {
+            let told = found.wallets.get(&WalletId::new(number));
+            if before.as_deref() != told || after.as_deref() != told {
+                return Err(format!(
+                    "wallet {number} is {before:?}, then {after:?}, by the journal {told:?}"
+                ));
+            }
+        }
+        self.witness.close(&found)?;
+        self.tally.records = found.records;
+        self.tally.journal = fingerprint(self.life.store())?;
+        Ok(())
+    }
+
+    /// An honest phone passes by a board until it has told everything, and once more.
+    fn hear_out(&mut self, at: usize) -> Result<(), String> {
+        for pass in 0..ROUNDS_MAX {
+            let Some(client) = self.clients.get_mut(at) else {
+                return Ok(());
+            };
+            let has_more = client.hear_out(&mut self.chance, &mut self.witness);
+            self.settle()?;
+            if !has_more && pass > 0 {
+                return Ok(());
+            }
+        }
+        Err("a board is never heard out".to_owned())
+    }
+
+    /// Lets everything run until nobody waits for anything.
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS_MAX {
+            for at in 0..self.clients.len() {
+                if !self.calls.iter().any(|call| call.client == Some(at))
+                    && let Some(client) = self.clients.get_mut(at)
+                    && client.go_on()
+                    && let Some(wish) = client.try_again(&mut self.witness, self.rules.dedup)
+                {
+                    self.call(Some(at), wish.number, wish.ask, wish.attempts == 1);
+                }
+            }
+            for shard in 0..self.life.shards() {
+                while self.life.waiting(shard) > 0 {
+                    self.life.deliver(shard);
+                }
+                self.life.end_turn(shard);
+            }
+            self.life.flush();
+            let mut at = 0;
+            while at < self.calls.len() {
+                if !self.poll(at) {
+                    at += 1;
+                }
+            }
+            self.look_after()?;
+            if self.calls.is_empty() && self.clients.iter().all(Client::is_idle) {
+                return Ok(());
+            }
+        }
+        let waiting: Vec<&Ask> = self.calls.iter().map(|call| &call.ask).collect();
+        Err(format!("never answered: {waiting:?}"))
+    }
+
+    /// What the shards host.
+    fn wallets(&mut self) -> Result<Vec<Option<Box<Wallet>>>, String> {
+        let mut wallets = Vec::new();
+        for number in 0..WALLETS {
+            let wallet = WalletId::new(number);
+            let mut going = begin(Arc::clone(&self.life.line), Ask::See(wallet));
+            let mut context = Context::from_waker(Waker::noop());
+            let mut answers = loop {
+                if let Poll::Ready(answers) = going.as_mut().poll(&mut context) {
+                    break answers;
+                }
+                for shard in 0..self.life.shards() {
+                    self.life.deliver(shard);
+                    self.life.end_turn(shard);
+                }
+                self.life.flush();
+                if let Some(cause) = self.life.stopped() {
+                    return Err(format!("while looking: {cause}"));
+                }
+            };
+            match answers.pop() {
+                Some(Told::Seen(seen)) => wallets.push(seen),
+                told => return Err(format!("wallet {wallet} is not shown: {told:?}")),
+            }
+        }
+        Ok(wallets)
+    }
+
+    /// Shows the journal, for whoever looks for what went wrong.
+    fn trace(&mut self) {
+        let shown = self.medium.open().and_then(|mut store| {
+            store.replay(Seq::FIRST, &mut |seq, payload| {
+                println!("{} {:?}", seq.number(), Record::decode(payload));
+                Ok(())
+            })
+        });
+        println!("traced: {shown:?}");
+    }
+}
+
+/// A hash (64-bit FNV-1a) of every record in order.
+fn fingerprint(store: &mut dyn Store) -> Result<u64, String> {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    store
+        .replay(Seq::FIRST, &mut |_, payload| {
+            for byte in payload {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+            Ok(())
+        })
+        .map_err(|fault| fault.to_string())?;
+    Ok(hash)
+}
