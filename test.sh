@@ -152,8 +152,10 @@ run_browser() {
 if [ "${1:-}" = long ]; then
     prepare
     case "${2:-}" in
-    simulation) GETTONE_SEEDS=${3:-0..1000000} exec cargo test -p gettone --release --locked --lib sim:: -- --nocapture ;;
-    kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill -- --nocapture ;;
+    simulation) GETTONE_SEEDS=${3:-0..1000000} exec cargo test -p gettone --release --locked --lib \
+        sim::nothing_is_lost -- --nocapture ;;
+    kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
+        what_a_killed -- --nocapture ;;
     *)
         echo "long campaigns: simulation [FROM..TO], kill [COUNT]" >&2
         exit 2
