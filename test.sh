@@ -72,8 +72,9 @@ run_example() {
     [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ]
 }
 
-# The programs as the workspace builds them: what the tests have compiled is not compiled again.
-programs() { cargo build --release --locked --workspace --bins; }
+# The programs as the tests were built: without `--tests` the features of their dependencies would be
+# others, and most of it compiled once more.
+programs() { cargo build --release --locked --workspace --bins --tests; }
 
 # A stopwatch that does not run is worth nothing; its figures are not judged here.
 run_bench() {
