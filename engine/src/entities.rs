@@ -476,24 +476,19 @@ impl Entities {
     pub(crate) fn lodge(&mut self, key: Key, bytes: &[u8]) -> Result<(), SnapshotFault> {
         match key.kind() {
             Kind::Wallet => {
-                let id = wallet_of(key);
-                let customer = room::read::<Customer>(id, bytes)?;
-                self.customers.lodge(id, customer).list(&self.directory);
+                let customer = self.customers.lodge(wallet_of(key), bytes)?;
+                customer.list(&self.directory);
             }
             Kind::Machine => {
                 let id = machine_of(key).ok_or(SnapshotFault::Unreadable)?;
-                let machine = room::read::<Machine>(id, bytes)?;
-                self.machines.lodge(id, machine);
+                self.machines.lodge(id, bytes)?;
             }
             Kind::Reader => {
-                let id = reader_of(key);
-                let reader = room::read::<Reader>(id, bytes)?;
-                self.readers.lodge(id, reader);
+                self.readers.lodge(reader_of(key), bytes)?;
             }
             Kind::Operator => {
                 let id = operator_of(key).ok_or(SnapshotFault::Unreadable)?;
-                let operator = room::read::<Operator>(id, bytes)?;
-                self.operators.lodge(id, operator);
+                self.operators.lodge(id, bytes)?;
             }
             Kind::LiveWallet | Kind::DueReader => {}
         }

@@ -26,6 +26,20 @@ fn forgetful(shards: usize) -> Settings {
     }
 }
 
+fn reopened(tape: &Tape) -> Box<dyn Store> {
+    Box::new(Memory::reopen(tape).expect("the engine has let go of it"))
+}
+
+/// An engine whose wallets have money and lie on the shelf.
+async fn funded_and_at_rest(store: Box<dyn Store>) -> Engine {
+    let (engine, _) = start_on(store, forgetful(2)).expect("starts");
+    for wallet in wallets() {
+        fund(&engine, wallet, 500).await;
+    }
+    engine.snapshot().await.expect("the shelf takes it");
+    engine
+}
+
 fn wallets() -> Vec<WalletId> {
     (0..WALLETS).map(WalletId::new).collect()
 }
@@ -179,10 +193,7 @@ async fn no_answer_tells_whether_a_wallet_was_in_memory_on_a_tape() {
     for seed in 0..12 {
         println!("seed {seed}");
         let tape = Tape::default();
-        let snapshots = a_life(seed, &|| {
-            Box::new(Memory::reopen(&tape).expect("the engine has let go of it"))
-        })
-        .await;
+        let snapshots = a_life(seed, &|| reopened(&tape)).await;
         assert!(snapshots > 3, "there was something to leave for");
     }
 }
@@ -200,12 +211,8 @@ async fn no_answer_tells_whether_a_wallet_was_in_memory_on_disk() {
 #[tokio::test]
 async fn a_restart_reads_only_what_came_after_the_snapshot() {
     let tape = Tape::default();
-    let open = || Box::new(Memory::reopen(&tape).expect("the engine has let go of it"));
-    let (engine, _) = start_on(open(), forgetful(2)).expect("starts");
-    for wallet in wallets() {
-        fund(&engine, wallet, 500).await;
-    }
-    engine.snapshot().await.expect("the shelf takes it");
+    let open = || reopened(&tape);
+    let engine = funded_and_at_rest(open()).await;
     let before = engine.metrics().records;
     fund(&engine, WalletId::new(1_000), 500).await;
     let expected = seen(&engine, &wallets()).await;
@@ -238,12 +245,8 @@ async fn a_restart_reads_only_what_came_after_the_snapshot() {
 #[tokio::test]
 async fn a_damaged_shelf_costs_time_and_nothing_else() {
     let tape = Tape::default();
-    let open = || Box::new(Memory::reopen(&tape).expect("the engine has let go of it"));
-    let (engine, _) = start_on(open(), forgetful(2)).expect("starts");
-    for wallet in wallets() {
-        fund(&engine, wallet, 500).await;
-    }
-    engine.snapshot().await.expect("the shelf takes it");
+    let open = || reopened(&tape);
+    let engine = funded_and_at_rest(open()).await;
     let expected = seen(&engine, &wallets()).await;
     engine.shutdown().await.expect("ends cleanly");
     tape.damage_shelf();
@@ -256,7 +259,7 @@ async fn a_damaged_shelf_costs_time_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn snapshots_are_taken_by_themselves_and_beside_the_work() {
     let tape = Tape::default();
-    let open = || Box::new(Memory::reopen(&tape).expect("the engine has let go of it"));
+    let open = || reopened(&tape);
     let busy = Settings {
         snapshot_every: NonZeroU64::new(100),
         residents_max: 8,
@@ -301,7 +304,7 @@ async fn snapshots_are_taken_by_themselves_and_beside_the_work() {
 #[tokio::test]
 async fn after_a_snapshot_that_failed_the_engine_goes_on() {
     let tape = Tape::default();
-    let open = || Box::new(Memory::reopen(&tape).expect("the engine has let go of it"));
+    let open = || reopened(&tape);
     let (engine, _) = start_on(open(), forgetful(2)).expect("starts");
     fund(&engine, WalletId::new(1), 500).await;
     tape.damage_shelf();

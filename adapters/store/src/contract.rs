@@ -467,6 +467,19 @@ fn keeps_every_entity(place: &dyn Place) {
             "{key:?}"
         );
     }
+    for kind in Kind::ALL {
+        let mut numbers: Vec<u64> = entities
+            .iter()
+            .filter(|(key, _)| key.kind() == kind)
+            .map(|(key, _)| key.number())
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(
+            shelf.numbers(kind).expect("it can be read"),
+            numbers,
+            "{kind:?}, in order"
+        );
+    }
 }
 
 fn open(place: &dyn Place) -> Box<dyn Store> {

@@ -6,7 +6,7 @@ use gettone_core::entity::Entity;
 use gettone_core::id::{MachineId, OperatorId, VendId, WalletId};
 use gettone_core::port::Kind;
 use gettone_core::session::{self, Phase, Session, Step};
-use gettone_core::snapshot::{self, SnapshotFault};
+use gettone_core::snapshot;
 use gettone_core::wallet::{self, Wallet};
 
 /// Whether the directory has a session's name.
@@ -25,24 +25,17 @@ pub(super) struct Customer {
 
 impl Lodger for Customer {
     type Id = WalletId;
-
-    fn new(id: WalletId) -> Self {
-        Self {
-            id,
-            state: snapshot::Customer::default(),
-        }
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault> {
-        snapshot::encode(&self.state, out)
-    }
-
-    fn decode(id: WalletId, bytes: &[u8]) -> Result<Self, SnapshotFault> {
-        let state = snapshot::decode(bytes)?;
-        Ok(Self { id, state })
-    }
+    type State = snapshot::Customer;
 
     const MARK: Option<Kind> = Some(Kind::LiveWallet);
+
+    fn of(id: WalletId, state: snapshot::Customer) -> Self {
+        Self { id, state }
+    }
+
+    fn state(&self) -> &snapshot::Customer {
+        &self.state
+    }
 
     fn is_restless(&self) -> bool {
         !self.sessions().is_empty()

@@ -9,67 +9,56 @@ use gettone_core::machine::Machine;
 use gettone_core::operator::Operator;
 use gettone_core::port::{Key, Kind};
 use gettone_core::reader::Reader;
-use gettone_core::snapshot::{self, SnapshotFault};
+use gettone_core::snapshot::{self, Resting, SnapshotFault};
 
 /// An entity that can rest on a shelf.
 pub(super) trait Lodger: Sized + Debug {
     /// Its name.
     type Id: Copy + Eq + Hash + Into<Key> + Debug;
-
-    /// One that nothing has happened to.
-    fn new(id: Self::Id) -> Self;
-
-    /// Appends its archived state.
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault>;
-
-    /// Reads it back.
-    fn decode(id: Self::Id, bytes: &[u8]) -> Result<Self, SnapshotFault>;
+    /// What of it rests.
+    type State: Resting + Default;
 
     /// The mark of those that are needed whenever the engine runs.
-    const MARK: Option<Kind>;
-
-    /// Whether it is needed whenever the engine runs.
-    fn is_restless(&self) -> bool;
-}
-
-impl Lodger for Machine {
-    type Id = MachineId;
-
-    fn new(_: MachineId) -> Self {
-        Self::default()
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault> {
-        snapshot::encode(self, out)
-    }
-
-    fn decode(_: MachineId, bytes: &[u8]) -> Result<Self, SnapshotFault> {
-        snapshot::decode(bytes)
-    }
-
     const MARK: Option<Kind> = None;
 
+    /// The entity of this name in this state.
+    fn of(id: Self::Id, state: Self::State) -> Self;
+
+    /// Its state.
+    fn state(&self) -> &Self::State;
+
+    /// Whether it is needed whenever the engine runs.
     fn is_restless(&self) -> bool {
         false
     }
 }
 
+impl Lodger for Machine {
+    type Id = MachineId;
+    type State = Self;
+
+    fn of(_: MachineId, state: Self) -> Self {
+        state
+    }
+
+    fn state(&self) -> &Self {
+        self
+    }
+}
+
 impl Lodger for Reader {
     type Id = ReaderId;
-
-    fn new(_: ReaderId) -> Self {
-        Self::default()
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault> {
-        snapshot::encode(self, out)
-    }
-
-    fn decode(_: ReaderId, bytes: &[u8]) -> Result<Self, SnapshotFault> {
-        snapshot::decode(bytes)
-    }
+    type State = Self;
 
     const MARK: Option<Kind> = Some(Kind::DueReader);
+
+    fn of(_: ReaderId, state: Self) -> Self {
+        state
+    }
+
+    fn state(&self) -> &Self {
+        self
+    }
 
     fn is_restless(&self) -> bool {
         self.due().is_some()
@@ -78,23 +67,14 @@ impl Lodger for Reader {
 
 impl Lodger for Operator {
     type Id = OperatorId;
+    type State = Self;
 
-    fn new(_: OperatorId) -> Self {
-        Self::default()
+    fn of(_: OperatorId, state: Self) -> Self {
+        state
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), SnapshotFault> {
-        snapshot::encode(self, out)
-    }
-
-    fn decode(_: OperatorId, bytes: &[u8]) -> Result<Self, SnapshotFault> {
-        snapshot::decode(bytes)
-    }
-
-    const MARK: Option<Kind> = None;
-
-    fn is_restless(&self) -> bool {
-        false
+    fn state(&self) -> &Self {
+        self
     }
 }
 
@@ -181,7 +161,7 @@ impl Rests {
 
     pub(super) fn save<E: Lodger>(&mut self, id: E::Id, entity: &E) {
         let mut bytes = Vec::new();
-        match entity.encode(&mut bytes) {
+        match snapshot::encode(entity.state(), &mut bytes) {
             Ok(()) => {
                 self.bytes = self.bytes.saturating_add(bytes.len());
                 let key: Key = id.into();

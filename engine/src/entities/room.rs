@@ -1,6 +1,6 @@
 use super::rest::{Lodger, Rest, Rests};
 use crate::bounds::ENTITIES_MAX;
-use gettone_core::snapshot::SnapshotFault;
+use gettone_core::snapshot::{self, SnapshotFault};
 use slab::Slab;
 use std::collections::HashMap;
 
@@ -40,12 +40,12 @@ impl<E: Lodger> Room<E> {
         self.index.get(&id).copied()
     }
 
-    fn place_or_add(&mut self, id: E::Id) -> usize {
+    fn place_or_insert(&mut self, id: E::Id, state: impl FnOnce() -> E::State) -> usize {
         let slots = &mut self.slots;
         *self.index.entry(id).or_insert_with(|| {
             slots.insert(Slot {
                 id,
-                entity: E::new(id),
+                entity: E::of(id, state()),
                 rest: Rest::default(),
             })
         })
@@ -85,7 +85,7 @@ impl<E: Lodger> Room<E> {
     }
 
     pub(super) fn change_or_add(&mut self, id: E::Id, rests: &mut Rests) -> &mut E {
-        let place = self.place_or_add(id);
+        let place = self.place_or_insert(id, E::State::default);
         self.change(place, rests)
     }
 
@@ -112,16 +112,10 @@ impl<E: Lodger> Room<E> {
     }
 
     /// Takes in what was on the shelf, unless it is here.
-    pub(super) fn lodge(&mut self, id: E::Id, entity: E) -> &E {
-        let slots = &mut self.slots;
-        let place = *self.index.entry(id).or_insert_with(|| {
-            slots.insert(Slot {
-                id,
-                entity,
-                rest: Rest::default(),
-            })
-        });
-        self.at(place)
+    pub(super) fn lodge(&mut self, id: E::Id, bytes: &[u8]) -> Result<&E, SnapshotFault> {
+        let state = snapshot::decode(bytes)?;
+        let place = self.place_or_insert(id, || state);
+        Ok(self.at(place))
     }
 
     /// Everything that changed until here is to be saved as it is here.
@@ -176,9 +170,4 @@ impl<E: Lodger> Room<E> {
         }
         gone
     }
-}
-
-/// Reads an entity back from what the shelf has.
-pub(super) fn read<E: Lodger>(id: E::Id, bytes: &[u8]) -> Result<E, SnapshotFault> {
-    E::decode(id, bytes)
 }
