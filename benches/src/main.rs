@@ -4,10 +4,9 @@ use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use core::time::Duration;
 use gettone_benches::compare::{Compared, Peer};
 use gettone_benches::instructions::Counted;
-use gettone_benches::settle::Medium;
 use gettone_benches::{
-    Demand, Fault, Report, compare, floor, instructions, memory, open_loop, purchases, recover,
-    reflex, settle,
+    Demand, Fault, Medium, Report, compare, floor, instructions, memory, open_loop, purchases,
+    recover, reflex, settle,
 };
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -40,6 +39,10 @@ enum Measurement {
         /// Where the journal goes.
         #[arg(long, value_enum, default_value_t = Kind::File)]
         store: Kind,
+        /// For `--store postgres`: a server with an empty database, as `host=.. user=.. dbname=..`;
+        /// unless named, one is started.
+        #[arg(long, value_name = "WORDS")]
+        server: Option<String>,
         /// Threads for the callers; unless set they run beside the shards, on their threads
         #[arg(long)]
         caller_threads: Option<NonZeroUsize>,
@@ -76,6 +79,10 @@ enum Measurement {
         /// Where the journal goes.
         #[arg(long, value_enum, default_value_t = Kind::File)]
         store: Kind,
+        /// For `--store postgres`: a server with an empty database, as `host=.. user=.. dbname=..`;
+        /// unless named, one is started.
+        #[arg(long, value_name = "WORDS")]
+        server: Option<String>,
         /// Customers who take turns.
         #[arg(long, default_value_t = 100_000)]
         wallets: u64,
@@ -174,15 +181,23 @@ enum Measurement {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
+    /// A directory of segments.
     File,
+    /// Nowhere: it is gone with the process.
     Memory,
+    /// A PostgreSQL server, unless `--server` names one that is there.
+    Postgres,
 }
 
 impl Kind {
-    fn on(self, dir: &Path) -> Medium {
+    fn on(self, dir: &Path, server: Option<String>) -> Medium {
         match self {
             Self::File => Medium::File(dir.to_owned()),
             Self::Memory => Medium::Memory,
+            Self::Postgres => match server {
+                Some(words) => Medium::PostgresAt(words),
+                None => Medium::Postgres(dir.to_owned()),
+            },
         }
     }
 }
@@ -210,6 +225,7 @@ fn main() -> ExitCode {
             in_flight,
             seconds,
             store,
+            server,
             caller_threads,
             wallets,
             hot,
@@ -222,7 +238,7 @@ fn main() -> ExitCode {
             let settle = settle::Plan {
                 in_flight,
                 span: Duration::from_secs(seconds.into()),
-                medium: store.on(&dir),
+                medium: store.on(&dir, server),
                 caller_threads,
                 demand: Demand::new(wallets.unwrap_or(each), hot),
             };
@@ -256,6 +272,7 @@ fn main() -> ExitCode {
             rate,
             seconds,
             store,
+            server,
             wallets,
             hot,
             dir,
@@ -264,7 +281,7 @@ fn main() -> ExitCode {
             let plan = open_loop::Plan {
                 rate,
                 span: Duration::from_secs(seconds.into()),
-                medium: store.on(&dir),
+                medium: store.on(&dir, server),
                 demand: Demand::new(wallets, hot),
             };
             tell(open_loop::measure(&plan), json)

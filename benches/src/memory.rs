@@ -5,8 +5,8 @@ use crate::conditions::Conditions;
 use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::round;
+use crate::medium::Medium;
 use crate::report::Report;
-use crate::settle::{self, Medium};
 use crate::vends::{self, Half};
 use gettone::{Engine, Settings};
 use std::fs;
@@ -47,7 +47,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     conditions.note("sessions", plan.sessions);
     conditions.note("told_by", "smaps_rollup of this process, anonymous pages");
     let program = Resident::now()?;
-    let (store, place, _) = settle::store(&Medium::File(plan.dir.clone()))?;
+    let (store, place, _) = Medium::File(plan.dir.clone()).open(&mut conditions)?;
     let settings = Settings {
         // All of them stay: what one of them takes is the question.
         residents_max: usize::MAX,

@@ -7,8 +7,9 @@ use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::latencies::Latencies;
+use crate::medium::Medium;
 use crate::report::Report;
-use crate::settle::{self, Medium, WARM_UP};
+use crate::settle::WARM_UP;
 use crate::vends;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
@@ -51,8 +52,7 @@ pub struct Plan {
 /// `Fault` when a store, the engine or a vend fails.
 pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     let mut conditions = Conditions::of_this_machine();
-    let (store, place, compare) = settle::store(&plan.medium)?;
-    conditions.note("store", plan.medium.name());
+    let (store, place, compare) = plan.medium.open(&mut conditions)?;
     conditions.note("offered_per_s", plan.rate.get());
     conditions.note("seconds", plan.span.as_secs());
     conditions.note("wallets", plan.demand.wallets());

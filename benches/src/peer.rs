@@ -5,7 +5,7 @@
 
 pub mod naive;
 pub mod postgres;
-mod server;
+pub(crate) mod server;
 mod turns;
 
 /// What every wallet begins with, in minor units: more than any run spends.

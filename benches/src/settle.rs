@@ -4,20 +4,16 @@ use crate::conditions::Conditions;
 use crate::demand::Demand;
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::floor;
+use crate::medium::Medium;
 use crate::vends;
 use core::ops::Range;
 use core::time::Duration;
-use gettone::core::port::Store;
 use gettone::core::wallet::LIVE_MAX;
 use gettone::{Engine, Failure, Metrics, Settings};
-use gettone_store::{File, FileSettings, Memory};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
-use tempfile::TempDir;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
@@ -52,26 +48,7 @@ pub struct Plan {
     pub demand: Demand,
 }
 
-/// Where the journal goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Medium {
-    /// Into memory.
-    Memory,
-    /// Into a directory of its own in this one.
-    File(PathBuf),
-}
-
-impl Medium {
-    /// What it is called.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::File(_) => "file",
-        }
-    }
-}
-
-/// Runs the plan. On files, this disk's own flush rate is measured first, in the same sitting.
+/// Runs the plan. On a disk of ours, its own flush rate is measured first, in the same sitting.
 ///
 /// # Errors
 /// `Fault` when a store, the engine or a vend fails.
@@ -82,8 +59,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
         return Err(Fault::call("sharing the wallets out")(what));
     }
     let mut conditions = Conditions::of_this_machine();
-    let (store, place, compare) = store(&plan.medium)?;
-    conditions.note("store", plan.medium.name());
+    let (store, place, compare) = plan.medium.open(&mut conditions)?;
     conditions.note("in_flight", plan.in_flight.get());
     conditions.note(
         "callers",
@@ -127,20 +103,6 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
 /// Bytes of journal files: records, their frames' heads, and a mark for each batch.
 fn framed(metrics: &Metrics) -> f64 {
     (metrics.bytes + 8 * metrics.records + 24 * metrics.flushes) as f64
-}
-
-pub(crate) type Opened = (Box<dyn Store>, Option<TempDir>, Vec<Figures>);
-
-pub(crate) fn store(medium: &Medium) -> Result<Opened, Fault> {
-    match medium {
-        Medium::Memory => Ok((Box::new(Memory::new()), None, Vec::new())),
-        Medium::File(dir) => {
-            let floor = floor::measure(dir, Duration::from_secs(2))?;
-            let place = tempfile::tempdir_in(dir).map_err(Fault::io("making a directory"))?;
-            let store = File::open(place.path(), FileSettings::default())?;
-            Ok((Box::new(store), Some(place), vec![floor]))
-        }
-    }
 }
 
 struct Ran {

@@ -23,7 +23,7 @@ const ROLE: &str = "bench";
 
 /// How the server is set: everything that makes it safe as it comes, more memory and fewer
 /// checkpoints than it comes with.
-pub(super) const SETTINGS: [(&str, &str); 10] = [
+pub(crate) const SETTINGS: [(&str, &str); 10] = [
     ("listen_addresses", ""),
     ("fsync", "on"),
     ("synchronous_commit", "on"),
@@ -143,6 +143,12 @@ impl Server {
         let told = fs::read_to_string(log).unwrap_or_default();
         let told = told.lines().last().unwrap_or("it does not answer");
         Err(Absent::because(format!("the server did not start: {told}")))
+    }
+
+    /// How a client of ours finds it.
+    pub(crate) fn words(&self) -> String {
+        let sockets = self.sockets.path().display();
+        format!("host='{sockets}' user={ROLE} dbname=postgres")
     }
 
     /// Which one it is.
