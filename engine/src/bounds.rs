@@ -40,6 +40,17 @@ pub const RELAY_STEPS_MAX: usize = 2
         + gettone_core::reader::NEWS_MAX
         + gettone_core::reader::CLAIMS_KEPT);
 
+/// Transfers under way that one look at a shard gives.
+pub const TRANSFERS_LOOKED_AT: usize = 1_000;
+/// How often it is looked for transfers that nobody drives any more.
+pub const TRANSFERS_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Records of the past that travel together to whoever reads them.
+pub const TRAIL_RECORDS: usize = 1_024;
+/// How many such batches may wait for their reader.
+pub const TRAIL_BATCHES: usize = 4;
+/// After so many records a fold of what operators earned says how far it is.
+pub const FOLD_NOTED_EVERY: u64 = 4_096;
+
 /// Stale holds that one look at a shard gives.
 pub const STALE_MAX: usize = 1_000;
 

@@ -1,7 +1,7 @@
 use crate::bounds::{PARTITIONS, SHARDS_MAX};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
 use gettone_core::port::Key;
 
 /// Whose each live session is, for every shard to see. Nothing about money is decided by it.
@@ -57,6 +57,11 @@ pub(crate) fn machine_shard(machine: MachineId, shards: usize) -> usize {
 /// Which of `shards` hosts a reader.
 pub(crate) fn reader_shard(reader: ReaderId, shards: usize) -> usize {
     host(partition(reader.into()), shards)
+}
+
+/// Which of `shards` hosts an operator's money.
+pub(crate) fn operator_shard(operator: OperatorId, shards: usize) -> usize {
+    host(partition(operator.into()), shards)
 }
 
 /// Which of `shards` hosts a partition: neighbours stay together.

@@ -1,34 +1,35 @@
+mod operator;
+mod session;
+mod wallet;
+
 use crate::bounds::SUBSCRIBERS_MAX;
 use crate::clock::Uptime;
 use crate::directory::{Directory, machine_shard, reader_shard, wallet_shard};
 use crate::failure::{
-    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, SnapshotFailure, StartFault, StopCause,
+    Failure, ReplaceRefusal, ShutdownFault, SnapshotFailure, StartFault, StopCause, TrailRefusal,
 };
 use crate::gate::Gate;
 use crate::host::Request;
-use crate::journal::{Durable, Events, Hub, Journal};
+use crate::journal::{Durable, Events, Hub, Journal, Trail};
 use crate::line::Line;
 use crate::loader::Loader;
 use crate::metrics::{Counters, Metrics};
-use crate::pipeline::Pipeline;
+use crate::operators::Earnings;
 use crate::recovery;
 use crate::relay::{self, Relayed};
-use crate::session::{Action, Answered, Moved, Progress, SessionCommand, Stale};
 use crate::settings::Settings;
 use crate::snapshots::{Asked, Now, Snapshots};
 use crate::threads::{self, Boot, Running, Shutdown};
+use crate::transfers;
 use actix::ArbiterHandle;
 use core::convert::Infallible;
-use gettone_core::grant::Terms;
-use gettone_core::id::{
-    MachineId, OperatorId, ReaderId, ReaderKey, Rseq, TransferId, VendId, WalletId,
-};
+use gettone_core::id::{MachineId, ReaderId, ReaderKey, TransferId, WalletId};
 use gettone_core::machine::{self, Machine};
-use gettone_core::money::{Amount, Currency};
-use gettone_core::port::{Seq, Store};
+use gettone_core::money::Amount;
+use gettone_core::port::{History, Seq, Store};
 use gettone_core::reader::{self, News, Reader};
 use gettone_core::record::Record;
-use gettone_core::wallet::{self, Balance, Outcome, Reason, Wallet};
+use gettone_core::transfer::Transfer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -49,10 +50,28 @@ struct Inner {
     hub: Arc<Hub>,
     directory: Arc<Directory>,
     counters: Arc<Counters>,
+    earnings: Arc<Earnings>,
+    past: Past,
     control: UnboundedSender<Shutdown>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What works for the shelf; none when the store has none.
     beside: Mutex<Option<Beside>>,
+}
+
+/// What is durable, as it can be read beside the journal; none when the store does not let it.
+struct Past(Option<Arc<dyn History>>);
+
+impl core::fmt::Debug for Past {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_tuple("Past").field(&self.0.is_some()).finish()
+    }
+}
+
+/// What a crash left under way.
+#[derive(Debug)]
+struct CutOff {
+    readers: Vec<ReaderId>,
+    transfers: Vec<Transfer>,
 }
 
 /// The threads that work for the shelf, and how a snapshot is asked for.
@@ -97,12 +116,19 @@ impl Engine {
         );
         let recovered = recovery::recover(store.as_mut(), (shards, &directory), shown)?;
         let shelf = store.shelf();
-        let mut due: Vec<ReaderId> = recovered
-            .shards
-            .iter()
-            .flat_map(|entities| entities.readers_due())
-            .collect();
-        due.sort_unstable();
+        let past = store.history();
+        let of_shards = recovered.shards.iter();
+        let mut due = CutOff {
+            readers: of_shards
+                .clone()
+                .flat_map(|entities| entities.readers_due())
+                .collect(),
+            transfers: of_shards
+                .flat_map(|entities| entities.transfers(usize::MAX))
+                .collect(),
+        };
+        due.readers.sort_unstable();
+        due.transfers.sort_unstable_by_key(|transfer| transfer.key);
 
         let gate = Arc::new(Gate::new(settings.in_flight_max));
         let hub = Arc::new(Hub::new());
@@ -113,6 +139,8 @@ impl Engine {
             Arc::clone(&counters),
         ));
         let next = recovered.next;
+        hub.begin(next);
+        let earnings = Earnings::new(past.clone(), Arc::clone(&hub), Arc::clone(&gate));
         let writer = {
             let journal = Arc::clone(&journal);
             thread::Builder::new()
@@ -181,87 +209,16 @@ impl Engine {
                 hub,
                 directory,
                 counters,
+                earnings: Arc::new(earnings),
+                past: Past(past),
                 control,
                 thread: Mutex::new(Some(thread)),
             }),
         };
         engine.take_up(due, history)?;
+        let line = Arc::clone(&engine.inner.line);
+        engine.spawn_beside(0, transfers::tend(line));
         Ok(engine)
-    }
-
-    /// Asks a wallet.
-    ///
-    /// # Errors
-    /// `Failure` with the wallet's refusal, or why there is no answer.
-    pub async fn wallet_command(
-        &self,
-        wallet: WalletId,
-        command: wallet::Command,
-    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
-        let line = &self.inner.line;
-        let shard = wallet_shard(wallet, line.count());
-        line.call(shard, |reply| Request::Wallet(wallet, command, reply))
-            .await
-    }
-
-    /// Opens a wallet.
-    ///
-    /// # Errors
-    /// As for [`Engine::wallet_command`].
-    pub async fn open_wallet(
-        &self,
-        wallet: WalletId,
-        currency: Currency,
-    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
-        self.wallet_command(wallet, wallet::Command::Open { currency })
-            .await
-    }
-
-    /// Adds e-money that the issuer has confirmed.
-    ///
-    /// # Errors
-    /// As for [`Engine::wallet_command`].
-    pub async fn top_up(
-        &self,
-        wallet: WalletId,
-        key: TransferId,
-        amount: Amount,
-    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
-        self.wallet_command(wallet, wallet::Command::TopUp { key, amount })
-            .await
-    }
-
-    /// Adds what an operator gives to its closed wallet.
-    ///
-    /// # Errors
-    /// As for [`Engine::wallet_command`].
-    pub async fn give(
-        &self,
-        wallet: WalletId,
-        key: TransferId,
-        gift: (OperatorId, Amount),
-    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
-        let (operator, amount) = gift;
-        let command = wallet::Command::Give {
-            key,
-            operator,
-            amount,
-        };
-        self.wallet_command(wallet, command).await
-    }
-
-    /// Asks a session.
-    ///
-    /// # Errors
-    /// `Failure` with the session's or wallet's refusal, or why there is no answer.
-    pub async fn session_command(
-        &self,
-        command: SessionCommand,
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        let line = &self.inner.line;
-        let shard = wallet_shard(command.wallet, line.count());
-        line.call(shard, |reply| Request::Session(command, reply))
-            .await
     }
 
     /// How many shards it has.
@@ -285,101 +242,6 @@ impl Engine {
             .arbiters
             .get(shard)
             .is_some_and(|arbiter| arbiter.spawn(task))
-    }
-
-    /// A pipeline into this engine, for whoever has thousands of commands in flight.
-    pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(Arc::clone(&self.inner.line))
-    }
-
-    /// Asks many sessions at once, and gives the answers in the same order. Commands of one wallet
-    /// are taken in order; all of them become durable before the first answer is given.
-    pub async fn session_batch(&self, commands: Vec<SessionCommand>) -> Vec<Answered> {
-        self.inner.line.batch(commands).await
-    }
-
-    /// Opens a session of `wallet` before a machine.
-    ///
-    /// # Errors
-    /// As for [`Engine::session_command`].
-    pub async fn open(
-        &self,
-        wallet: WalletId,
-        session: VendId,
-        place: (MachineId, OperatorId),
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        let (machine, operator) = place;
-        let action = Action::Open { machine, operator };
-        self.act(wallet, session, action).await
-    }
-
-    /// Holds money for a session.
-    ///
-    /// # Errors
-    /// As for [`Engine::session_command`].
-    pub async fn reserve(
-        &self,
-        wallet: WalletId,
-        session: VendId,
-        terms: Terms,
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        self.act(wallet, session, Action::Reserve { terms }).await
-    }
-
-    /// Takes in what happened in a session.
-    ///
-    /// # Errors
-    /// As for [`Engine::session_command`].
-    pub async fn settle(
-        &self,
-        wallet: WalletId,
-        session: VendId,
-        receipt: (Rseq, Outcome),
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        let (rseq, outcome) = receipt;
-        self.act(wallet, session, Action::Settle { rseq, outcome })
-            .await
-    }
-
-    /// Ends a session, and frees what is still held.
-    ///
-    /// # Errors
-    /// As for [`Engine::session_command`].
-    pub async fn release(
-        &self,
-        wallet: WalletId,
-        session: VendId,
-        reason: Reason,
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        self.act(wallet, session, Action::Release { reason }).await
-    }
-
-    /// What a wallet shows of itself; none when it was never opened.
-    ///
-    /// # Errors
-    /// `Failure` when there is no answer.
-    pub async fn balance(
-        &self,
-        wallet: WalletId,
-    ) -> Result<Durable<Option<Balance>>, Failure<Infallible>> {
-        let line = &self.inner.line;
-        let shard = wallet_shard(wallet, line.count());
-        line.call(shard, |reply| Request::SeeBalance(wallet, reply))
-            .await
-    }
-
-    /// A copy of a wallet with its holds; none when it was never opened.
-    ///
-    /// # Errors
-    /// `Failure` when there is no answer.
-    pub async fn wallet(
-        &self,
-        wallet: WalletId,
-    ) -> Result<Durable<Option<Box<Wallet>>>, Failure<Infallible>> {
-        let line = &self.inner.line;
-        let shard = wallet_shard(wallet, line.count());
-        line.call(shard, |reply| Request::SeeWallet(wallet, reply))
-            .await
     }
 
     /// Asks a machine; gives what happened, or none when it had happened before.
@@ -455,19 +317,10 @@ impl Engine {
         news: News,
         account: Option<WalletId>,
     ) -> Result<Durable<Relayed>, Failure<reader::Refusal>> {
-        self.inner.line.enter(1)?;
         let line = Arc::clone(&self.inner.line);
-        let (done, relayed) = oneshot::channel();
-        let spawned = self.spawn_beside(reader_shard(reader, self.shards()), async move {
-            let outcome = relay::relay(&line, reader, (news, account)).await;
-            line.leave(1);
-            // The caller may have gone; what it asked for is done all the same.
-            let _ = done.send(outcome);
-        });
-        if !spawned {
-            self.inner.line.leave(1);
-        }
-        relayed.await.unwrap_or(Err(Failure::Stopped))
+        let shard = reader_shard(reader, self.shards());
+        let steps = async move { relay::relay(&line, reader, (news, account)).await };
+        self.chain(shard, steps).await
     }
 
     /// Revokes a reader: it gets no more grants, and what it was granted and did not account for is
@@ -479,19 +332,10 @@ impl Engine {
         &self,
         reader: ReaderId,
     ) -> Result<Durable<()>, Failure<reader::Refusal>> {
-        self.inner.line.enter(1)?;
         let line = Arc::clone(&self.inner.line);
-        let (done, revoked) = oneshot::channel();
-        let spawned = self.spawn_beside(reader_shard(reader, self.shards()), async move {
-            let outcome = relay::command(&line, reader, reader::Command::Revoke).await;
-            line.leave(1);
-            // The caller may have gone; what it asked for is done all the same.
-            let _ = done.send(outcome);
-        });
-        if !spawned {
-            self.inner.line.leave(1);
-        }
-        revoked.await.unwrap_or(Err(Failure::Stopped))
+        let shard = reader_shard(reader, self.shards());
+        let steps = async move { relay::command(&line, reader, reader::Command::Revoke).await };
+        self.chain(shard, steps).await
     }
 
     /// Puts another reader before the machine of `old`, which is revoked. Each step is idempotent:
@@ -535,26 +379,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives back what a sale took, or a part of it.
-    ///
-    /// # Errors
-    /// As for [`Engine::wallet_command`].
-    pub async fn refund(
-        &self,
-        wallet: WalletId,
-        key: TransferId,
-        sale: (VendId, Rseq, Amount),
-    ) -> Result<Durable<Moved>, Failure<wallet::Refusal>> {
-        let (vend, rseq, amount) = sale;
-        let command = wallet::Command::Refund {
-            key,
-            vend,
-            rseq,
-            amount,
-        };
-        self.wallet_command(wallet, command).await
-    }
-
     /// Books that the cash box of a machine was emptied and counted.
     ///
     /// # Errors
@@ -567,35 +391,6 @@ impl Engine {
     ) -> Result<Durable<Option<machine::Event>>, Failure<machine::Refusal>> {
         let command = machine::Command::Count { key, counted };
         self.machine_command(machine, command).await
-    }
-
-    /// Holds of which nothing was heard for longer than a grant can live; at most
-    /// [`STALE_MAX`](crate::bounds::STALE_MAX) of each shard. It looks at every wallet: now and
-    /// then, not for every customer.
-    ///
-    /// # Errors
-    /// `Failure` when there is no answer.
-    pub async fn stale(&self) -> Result<Vec<Stale>, Failure<Infallible>> {
-        let line = &self.inner.line;
-        let mut all = Vec::new();
-        for shard in 0..line.count() {
-            all.extend(line.stale(shard).await?.into_inner());
-        }
-        Ok(all)
-    }
-
-    /// Ends every hold without news for longer than the setting says, and every doubt that waited
-    /// too long; gives how many. The shards do the same by themselves, a part at a time.
-    ///
-    /// # Errors
-    /// `Failure` when there is no answer; what was ended stays so.
-    pub async fn release_overdue(&self) -> Result<usize, Failure<Infallible>> {
-        let line = &self.inner.line;
-        let mut ended = 0;
-        for shard in 0..line.count() {
-            ended += line.release_overdue(shard).await?.into_inner();
-        }
-        Ok(ended)
     }
 
     /// Takes a snapshot at once: a restart after it replays only what came later.
@@ -615,16 +410,6 @@ impl Engine {
         taken.await.unwrap_or(Err(SnapshotFailure::Stopped))
     }
 
-    /// Whose live session this is. It is a hint for routing, and may be ahead of the disk.
-    pub fn wallet_of(&self, session: VendId) -> Option<WalletId> {
-        self.inner.directory.wallet(session)
-    }
-
-    /// How many sessions live.
-    pub fn live_sessions(&self) -> usize {
-        self.inner.directory.live()
-    }
-
     /// Shows durable records from here on. While `capacity` of them wait unread, the next ones cut
     /// the subscriber off.
     ///
@@ -634,6 +419,56 @@ impl Engine {
         self.inner.hub.subscribe(capacity).ok_or(Failure::Full {
             what: "subscribers",
             limit: SUBSCRIBERS_MAX,
+        })
+    }
+
+    /// Shows durable records from any place on: first those that the journal holds, then those that
+    /// come, in order and without a gap. For a projection that goes on behind its own checkpoint,
+    /// and for whoever was cut off. `capacity` is for what comes live, as for
+    /// [`Engine::subscribe`].
+    ///
+    /// ```
+    /// # use gettone::core::id::WalletId;
+    /// # use gettone::core::money::Currency;
+    /// # use gettone::core::port::Seq;
+    /// # use gettone::{Engine, Settings};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Box::new(gettone_store::Memory::new());
+    /// # let engine = Engine::start(store, Settings::default(), &mut |_, _| {})?;
+    /// for number in 1..=3 {
+    ///     engine.open_wallet(WalletId::new(number), Currency::EUR).await?;
+    /// }
+    /// let mut trail = engine.events_from(Seq::new(2), 1_000)?;
+    /// engine.open_wallet(WalletId::new(4), Currency::EUR).await?;
+    /// for expected in 2..=4 {
+    ///     let (seq, _record) = trail.next().await?.expect("the engine runs");
+    ///     assert_eq!(seq, Seq::new(expected));
+    /// }
+    /// # engine.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Failure` when the store cannot be read beside its appends, when the place lies ahead of the
+    /// journal, or when there is no thread for it.
+    pub fn events_from(&self, from: Seq, capacity: usize) -> Result<Trail, Failure<TrailRefusal>> {
+        let next = self.inner.hub.next();
+        if from > next {
+            return Err(Failure::Refused(TrailRefusal::Ahead { next }));
+        }
+        let history = self.inner.past.0.clone();
+        let history = history.ok_or(Failure::Refused(TrailRefusal::NoHistory))?;
+        let hub = Arc::clone(&self.inner.hub);
+        let full = Failure::Full {
+            what: "readers of the past",
+            limit: SUBSCRIBERS_MAX,
+        };
+        let begun = Trail::begin((history, hub), from.max(Seq::FIRST), capacity);
+        begun.ok_or(full)?.map_err(|fault| {
+            tracing::error!(%fault, "no thread to read the journal");
+            full
         })
     }
 
@@ -697,29 +532,38 @@ impl Engine {
         &self.inner.line
     }
 
-    async fn act(
+    /// Runs a chain of steps beside a shard. It holds one credit, and goes on when the caller does
+    /// not wait for it.
+    async fn chain<T: Send + 'static, R: Send + 'static>(
         &self,
-        wallet: WalletId,
-        session: VendId,
-        action: Action,
-    ) -> Result<Durable<Progress>, Failure<SessionRefusal>> {
-        self.session_command(SessionCommand {
-            wallet,
-            session,
-            action,
-        })
-        .await
+        shard: usize,
+        steps: impl Future<Output = Result<Durable<T>, Failure<R>>> + Send + 'static,
+    ) -> Result<Durable<T>, Failure<R>> {
+        self.inner.line.enter(1)?;
+        let line = Arc::clone(&self.inner.line);
+        let (done, answer) = oneshot::channel();
+        let spawned = self.spawn_beside(shard, async move {
+            let outcome = steps.await;
+            line.leave(1);
+            // The caller may have gone; what it asked for is done all the same.
+            let _ = done.send(outcome);
+        });
+        if !spawned {
+            self.inner.line.leave(1);
+        }
+        answer.await.unwrap_or(Err(Failure::Stopped))
     }
 
     /// Does what a crash left undone, and shows it to `history` as well.
     fn take_up(
         &self,
-        due: Vec<ReaderId>,
+        due: CutOff,
         history: &mut dyn FnMut(Seq, &Record),
     ) -> Result<(), StartFault> {
-        let Some(first) = due.first().copied() else {
+        let CutOff { readers, transfers } = due;
+        if readers.is_empty() && transfers.is_empty() {
             return Ok(());
-        };
+        }
         let mut made = self
             .inner
             .hub
@@ -727,8 +571,13 @@ impl Engine {
             .ok_or(StartFault::Stopped(Arc::new(StopCause::Thread)))?;
         let line = Arc::clone(&self.inner.line);
         let (done, finished) = mpsc::sync_channel(1);
-        self.spawn_beside(reader_shard(first, self.shards()), async move {
-            for reader in due {
+        self.spawn_beside(0, async move {
+            for transfer in &transfers {
+                if let Err(failure) = transfers::take_up(&line, transfer).await {
+                    tracing::warn!(key = %transfer.key, %failure, "a transfer stays under way");
+                }
+            }
+            for reader in readers {
                 if let Err(failure) = relay::resume(&line, reader).await {
                     tracing::warn!(%reader, %failure, "its unfinished work waits for its next relay");
                 }

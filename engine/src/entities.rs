@@ -8,6 +8,7 @@ mod room;
 use crate::bounds::{ENTITIES_MAX, LET_GO_LOOKS, SESSIONS_MAX};
 use crate::directory::Directory;
 use crate::failure::{Failure, SessionRefusal};
+use crate::operators::Payout;
 use crate::relay::{Stood, View};
 use crate::session::{Action, Hold, Moved, Progress, SessionCommand, Stale};
 use core::time::Duration;
@@ -17,17 +18,19 @@ use gettone_core::grant::{GrantState, Terms};
 use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, VendId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
-use gettone_core::operator::Operator;
+use gettone_core::operator::{self, Operator, What};
 use gettone_core::port::{Frames, Key, Kind};
 use gettone_core::reader::{self, Reader};
 use gettone_core::record::{Event, RECORD_MAX, Record};
 use gettone_core::session::{self, IDLE_MAX, Phase, Session, Step};
 use gettone_core::snapshot::SnapshotFault;
 use gettone_core::time::Timestamp;
+use gettone_core::transfer::{Party, Transfer};
 use gettone_core::wallet::{self, Balance, Outcome, Reason, Wallet};
 use rest::Rests;
 pub(crate) use rest::{Mark, Saved, Shelved};
 use room::Room;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// When a turn takes place, and where its records go.
@@ -44,6 +47,8 @@ pub(crate) struct Entities {
     machines: Room<Machine>,
     readers: Room<Reader>,
     operators: Room<Operator>,
+    /// Wallets of which money is on its way to others; none of them may leave.
+    senders: BTreeSet<WalletId>,
     rests: Rests,
     directory: Arc<Directory>,
     swept: usize,
@@ -57,6 +62,7 @@ impl Entities {
             machines: Room::new(),
             readers: Room::new(),
             operators: Room::new(),
+            senders: BTreeSet::new(),
             rests: Rests::new(shelved),
             directory,
             swept: 0,
@@ -325,6 +331,39 @@ impl Entities {
         })
     }
 
+    /// Asks an operator.
+    pub(crate) fn operator(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: OperatorId,
+        command: &operator::Command,
+    ) -> Result<Option<operator::Event>, Failure<operator::Refusal>> {
+        let event = match self.operators.find(id) {
+            Some(operator) => operator.decide(command, turn.now),
+            None if self.operators.has_room_for(id) => {
+                Operator::default().decide(command, turn.now)
+            }
+            None => return Err(full("operators")),
+        }
+        .map_err(Failure::Refused)?;
+        let Some(event) = event else { return Ok(None) };
+        let event = Box::new(event);
+        let record = self.commit(
+            turn,
+            Event::Operator {
+                operator: id,
+                event,
+            },
+        )?;
+        Ok(match record.event {
+            Event::Operator { event, .. } => Some(*event),
+            Event::Wallet { .. }
+            | Event::Session { .. }
+            | Event::Machine { .. }
+            | Event::Reader { .. } => None,
+        })
+    }
+
     /// Asks a reader for one step of a relay, and tells how it stands after it.
     pub(crate) fn relay(
         &mut self,
@@ -468,7 +507,7 @@ impl Entities {
             Kind::Machine => machine_of(key).is_some_and(|id| self.machines.place(id).is_some()),
             Kind::Reader => self.readers.place(reader_of(key)).is_some(),
             Kind::Operator => operator_of(key).is_some_and(|id| self.operators.place(id).is_some()),
-            Kind::LiveWallet | Kind::DueReader => true,
+            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator => true,
         }
     }
 
@@ -478,6 +517,9 @@ impl Entities {
             Kind::Wallet => {
                 let customer = self.customers.lodge(wallet_of(key), bytes)?;
                 customer.list(&self.directory);
+                if !customer.wallet().outgoing().is_empty() {
+                    self.senders.insert(wallet_of(key));
+                }
             }
             Kind::Machine => {
                 let id = machine_of(key).ok_or(SnapshotFault::Unreadable)?;
@@ -490,7 +532,7 @@ impl Entities {
                 let id = operator_of(key).ok_or(SnapshotFault::Unreadable)?;
                 self.operators.lodge(id, bytes)?;
             }
-            Kind::LiveWallet | Kind::DueReader => {}
+            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator => {}
         }
         Ok(())
     }
@@ -549,6 +591,62 @@ impl Entities {
 
     pub(crate) fn seen_reader(&self, id: ReaderId) -> Option<Box<Reader>> {
         Some(Box::new(self.readers.find(id)?.clone()))
+    }
+
+    pub(crate) fn seen_operator(&self, id: OperatorId) -> Option<Box<Operator>> {
+        Some(Box::new(self.operators.find(id)?.clone()))
+    }
+
+    /// Transfers that have left wallets and operators of this shard and neither arrived nor came
+    /// back, at most `count`.
+    pub(crate) fn transfers(&self, count: usize) -> Vec<Transfer> {
+        let senders = self.senders.iter().filter_map(|id| {
+            let wallet = self.customers.find(*id)?.wallet();
+            Some((*id, wallet.currency()?, wallet.outgoing()))
+        });
+        let of_wallets = senders.flat_map(|(id, currency, outgoing)| {
+            outgoing.iter().map(move |outgoing| Transfer {
+                key: outgoing.key,
+                from: Party::Wallet(id),
+                to: outgoing.to,
+                currency,
+                amount: outgoing.amount,
+            })
+        });
+        let of_operators = self.operators.iter().flat_map(|(id, operator)| {
+            operator
+                .underway()
+                .iter()
+                .filter_map(move |underway| match underway.what {
+                    What::Promotion(to) => Some(Transfer {
+                        key: underway.key,
+                        from: Party::Operator(id),
+                        to,
+                        currency: underway.currency,
+                        amount: underway.amount,
+                    }),
+                    What::Payout => None,
+                })
+        });
+        of_wallets.chain(of_operators).take(count).collect()
+    }
+
+    /// Payouts that the issuer has not settled.
+    pub(crate) fn payouts(&self) -> Vec<Payout> {
+        let all = self.operators.iter().flat_map(|(id, operator)| {
+            let payouts = operator
+                .underway()
+                .iter()
+                .filter(|underway| underway.what == What::Payout);
+            payouts.map(move |underway| Payout {
+                operator: id,
+                key: underway.key,
+                currency: underway.currency,
+                amount: underway.amount,
+                at: underway.at,
+            })
+        });
+        all.collect()
     }
 
     /// Readers whose chain of steps was cut off, in the order of their ids.
@@ -718,9 +816,20 @@ impl Entities {
     }
 
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
-        self.customers
-            .change_or_add(id, &mut self.rests)
-            .evolve(event, (Name::Unlisted, &self.directory));
+        let customer = self.customers.change_or_add(id, &mut self.rests);
+        customer.evolve(event, (Name::Unlisted, &self.directory));
+        if matches!(
+            event,
+            wallet::Event::Sent { .. }
+                | wallet::Event::Delivered { .. }
+                | wallet::Event::Returned { .. }
+        ) {
+            if customer.wallet().outgoing().is_empty() {
+                self.senders.remove(&id);
+            } else {
+                self.senders.insert(id);
+            }
+        }
     }
 
     fn apply_session(&mut self, id: WalletId, name: VendId, event: &session::Event) {

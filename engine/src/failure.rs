@@ -1,9 +1,10 @@
 use core::time::Duration;
 use gettone_core::id::WalletId;
+use gettone_core::port::Seq;
 use gettone_core::port::StoreFault;
 use gettone_core::session::OutOfSequence;
 use gettone_core::snapshot::SnapshotFault;
-use gettone_core::{machine, reader, wallet};
+use gettone_core::{machine, operator, reader, wallet};
 use std::io;
 use std::sync::Arc;
 
@@ -80,6 +81,87 @@ pub enum SessionRefusal {
         wallet: WalletId,
         /// The bound.
         limit: usize,
+    },
+}
+
+/// Why money does not go from one wallet, or from an operator, to another wallet.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TransferRefusal {
+    /// The wallet that pays says no: nothing has left it.
+    #[error("the paying wallet: {0}")]
+    Sender(wallet::Refusal),
+    /// The operator that pays may not: nothing has left it.
+    #[error(transparent)]
+    Operator(#[from] OperatorRefusal),
+    /// No wallet of that number is open: nothing has left.
+    #[error("the wallet that should be paid was never opened")]
+    NoReceiver,
+    /// A wallet pays no money to itself.
+    #[error("a wallet pays no money to itself")]
+    ToItself,
+    /// The wallet that should be paid turned the money away: it is back.
+    #[error("the money is back; the wallet that should be paid: {0}")]
+    Receiver(wallet::Refusal),
+}
+
+/// Why an operator's money does not move.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum OperatorRefusal {
+    /// The rules say no. With [`operator::Refusal::Behind`] what was earned is still being added
+    /// up: ask again later, with the same name.
+    #[error(transparent)]
+    Rules(#[from] operator::Refusal),
+    /// The store cannot be read beside its appends, so nobody can tell what was earned.
+    #[error("this store cannot be read while it is written: nothing can be paid out of it")]
+    NoHistory,
+    /// What was earned could not be read; the log says why.
+    #[error("the journal could not be read to add up what was earned; the log says why")]
+    Unreadable,
+}
+
+/// Why records of the past are not shown.
+#[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TrailRefusal {
+    /// The store cannot be read beside its appends.
+    #[error("this store cannot be read while it is written")]
+    NoHistory,
+    /// No record stands there yet.
+    #[error("the next record will be {}", next.number())]
+    Ahead {
+        /// Where the next record will stand.
+        next: Seq,
+    },
+}
+
+/// Why a trail of records ends before the engine does.
+#[derive(thiserror::Error, Debug)]
+#[non_exhaustive]
+pub enum TrailFault {
+    /// Whoever reads it was too slow for what came live. It can begin again behind the last record.
+    #[error("too slow: cut off after {last:?}")]
+    Lagged {
+        /// The last record that was given, if any.
+        last: Option<Seq>,
+    },
+    /// There are too many subscribers to go on live.
+    #[error("at most {limit} subscribers")]
+    Full {
+        /// The bound.
+        limit: usize,
+    },
+    /// What is stored could not be read.
+    #[error("reading the journal: {0}")]
+    Store(#[from] StoreFault),
+    /// What is stored is no record of this engine.
+    #[error("record {} cannot be read: {what}", seq.number())]
+    Record {
+        /// Where it stands.
+        seq: Seq,
+        /// What is wrong with it.
+        what: String,
     },
 }
 

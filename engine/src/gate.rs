@@ -70,6 +70,11 @@ impl Gate {
         self.life.fetch_max(STOPPED, Ordering::SeqCst);
     }
 
+    /// Whether it lets calls in, as far as their credits go.
+    pub(crate) fn is_open(&self) -> bool {
+        self.life.load(Ordering::SeqCst) == OPEN
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.life.load(Ordering::SeqCst) == STOPPED
     }

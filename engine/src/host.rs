@@ -1,23 +1,28 @@
 mod parked;
 
-use crate::bounds::{LOOK_AHEAD, STALE_AFTER, STALE_MAX, TURN_BYTES_MAX, TURN_MAX};
+use crate::bounds::{
+    LOOK_AHEAD, STALE_AFTER, STALE_MAX, TRANSFERS_LOOKED_AT, TURN_BYTES_MAX, TURN_MAX,
+};
 use crate::clock::{Clock, Uptime};
 use crate::entities::{Entities, Left, Saved, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
 use crate::journal::{Bundle, Due, Held, HeldBatch, HeldCut, HeldLane, Journal, Reply, Waiting};
 use crate::loader::Loader;
+use crate::operators::Payout;
 use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
 use core::convert::Infallible;
 use core::time::Duration;
-use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
+use gettone_core::operator::{self, Operator};
 use gettone_core::port::{Key, Seq, StoreFault};
 use gettone_core::reader::{self, Reader};
 use gettone_core::snapshot::SnapshotFault;
 use gettone_core::time::Timestamp;
+use gettone_core::transfer::Transfer;
 use gettone_core::wallet::{self, Balance, Wallet};
 use parked::Parked;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +58,15 @@ pub(crate) enum Request {
         (ReaderId, u32),
         Reply<Option<Lock>, machine::Refusal>,
     ),
+    Operator(
+        OperatorId,
+        Box<operator::Command>,
+        Reply<Option<operator::Event>, operator::Refusal>,
+    ),
+    SeeOperator(OperatorId, Reply<Option<Box<Operator>>, Infallible>),
+    /// Transfers that have neither arrived nor come back.
+    SeeTransfers(Reply<Vec<Transfer>, Infallible>),
+    SeePayouts(Reply<Vec<Payout>, Infallible>),
     SeeStale(Reply<Vec<Stale>, Infallible>),
     ReleaseOverdue(Reply<usize, Infallible>),
     SeeBalance(WalletId, Reply<Option<Balance>, Infallible>),
@@ -104,7 +118,10 @@ impl Request {
             Self::Reader(id, ..) | Self::Relay(id, ..) | Self::SeeReader(id, _) => {
                 keys.push((*id).into());
             }
+            Self::Operator(id, ..) | Self::SeeOperator(id, _) => keys.push((*id).into()),
             Self::SeeStale(_)
+            | Self::SeeTransfers(_)
+            | Self::SeePayouts(_)
             | Self::ReleaseOverdue(_)
             | Self::Drain(_)
             | Self::Cut(_)
@@ -380,6 +397,22 @@ impl Host {
             }
             Request::Attend(id, reader, reply) => {
                 held!(Attended, reply, entities.attend(turn, id, reader))
+            }
+            Request::Operator(id, command, reply) => {
+                held!(Operator, reply, entities.operator(turn, id, &command))
+            }
+            Request::SeeOperator(id, reply) => {
+                held!(SeenOperator, reply, Ok(entities.seen_operator(id)))
+            }
+            Request::SeeTransfers(reply) => {
+                held!(
+                    SeenTransfers,
+                    reply,
+                    Ok(entities.transfers(TRANSFERS_LOOKED_AT))
+                )
+            }
+            Request::SeePayouts(reply) => {
+                held!(SeenPayouts, reply, Ok(entities.payouts()))
             }
             Request::SeeStale(reply) => {
                 let wanted = (STALE_MAX, STALE_AFTER);

@@ -2,10 +2,12 @@
 //! syncs it, and only then lets the answers go.
 
 mod events;
+mod trail;
 mod waiting;
 
 pub(crate) use events::Hub;
 pub use events::{Events, Lagged};
+pub use trail::Trail;
 pub(crate) use waiting::{Due, Held, HeldBatch, HeldCut, HeldLane, Reply, Waiting, When};
 
 use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};

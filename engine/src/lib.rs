@@ -62,6 +62,7 @@ mod journal;
 mod line;
 mod loader;
 mod metrics;
+mod operators;
 mod pipeline;
 mod recovery;
 mod relay;
@@ -72,14 +73,17 @@ mod shard;
 mod sim;
 mod snapshots;
 mod threads;
+mod transfers;
 
 pub use crate::clock::Clock;
 pub use crate::engine::Engine;
 pub use crate::failure::{
-    Failure, ReplaceRefusal, SessionRefusal, ShutdownFault, SnapshotFailure, StartFault, StopCause,
+    Failure, OperatorRefusal, ReplaceRefusal, SessionRefusal, ShutdownFault, SnapshotFailure,
+    StartFault, StopCause, TrailFault, TrailRefusal, TransferRefusal,
 };
-pub use crate::journal::{Durable, Events, Lagged};
+pub use crate::journal::{Durable, Events, Lagged, Trail};
 pub use crate::metrics::Metrics;
+pub use crate::operators::Payout;
 pub use crate::pipeline::{Answer, Pipeline};
 pub use crate::relay::Relayed;
 pub use crate::session::{Action, Answered, Hold, Moved, Progress, SessionCommand, Stale};

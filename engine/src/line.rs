@@ -1,22 +1,25 @@
 use crate::bounds::BATCH_MAX;
 use crate::clock::Uptime;
-use crate::directory::{machine_shard, reader_shard, wallet_shard};
+use crate::directory::{machine_shard, operator_shard, reader_shard, wallet_shard};
 use crate::failure::{Failure, SessionRefusal};
 use crate::gate::Gate;
 use crate::host::{Request, Submission};
 use crate::journal::{Due, Durable, Queued, Reply};
 use crate::metrics::Counters;
+use crate::operators::Payout;
 use crate::pipeline::Lane;
 use crate::relay::{Stood, View};
-use crate::session::{Answered, Progress, SessionCommand, Stale};
+use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
 use crate::shard::Shard;
 use actix::Addr;
 use core::convert::Infallible;
 use core::time::Duration;
-use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, WalletId};
 use gettone_core::lock::Lock;
-use gettone_core::wallet::Balance;
-use gettone_core::{machine, reader};
+use gettone_core::operator::Operator;
+use gettone_core::transfer::Transfer;
+use gettone_core::wallet::{self, Balance};
+use gettone_core::{machine, operator, reader};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -188,6 +191,64 @@ impl Line {
         .await
     }
 
+    /// One step of a transfer with a wallet; the transfer holds the credit.
+    pub(crate) async fn wallet_step(
+        &self,
+        wallet: WalletId,
+        command: wallet::Command,
+        deadline: Duration,
+    ) -> Result<Queued<Moved>, Failure<wallet::Refusal>> {
+        let shard = wallet_shard(wallet, self.count());
+        self.step(shard, deadline, |reply| {
+            Request::Wallet(wallet, command, reply)
+        })
+        .await
+    }
+
+    /// One step with an operator's money; whoever takes it holds the credit.
+    pub(crate) async fn operator_step(
+        &self,
+        operator: OperatorId,
+        command: operator::Command,
+        deadline: Duration,
+    ) -> Result<Queued<Option<operator::Event>>, Failure<operator::Refusal>> {
+        let shard = operator_shard(operator, self.count());
+        let command = Box::new(command);
+        self.step(shard, deadline, |reply| {
+            Request::Operator(operator, command, reply)
+        })
+        .await
+    }
+
+    /// Looks at an operator's money; whoever looks holds the credit.
+    pub(crate) async fn seen_operator_step(
+        &self,
+        operator: OperatorId,
+        deadline: Duration,
+    ) -> Result<Queued<Option<Box<Operator>>>, Failure<Infallible>> {
+        let shard = operator_shard(operator, self.count());
+        self.step(shard, deadline, |reply| {
+            Request::SeeOperator(operator, reply)
+        })
+        .await
+    }
+
+    /// Looks for transfers that are under way from one shard.
+    pub(crate) async fn transfers(
+        &self,
+        shard: usize,
+    ) -> Result<Durable<Vec<Transfer>>, Failure<Infallible>> {
+        self.call(shard, Request::SeeTransfers).await
+    }
+
+    /// Looks for payouts that are under way from one shard.
+    pub(crate) async fn payouts(
+        &self,
+        shard: usize,
+    ) -> Result<Durable<Vec<Payout>>, Failure<Infallible>> {
+        self.call(shard, Request::SeePayouts).await
+    }
+
     /// Looks for stale holds in one shard.
     pub(crate) async fn stale(
         &self,
@@ -250,6 +311,11 @@ impl Line {
     /// By when a call that comes now is to be answered.
     pub(crate) fn deadline(&self) -> Duration {
         self.uptime.elapsed().saturating_add(self.patience)
+    }
+
+    /// How long it is until a deadline.
+    pub(crate) fn left(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.uptime.elapsed())
     }
 
     pub(crate) fn count(&self) -> usize {

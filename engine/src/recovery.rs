@@ -66,6 +66,7 @@ fn replay(
         for (mark, kind) in [
             (Kind::LiveWallet, Kind::Wallet),
             (Kind::DueReader, Kind::Reader),
+            (Kind::BusyOperator, Kind::Operator),
         ] {
             for number in shelf.numbers(mark)? {
                 lodge(&mut shards, Key::new(kind, number), shelf)?;

@@ -16,7 +16,7 @@ pub trait Place {
 pub type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-pub const CLAIMS: [Claim; 11] = [
+pub const CLAIMS: [Claim; 12] = [
     (
         "an empty journal replays nothing and begins at the first place",
         begins_empty,
@@ -57,6 +57,10 @@ pub const CLAIMS: [Claim; 11] = [
     (
         "a replay can be told again, and appends go on after it",
         replays_again,
+    ),
+    (
+        "what is durable can be read beside appends, from any place to any place, where it can be read at all",
+        reads_beside_appends,
     ),
 ];
 
@@ -112,6 +116,38 @@ pub fn check_shelf(fresh: &dyn Fn() -> Box<dyn Place>) {
     for (words, claim) in SHELF_CLAIMS {
         println!("{words}");
         claim(fresh().as_ref());
+    }
+}
+
+fn reads_beside_appends(place: &dyn Place) {
+    let mut store = open(place);
+    let mut next = replayed(store.as_mut()).0;
+    let Some(history) = store.history() else {
+        return;
+    };
+    let mut written = Vec::new();
+    for number in 0..40 {
+        let words = format!("frame {number} {}", "x".repeat(number * 7));
+        next = append(store.as_mut(), next, &[&words]);
+        written.push(words.into_bytes());
+        let upto = u64::try_from(written.len()).expect("few") + 1;
+        assert_eq!(next, Seq::new(upto));
+        for from in [1, upto / 2 + 1, upto] {
+            for end in [from, upto.min(from + 3), upto] {
+                let mut read = Vec::new();
+                let mut expected = Seq::new(from);
+                history
+                    .read(expected, Seq::new(end), &mut |seq, payload| {
+                        assert_eq!(seq, expected, "in order");
+                        expected = seq.after(1);
+                        read.push(payload.to_vec());
+                        Ok(())
+                    })
+                    .expect("reads");
+                let index = |seq: u64| usize::try_from(seq - 1).expect("few");
+                assert_eq!(read, written[index(from)..index(end)], "{from}..{end}");
+            }
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use crate::bounds::{
     SEGMENTS_MAX, SHELF_CACHE_BYTES_DEFAULT,
 };
 use crate::disk::{Directory, Disk, DiskFile, Lock, read_whole};
+use crate::history::{FileHistory, Headers};
 use crate::scan::{self, Bytes};
 use crate::segment::{self, BadHeader, Before, HEADER_LEN, Header};
 use crate::shelf::{FileShelf, Journal};
 use crate::stock::{Backlog, Sealed, Stock, Upkeep};
-use gettone_core::port::{Each, Frames, Seq, Shelf, Store, StoreFault};
+use gettone_core::port::{Each, Frames, History, Seq, Shelf, Store, StoreFault};
 use gettone_core::record::FORMAT;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -55,6 +56,8 @@ pub struct File {
     current: Current,
     stock: Stock,
     shelf: FileShelf,
+    /// All segments, for whoever reads beside.
+    headers: Headers,
     buffer: Vec<u8>,
     failed: bool,
     // The last field: it is dropped, and thereby the lock, when nothing works here any more.
@@ -132,7 +135,9 @@ impl File {
             next,
         };
         let kept = (Arc::clone(&disk), Arc::clone(&lock));
+        let all = sealed.iter().chain([&current.header]).copied();
         Ok(Self {
+            headers: Headers::new(all),
             shelf: FileShelf::new(kept, settings.shelf_cache_bytes, journal),
             disk,
             settings,
@@ -220,6 +225,7 @@ impl File {
         let needed = header_len.saturating_add(batch_len);
         let current = begin_segment_of(self.disk.as_ref(), &self.stock, what, needed)?;
         let full = core::mem::replace(&mut self.current, current);
+        self.headers.push(self.current.header);
         self.sealed.push(full.header);
         self.stock.seal(Sealed {
             header: full.header,
@@ -258,6 +264,11 @@ impl Store for File {
 
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {
         Some(Arc::new(self.shelf.clone()))
+    }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        let (disk, headers) = (Arc::clone(&self.disk), self.headers.clone());
+        Some(Arc::new(FileHistory::new(disk, headers)))
     }
 }
 

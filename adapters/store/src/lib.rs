@@ -35,6 +35,7 @@ pub mod bounds;
 pub mod contract;
 pub mod disk;
 mod file;
+mod history;
 mod memory;
 mod pages;
 pub mod platter;

@@ -1,5 +1,7 @@
 use crate::bounds::ENTITY_BYTES_MAX;
-use gettone_core::port::{Each, Frames, Generation, Key, Kind, Seq, Shelf, Store, StoreFault};
+use gettone_core::port::{
+    Each, Frames, Generation, History, Key, Kind, Seq, Shelf, Store, StoreFault,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -321,20 +323,7 @@ impl Generation for Snapshot {
 
 impl Store for Memory {
     fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
-        let mut seq = Seq::FIRST;
-        // Not under the lock: `each` may look at the shelf.
-        for at in 0.. {
-            let Some(batch) = self.tape.reel().batches.get(at).cloned() else {
-                break;
-            };
-            for payload in batch.iter() {
-                if seq >= from {
-                    each(seq, payload)?;
-                }
-                seq = seq.after(1);
-            }
-        }
-        Ok(seq)
+        self.tape.frames_from(from, Seq::new(u64::MAX), each)
     }
 
     fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
@@ -383,7 +372,41 @@ impl Store for Memory {
         }
         Ok(())
     }
+
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {
         Some(Arc::new(self.tape()))
+    }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        Some(Arc::new(self.tape()))
+    }
+}
+
+impl History for Tape {
+    fn read(&self, from: Seq, upto: Seq, each: &mut Each<'_>) -> Result<(), StoreFault> {
+        self.frames_from(from, upto, each).map(|_| ())
+    }
+}
+
+impl Tape {
+    /// Gives what stands from `from` on and before `upto`; tells the place behind the last frame.
+    fn frames_from(&self, from: Seq, upto: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+        let mut seq = Seq::FIRST;
+        // Not under the lock: `each` may look at the shelf.
+        for at in 0.. {
+            let Some(batch) = self.reel().batches.get(at).cloned() else {
+                break;
+            };
+            for payload in batch.iter() {
+                if seq >= upto {
+                    return Ok(seq);
+                }
+                if seq >= from {
+                    each(seq, payload)?;
+                }
+                seq = seq.after(1);
+            }
+        }
+        Ok(seq)
     }
 }

@@ -66,6 +66,18 @@ pub(crate) fn up_to(
     }
 }
 
+/// Gives the frames of a segment that come before `stop`, while they are sound; tells the place
+/// behind the last one.
+pub(crate) fn until(
+    input: impl Read,
+    header: &Header,
+    (stop, segment): (Seq, &str),
+    each: &mut Each<'_>,
+) -> Result<Seq, StoreFault> {
+    let end = Walk::begin(input, header, segment).frames(Some(stop), each)?;
+    Ok(end.next)
+}
+
 /// A file's bytes from some place on.
 pub(crate) struct Bytes<'a> {
     file: &'a dyn DiskFile,

@@ -142,6 +142,22 @@ pub trait Store: Send {
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {
         None
     }
+
+    /// What is durable, for whoever reads it beside appends; none when this store cannot be read
+    /// that way.
+    fn history(&self) -> Option<Arc<dyn History>> {
+        None
+    }
+}
+
+/// The frames that are durable, read beside appends, from other threads. It may outlive its store.
+pub trait History: Send + Sync {
+    /// Gives every frame from `from` on, oldest first, to `each`, and ends before `upto`. All of
+    /// them are durable: whoever asks has seen the append that brought the last one.
+    ///
+    /// # Errors
+    /// `StoreFault` when one of them cannot be read, or what `each` gives.
+    fn read(&self, from: Seq, upto: Seq, each: &mut Each<'_>) -> Result<(), StoreFault>;
 }
 
 /// Where entities rest between restarts, each under its own key, so that one of them can be taken
@@ -221,17 +237,20 @@ pub enum Kind {
     LiveWallet,
     /// A mark, without bytes: this reader has steps to be taken up.
     DueReader,
+    /// A mark, without bytes: this operator has money under way.
+    BusyOperator,
 }
 
 impl Kind {
     /// Every kind, in the order of keys.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Wallet,
         Self::Machine,
         Self::Reader,
         Self::Operator,
         Self::LiveWallet,
         Self::DueReader,
+        Self::BusyOperator,
     ];
 
     /// The number that it is stored under; it never changes.
@@ -243,6 +262,7 @@ impl Kind {
             Self::Operator => 4,
             Self::LiveWallet => 5,
             Self::DueReader => 6,
+            Self::BusyOperator => 7,
         }
     }
 }

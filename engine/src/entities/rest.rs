@@ -69,12 +69,18 @@ impl Lodger for Operator {
     type Id = OperatorId;
     type State = Self;
 
+    const MARK: Option<Kind> = Some(Kind::BusyOperator);
+
     fn of(_: OperatorId, state: Self) -> Self {
         state
     }
 
     fn state(&self) -> &Self {
         self
+    }
+
+    fn is_restless(&self) -> bool {
+        !self.underway().is_empty()
     }
 }
 

@@ -2,7 +2,7 @@ use crate::bounds::SUBSCRIBERS_MAX;
 use gettone_core::port::{Frames, Seq};
 use gettone_core::record::{Record, RecordFault};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -138,14 +138,45 @@ struct Subscriber {
 pub(crate) struct Hub {
     subscribers: Mutex<Option<Vec<Subscriber>>>,
     count: AtomicUsize,
+    /// Where the next durable record will stand.
+    next: AtomicU64,
+    /// How many read the past.
+    readers: AtomicUsize,
 }
 
 impl Hub {
+    /// Everything before `next` is durable already.
+    pub(crate) fn begin(&self, next: Seq) {
+        self.next.store(next.number(), Ordering::SeqCst);
+    }
+
+    /// Where the next durable record will stand. Whoever subscribes first and looks then finds
+    /// every record here or there.
+    pub(crate) fn next(&self) -> Seq {
+        Seq::new(self.next.load(Ordering::SeqCst))
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             subscribers: Mutex::new(Some(Vec::new())),
             count: AtomicUsize::new(0),
+            next: AtomicU64::new(Seq::FIRST.number()),
+            readers: AtomicUsize::new(0),
         }
+    }
+
+    /// Counts somebody who reads the past; not beyond the bound.
+    pub(crate) fn begin_reading(&self) -> bool {
+        let before = self.readers.fetch_add(1, Ordering::SeqCst);
+        if before >= SUBSCRIBERS_MAX {
+            self.end_reading();
+        }
+        before < SUBSCRIBERS_MAX
+    }
+
+    /// Counts that somebody has read it.
+    pub(crate) fn end_reading(&self) {
+        self.readers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Adds a subscriber for which about `capacity` records may wait; none beyond the bound.
@@ -166,7 +197,7 @@ impl Hub {
                 batches: sender,
                 backlog: Arc::clone(&backlog),
             });
-            self.count.store(subscribers.len(), Ordering::Release);
+            self.count.store(subscribers.len(), Ordering::SeqCst);
         }
         Some(Events {
             batches: receiver,
@@ -179,7 +210,10 @@ impl Hub {
     /// Gives a durable batch to everybody, and tells how many were cut off. They decode it on
     /// their own time; with nobody there it costs one load.
     pub(crate) fn publish(&self, first: Seq, frames: &mut Frames) -> usize {
-        if self.count.load(Ordering::Acquire) == 0 {
+        // Before it is looked who is there: whoever comes later sees by this what is durable.
+        let next = first.after(u64::try_from(frames.len()).unwrap_or(u64::MAX));
+        self.next.store(next.number(), Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) == 0 {
             return 0;
         }
         let batch = Arc::new(Batch {

@@ -1,5 +1,6 @@
 use super::{Durable, Queued};
 use crate::failure::{Failure, SessionRefusal};
+use crate::operators::Payout;
 use crate::pipeline::Answer;
 use crate::relay::Stood;
 use crate::session::{Answered, Hold, Moved, Progress, Stale};
@@ -7,8 +8,10 @@ use core::convert::Infallible;
 use core::time::Duration;
 use gettone_core::lock::Lock;
 use gettone_core::machine::{self, Machine};
+use gettone_core::operator::{self, Operator};
 use gettone_core::port::Seq;
 use gettone_core::reader::{self, Reader};
+use gettone_core::transfer::Transfer;
 use gettone_core::wallet::{self, Balance, Wallet};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -268,6 +271,10 @@ pub(crate) enum Waiting {
     Reader(Held<Option<reader::Event>, reader::Refusal>),
     Relay(Held<Stood, reader::Refusal>),
     Attended(Held<Option<Lock>, machine::Refusal>),
+    Operator(Held<Option<operator::Event>, operator::Refusal>),
+    SeenOperator(Held<Option<Box<Operator>>, Infallible>),
+    SeenTransfers(Held<Vec<Transfer>, Infallible>),
+    SeenPayouts(Held<Vec<Payout>, Infallible>),
     SeenStale(Held<Vec<Stale>, Infallible>),
     Released(Held<usize, Infallible>),
     SeenBalance(Held<Option<Balance>, Infallible>),
@@ -289,6 +296,10 @@ macro_rules! each {
             Waiting::Reader($held) => $answer,
             Waiting::Relay($held) => $answer,
             Waiting::Attended($held) => $answer,
+            Waiting::Operator($held) => $answer,
+            Waiting::SeenOperator($held) => $answer,
+            Waiting::SeenTransfers($held) => $answer,
+            Waiting::SeenPayouts($held) => $answer,
             Waiting::SeenStale($held) => $answer,
             Waiting::Released($held) => $answer,
             Waiting::SeenBalance($held) => $answer,
