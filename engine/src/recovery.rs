@@ -61,7 +61,8 @@ fn replay(
         Some(shelf) => Cuts::of(&shelf.cuts()?)?,
         None => Cuts::default(),
     };
-    let shelf = shelf.filter(|_| cuts.first > Seq::FIRST);
+    // One shard may have been cut before its first record and another after many.
+    let shelf = shelf.filter(|_| cuts.by_partition.iter().any(|cut| *cut > Seq::FIRST));
     if let Some(shelf) = shelf {
         for (mark, kind) in [
             (Kind::LiveWallet, Kind::Wallet),
