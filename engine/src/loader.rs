@@ -3,7 +3,7 @@ use crate::host::Request;
 use crate::journal::Journal;
 use crate::line::Line;
 use crate::metrics::Counters;
-use gettone_core::port::{Key, Shelf};
+use gettone_core::port::{Key, Shelf, StoreFault};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -63,11 +63,10 @@ impl Loading {
     /// Runs until nobody can ask any more.
     pub(crate) fn run(self, shelf: &dyn Shelf, line: &Line, beside: (&Journal, &Counters)) {
         let (journal, counters) = beside;
-        while let Ok((shard, key)) = self.asked.recv() {
+        while let Ok(asked) = self.asked.recv() {
             counters.loads.add(1);
-            let loaded = shelf.load(key);
-            match loaded {
-                Ok(bytes) => line.tell(shard, Request::Loaded(key, bytes)),
+            match fetch(shelf, asked) {
+                Ok((shard, loaded)) => line.tell(shard, loaded),
                 Err(fault) => {
                     journal.stop(StopCause::Store(fault));
                     return;
@@ -75,4 +74,15 @@ impl Loading {
             }
         }
     }
+
+    /// Fetches the next entity that somebody has asked for, if anybody has.
+    #[cfg(test)]
+    pub(crate) fn next(&self, shelf: &dyn Shelf) -> Option<Result<(usize, Request), StoreFault>> {
+        Some(fetch(shelf, self.asked.try_recv().ok()?))
+    }
+}
+
+/// Takes one entity from the shelf, for the shard that has asked.
+fn fetch(shelf: &dyn Shelf, (shard, key): (usize, Key)) -> Result<(usize, Request), StoreFault> {
+    Ok((shard, Request::Loaded(key, shelf.load(key)?)))
 }

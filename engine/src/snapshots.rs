@@ -8,10 +8,14 @@ use crate::failure::SnapshotFailure;
 use crate::host::{Ended, Request};
 use crate::line::Line;
 use crate::metrics::Counters;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use gettone_core::port::{Generation, Seq, Shelf};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::task::Wake;
+use std::thread::{self, Thread};
 use tokio::sync::oneshot;
 
 /// Asks for a snapshot at once.
@@ -49,7 +53,7 @@ impl Snapshots {
                 continue;
             }
             last = written;
-            let taken = self.take();
+            let taken = block_on(self.take());
             let failed = taken.is_err();
             if let Err(failure) = &taken {
                 tracing::error!(%failure, "no more snapshots until the next start");
@@ -64,7 +68,8 @@ impl Snapshots {
         }
     }
 
-    fn take(&self) -> Result<(), SnapshotFailure> {
+    /// Takes one snapshot. Dropped on the way, it was never there.
+    pub(crate) async fn take(&self) -> Result<(), SnapshotFailure> {
         let mut generation = self.shelf.begin()?;
         let asked: Vec<_> = (0..self.line.count())
             .map(|shard| {
@@ -73,12 +78,12 @@ impl Snapshots {
                 answer
             })
             .collect();
-        let cuts: Vec<Seq> = asked
-            .into_iter()
-            .map(|answer| answer.blocking_recv().map_err(|_| SnapshotFailure::Stopped))
-            .collect::<Result<_, _>>()?;
+        let mut cuts: Vec<Seq> = Vec::new();
+        for answer in asked {
+            cuts.push(answer.await.map_err(|_| SnapshotFailure::Stopped)?);
+        }
         for shard in 0..self.line.count() {
-            while self.save(shard, generation.as_mut())? == Left::More {}
+            while self.save(shard, generation.as_mut()).await? == Left::More {}
         }
         let cuts: Vec<(u16, Seq)> = (0..PARTITIONS)
             .filter_map(|partition| {
@@ -92,12 +97,14 @@ impl Snapshots {
         Ok(())
     }
 
-    fn save(&self, shard: usize, generation: &mut dyn Generation) -> Result<Left, SnapshotFailure> {
+    async fn save(
+        &self,
+        shard: usize,
+        generation: &mut dyn Generation,
+    ) -> Result<Left, SnapshotFailure> {
         let (reply, answer) = oneshot::channel();
         self.line.tell(shard, Request::Save(reply));
-        let (saved, left) = answer
-            .blocking_recv()
-            .map_err(|_| SnapshotFailure::Stopped)??;
+        let (saved, left) = answer.await.map_err(|_| SnapshotFailure::Stopped)??;
         for Saved { key, bytes, mark } in saved {
             generation.put(key, &bytes)?;
             match mark {
@@ -109,9 +116,31 @@ impl Snapshots {
         Ok(left)
     }
 
-    fn tell(&self, ended: Ended) {
+    /// Tells every shard how it ended.
+    pub(crate) fn tell(&self, ended: Ended) {
         for shard in 0..self.line.count() {
             self.line.tell(shard, Request::End(ended));
         }
+    }
+}
+
+/// Has this thread wait for something that others bring about.
+fn block_on<T>(going: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut going = pin!(going);
+    loop {
+        match going.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Sleeper(Thread);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

@@ -4,16 +4,20 @@
 use super::medium::Medium;
 use crate::clock::{Clock, Uptime};
 use crate::directory::Directory;
-use crate::failure::StopCause;
+use crate::failure::{SnapshotFailure, StopCause};
 use crate::gate::Gate;
-use crate::host::{Host, Submission};
+use crate::host::{Ended, Host, Submission};
 use crate::journal::{Hub, Journal};
 use crate::line::{Line, Mailbox};
+use crate::loader::{Loader, Loading};
 use crate::metrics::Counters;
 use crate::recovery;
+use crate::snapshots::Snapshots;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use gettone_core::id::ReaderId;
-use gettone_core::port::{Frames, Seq, Store};
+use gettone_core::port::{Frames, Seq, Shelf, Store};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +25,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 const IN_FLIGHT_MAX: usize = 48;
 const PATIENCE: Duration = Duration::from_secs(10);
 const HOLD_MAX: Duration = Duration::from_secs(72 * 60 * 60);
+
+/// How a life is set up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setup {
+    pub(super) shards: usize,
+    /// Wallets that stay in one shard though nothing needs them.
+    pub(super) residents_max: usize,
+}
+
+/// A snapshot on its way.
+type Taking = Pin<Box<dyn Future<Output = Result<(), SnapshotFailure>>>>;
 
 type Queue = Arc<Mutex<VecDeque<Submission>>>;
 
@@ -41,13 +56,27 @@ pub(super) struct Life {
     next: Seq,
     merged: Frames,
     clocks: Clocks,
+    beside: Option<Beside>,
+    taking: Option<Taking>,
+    /// Complete snapshots, and entities that came from the shelf.
+    pub(super) snapshots: u64,
+    pub(super) loads: u64,
     /// Readers whose work a crash cut off.
     pub(super) due: Vec<ReaderId>,
 }
 
+/// What works for the shelf.
+struct Beside {
+    shelf: Arc<dyn Shelf>,
+    loading: Loading,
+    /// None once a snapshot has failed: there is no other until the next start.
+    snapshots: Option<Arc<Snapshots>>,
+}
+
 impl Life {
     /// Starts as [`Engine::start`](crate::Engine::start) does, save for the threads.
-    pub(super) fn begin(medium: &Medium, shards: usize, clocks: &Clocks) -> Result<Self, String> {
+    pub(super) fn begin(medium: &Medium, setup: Setup, clocks: &Clocks) -> Result<Self, String> {
+        let shards = setup.shards;
         let mut store = medium.open().map_err(|fault| format!("opening: {fault}"))?;
         let directory = Arc::new(Directory::default());
         let recovered = recovery::recover(
@@ -72,21 +101,46 @@ impl Life {
         let uptime = Uptime::Set(Arc::clone(&clocks.uptime));
         let clock = Clock::Set(Arc::clone(&clocks.wall));
         let queues: Vec<Queue> = (0..shards).map(|_| Queue::default()).collect();
+        let shelf = store.shelf();
+        let (loader, loading) = shelf
+            .as_ref()
+            .map(|_| Loader::new(recovered.hosted))
+            .unzip();
         let hosts = recovered
             .shards
             .into_iter()
             .enumerate()
             .map(|(number, entities)| {
                 let time = (clock.clone(), uptime.clone(), HOLD_MAX);
-                Host::new(number, entities, Arc::clone(&journal), time)
+                let host = Host::new(number, entities, Arc::clone(&journal), time);
+                match &loader {
+                    Some(loader) => host.with_shelf(loader.clone(), setup.residents_max),
+                    None => host,
+                }
             })
             .collect();
         let mailboxes = queues.iter().map(Arc::clone).map(Mailbox::Queue).collect();
-        let line = Line::new(mailboxes, Arc::clone(&gate), counters, (uptime, PATIENCE));
+        let time = (uptime, PATIENCE);
+        let line = Line::new(mailboxes, Arc::clone(&gate), Arc::clone(&counters), time);
+        let line = Arc::new(line);
+        let beside = shelf.zip(loading).map(|(shelf, loading)| Beside {
+            snapshots: Some(Arc::new(Snapshots {
+                shelf: Arc::clone(&shelf),
+                line: Arc::clone(&line),
+                counters,
+                every: None,
+            })),
+            shelf,
+            loading,
+        });
         Ok(Self {
             hosts,
             queues,
-            line: Arc::new(line),
+            line,
+            beside,
+            taking: None,
+            snapshots: 0,
+            loads: 0,
             gate,
             journal,
             store,
@@ -147,6 +201,56 @@ impl Life {
             self.journal.stop(cause);
             self.journal.give_up();
         }
+    }
+
+    /// One step of the loader's thread: somebody's entity comes from the shelf.
+    pub(super) fn fetch(&mut self) -> bool {
+        let Some(beside) = self.beside.as_ref() else {
+            return false;
+        };
+        match beside.loading.next(beside.shelf.as_ref()) {
+            None => return false,
+            Some(Ok((shard, loaded))) => {
+                self.loads += 1;
+                self.line.tell(shard, loaded);
+            }
+            Some(Err(fault)) => self.journal.stop(StopCause::Store(fault)),
+        }
+        true
+    }
+
+    /// One step of the snapshots' thread: one begins, or goes on.
+    pub(super) fn save(&mut self) {
+        let Some(snapshots) = self
+            .beside
+            .as_ref()
+            .and_then(|beside| beside.snapshots.clone())
+        else {
+            return;
+        };
+        let taking = self.taking.get_or_insert_with(|| {
+            let snapshots = Arc::clone(&snapshots);
+            Box::pin(async move { snapshots.take().await })
+        });
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(taken) = taking.as_mut().poll(&mut context) else {
+            return;
+        };
+        self.taking = None;
+        match taken {
+            Ok(()) => self.snapshots += 1,
+            Err(_) => {
+                snapshots.tell(Ended::Failed);
+                if let Some(beside) = &mut self.beside {
+                    beside.snapshots = None;
+                }
+            }
+        }
+    }
+
+    /// A snapshot that is on its way ends where it is.
+    pub(super) fn leave_off(&mut self) {
+        self.taking = None;
     }
 
     /// Why it has stopped, if it has.

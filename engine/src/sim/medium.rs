@@ -2,8 +2,8 @@
 //! segment files of which a power cut leaves some sectors.
 
 use super::chance::Chance;
-use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
-use gettone_store::{File, FileSettings};
+use gettone_core::port::{Each, Frames, Generation, Key, Kind, Seq, Shelf, Store, StoreFault};
+use gettone_store::{self as store, File, FileSettings};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -20,6 +20,29 @@ pub(super) enum Guard {
     Off,
 }
 
+/// What keeps money safe in a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Guards {
+    /// It syncs before it acknowledges.
+    pub(super) sync: Guard,
+    /// It keeps out whoever had it before.
+    pub(super) fence: Guard,
+    /// Its shelf keeps what is put there.
+    pub(super) shelf: Guard,
+    /// Its shelf keeps how far a snapshot reaches, and says no more.
+    pub(super) cuts: Guard,
+}
+
+impl Guards {
+    /// All of it.
+    pub(super) const ALL: Self = Self {
+        sync: Guard::On,
+        fence: Guard::On,
+        shelf: Guard::On,
+        cuts: Guard::On,
+    };
+}
+
 /// What the disk is told to do wrong next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
@@ -27,6 +50,23 @@ pub(super) enum Fault {
     Next,
     /// The append with the frame of this number, counted from 1, fails. Those before it are kept.
     Frame(u64),
+    /// The next append is written, and cannot be synced: what of it is left the power decides.
+    Sync,
+}
+
+/// What goes wrong on the shelf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ShelfFault {
+    /// The next snapshot cannot begin.
+    Begin,
+    /// The next entity cannot be put in.
+    Put,
+    /// The next snapshot cannot be finished, and nothing of it is kept.
+    Finish,
+    /// The next snapshot is finished, and nobody is told.
+    Answer,
+    /// What rests there is damaged.
+    Damage,
 }
 
 /// Where a world keeps its journal.
@@ -39,15 +79,17 @@ pub(super) enum Medium {
 /// A journal in memory.
 #[derive(Debug)]
 pub(super) struct Tape {
-    frames: Vec<Vec<u8>>,
+    frames: Vec<Arc<[u8]>>,
     /// So many of them are sure to survive.
     synced: usize,
     /// Which opening writes on it.
     owner: u64,
     fault: Option<Fault>,
     chance: Chance,
-    sync: Guard,
-    fence: Guard,
+    guards: Guards,
+    /// What rests beside it.
+    shelf: store::Tape,
+    shelf_fault: Option<ShelfFault>,
 }
 
 /// A journal in real files.
@@ -59,15 +101,16 @@ pub(super) struct Files {
 }
 
 impl Medium {
-    pub(super) fn tape(chance: Chance, guards: (Guard, Guard)) -> Self {
+    pub(super) fn tape(chance: Chance, guards: Guards) -> Self {
         Self::Tape(Arc::new(Mutex::new(Tape {
             frames: Vec::new(),
             synced: 0,
             owner: 0,
             fault: None,
             chance,
-            sync: guards.0,
-            fence: guards.1,
+            guards,
+            shelf: store::Tape::default(),
+            shelf_fault: None,
         })))
     }
 
@@ -115,6 +158,28 @@ impl Medium {
         }
     }
 
+    /// Has the shelf fail.
+    pub(super) fn fail_shelf(&self, fault: ShelfFault) {
+        match self {
+            Self::Tape(tape) => {
+                let tape = &mut *lock(tape);
+                match fault {
+                    ShelfFault::Damage => tape.shelf.damage_shelf(),
+                    ShelfFault::Finish => tape.shelf.fail_finish(store::Kept::Nothing),
+                    ShelfFault::Answer => tape.shelf.fail_finish(store::Kept::Everything),
+                    ShelfFault::Begin | ShelfFault::Put => tape.shelf_fault = Some(fault),
+                }
+            }
+            Self::Files(files) => {
+                if fault == ShelfFault::Damage {
+                    let files = &mut *lock(files);
+                    // What is not there cannot be damaged.
+                    let _ = scratch(files);
+                }
+            }
+        }
+    }
+
     /// Takes the power away: of what was not synced, an arbitrary part is left.
     pub(super) fn crash(&self) {
         if let Self::Tape(tape) = self {
@@ -129,6 +194,16 @@ impl Medium {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Changes one byte of a shelf.
+fn scratch(files: &mut Files) -> io::Result<()> {
+    let path = files.dir.path().join("shelf.redb");
+    let file = OpenOptions::new().read(true).write(true).open(&path)?;
+    let at = files.chance.below(file.metadata()?.len());
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    file.write_all_at(&[byte[0] ^ 0x10], at)
 }
 
 fn told_to_fail() -> StoreFault {
@@ -148,7 +223,13 @@ fn kept(fault: Option<Fault>, chance: &mut Chance, at: (u64, usize)) -> Option<u
             // The frame itself may be there or not.
             (place < count).then(|| place + chance.place(2))
         }
+        Fault::Sync => Some(count),
     }
+}
+
+/// Where the frame behind so many others stands.
+fn place(before: usize) -> Seq {
+    Seq::FIRST.after(u64::try_from(before).unwrap_or(u64::MAX))
 }
 
 struct TapeStore {
@@ -159,15 +240,16 @@ struct TapeStore {
 
 impl Store for TapeStore {
     fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
-        let tape = lock(&self.tape);
-        let mut seq = Seq::FIRST;
-        for frame in &tape.frames {
-            if seq >= from {
-                each(seq, frame)?;
-            }
-            seq = seq.after(1);
+        let skipped = usize::try_from(from.number().saturating_sub(1)).unwrap_or(usize::MAX);
+        for at in skipped.. {
+            // Not under the lock: `each` may look at the shelf.
+            let Some(frame) = lock(&self.tape).frames.get(at).map(Arc::clone) else {
+                break;
+            };
+            each(place(at), &frame)?;
         }
-        Ok(seq)
+        let count = lock(&self.tape).frames.len();
+        Ok(place(count))
     }
 
     fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
@@ -175,7 +257,7 @@ impl Store for TapeStore {
             return Err(StoreFault::Failed);
         }
         let tape = &mut *lock(&self.tape);
-        if tape.owner != self.owner && tape.fence == Guard::On {
+        if tape.owner != self.owner && tape.guards.fence == Guard::On {
             self.failed = true;
             return Err(StoreFault::Deposed {
                 place: "the tape".to_owned(),
@@ -183,35 +265,124 @@ impl Store for TapeStore {
         }
         let at = usize::try_from(first.number() - 1).unwrap_or(usize::MAX);
         if at > tape.frames.len()
-            || (at < tape.frames.len() && tape.owner == self.owner && tape.fence == Guard::On)
+            || (at < tape.frames.len()
+                && tape.owner == self.owner
+                && tape.guards.fence == Guard::On)
         {
             self.failed = true;
             return Err(StoreFault::OutOfOrder {
                 given: first.number(),
-                expected: u64::try_from(tape.frames.len()).unwrap_or(u64::MAX) + 1,
+                expected: place(tape.frames.len()).number(),
             });
         }
         let failing = kept(tape.fault, &mut tape.chance, (first.number(), frames.len()));
         // Without a fence two writers write over each other, each where it believes the end.
         for (place, frame) in (at..).zip(frames.iter().take(failing.unwrap_or(usize::MAX))) {
             match tape.frames.get_mut(place) {
-                Some(written) => *written = frame.to_vec(),
-                None => tape.frames.push(frame.to_vec()),
+                Some(written) => *written = frame.into(),
+                None => tape.frames.push(frame.into()),
             }
         }
         if failing.is_some() {
-            tape.fault = None;
+            let is_written = tape.fault.take() == Some(Fault::Sync);
             self.failed = true;
-            tape.synced = tape.synced.max(match tape.sync {
-                Guard::On => tape.frames.len(),
-                Guard::Off => 0,
-            });
+            if tape.guards.sync == Guard::On && !is_written {
+                tape.synced = tape.frames.len();
+            }
             return Err(told_to_fail());
         }
-        if tape.sync == Guard::On {
+        if tape.guards.sync == Guard::On {
             tape.synced = tape.frames.len();
         }
         Ok(())
+    }
+
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        Some(Arc::new(TapeShelf {
+            tape: Arc::clone(&self.tape),
+            owner: self.owner,
+        }))
+    }
+}
+
+/// The shelf beside a tape, as whoever had it at one time sees it.
+struct TapeShelf {
+    tape: Arc<Mutex<Tape>>,
+    owner: u64,
+}
+
+impl TapeShelf {
+    /// The shelf, unless somebody else has it, or it fails over `doing`.
+    fn shelf(&self, doing: Option<ShelfFault>) -> Result<store::Tape, StoreFault> {
+        let tape = &mut *lock(&self.tape);
+        if tape.owner != self.owner {
+            return Err(StoreFault::Deposed {
+                place: "the tape's shelf".to_owned(),
+            });
+        }
+        if doing.is_some() && tape.shelf_fault == doing {
+            tape.shelf_fault = None;
+            return Err(told_to_fail());
+        }
+        Ok(tape.shelf.clone())
+    }
+}
+
+impl Shelf for TapeShelf {
+    fn cuts(&self) -> Result<Vec<(u16, Seq)>, StoreFault> {
+        self.shelf(None)?.cuts()
+    }
+
+    fn load(&self, key: Key) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.shelf(None)?.load(key)
+    }
+
+    fn numbers(&self, kind: Kind) -> Result<Vec<u64>, StoreFault> {
+        self.shelf(None)?.numbers(kind)
+    }
+
+    fn begin(&self) -> Result<Box<dyn Generation>, StoreFault> {
+        Ok(Box::new(TapeGeneration {
+            next: self.shelf(Some(ShelfFault::Begin))?.begin()?,
+            shelf: Self {
+                tape: Arc::clone(&self.tape),
+                owner: self.owner,
+            },
+        }))
+    }
+
+    fn clear(&self) -> Result<(), StoreFault> {
+        self.shelf(None)?.clear()
+    }
+}
+
+struct TapeGeneration {
+    next: Box<dyn Generation>,
+    shelf: TapeShelf,
+}
+
+impl Generation for TapeGeneration {
+    fn put(&mut self, key: Key, bytes: &[u8]) -> Result<(), StoreFault> {
+        self.shelf.shelf(Some(ShelfFault::Put))?;
+        let forgets = lock(&self.shelf.tape).guards.shelf == Guard::Off;
+        if forgets && key.kind() == Kind::Wallet {
+            return Ok(());
+        }
+        self.next.put(key, bytes)
+    }
+
+    fn remove(&mut self, key: Key) -> Result<(), StoreFault> {
+        self.next.remove(key)
+    }
+
+    fn finish(self: Box<Self>, cuts: &[(u16, Seq)]) -> Result<(), StoreFault> {
+        self.shelf.shelf(None)?;
+        let exaggerates = lock(&self.shelf.tape).guards.cuts == Guard::Off;
+        let cuts: Vec<(u16, Seq)> = cuts
+            .iter()
+            .map(|(partition, cut)| (*partition, cut.after(u64::from(exaggerates))))
+            .collect();
+        self.next.finish(&cuts)
     }
 }
 
@@ -274,6 +445,10 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        self.file.shelf()
+    }
+
     fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
         self.file.replay(from, each)
     }

@@ -4,8 +4,8 @@ use super::ask::{Ask, Going, Told, begin};
 use super::board::Board;
 use super::chance::Chance;
 use super::client::{Client, OPERATOR, WALLETS, testify, testify_refused};
-use super::life::{Clocks, Life};
-use super::medium::{Fault, Guard, Medium};
+use super::life::{Clocks, Life, Setup};
+use super::medium::{Fault, Guard, Guards, Medium, ShelfFault};
 use super::witness::{Found, Witness};
 use crate::failure::StopCause;
 use core::task::{Context, Poll, Waker};
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SHOPPERS: u64 = 6;
 const BOARDS: u8 = 2;
-const SHARDS_MAX: u64 = 4;
+const SHARDS_MAX: usize = 4;
 /// Rounds after which a call that is still unanswered will never be.
 const ROUNDS_MAX: usize = 2_000;
 const MAIL_MAX: usize = 32;
@@ -47,12 +47,9 @@ pub(super) struct Rules {
     pub(super) steps: u64,
     pub(super) faults: Faults,
     pub(super) kept: Kept,
-    /// The store syncs before it acknowledges.
-    pub(super) sync: Guard,
+    pub(super) guards: Guards,
     /// Whoever asks again does so by the same name.
     pub(super) dedup: Guard,
-    /// A store keeps out whoever had it before.
-    pub(super) store_fence: Guard,
     /// A board's HELLO ends what it was granted before.
     pub(super) board_fence: Guard,
 }
@@ -63,9 +60,8 @@ impl Rules {
             steps,
             faults: Faults::Any,
             kept: Kept::OnTape,
-            sync: Guard::On,
+            guards: Guards::ALL,
             dedup: Guard::On,
-            store_fence: Guard::On,
             board_fence: Guard::On,
         }
     }
@@ -79,6 +75,9 @@ pub(super) struct Tally {
     pub(super) records: u64,
     pub(super) answers: u64,
     pub(super) again: u64,
+    pub(super) snapshots: u64,
+    /// Entities that came from the shelf.
+    pub(super) loads: u64,
     /// A hash of every record in order.
     pub(super) journal: u64,
 }
@@ -126,7 +125,7 @@ pub(super) fn play(seed: u64, rules: Rules) -> Result<Tally, String> {
 impl World {
     fn new(seed: u64, rules: Rules) -> Result<Self, String> {
         let medium = match rules.kept {
-            Kept::OnTape => Medium::tape(Chance::new(seed, 2), (rules.sync, rules.store_fence)),
+            Kept::OnTape => Medium::tape(Chance::new(seed, 2), rules.guards),
             Kept::InFiles => Medium::files(Chance::new(seed, 2))?,
         };
         if let Faults::CutAt(frame) = rules.faults {
@@ -137,8 +136,8 @@ impl World {
             uptime: Arc::new(AtomicU64::new(0)),
         };
         let mut chance = Chance::new(seed, 1);
-        let shards = 1 + chance.place(usize::try_from(SHARDS_MAX).unwrap_or(1));
-        let life = Life::begin(&medium, shards, &clocks)?;
+        let setup = set_up(&mut chance);
+        let life = Life::begin(&medium, setup, &clocks)?;
         let shoppers = (0..SHOPPERS).map(|number| Client::new(number, None));
         let boards = (1..=BOARDS).map(|number| {
             let board = Board::new(number, OPERATOR, rules.board_fence);
@@ -165,7 +164,7 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         let shard = self.chance.place(self.life.shards());
-        match self.chance.below(200) {
+        match self.chance.below(210) {
             0..=79 => self.act(),
             80..=114 => {
                 for _ in 0..=self.chance.below(5) {
@@ -180,12 +179,26 @@ impl World {
             188 => self.pass_time(),
             189 => self.life.time_out(),
             190 => self.life.lapse(shard),
+            191..=194 => self.snapshot(),
+            195..=198 => {
+                for _ in 0..=self.chance.below(4) {
+                    self.life.fetch();
+                }
+            }
             _ if self.rules.faults != Faults::Any => {}
-            191..=194 => self.haunt(),
-            195 if self.chance.is_in(1, 2) => self.medium.fail(Some(Fault::Next)),
-            196 => self.jump(),
-            197 if self.chance.is_in(1, 2) => return self.crash(),
-            198 if self.chance.is_in(1, 8) => {
+            199..=202 => self.haunt(),
+            203 if self.chance.is_in(1, 2) => {
+                let fault = if self.chance.is_in(1, 3) {
+                    Fault::Sync
+                } else {
+                    Fault::Next
+                };
+                self.medium.fail(Some(fault));
+            }
+            204 => self.jump(),
+            205 if self.chance.is_in(1, 2) => return self.crash(),
+            206 if self.chance.is_in(1, 4) => self.spoil(),
+            207 if self.chance.is_in(1, 8) => {
                 self.told_to_panic = true;
                 self.call(None, 0, Ask::Panic(shard), false);
             }
@@ -366,8 +379,31 @@ impl World {
             }
             zombie.end_turn(shard);
         }
+        zombie.fetch();
         zombie.flush();
         self.poll_some();
+    }
+
+    /// A snapshot begins now and then; once begun it goes on step by step.
+    fn snapshot(&mut self) {
+        for _ in 0..=self.chance.below(4) {
+            self.life.save();
+        }
+    }
+
+    /// Something goes wrong on the shelf.
+    fn spoil(&mut self) {
+        let faults = [
+            ShelfFault::Begin,
+            ShelfFault::Put,
+            ShelfFault::Finish,
+            ShelfFault::Answer,
+            ShelfFault::Damage,
+        ];
+        let at = self.chance.place(faults.len());
+        if let Some(fault) = faults.get(at) {
+            self.medium.fail_shelf(*fault);
+        }
     }
 
     fn pass_time(&mut self) {
@@ -420,18 +456,21 @@ impl World {
         let survivor = is_survived.then_some(self.tally.lives);
         self.calls.retain(|call| Some(call.life) == survivor);
         self.tally.lives += 1;
-        let shards = 1 + self.chance.place(usize::try_from(SHARDS_MAX).unwrap_or(1));
-        self.begin_again(shards, is_survived).map(|_| ())
+        let setup = set_up(&mut self.chance);
+        self.begin_again(setup, is_survived).map(|_| ())
     }
 
-    fn begin_again(&mut self, shards: usize, is_survived: bool) -> Result<Found, String> {
+    fn begin_again(&mut self, setup: Setup, is_survived: bool) -> Result<Found, String> {
+        self.tally.snapshots += self.life.snapshots;
+        self.tally.loads += self.life.loads;
+        self.life.leave_off();
         self.medium.crash();
         let life = if let Kept::InFiles = self.rules.kept {
             // Its lock has to be free before anybody else can open it.
-            self.replace_in_files(shards)?;
+            self.replace_in_files(setup)?;
             None
         } else {
-            Some(Life::begin(&self.medium, shards, &self.clocks)?)
+            Some(Life::begin(&self.medium, setup, &self.clocks)?)
         };
         if let Some(life) = life {
             let before = core::mem::replace(&mut self.life, life);
@@ -445,11 +484,11 @@ impl World {
         Ok(found)
     }
 
-    fn replace_in_files(&mut self, shards: usize) -> Result<(), String> {
+    fn replace_in_files(&mut self, setup: Setup) -> Result<(), String> {
         // A life on a tape of its own stands in for the moment between two lives.
-        let nothing = Medium::tape(Chance::new(0, 0), (Guard::On, Guard::On));
-        self.life = Life::begin(&nothing, 1, &self.clocks)?;
-        self.life = Life::begin(&self.medium, shards, &self.clocks)?;
+        let nothing = Medium::tape(Chance::new(0, 0), Guards::ALL);
+        self.life = Life::begin(&nothing, setup, &self.clocks)?;
+        self.life = Life::begin(&self.medium, setup, &self.clocks)?;
         Ok(())
     }
 
@@ -477,8 +516,8 @@ impl World {
         if self.life.gate.in_flight() > 0 {
             return Err(format!("{} credits are gone", self.life.gate.in_flight()));
         }
-        let shards = 1 + self.chance.place(4);
-        let found = self.begin_again(shards, false)?;
+        let setup = set_up(&mut self.chance);
+        let found = self.begin_again(setup, false)?;
         if !self.life.due.is_empty() {
             return Err(format!("left undone: {:?}", self.life.due));
         }
@@ -531,6 +570,7 @@ impl World {
                 self.life.end_turn(shard);
             }
             self.life.flush();
+            while self.life.fetch() {}
             let mut at = 0;
             while at < self.calls.len() {
                 if !self.poll(at) {
@@ -562,8 +602,12 @@ impl World {
                     self.life.end_turn(shard);
                 }
                 self.life.flush();
-                if let Some(cause) = self.life.stopped() {
-                    return Err(format!("while looking: {cause}"));
+                self.life.fetch();
+                // A damaged shelf is found out by whoever looks there first.
+                if self.life.stopped().is_some() {
+                    self.crash()?;
+                    self.settle()?;
+                    return self.wallets();
                 }
             };
             match answers.pop() {
@@ -583,6 +627,14 @@ impl World {
             })
         });
         println!("traced: {shown:?}");
+    }
+}
+
+/// How the next life is set up: as anybody might from one start to the next.
+fn set_up(chance: &mut Chance) -> Setup {
+    Setup {
+        shards: 1 + chance.place(SHARDS_MAX),
+        residents_max: [0, 0, 1, usize::MAX][chance.place(4)],
     }
 }
 
