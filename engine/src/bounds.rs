@@ -74,5 +74,12 @@ pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_millis(100);
 pub const SNAPSHOT_EVERY_DEFAULT: u64 = 3_000_000;
 /// Wallets that are kept in memory though nothing needs them, unless set otherwise.
 pub const RESIDENTS_DEFAULT: usize = 1_000_000;
+/// Rebuilds of one shard within [`REBUILDS_WITHIN`], after rules that panicked: one more of them
+/// stops the engine.
+pub const REBUILDS_MAX: usize = 3;
+/// See [`REBUILDS_MAX`].
+pub const REBUILDS_WITHIN: Duration = Duration::from_secs(60);
+/// How often a shard that is being rebuilt looks whether it is, and whose time is up.
+pub const REBUILD_LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How often a shutdown looks whether the last call is answered.
 pub const DRAIN_EVERY: Duration = Duration::from_millis(1);

@@ -33,6 +33,12 @@ impl Directory {
             .remove_if(&session, |_, owner| *owner == wallet);
     }
 
+    /// Keeps of a shard's sessions those that live. Nobody else lists any for its wallets.
+    pub(crate) fn keep(&self, shard: ShardOf, lives: impl Fn(WalletId, VendId) -> bool) {
+        self.sessions
+            .retain(|session, wallet| !shard.hosts((*wallet).into()) || lives(*wallet, *session));
+    }
+
     /// Forgets everybody: for a recovery that begins again.
     pub(crate) fn clear(&self) {
         self.sessions.clear();
@@ -41,6 +47,25 @@ impl Directory {
     /// How many sessions live.
     pub(crate) fn live(&self) -> usize {
         self.sessions.len()
+    }
+}
+
+/// One of so many shards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ShardOf {
+    pub(crate) number: usize,
+    pub(crate) count: usize,
+}
+
+impl ShardOf {
+    /// Whether it hosts an entity.
+    pub(crate) fn hosts(self, key: Key) -> bool {
+        self.hosts_partition(partition(key))
+    }
+
+    /// Whether it hosts a partition.
+    pub(crate) fn hosts_partition(self, partition: u16) -> bool {
+        host(partition, self.count) == self.number
     }
 }
 

@@ -188,6 +188,7 @@ impl Engine {
                 shelf,
                 line: Arc::clone(&line),
                 counters: Arc::clone(&counters),
+                bolt: journal.bolt(),
                 every: settings.snapshot_every,
             };
             let (asked, asks) = mpsc::channel();

@@ -94,6 +94,17 @@ impl Entities {
         }
     }
 
+    /// Whose each live session is.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Whether a session lives.
+    pub(crate) fn has_session(&self, wallet: WalletId, session: VendId) -> bool {
+        let customer = self.customers.find(wallet);
+        customer.is_some_and(|customer| customer.session(session).is_some())
+    }
+
     /// Asks a wallet.
     pub(crate) fn wallet(
         &mut self,
@@ -740,7 +751,10 @@ impl Entities {
                     what: "bytes in one record",
                     limit: RECORD_MAX,
                 }
-            })
+            })?;
+        #[cfg(test)]
+        crate::sim::trip::cross();
+        Ok(())
     }
 
     /// Appends a record, then takes it in.
@@ -751,6 +765,8 @@ impl Entities {
         };
         Self::write(turn, &record)?;
         self.apply(&record);
+        #[cfg(test)]
+        crate::sim::trip::cross();
         Ok(record)
     }
 
@@ -791,6 +807,8 @@ impl Entities {
         // What begins here was listed when it was allowed to.
         let customer = self.customers.change(at, &mut self.rests);
         customer.evolve(&event, (Name::Listed, &self.directory));
+        #[cfg(test)]
+        crate::sim::trip::cross();
         Ok(Some(event))
     }
 

@@ -30,6 +30,10 @@ pub enum Failure<R> {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A rule panicked over it, which is a bug of the engine: nothing of it was done, or of this
+    /// step of it when it has several. Its shard is rebuilt from the journal, and goes on.
+    #[error("a rule of the engine panicked over this, and nothing of it was done; report it")]
+    Panicked,
     /// No answer came in time: whether it was done is unknown. Ask again with the same names.
     #[error("no answer came in time; ask again with the same names")]
     TimedOut,
@@ -46,6 +50,7 @@ impl<R> Failure<R> {
             Self::Refused(refusal) => Failure::Refused(tell(refusal)),
             Self::Full { what, limit } => Failure::Full { what, limit },
             Self::Busy { retry_after } => Failure::Busy { retry_after },
+            Self::Panicked => Failure::Panicked,
             Self::TimedOut => Failure::TimedOut,
             Self::Stopped => Failure::Stopped,
         }
@@ -226,9 +231,9 @@ pub enum StopCause {
     /// A write or sync failed: only a restart tells what is durable.
     #[error("the journal failed: {0}")]
     Store(StoreFault),
-    /// A rule panicked. What it had changed is in no journal, so the state in memory cannot be
-    /// trusted; a restart rebuilds it.
-    #[error("a rule of shard {shard} panicked")]
+    /// Rules panicked again and again, or the shard could not be rebuilt after one. What they had
+    /// changed is in no journal, so the state in memory cannot be trusted; a restart rebuilds it.
+    #[error("rules of shard {shard} panicked, and it cannot be rebuilt again")]
     Bug {
         /// Where.
         shard: usize,

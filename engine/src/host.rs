@@ -1,15 +1,18 @@
 mod parked;
 
 use crate::bounds::{
-    LOOK_AHEAD, STALE_AFTER, STALE_MAX, TRANSFERS_LOOKED_AT, TURN_BYTES_MAX, TURN_MAX,
+    LOOK_AHEAD, REBUILDS_MAX, REBUILDS_WITHIN, STALE_AFTER, STALE_MAX, TRANSFERS_LOOKED_AT,
+    TURN_BYTES_MAX, TURN_MAX,
 };
 use crate::clock::{Clock, Uptime};
-use crate::entities::{Entities, Left, Saved, Turn};
+use crate::directory::ShardOf;
+use crate::entities::{Entities, Left, Saved, Shelved, Turn};
 use crate::failure::{Failure, SessionRefusal, StopCause};
 use crate::journal::{Bundle, Due, Held, HeldBatch, HeldCut, HeldLane, Journal, Reply, Waiting};
-use crate::loader::Loader;
+use crate::loader::{Hosted, Loader, Wanted};
 use crate::operators::Payout;
 use crate::pipeline::Lane;
+use crate::rebuild::{Rebuild, Rebuilt};
 use crate::relay::{Stood, View};
 use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
 use core::convert::Infallible;
@@ -25,9 +28,11 @@ use gettone_core::time::Timestamp;
 use gettone_core::transfer::Transfer;
 use gettone_core::wallet::{self, Balance, Wallet};
 use parked::Parked;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 /// What a shard is asked, and where the answer goes.
 #[derive(Debug)]
@@ -82,7 +87,7 @@ pub(crate) enum Request {
     /// The snapshot is complete, or will never be.
     End(Ended),
     /// What the shelf has of an entity.
-    Loaded(Key, Option<Vec<u8>>),
+    Loaded(Wanted, Option<Vec<u8>>),
     #[cfg(test)]
     Panic(Reply<(), Infallible>),
 }
@@ -157,7 +162,7 @@ pub(crate) struct Submission {
 /// together.
 #[derive(Debug)]
 pub(crate) struct Host {
-    number: usize,
+    shard: ShardOf,
     entities: Entities,
     bundle: Bundle,
     /// Room for a look ahead.
@@ -169,10 +174,27 @@ pub(crate) struct Host {
     /// Room for the names of what is missing.
     keys: Vec<Key>,
     turn: Option<Moment>,
+    /// While what was here is told again by the journal.
+    rebuilding: Option<Rebuilding>,
+    /// When it was rebuilt, as far as that counts, and how often in all.
+    rebuilds: Vec<Duration>,
+    round: u64,
+    /// Where it was cut for a snapshot on its way.
+    cut: Option<Arc<OnceLock<Seq>>>,
+    /// After a panic it goes on as if nothing had been: a simulation has to find that out.
+    #[cfg(test)]
+    pub(crate) is_careless: bool,
     journal: Arc<Journal>,
     clock: Clock,
     uptime: Uptime,
     hold_max: Duration,
+}
+
+/// What a host waits for while it is rebuilt, and what waits for the host.
+#[derive(Debug)]
+struct Rebuilding {
+    done: oneshot::Receiver<Rebuilt>,
+    waiting: VecDeque<Submission>,
 }
 
 /// What became of a request, as the scheduler has to know it.
@@ -184,6 +206,8 @@ pub(crate) enum Taken {
     More,
     /// With it the turn is full, and has ended.
     Full,
+    /// It waits until the shard is rebuilt.
+    Waits,
     /// The engine has stopped.
     Refused,
 }
@@ -198,13 +222,13 @@ struct Moment {
 
 impl Host {
     pub(crate) fn new(
-        number: usize,
+        shard: ShardOf,
         entities: Entities,
         journal: Arc<Journal>,
         time: (Clock, Uptime, Duration),
     ) -> Self {
         Self {
-            number,
+            shard,
             entities,
             bundle: Bundle::default(),
             places: Vec::with_capacity(LOOK_AHEAD),
@@ -213,6 +237,12 @@ impl Host {
             residents_max: usize::MAX,
             keys: Vec::new(),
             turn: None,
+            rebuilding: None,
+            rebuilds: Vec::new(),
+            round: 0,
+            cut: None,
+            #[cfg(test)]
+            is_careless: false,
             journal,
             clock: time.0,
             uptime: time.1,
@@ -238,24 +268,37 @@ impl Host {
         let (entities, parked) = (&self.entities, &self.parked);
         let is_missing = |key: &Key| !entities.hosts(*key) || parked.wants(*key);
         keys.retain(is_missing);
-        let mut at_once = None;
+        keys.sort_unstable();
+        keys.dedup();
+        let due = submission.due;
+        let part = |lane: Lane| Submission {
+            due: Due {
+                credits: lane.len(),
+                ..due
+            },
+            request: Request::Lane(lane),
+        };
+        let (mut at_once, mut to_park) = (None, Vec::new());
         if keys.is_empty() {
             at_once = Some(submission);
-        } else {
-            if let Request::Lane(lane) = &mut submission.request {
-                let here = lane.split(|command| !is_missing(&command.wallet.into()));
-                submission.due.credits = lane.len();
-                let due = Due {
-                    credits: here.len(),
-                    ..submission.due
-                };
-                let request = Request::Lane(here);
-                at_once = (due.credits > 0).then_some(Submission { request, due });
+        } else if let Request::Lane(lane) = &mut submission.request {
+            let here = lane.split(|command| !is_missing(&command.wallet.into()));
+            at_once = (here.len() > 0).then(|| part(here));
+            // Each wallet's commands wait for it alone: none that come later overtake them.
+            for key in &keys {
+                let lane = lane.split(|command| Key::from(command.wallet) == *key);
+                to_park.push((part(lane), core::slice::from_ref(key)));
             }
-            keys.sort_unstable();
-            keys.dedup();
-            for key in self.parked.park(submission, &keys) {
-                loader.load(self.number, key);
+        } else {
+            to_park.push((submission, keys.as_slice()));
+        }
+        for (submission, keys) in to_park {
+            for key in self.parked.park(submission, keys) {
+                loader.load(Wanted {
+                    shard: self.shard.number,
+                    round: self.round,
+                    key,
+                });
             }
         }
         self.keys = keys;
@@ -263,7 +306,12 @@ impl Host {
     }
 
     /// Takes in what the shelf has, and does what waited for it.
-    fn arrive(&mut self, key: Key, bytes: Option<Vec<u8>>) {
+    fn arrive(&mut self, wanted: Wanted, bytes: Option<Vec<u8>>) {
+        let key = wanted.key;
+        if wanted.round != self.round {
+            // It was asked for before everything here was told again.
+            return;
+        }
         if let Some(bytes) = bytes
             && let Err(fault) = self.entities.lodge(key, &bytes)
         {
@@ -303,7 +351,12 @@ impl Host {
     pub(crate) fn handle(&mut self, submission: Submission) -> Taken {
         if self.journal.gate().is_stopped() {
             // Dropping its reply answers it as stopped; nobody counts credits any more.
+            self.rebuilding = None;
             return Taken::Refused;
+        }
+        if let Some(rebuilding) = &mut self.rebuilding {
+            rebuilding.waiting.push_back(submission);
+            return Taken::Waits;
         }
         let taken = match self.turn {
             Some(_) => Taken::More,
@@ -325,8 +378,15 @@ impl Host {
     }
 
     fn take(&mut self, submission: Submission, moment: Moment) {
+        if let Some(rebuilding) = &mut self.rebuilding {
+            // A rule has panicked over one before it.
+            rebuilding.waiting.push_back(submission);
+            return;
+        }
         let Submission { request, due } = submission;
         let late = due.deadline <= moment.uptime;
+        let before = self.bundle.frames.len();
+        let mut is_sound = true;
         let entities = &mut self.entities;
         let turn = &mut Turn {
             now: moment.now,
@@ -338,7 +398,10 @@ impl Host {
                 let outcome = if late {
                     Err(Failure::TimedOut)
                 } else {
-                    $outcome
+                    ruled(|| $outcome).unwrap_or_else(|| {
+                        is_sound = false;
+                        Err(Failure::Panicked)
+                    })
                 };
                 Waiting::$kind(Held::new(outcome, $reply, due))
             }};
@@ -351,36 +414,46 @@ impl Host {
                 held!(Session, reply, entities.grant(turn, &command))
             }
             Request::Batch(commands, reply) => {
-                let outcomes = commands
-                    .iter()
-                    .map(|command| {
+                let outcomes = ruled(|| {
+                    let ask = |command| {
                         if late {
                             Err(Failure::TimedOut)
                         } else {
                             entities.session(turn, command)
                         }
-                    })
-                    .collect();
+                    };
+                    commands.iter().map(ask).collect()
+                });
+                let outcomes = outcomes.unwrap_or_else(|| {
+                    is_sound = false;
+                    vec![Err(Failure::Panicked); commands.len()]
+                });
                 Waiting::Batch(HeldBatch::new(outcomes, reply, due))
             }
             Request::Lane(lane) => {
-                let mut outcomes = Vec::with_capacity(lane.len());
-                for commands in lane.commands().chunks(LOOK_AHEAD) {
-                    if !late {
-                        let ahead = commands.iter().map(|(_, command)| command);
-                        entities.look_ahead(ahead, &mut self.places);
+                let (commands, reply) = lane.open();
+                let mut outcomes = Vec::with_capacity(commands.len());
+                let done = ruled(|| {
+                    for commands in commands.chunks(LOOK_AHEAD) {
+                        if !late {
+                            let ahead = commands.iter().map(|(_, command)| command);
+                            entities.look_ahead(ahead, &mut self.places);
+                        }
+                        outcomes.extend(commands.iter().map(|(tag, command)| {
+                            let outcome = if late {
+                                Err(Failure::TimedOut)
+                            } else {
+                                entities.hold(turn, command)
+                            };
+                            (*tag, outcome)
+                        }));
                     }
-                    outcomes.extend(commands.iter().map(|(tag, command)| {
-                        let outcome = if late {
-                            Err(Failure::TimedOut)
-                        } else {
-                            entities.hold(turn, command)
-                        };
-                        (*tag, outcome)
-                    }));
+                });
+                if done.is_none() {
+                    is_sound = false;
+                    let tags = commands.iter().map(|(tag, _)| *tag);
+                    outcomes = tags.map(|tag| (tag, Err(Failure::Panicked))).collect();
                 }
-                // Until here it answers for itself, should a rule panic.
-                let (_, reply) = lane.open();
                 Waiting::Lane(HeldLane::new(outcomes, reply, due.deadline))
             }
             Request::Wallet(id, command, reply) => {
@@ -439,7 +512,9 @@ impl Host {
                 // What was decided before belongs to it, and lies before its place.
                 self.end_turn();
                 self.entities.cut();
-                self.bundle.wait(Waiting::Cut(HeldCut::new(reply)));
+                let place = Arc::default();
+                self.cut = Some(Arc::clone(&place));
+                self.bundle.wait(Waiting::Cut(HeldCut::new(reply, place)));
                 self.end_turn();
                 return;
             }
@@ -448,24 +523,129 @@ impl Host {
                 let _ = reply.send(entities.save());
                 return;
             }
-            Request::End(Ended::Complete) => return entities.rest(),
-            Request::End(Ended::Failed) => return entities.forget_cut(),
-            Request::Loaded(key, bytes) => return self.arrive(key, bytes),
+            Request::End(ended) => {
+                self.cut = None;
+                match ended {
+                    Ended::Complete => entities.rest(),
+                    Ended::Failed => entities.forget_cut(),
+                }
+                return;
+            }
+            Request::Loaded(wanted, bytes) => return self.arrive(wanted, bytes),
             #[cfg(test)]
             // Without a word: simulations do this a thousand times.
-            Request::Panic(reply) => std::panic::resume_unwind(Box::new(reply)),
+            Request::Panic(reply) => {
+                held!(
+                    Drained,
+                    reply,
+                    std::panic::resume_unwind(Box::new("told to"))
+                )
+            }
         };
         self.bundle.wait(waiting);
+        if !is_sound {
+            self.break_off(before);
+        }
     }
 
-    /// Runs a rule. A rule that panics may have left its entity half changed and its record
-    /// unwritten, so everything stops, and a restart rebuilds the state from the journal.
-    fn guarded(&mut self, rule: impl FnOnce(&mut Self)) {
-        let sound = catch_unwind(AssertUnwindSafe(|| rule(self))).is_ok();
-        if !sound {
-            self.journal.stop(StopCause::Bug { shard: self.number });
-            let mut bundle = core::mem::take(&mut self.bundle);
-            self.journal.abandon(&mut bundle);
+    /// Does what is no rule. What panics there is not understood, and stops everything: a restart
+    /// rebuilds the state from the journal.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if ruled(|| work(self)).is_none() {
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
+        let shard = self.shard.number;
+        self.journal.stop(StopCause::Bug { shard });
+        let mut bundle = core::mem::take(&mut self.bundle);
+        self.journal.abandon(&mut bundle);
+    }
+
+    /// A rule has panicked. It may have left its entity half changed and its records unwritten:
+    /// nothing of it is written, everything here is thrown away, and the journal tells it again.
+    /// What was decided before it stays; what comes after it waits.
+    fn break_off(&mut self, before: usize) {
+        let uptime = self.uptime.elapsed();
+        self.rebuilds
+            .retain(|at| uptime.saturating_sub(*at) < REBUILDS_WITHIN);
+        self.bundle.frames.truncate(before);
+        #[cfg(test)]
+        if self.is_careless {
+            return;
+        }
+        if self.rebuilds.len() >= REBUILDS_MAX {
+            self.stop();
+            return;
+        }
+        let shard = self.shard.number;
+        tracing::error!(
+            shard,
+            "a rule panicked: the shard is rebuilt from the journal"
+        );
+        self.rebuilds.push(uptime);
+        self.turn = None;
+        self.hand_over();
+        let directory = Arc::clone(self.entities.directory());
+        self.entities = Entities::new(Arc::clone(&directory), Shelved::No);
+        self.round += 1;
+        let (done, rebuilt) = oneshot::channel();
+        self.rebuilding = Some(Rebuilding {
+            done: rebuilt,
+            waiting: self.parked.give_up().collect(),
+        });
+        self.journal.rebuild(Rebuild {
+            shard: self.shard,
+            directory,
+            cut: self.cut.clone(),
+            done,
+        });
+    }
+
+    /// Whether it has to [`Host::look`] now and then, because it is being rebuilt.
+    pub(crate) const fn is_rebuilding(&self) -> bool {
+        self.rebuilding.is_some()
+    }
+
+    /// Goes on when it is rebuilt; until then it answers those whose time is up.
+    pub(crate) fn look(&mut self) {
+        let Some(mut rebuilding) = self.rebuilding.take() else {
+            return;
+        };
+        if self.journal.gate().is_stopped() {
+            return;
+        }
+        match rebuilding.done.try_recv() {
+            Ok(Rebuilt { entities, hosted }) => {
+                self.entities = entities;
+                if let (Some(loader), Hosted::Some) = (&self.loader, hosted) {
+                    loader.need();
+                }
+                let entities = &self.entities;
+                let lives = |wallet, session| entities.has_session(wallet, session);
+                entities.directory().keep(self.shard, lives);
+                for submission in rebuilding.waiting {
+                    self.handle(submission);
+                }
+                self.end_turn();
+            }
+            Err(TryRecvError::Empty) => {
+                let moment = self.moment();
+                let waiting = core::mem::take(&mut rebuilding.waiting);
+                for submission in waiting {
+                    if submission.due.deadline <= moment.uptime {
+                        self.take(submission, moment);
+                    } else {
+                        rebuilding.waiting.push_back(submission);
+                    }
+                }
+                self.rebuilding = Some(rebuilding);
+                self.turn = None;
+                self.hand_over();
+            }
+            // Dropped, what waits is answered as stopped.
+            Err(TryRecvError::Closed) => {}
         }
     }
 
@@ -473,6 +653,10 @@ impl Host {
     pub(crate) fn end_turn(&mut self) {
         self.turn = None;
         self.make_room();
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) {
         if !self.bundle.is_empty() {
             let bundle = core::mem::take(&mut self.bundle);
             self.bundle = self.journal.hand_over(bundle);
@@ -481,19 +665,28 @@ impl Host {
 
     /// Ends what lapsed or is overdue, a part at a time.
     pub(crate) fn lapse(&mut self) {
-        if self.journal.gate().is_stopped() {
+        if self.journal.gate().is_stopped() || self.is_rebuilding() {
             return;
         }
         let now = self.clock.now();
-        self.guarded(|host| {
+        let before = self.bundle.frames.len();
+        let done = ruled(|| {
             let turn = &mut Turn {
                 now,
-                frames: &mut host.bundle.frames,
+                frames: &mut self.bundle.frames,
             };
-            host.entities.lapse(turn, TURN_MAX);
-            let wanted = (TURN_MAX, host.hold_max);
-            host.entities.release_overdue(turn, wanted);
+            self.entities.lapse(turn, TURN_MAX);
+            let wanted = (TURN_MAX, self.hold_max);
+            self.entities.release_overdue(turn, wanted);
         });
-        self.end_turn();
+        match done {
+            Some(()) => self.end_turn(),
+            None => self.break_off(before),
+        }
     }
+}
+
+/// Runs a rule; none when it panicked. What it touched is not to be trusted then.
+fn ruled<T>(rule: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(rule)).ok()
 }

@@ -14,6 +14,8 @@ use crate::bounds::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, SPARES_MAX};
 use crate::failure::StopCause;
 use crate::gate::Gate;
 use crate::metrics::Counters;
+use crate::rebuild::Rebuild;
+use crate::snapshots::Bolt;
 use core::ops::Deref;
 use core::time::Duration;
 use gettone_core::port::{Frames, Seq, Store};
@@ -78,6 +80,8 @@ pub(crate) struct Bundle {
     steps: Vec<Waiting>,
     credits: usize,
     earliest: Option<Duration>,
+    /// A shard to be rebuilt once everything before is durable; such a bundle has nothing else.
+    rebuild: Option<Rebuild>,
 }
 
 impl Bundle {
@@ -97,7 +101,10 @@ impl Bundle {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.waiting.is_empty() && self.steps.is_empty()
+        self.frames.is_empty()
+            && self.waiting.is_empty()
+            && self.steps.is_empty()
+            && self.rebuild.is_none()
     }
 
     fn clear(&mut self) {
@@ -106,6 +113,7 @@ impl Bundle {
         self.steps.clear();
         self.credits = 0;
         self.earliest = None;
+        self.rebuild = None;
     }
 
     fn time_out(&mut self, uptime: Duration) -> usize {
@@ -137,6 +145,7 @@ pub(crate) struct Journal {
     gate: Arc<Gate>,
     hub: Arc<Hub>,
     counters: Arc<Counters>,
+    bolt: Bolt,
 }
 
 #[derive(Debug, Default)]
@@ -155,7 +164,22 @@ impl Journal {
             gate,
             hub,
             counters,
+            bolt: Bolt::default(),
         }
+    }
+
+    /// Held while somebody finishes a snapshot, or reads one together with the journal.
+    pub(crate) fn bolt(&self) -> Bolt {
+        Arc::clone(&self.bolt)
+    }
+
+    /// Has a shard rebuilt, once everything that was handed over before is durable.
+    pub(crate) fn rebuild(&self, rebuild: Rebuild) {
+        let bundle = Bundle {
+            rebuild: Some(rebuild),
+            ..Bundle::default()
+        };
+        self.hand_over(bundle);
     }
 
     /// Hands a bundle over and gets an empty one in exchange. When the engine has stopped, its
@@ -221,7 +245,7 @@ impl Journal {
         next: &mut Seq,
         merged: &mut Frames,
     ) -> Result<(), StopCause> {
-        self.merge(*next, merged);
+        let rebuild = self.merge(*next, merged);
         if !merged.is_empty() {
             store.append(*next, merged).map_err(StopCause::Store)?;
             self.counters.flushes.add(1);
@@ -235,6 +259,29 @@ impl Journal {
             merged.clear();
         }
         self.release();
+        match rebuild {
+            Some(rebuild) => self.tell_again(rebuild, store, *next),
+            None => Ok(()),
+        }
+    }
+
+    /// Rebuilds a shard from everything that is durable. The others go on, and wait for the disk.
+    fn tell_again(&self, rebuild: Rebuild, store: &dyn Store, next: Seq) -> Result<(), StopCause> {
+        let shard = rebuild.shard.number;
+        let history = store.history().ok_or(StopCause::Bug { shard })?;
+        let read = {
+            let _still = self.bolt.lock().unwrap_or_else(PoisonError::into_inner);
+            // What panics over what is durable would do so for ever.
+            catch_unwind(AssertUnwindSafe(|| {
+                rebuild.read((store.shelf(), history.as_ref()), next)
+            }))
+        };
+        let rebuilt = read
+            .map_err(|_| StopCause::Bug { shard })?
+            .map_err(StopCause::Store)?;
+        self.counters.rebuilds.add(1);
+        // A shard that is gone has stopped the engine.
+        let _ = rebuild.done.send(rebuilt);
         Ok(())
     }
 
@@ -258,13 +305,15 @@ impl Journal {
         }
     }
 
-    /// Takes bundles in hand and merges their frames, as many as one flush takes.
-    fn merge(&self, next: Seq, merged: &mut Frames) {
+    /// Takes bundles in hand and merges their frames, as many as one flush takes, and none behind a
+    /// shard that is to be rebuilt.
+    fn merge(&self, next: Seq, merged: &mut Frames) -> Option<Rebuild> {
         let mut desk = self.desk();
         while merged.len() < FLUSH_FRAMES_MAX && merged.size() < FLUSH_BYTES_MAX {
-            let Some(mut bundle) = desk.queued.pop_front() else {
-                break;
-            };
+            let mut bundle = desk.queued.pop_front()?;
+            if bundle.rebuild.is_some() {
+                return bundle.rebuild;
+            }
             // A cut comes in a bundle of its own, without frames.
             if bundle.frames.is_empty() {
                 let place = next.after(u64::try_from(merged.len()).unwrap_or(u64::MAX));
@@ -278,6 +327,7 @@ impl Journal {
             }
             desk.in_hand.push(bundle);
         }
+        None
     }
 
     /// Lets the answers in hand go: what they rest on is durable.

@@ -64,6 +64,7 @@ mod loader;
 mod metrics;
 mod operators;
 mod pipeline;
+mod rebuild;
 mod recovery;
 mod relay;
 mod session;

@@ -298,7 +298,11 @@ impl Line {
             Ok(()) => self.counters.calls.add(credits),
             Err(Failure::Busy { .. }) => self.counters.busy.add(credits),
             Err(
-                Failure::Refused(_) | Failure::Full { .. } | Failure::TimedOut | Failure::Stopped,
+                Failure::Refused(_)
+                | Failure::Full { .. }
+                | Failure::Panicked
+                | Failure::TimedOut
+                | Failure::Stopped,
             ) => {}
         }
         entered

@@ -12,8 +12,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Loader {
-    asked: Sender<(usize, Key)>,
+    asked: Sender<Wanted>,
     needed: Arc<AtomicBool>,
+}
+
+/// An entity that a shard wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) shard: usize,
+    /// How often the shard was rebuilt by then: what it wanted before is too old.
+    pub(crate) round: u64,
+    pub(crate) key: Key,
 }
 
 /// What of all entities is hosted when the engine starts.
@@ -28,7 +37,7 @@ pub(crate) enum Hosted {
 /// What a loader's thread runs on.
 #[derive(Debug)]
 pub(crate) struct Loading {
-    asked: Receiver<(usize, Key)>,
+    asked: Receiver<Wanted>,
 }
 
 impl Loader {
@@ -54,8 +63,8 @@ impl Loader {
     }
 
     /// Asks for one entity. A thread that is gone has stopped the engine.
-    pub(crate) fn load(&self, shard: usize, key: Key) {
-        let _ = self.asked.send((shard, key));
+    pub(crate) fn load(&self, wanted: Wanted) {
+        let _ = self.asked.send(wanted);
     }
 }
 
@@ -83,6 +92,7 @@ impl Loading {
 }
 
 /// Takes one entity from the shelf, for the shard that has asked.
-fn fetch(shelf: &dyn Shelf, (shard, key): (usize, Key)) -> Result<(usize, Request), StoreFault> {
-    Ok((shard, Request::Loaded(key, shelf.load(key)?)))
+fn fetch(shelf: &dyn Shelf, wanted: Wanted) -> Result<(usize, Request), StoreFault> {
+    let bytes = shelf.load(wanted.key)?;
+    Ok((wanted.shard, Request::Loaded(wanted, bytes)))
 }

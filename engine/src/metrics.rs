@@ -22,6 +22,8 @@ pub struct Metrics {
     pub snapshots: u64,
     /// Entities that were looked for on the shelf.
     pub loads: u64,
+    /// Shards rebuilt from the journal after a rule had panicked.
+    pub rebuilds: u64,
 }
 
 /// The counters as they run.
@@ -36,6 +38,7 @@ pub(crate) struct Counters {
     pub(crate) lagged: Counter,
     pub(crate) snapshots: Counter,
     pub(crate) loads: Counter,
+    pub(crate) rebuilds: Counter,
 }
 
 impl Counters {
@@ -50,6 +53,7 @@ impl Counters {
             lagged: self.lagged.read(),
             snapshots: self.snapshots.read(),
             loads: self.loads.read(),
+            rebuilds: self.rebuilds.read(),
         }
     }
 }

@@ -192,7 +192,7 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if let Some(reply) = self.reply.take() {
+        if let Some(reply) = self.reply.take().filter(|_| !self.commands.is_empty()) {
             let stopped = |(tag, _): &(u64, SessionCommand)| Answer {
                 tag: *tag,
                 outcome: Err(Failure::Stopped),

@@ -9,6 +9,13 @@ use std::sync::Arc;
 /// From where on records are shown, and to whom.
 pub(crate) type Shown<'a> = (Seq, &'a mut dyn FnMut(Seq, &Record));
 
+/// The marks of what is needed whenever the engine runs, and what bears them.
+pub(crate) const MARKS: [(Kind, Kind); 3] = [
+    (Kind::LiveWallet, Kind::Wallet),
+    (Kind::DueReader, Kind::Reader),
+    (Kind::BusyOperator, Kind::Operator),
+];
+
 /// What a store holds, as the shards will host it.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -61,14 +68,9 @@ fn replay(
         Some(shelf) => Cuts::of(&shelf.cuts()?)?,
         None => Cuts::default(),
     };
-    // One shard may have been cut before its first record and another after many.
-    let shelf = shelf.filter(|_| cuts.by_partition.iter().any(|cut| *cut > Seq::FIRST));
+    let shelf = shelf.filter(|_| cuts.is_any());
     if let Some(shelf) = shelf {
-        for (mark, kind) in [
-            (Kind::LiveWallet, Kind::Wallet),
-            (Kind::DueReader, Kind::Reader),
-            (Kind::BusyOperator, Kind::Operator),
-        ] {
+        for (mark, kind) in MARKS {
             for number in shelf.numbers(mark)? {
                 lodge(&mut shards, Key::new(kind, number), shelf)?;
             }
@@ -80,10 +82,7 @@ fn replay(
             return Err(out_of_order(seq, expected));
         }
         expected = seq.after(1);
-        let record = Record::decode(payload).map_err(|fault| StoreFault::Damaged {
-            place: format!("frame {}", seq.number()),
-            what: fault.to_string(),
-        })?;
+        let record = decoded(seq, payload)?;
         let key = key_of(&record.event);
         if seq >= cuts.of_partition(partition(key)) {
             if let Some(shelf) = shelf {
@@ -112,7 +111,7 @@ fn replay(
 }
 
 /// How far the last snapshot reaches.
-struct Cuts {
+pub(crate) struct Cuts {
     by_partition: Vec<Seq>,
     first: Seq,
 }
@@ -127,7 +126,7 @@ impl Default for Cuts {
 }
 
 impl Cuts {
-    fn of(cuts: &[(u16, Seq)]) -> Result<Self, StoreFault> {
+    pub(crate) fn of(cuts: &[(u16, Seq)]) -> Result<Self, StoreFault> {
         if cuts.is_empty() {
             return Ok(Self::default());
         }
@@ -148,7 +147,14 @@ impl Cuts {
         }
     }
 
-    fn of_partition(&self, partition: u16) -> Seq {
+    /// Whether there is a snapshot to speak of. One shard may have been cut before its first record
+    /// and another after many.
+    pub(crate) fn is_any(&self) -> bool {
+        self.by_partition.iter().any(|cut| *cut > Seq::FIRST)
+    }
+
+    /// Everything of a partition before this place is in the snapshot.
+    pub(crate) fn of_partition(&self, partition: u16) -> Seq {
         let cut = self.by_partition.get(usize::from(partition));
         cut.copied().unwrap_or(Seq::FIRST)
     }
@@ -157,9 +163,21 @@ impl Cuts {
 /// Takes an entity from the shelf to its host, unless it is there or nowhere.
 fn lodge(shards: &mut [Entities], key: Key, shelf: &Arc<dyn Shelf>) -> Result<(), StoreFault> {
     let at = host(partition(key), shards.len());
-    let Some(entities) = shards.get_mut(at).filter(|host| !host.hosts(key)) else {
+    match shards.get_mut(at) {
+        Some(entities) => lodge_in(entities, key, shelf),
+        None => Ok(()),
+    }
+}
+
+/// Takes an entity from the shelf, unless it is here or nowhere.
+pub(crate) fn lodge_in(
+    entities: &mut Entities,
+    key: Key,
+    shelf: &Arc<dyn Shelf>,
+) -> Result<(), StoreFault> {
+    if entities.hosts(key) {
         return Ok(());
-    };
+    }
     let Some(bytes) = shelf.load(key)? else {
         return Ok(());
     };
@@ -171,7 +189,16 @@ fn lodge(shards: &mut [Entities], key: Key, shelf: &Arc<dyn Shelf>) -> Result<()
         })
 }
 
-fn key_of(event: &Event) -> Key {
+/// Reads the record of a frame.
+pub(crate) fn decoded(seq: Seq, payload: &[u8]) -> Result<Record, StoreFault> {
+    Record::decode(payload).map_err(|fault| StoreFault::Damaged {
+        place: format!("frame {}", seq.number()),
+        what: fault.to_string(),
+    })
+}
+
+/// What a record is about.
+pub(crate) fn key_of(event: &Event) -> Key {
     match event {
         Event::Wallet { wallet, .. } | Event::Session { wallet, .. } => (*wallet).into(),
         Event::Machine { machine, .. } => (*machine).into(),
@@ -180,7 +207,7 @@ fn key_of(event: &Event) -> Key {
     }
 }
 
-fn out_of_order(given: Seq, expected: Seq) -> StoreFault {
+pub(crate) fn out_of_order(given: Seq, expected: Seq) -> StoreFault {
     StoreFault::OutOfOrder {
         given: given.number(),
         expected: expected.number(),

@@ -416,6 +416,7 @@ fn unrefused<R>(failure: Failure<R>) -> Failure<Refusal> {
     match failure {
         Failure::Full { what, limit } => Failure::Full { what, limit },
         Failure::Busy { retry_after } => Failure::Busy { retry_after },
+        Failure::Panicked => Failure::Panicked,
         Failure::TimedOut => Failure::TimedOut,
         Failure::Refused(_) | Failure::Stopped => Failure::Stopped,
     }

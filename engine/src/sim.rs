@@ -18,6 +18,7 @@ mod chance;
 mod client;
 mod life;
 mod medium;
+pub(crate) mod trip;
 mod witness;
 mod world;
 
@@ -87,6 +88,7 @@ fn nothing_is_lost_doubled_or_invented_whatever_happens() {
                 all.again += tally.again;
                 all.snapshots += tally.snapshots;
                 all.loads += tally.loads;
+                all.rebuilds += tally.rebuilds;
             }
             Err(words) => panic!(
                 "seed {seed}: {words}\nagain: GETTONE_SEEDS={seed}..{} GETTONE_STEPS={}{} \
@@ -179,6 +181,15 @@ fn the_world_finds_out_a_store_without_a_fence() {
             fence: Guard::Off,
             ..Guards::ALL
         },
+        ..Rules::sound(LONG_LIFE)
+    };
+    assert!(found_out(rules, "lost") > 0);
+}
+
+#[test]
+fn the_world_finds_out_a_shard_that_goes_on_after_a_panic() {
+    let rules = Rules {
+        rebuild: Guard::Off,
         ..Rules::sound(LONG_LIFE)
     };
     assert!(found_out(rules, "lost") > 0);

@@ -12,8 +12,8 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use gettone_core::port::{Generation, Seq, Shelf};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 use std::thread::{self, Thread};
 use tokio::sync::oneshot;
@@ -25,11 +25,16 @@ pub(crate) struct Now(pub(crate) oneshot::Sender<Result<(), SnapshotFailure>>);
 /// What asks for snapshots at once; dropped, it ends their thread.
 pub(crate) type Asked = Sender<Now>;
 
+/// Held while a snapshot is finished, and while a shard is rebuilt from one: neither sees the other
+/// half done.
+pub(crate) type Bolt = Arc<Mutex<()>>;
+
 /// Takes snapshots.
 pub(crate) struct Snapshots {
     pub(crate) shelf: Arc<dyn Shelf>,
     pub(crate) line: Arc<Line>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) bolt: Bolt,
     /// After how many records; none: only when asked.
     pub(crate) every: Option<NonZeroU64>,
 }
@@ -91,7 +96,10 @@ impl Snapshots {
                 Some((partition, *cut))
             })
             .collect();
-        generation.finish(&cuts)?;
+        {
+            let _still = self.bolt.lock().unwrap_or_else(PoisonError::into_inner);
+            generation.finish(&cuts)?;
+        }
         self.tell(Ended::Complete);
         self.counters.snapshots.add(1);
         Ok(())

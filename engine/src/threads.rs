@@ -1,5 +1,6 @@
 use crate::bounds::{DRAIN_EVERY, WATCH_EVERY_MAX};
 use crate::clock::{Clock, Uptime};
+use crate::directory::ShardOf;
 use crate::entities::Entities;
 use crate::failure::{ShutdownFault, StopCause};
 use crate::host::Host;
@@ -51,14 +52,15 @@ pub(crate) fn run(
     let system = System::new();
     system.block_on(async move {
         let (mut arbiters, mut addresses) = (Vec::new(), Vec::new());
+        let count = boot.shards.len();
         for (number, entities) in boot.shards.into_iter().enumerate() {
             let arbiter = Arbiter::new();
             let journal = Arc::clone(&boot.journal);
             let time = (boot.clock.clone(), boot.uptime.clone(), boot.hold_max);
             let (loader, residents_max) = (boot.loader.clone(), boot.residents_max);
             let mailbox = Shard::start_in_arbiter(&arbiter.handle(), move |_| {
-                let host = Host::new(number, entities, journal, time);
-                Shard(match loader {
+                let host = Host::new(ShardOf { number, count }, entities, journal, time);
+                Shard::new(match loader {
                     Some(loader) => host.with_shelf(loader, residents_max),
                     None => host,
                 })

@@ -85,7 +85,9 @@ pub(crate) async fn carry(
             }
             // It has left: that nothing was done would not be true any more.
             Err(Failure::Stopped) => return Err(Failure::Stopped),
-            Err(Failure::Full { .. } | Failure::Busy { .. } | Failure::TimedOut) => {
+            Err(
+                Failure::Full { .. } | Failure::Busy { .. } | Failure::Panicked | Failure::TimedOut,
+            ) => {
                 return Err(Failure::TimedOut);
             }
         };

@@ -106,6 +106,12 @@ impl Frames {
         })
     }
 
+    /// Forgets all payloads but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
     /// Forgets all payloads and keeps the room.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -13,6 +13,7 @@ use gettone_core::port::Seq;
 use gettone_core::reader::{self, Reader};
 use gettone_core::transfer::Transfer;
 use gettone_core::wallet::{self, Balance, Wallet};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -224,14 +225,15 @@ impl Drop for HeldLane {
 #[derive(Debug)]
 pub(crate) struct HeldCut {
     reply: Option<oneshot::Sender<Seq>>,
-    pub(super) place: Option<Seq>,
+    place: Arc<OnceLock<Seq>>,
 }
 
 impl HeldCut {
-    pub(crate) const fn new(reply: oneshot::Sender<Seq>) -> Self {
+    /// `place` is told as soon as the cut lies somewhere.
+    pub(crate) const fn new(reply: oneshot::Sender<Seq>, place: Arc<OnceLock<Seq>>) -> Self {
         Self {
             reply: Some(reply),
-            place: None,
+            place,
         }
     }
 
@@ -248,8 +250,8 @@ impl HeldCut {
     }
 
     fn release(self) {
-        if let (Some(reply), Some(place)) = (self.reply, self.place) {
-            let _ = reply.send(place);
+        if let (Some(reply), Some(place)) = (self.reply, self.place.get()) {
+            let _ = reply.send(*place);
         }
     }
 
@@ -315,7 +317,8 @@ impl Waiting {
     /// Tells a cut where it lies.
     pub(super) fn lies_at(&mut self, place: Seq) {
         if let Self::Cut(cut) = self {
-            cut.place = Some(place);
+            // It lies in one bundle, which is merged once.
+            let _ = cut.place.set(place);
         }
     }
 

@@ -55,7 +55,9 @@ fn told<T, R>(result: Result<Durable<T>, Failure<R>>, done: impl FnOnce(T) -> To
     match result {
         Ok(durable) => done(durable.into_inner()),
         Err(Failure::Refused(_) | Failure::Full { .. }) => Told::Refused,
-        Err(Failure::Busy { .. } | Failure::TimedOut | Failure::Stopped) => Told::Again,
+        Err(Failure::Busy { .. } | Failure::Panicked | Failure::TimedOut | Failure::Stopped) => {
+            Told::Again
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! One life of the engine, from a start to a crash: its real hosts and its real journal, and
 //! nobody but the scheduler to run them.
 
-use super::medium::Medium;
+use super::medium::{Guard, Medium};
 use crate::clock::{Clock, Uptime};
-use crate::directory::Directory;
+use crate::directory::{Directory, ShardOf};
 use crate::failure::{SnapshotFailure, StopCause};
 use crate::gate::Gate;
 use crate::host::{Ended, Host, Submission};
@@ -32,6 +32,8 @@ pub(super) struct Setup {
     pub(super) shards: usize,
     /// Wallets that stay in one shard though nothing needs them.
     pub(super) residents_max: usize,
+    /// Whether a shard in which a rule panicked is rebuilt.
+    pub(super) rebuild: Guard,
 }
 
 /// A snapshot on its way.
@@ -58,6 +60,7 @@ pub(super) struct Life {
     clocks: Clocks,
     beside: Option<Beside>,
     taking: Option<Taking>,
+    counters: Arc<Counters>,
     /// Complete snapshots, and entities that came from the shelf.
     pub(super) snapshots: u64,
     pub(super) loads: u64,
@@ -112,7 +115,12 @@ impl Life {
             .enumerate()
             .map(|(number, entities)| {
                 let time = (clock.clone(), uptime.clone(), HOLD_MAX);
-                let host = Host::new(number, entities, Arc::clone(&journal), time);
+                let shard = ShardOf {
+                    number,
+                    count: shards,
+                };
+                let mut host = Host::new(shard, entities, Arc::clone(&journal), time);
+                host.is_careless = setup.rebuild == Guard::Off;
                 match &loader {
                     Some(loader) => host.with_shelf(loader.clone(), setup.residents_max),
                     None => host,
@@ -127,7 +135,8 @@ impl Life {
             snapshots: Some(Arc::new(Snapshots {
                 shelf: Arc::clone(&shelf),
                 line: Arc::clone(&line),
-                counters,
+                counters: Arc::clone(&counters),
+                bolt: journal.bolt(),
                 every: None,
             })),
             shelf,
@@ -139,6 +148,7 @@ impl Life {
             line,
             beside,
             taking: None,
+            counters,
             snapshots: 0,
             loads: 0,
             gate,
@@ -175,6 +185,18 @@ impl Life {
         if let Some(host) = self.hosts.get_mut(shard) {
             host.end_turn();
         }
+    }
+
+    /// A shard that is being rebuilt looks whether it is.
+    pub(super) fn look(&mut self, shard: usize) {
+        if let Some(host) = self.hosts.get_mut(shard) {
+            host.look();
+        }
+    }
+
+    /// How many shards were rebuilt.
+    pub(super) fn rebuilds(&self) -> u64 {
+        self.counters.read().rebuilds
     }
 
     pub(super) fn lapse(&mut self, shard: usize) {

@@ -2,7 +2,9 @@
 //! segment files of which a power cut leaves some sectors.
 
 use super::chance::Chance;
-use gettone_core::port::{Each, Frames, Generation, Key, Kind, Seq, Shelf, Store, StoreFault};
+use gettone_core::port::{
+    Each, Frames, Generation, History, Key, Kind, Seq, Shelf, Store, StoreFault,
+};
 use gettone_store::{self as store, File, FileSettings};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -303,6 +305,27 @@ impl Store for TapeStore {
             owner: self.owner,
         }))
     }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        Some(Arc::new(TapeHistory(Arc::clone(&self.tape))))
+    }
+}
+
+/// What is on a tape.
+struct TapeHistory(Arc<Mutex<Tape>>);
+
+impl History for TapeHistory {
+    fn read(&self, from: Seq, upto: Seq, each: &mut Each<'_>) -> Result<(), StoreFault> {
+        let mut seq = from;
+        while seq < upto {
+            let at = usize::try_from(seq.number() - 1).unwrap_or(usize::MAX);
+            // Not under the lock: `each` may look at the shelf.
+            let frame = lock(&self.0).frames.get(at).map(Arc::clone);
+            each(seq, &frame.ok_or(StoreFault::Failed)?)?;
+            seq = seq.after(1);
+        }
+        Ok(())
+    }
 }
 
 /// The shelf beside a tape, as whoever had it at one time sees it.
@@ -447,6 +470,10 @@ impl FileStore {
 impl Store for FileStore {
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {
         self.file.shelf()
+    }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        self.file.history()
     }
 
     fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {

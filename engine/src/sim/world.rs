@@ -6,7 +6,9 @@ use super::chance::Chance;
 use super::client::{Client, OPERATOR, WALLETS, testify, testify_refused};
 use super::life::{Clocks, Life, Setup};
 use super::medium::{Fault, Guard, Guards, Medium, ShelfFault};
+use super::trip;
 use super::witness::{Found, Witness};
+use crate::bounds::REBUILDS_MAX;
 use crate::failure::StopCause;
 use core::task::{Context, Poll, Waker};
 use gettone_core::id::WalletId;
@@ -52,6 +54,8 @@ pub(super) struct Rules {
     pub(super) dedup: Guard,
     /// A board's HELLO ends what it was granted before.
     pub(super) board_fence: Guard,
+    /// A shard in which a rule panicked is rebuilt from the journal.
+    pub(super) rebuild: Guard,
 }
 
 impl Rules {
@@ -63,6 +67,7 @@ impl Rules {
             guards: Guards::ALL,
             dedup: Guard::On,
             board_fence: Guard::On,
+            rebuild: Guard::On,
         }
     }
 }
@@ -78,6 +83,8 @@ pub(super) struct Tally {
     pub(super) snapshots: u64,
     /// Entities that came from the shelf.
     pub(super) loads: u64,
+    /// Shards rebuilt after a panic.
+    pub(super) rebuilds: u64,
     /// A hash of every record in order.
     pub(super) journal: u64,
 }
@@ -106,12 +113,14 @@ struct World {
     /// Calls that are late, or come twice.
     mail: Vec<(usize, u64, Ask)>,
     witness: Witness,
-    told_to_panic: bool,
+    /// How often it was told to panic in this life.
+    panics: usize,
     tally: Tally,
 }
 
 /// Lives through one seed; the first thing that is wrong is told in words.
 pub(super) fn play(seed: u64, rules: Rules) -> Result<Tally, String> {
+    trip::stretch(0);
     let mut world = World::new(seed, rules)?;
     let lived = (0..rules.steps)
         .try_for_each(|_| world.step())
@@ -136,7 +145,7 @@ impl World {
             uptime: Arc::new(AtomicU64::new(0)),
         };
         let mut chance = Chance::new(seed, 1);
-        let setup = set_up(&mut chance);
+        let setup = set_up(&mut chance, rules.rebuild);
         let life = Life::begin(&medium, setup, &clocks)?;
         let shoppers = (0..SHOPPERS).map(|number| Client::new(number, None));
         let boards = (1..=BOARDS).map(|number| {
@@ -154,7 +163,7 @@ impl World {
             calls: Vec::new(),
             mail: Vec::new(),
             witness: Witness::default(),
-            told_to_panic: false,
+            panics: 0,
             tally: Tally {
                 lives: 1,
                 ..Tally::default()
@@ -180,7 +189,8 @@ impl World {
             189 => self.life.time_out(),
             190 => self.life.lapse(shard),
             191..=194 => self.snapshot(),
-            195..=198 => {
+            195 => self.life.look(shard),
+            196..=198 => {
                 for _ in 0..=self.chance.below(4) {
                     self.life.fetch();
                 }
@@ -199,8 +209,12 @@ impl World {
             205 if self.chance.is_in(1, 2) => return self.crash(),
             206 if self.chance.is_in(1, 4) => self.spoil(),
             207 if self.chance.is_in(1, 8) => {
-                self.told_to_panic = true;
+                self.panics += 1;
                 self.call(None, 0, Ask::Panic(shard), false);
+            }
+            208 if !trip::is_stretched() => {
+                self.panics += 1;
+                trip::stretch(1 + self.chance.below(8));
             }
             _ => {}
         }
@@ -378,6 +392,7 @@ impl World {
                 zombie.deliver(shard);
             }
             zombie.end_turn(shard);
+            zombie.look(shard);
         }
         zombie.fetch();
         zombie.flush();
@@ -435,8 +450,8 @@ impl World {
         let Some(cause) = self.life.stopped() else {
             return Ok(());
         };
-        if matches!(*cause, StopCause::Bug { .. }) && !self.told_to_panic {
-            return Err(format!("{cause}, and nobody had told it to"));
+        if matches!(*cause, StopCause::Bug { .. }) && self.panics <= REBUILDS_MAX {
+            return Err(format!("{cause}, after {} panics", self.panics));
         }
         if self.rules.faults == Faults::Any && !self.chance.is_in(1, 6) {
             return Ok(());
@@ -447,7 +462,8 @@ impl World {
     /// Everything in memory is gone; another life begins with what the disk has kept.
     fn crash(&mut self) -> Result<(), String> {
         self.tally.cuts += 1;
-        self.told_to_panic = false;
+        // What was stretched for one life may trip another.
+        self.panics = usize::from(trip::is_stretched());
         self.medium.fail(None);
         let is_survived = self.rules.kept == Kept::OnTape
             && self.rules.faults == Faults::Any
@@ -456,13 +472,14 @@ impl World {
         let survivor = is_survived.then_some(self.tally.lives);
         self.calls.retain(|call| Some(call.life) == survivor);
         self.tally.lives += 1;
-        let setup = set_up(&mut self.chance);
+        let setup = set_up(&mut self.chance, self.rules.rebuild);
         self.begin_again(setup, is_survived).map(|_| ())
     }
 
     fn begin_again(&mut self, setup: Setup, is_survived: bool) -> Result<Found, String> {
         self.tally.snapshots += self.life.snapshots;
         self.tally.loads += self.life.loads;
+        self.tally.rebuilds += self.life.rebuilds();
         self.life.leave_off();
         self.medium.crash();
         let life = if let Kept::InFiles = self.rules.kept {
@@ -497,6 +514,7 @@ impl World {
         self.zombie = None;
         let life = self.tally.lives;
         self.calls.retain(|call| call.life == life);
+        trip::stretch(0);
         if self.rules.faults == Faults::Any {
             self.medium.fail(None);
             self.rules.faults = Faults::CutAt(u64::MAX);
@@ -516,7 +534,7 @@ impl World {
         if self.life.gate.in_flight() > 0 {
             return Err(format!("{} credits are gone", self.life.gate.in_flight()));
         }
-        let setup = set_up(&mut self.chance);
+        let setup = set_up(&mut self.chance, self.rules.rebuild);
         let found = self.begin_again(setup, false)?;
         if !self.life.due.is_empty() {
             return Err(format!("left undone: {:?}", self.life.due));
@@ -568,6 +586,7 @@ impl World {
                     self.life.deliver(shard);
                 }
                 self.life.end_turn(shard);
+                self.life.look(shard);
             }
             self.life.flush();
             while self.life.fetch() {}
@@ -600,6 +619,7 @@ impl World {
                 for shard in 0..self.life.shards() {
                     self.life.deliver(shard);
                     self.life.end_turn(shard);
+                    self.life.look(shard);
                 }
                 self.life.flush();
                 self.life.fetch();
@@ -631,8 +651,9 @@ impl World {
 }
 
 /// How the next life is set up: as anybody might from one start to the next.
-fn set_up(chance: &mut Chance) -> Setup {
+fn set_up(chance: &mut Chance, rebuild: Guard) -> Setup {
     Setup {
+        rebuild,
         shards: 1 + chance.place(SHARDS_MAX),
         residents_max: [0, 0, 1, usize::MAX][chance.place(4)],
     }

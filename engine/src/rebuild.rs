@@ -1,0 +1,93 @@
+//! What one shard hosts, told again by the journal after a rule panicked there: whatever that rule
+//! left half changed in memory is thrown away, and nothing of it was written.
+
+use crate::bounds::PARTITIONS;
+use crate::directory::{Directory, ShardOf, partition};
+use crate::entities::{Entities, Shelved};
+use crate::loader::Hosted;
+use crate::recovery::{Cuts, MARKS, decoded, key_of, lodge_in, out_of_order};
+use gettone_core::port::{History, Key, Seq, Shelf, StoreFault};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::oneshot;
+
+/// Asks for what a shard hosts, once everything that was queued before is durable.
+#[derive(Debug)]
+pub(crate) struct Rebuild {
+    pub(crate) shard: ShardOf,
+    pub(crate) directory: Arc<Directory>,
+    /// Where it was cut for a snapshot that may be on its way, as soon as that is known.
+    pub(crate) cut: Option<Arc<OnceLock<Seq>>>,
+    /// Dropped, it tells that the engine has stopped.
+    pub(crate) done: oneshot::Sender<Rebuilt>,
+}
+
+/// What a shard hosts, as the journal tells it.
+#[derive(Debug)]
+pub(crate) struct Rebuilt {
+    pub(crate) entities: Entities,
+    pub(crate) hosted: Hosted,
+}
+
+impl Rebuild {
+    /// Rebuilds from the last snapshot, and from the journal up to `next`. A snapshot on its way
+    /// finds everything there as it was cut. Nobody may finish one meanwhile.
+    pub(crate) fn read(
+        &self,
+        (shelf, history): (Option<Arc<dyn Shelf>>, &dyn History),
+        next: Seq,
+    ) -> Result<Rebuilt, StoreFault> {
+        let shelved = match shelf {
+            Some(_) => Shelved::Yes,
+            None => Shelved::No,
+        };
+        let mut entities = Entities::new(Arc::clone(&self.directory), shelved);
+        let cuts = match &shelf {
+            Some(shelf) => Cuts::of(&shelf.cuts()?)?,
+            None => Cuts::default(),
+        };
+        let shelf = shelf.filter(|_| cuts.is_any());
+        if let Some(shelf) = &shelf {
+            for (mark, kind) in MARKS {
+                for number in shelf.numbers(mark)? {
+                    let key = Key::new(kind, number);
+                    if self.shard.hosts(key) {
+                        lodge_in(&mut entities, key, shelf)?;
+                    }
+                }
+            }
+        }
+        let ours = (0..PARTITIONS).filter(|partition| self.shard.hosts_partition(*partition));
+        let from = ours.map(|partition| cuts.of_partition(partition)).min();
+        let mut expected = from.unwrap_or(next).min(next);
+        let mut cut = self.cut.as_ref().and_then(|cut| cut.get().copied());
+        history.read(expected, next, &mut |seq, payload| {
+            if seq != expected {
+                return Err(out_of_order(seq, expected));
+            }
+            expected = seq.after(1);
+            if cut.take_if(|cut| *cut <= seq).is_some() {
+                entities.cut();
+            }
+            let record = decoded(seq, payload)?;
+            let key = key_of(&record.event);
+            if self.shard.hosts(key) && seq >= cuts.of_partition(partition(key)) {
+                if let Some(shelf) = &shelf {
+                    lodge_in(&mut entities, key, shelf)?;
+                }
+                entities.apply(&record);
+            }
+            Ok(())
+        })?;
+        if expected != next {
+            return Err(out_of_order(expected, next));
+        }
+        if cut.is_some() {
+            entities.cut();
+        }
+        let hosted = match shelf {
+            Some(_) => Hosted::Some,
+            None => Hosted::All,
+        };
+        Ok(Rebuilt { entities, hosted })
+    }
+}
