@@ -209,7 +209,7 @@ impl Reflex {
     fn wait(&self) -> Duration {
         let now = self.uptime.now();
         let listen_max = match self.device.state() {
-            State::Vend | State::Revalue => VERDICT_WAIT_MAX,
+            State::Vend | State::Revalue | State::NegativeVend => VERDICT_WAIT_MAX,
             State::Inactive | State::Disabled | State::Enabled | State::SessionIdle => LISTEN_MAX,
         };
         let deadline = self.device.next_deadline();
@@ -578,5 +578,6 @@ const fn state_out(state: State) -> MdbState {
         State::SessionIdle => MdbState::SessionIdle,
         State::Vend => MdbState::Vend,
         State::Revalue => MdbState::Revalue,
+        State::NegativeVend => MdbState::NegativeVend,
     }
 }

@@ -2,12 +2,14 @@
 
 use gettone_mdb::bounds::{ACK_MAX, INTER_BYTE_MAX, WORD_TIME};
 use gettone_mdb::cashless::{
-    Cashless, Config, ConfigFault, Event, Host, Input, Output, RequestNumber,
+    Cashless, Config, ConfigFault, Event, Host, Input, Output, RequestNumber, UNKNOWN_FUNDS,
 };
 use gettone_mdb::diagnosis::{Diagnosis, Watch};
 use gettone_mdb::link::{LinkFault, Read as Heard, Spec};
 use gettone_mdb::trace::{Burst, Exchange, Explainer, Hearing, Side, TraceFault};
-use gettone_mdb::{ACK, Address, Digits, Frame, Level, Message, Mode, Scale, Units, Word};
+use gettone_mdb::{
+    ACK, Address, Digits, Frame, Layout, Level, Message, Mode, Options, Scale, Units, Word,
+};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -312,11 +314,15 @@ impl Replay {
 
     fn note(&mut self, message: &Message) {
         let scale = self.device.scale();
-        let minor = |units: Units| scale.minor(units);
+        let minor = |units: Units| scale.minor(units).unwrap_or(UNKNOWN_FUNDS);
         let decision = match *message {
-            Message::BeginSession { funds, .. } => Decision::Begin(minor(funds)),
+            Message::BeginSession { funds, .. } | Message::BeginSessionIn { funds, .. } => {
+                Decision::Begin(minor(funds))
+            }
             Message::SessionCancel => Decision::Leave,
-            Message::VendApproved { amount } => Decision::Approve(minor(amount)),
+            Message::VendApproved { amount } | Message::BasketApproved { amount, .. } => {
+                Decision::Approve(minor(amount))
+            }
             Message::VendDenied => Decision::Deny,
             Message::RevalueApproved => Decision::TakeCash,
             Message::RevalueDenied => Decision::DeclineCash,
@@ -347,7 +353,12 @@ impl Replay {
         }
         let same = Config {
             address: self.address,
-            level: config.level.min(Level::Two),
+            level: config.level,
+            // Whatever the captured device offered: what is off stays off.
+            options: match config.level {
+                Level::Three => Options::ALL,
+                Level::One | Level::Two => Options::NONE,
+            },
             country: config.country,
             scale: config.scale,
             decimals: config.decimals,
@@ -402,7 +413,7 @@ impl Replay {
                     ours.events.push(event);
                 }
                 Output::Send(reply) => {
-                    ours.meaning = meaning(&reply, self.device.spoken(), self.device.scale());
+                    ours.meaning = meaning(&reply, self.device.layout(), self.device.scale());
                     ours.answer = Some(reply.to_vec());
                 }
             }
@@ -410,12 +421,8 @@ impl Replay {
     }
 }
 
-fn meaning(reply: &Frame, spoken: Level, scale: Scale) -> String {
+fn meaning(reply: &Frame, layout: Layout, scale: Scale) -> String {
     let bytes: Vec<u8> = reply.iter().map(|word| word.byte()).collect();
-    let layout = match spoken {
-        Level::One => gettone_mdb::Layout::One,
-        Level::Two | Level::Three => gettone_mdb::Layout::Two,
-    };
     match bytes.as_slice() {
         [] => "silence".to_owned(),
         [_] => "ACK".to_owned(),

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Deref;
 
 use crate::bounds::BLOCK_MAX;
+use crate::money::{Units, Width};
 use crate::word::{Mode, Word};
 
 /// Adds bytes and drops the carry; the mode bit does not count. [MDB 2.2]
@@ -26,11 +27,27 @@ impl Block {
         len: 0,
     };
 
+    /// These bytes, unless they are more than a block holds.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let mut block = Self::EMPTY;
+        bytes.iter().try_for_each(|byte| block.push(*byte))?;
+        Some(block)
+    }
+
     /// Appends bytes that the caller knows to fit.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.push(*byte)
                 .expect("every printed message is shorter than a block");
+        }
+    }
+
+    /// Appends an amount.
+    pub(crate) fn put_units(&mut self, units: Units, width: Width) {
+        match width {
+            Width::Narrow => self.put(&units.narrow()),
+            Width::Wide => self.put(&units.wide()),
         }
     }
 

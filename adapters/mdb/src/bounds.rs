@@ -8,12 +8,22 @@ pub const BLOCK_MAX: usize = 36;
 pub const LINE_MAX: usize = 32;
 /// Characters of a text before it is fitted: a full display, and the ends of its lines.
 pub const TEXT_MAX: usize = LINE_MAX + 3;
+/// Bytes of an audit; a file transport carries fewer than 8 KiB.
+pub const DTS_LEN_MAX: usize = 64 * 1024;
+/// Lines of an audit.
+pub const DTS_LINES_MAX: usize = 2_048;
+/// Bytes of one line of an audit.
+pub const DTS_LINE_MAX: usize = 256;
+/// Fields of one line of an audit.
+pub const DTS_FIELDS_MAX: usize = 64;
+/// Bytes of one piece of a file. [MDB 2.6]
+pub const FILE_BLOCK_MAX: usize = 31;
+/// Keys that a machine types for a reader. [MDB 7.4.14]
+pub const KEYS_MAX: usize = 8;
 /// Kinds of message a device can have waiting for the controller; each waits at most once.
-pub(crate) const OUTBOX_MAX: usize = 13;
-/// Commands met with silence while only a POLL can tell whether the controller has an approval.
-pub(crate) const HUSHES_MAX: u8 = 3;
+pub(crate) const OUTBOX_MAX: usize = 19;
 /// Events one input can cause in a device.
-pub(crate) const DEVICE_EVENTS_MAX: usize = 8;
+pub(crate) const DEVICE_EVENTS_MAX: usize = 12;
 /// Events one input can cause in a controller: one for each message of a block, and two of its own.
 pub(crate) const CONTROLLER_EVENTS_MAX: usize = BLOCK_MAX + 2;
 /// Bytes of one line of a trace file.

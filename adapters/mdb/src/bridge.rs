@@ -29,6 +29,7 @@ use crate::block::{Frame, checksum};
 use crate::bounds::{BLOCK_MAX, BRIDGE_ACK_MAX, BRIDGE_POLL, PACKET_MAX};
 use crate::command::{Address, Command, Length, length};
 use crate::link::{Link, LinkFault, Read, system};
+use crate::options::Layout;
 use crate::word::{ACK, Mode, Word};
 
 const STX: u8 = 0x02;
@@ -46,6 +47,8 @@ pub struct Bridge {
     packet: Packet,
     heard: VecDeque<Word>,
     address: Address,
+    /// As far as the controller's own words tell it.
+    layout: Layout,
     /// When the adapter was given a message that the controller has not acknowledged.
     given_at: Option<Duration>,
     polled_at: Duration,
@@ -69,6 +72,7 @@ impl Bridge {
             packet: Packet::Outside,
             heard: VecDeque::with_capacity(HEARD_MAX),
             address: Address::First,
+            layout: Layout::TWO,
             given_at: None,
             polled_at: Duration::ZERO,
         }
@@ -111,9 +115,15 @@ impl Bridge {
     fn unpack(&mut self, packet: &[u8]) {
         let mut rest = packet;
         while let Some((first, after)) = rest.split_first() {
-            rest = match own_block(rest) {
+            rest = match own_block(rest, self.layout) {
                 Some((address, block)) => {
                     self.address = address;
+                    let body = block
+                        .get(..block.len().saturating_sub(1))
+                        .unwrap_or_default();
+                    if let Ok(command) = Command::parse_in(address, body, self.layout) {
+                        self.layout = self.layout.after(&command);
+                    }
                     // The adapter has answered it; the device is polled by us.
                     if block.len() > 2 || block.first() != Some(&(address.base() | POLL)) {
                         self.given_at = None;
@@ -197,13 +207,13 @@ impl Default for Bridge {
 const POLL: u8 = 2;
 
 /// A whole block to a cashless device at the start of these bytes.
-fn own_block(bytes: &[u8]) -> Option<(Address, &[u8])> {
+fn own_block(bytes: &[u8], layout: Layout) -> Option<(Address, &[u8])> {
     let first = *bytes.first()?;
     let (address, command) = [Address::First, Address::Second]
         .into_iter()
         .find_map(|address| Some((address, address.own(first)?)))?;
     let sub = bytes.get(1).copied().unwrap_or_default();
-    let len = match length(command, sub) {
+    let len = match length(command, sub, layout) {
         Length::Bytes(len) => len,
         // Nothing but silence would end it, and a packet has none: it goes to the packet's end.
         Length::UntilSilence => bytes.len().checked_sub(1)?,

@@ -5,28 +5,36 @@
 
 mod completion;
 mod config;
+mod entry;
 mod event;
+mod file;
 mod life;
 mod outbox;
+mod remote;
 mod revalue;
+mod setup;
 
 use core::time::Duration;
 
 pub use config::{Answer, Answers, Completion, Config, ConfigFault};
 pub use event::{
-    ApprovalRefusal, ApprovalState, Event, Host, Input, Output, PriceFault, Reply, RequestNumber,
-    SessionRefusal, UNKNOWN_FUNDS,
+    ApprovalRefusal, ApprovalState, Event, FileEnd, Host, Input, Output, PriceFault, Reply,
+    RequestNumber, SelectionEnd, SessionRefusal, Shown, UNKNOWN_FUNDS,
 };
 
 use crate::block::Frame;
 use crate::bounds::{DECISION_MARGIN, DEVICE_EVENTS_MAX, SILENCE_FACTOR, WORD_TIME};
-use crate::command::{Command, Identity, Level, Prices, Setup};
+use crate::command::{Command, Identity, Keys, Level, LongSale, Part, Prices, Setup};
 use crate::diagnosis::{Finding, Watch};
 use crate::ear::{DeviceEar, FromController};
-use crate::message::Message;
-use crate::money::{Scale, Units};
+use crate::message::{AgeStatus, Message};
+use crate::money::{Scale, Units, Width};
+use crate::options::{Layout, Options};
 use crate::word::{ACK, Mode, RET, Word};
+use entry::Entry;
+use file::Receiving;
 use outbox::Outbox;
+use remote::{Coupon, Wish};
 use revalue::{Grant, LimitQuestion, Revalue};
 
 /// Where the device stands; the numbers are those of COMMAND OUT OF SEQUENCE. [MDB 7.2]
@@ -44,6 +52,8 @@ pub enum State {
     Vend,
     /// 6: cash for the account is being decided.
     Revalue,
+    /// 7: something the machine takes back is being decided, taken or reported.
+    NegativeVend,
 }
 
 impl State {
@@ -57,6 +67,7 @@ impl State {
             Self::SessionIdle => 4,
             Self::Vend => 5,
             Self::Revalue => 6,
+            Self::NegativeVend => 7,
         }
     }
 }
@@ -65,10 +76,50 @@ impl State {
 #[derive(Clone, Copy, Debug)]
 struct Vend {
     request: RequestNumber,
+    trade: Trade,
+    origin: Origin,
     price: Units,
     item: u16,
+    basket: Basket,
     asked_at: Duration,
     verdict: Verdict,
+}
+
+/// Which way things and money go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trade {
+    /// The machine gives, the customer pays.
+    Sale,
+    /// The machine takes back, the account is credited.
+    Return,
+}
+
+impl Trade {
+    const fn state(self) -> State {
+        match self {
+            Self::Sale => State::Vend,
+            Self::Return => State::NegativeVend,
+        }
+    }
+}
+
+/// Whether a session was there before the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Session,
+    /// It came out of the enabled state: always idle, or asked for by the reader.
+    Enabled,
+}
+
+/// How far a vend in parts has come. [MDB 4.3, option b7]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Basket {
+    count: u8,
+    options: Units,
+    dispensed: u32,
+    failed: u32,
+    /// The last report, to know a repeat.
+    last: Option<(Parted, Part)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +134,8 @@ enum Verdict {
     /// Denied for its price, without asking the host.
     Refused,
     Cancelled,
+    /// A session was offered in answer. [MDB 4.3, option b9]
+    Session,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +148,21 @@ enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Nothing,
-    Succeeded { tag: u64, item: u16 },
+    Succeeded {
+        tag: u64,
+        item: u16,
+    },
     Failed,
     Denied,
+    /// In parts; this was the last report.
+    Parted(Parted, Part),
+}
+
+/// What became of a part of a basket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parted {
+    Dispensed,
+    Failed,
 }
 
 /// Whether the session is to be called off as soon as that is legal.
@@ -133,7 +198,7 @@ pub(crate) enum Repeats {
     TakenAsNew,
 }
 
-/// A cashless device of levels 1 and 2.
+/// A cashless device.
 #[derive(Clone, Debug)]
 pub struct Cashless {
     config: Config,
@@ -155,7 +220,17 @@ pub struct Cashless {
     setup: Option<Setup>,
     prices: Option<Prices>,
     vmc: Option<Identity>,
-    last_sale: Option<(Duration, Command)>,
+    /// What the controller has switched on.
+    options: Options,
+    wish: Option<Wish>,
+    coupon: Option<Coupon>,
+    entry: Option<Entry>,
+    last_keys: Option<Keys>,
+    receiving: Option<Receiving>,
+    /// A fault that stands until it is repaired.
+    fault: Option<u8>,
+    age: AgeStatus,
+    last_sale: Option<(Duration, LongSale)>,
     repeats: Repeats,
     /// The command before this one was RESET.
     reset_heard: bool,
@@ -206,6 +281,14 @@ impl Cashless {
             setup: None,
             prices: None,
             vmc: None,
+            options: Options::NONE,
+            wish: None,
+            coupon: None,
+            entry: None,
+            last_keys: None,
+            receiving: None,
+            fault: None,
+            age: AgeStatus::default(),
             last_sale: None,
             repeats: Repeats::Recognised,
             reset_heard: false,
@@ -228,6 +311,26 @@ impl Cashless {
     pub fn spoken(&self) -> Level {
         let vmc = self.setup.map_or(Level::One, |setup| setup.level);
         vmc.min(self.config.level)
+    }
+
+    /// The options that the controller has switched on.
+    #[must_use]
+    pub const fn options(&self) -> Options {
+        self.options
+    }
+
+    /// How commands and messages are laid out with this controller.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.spoken(), self.options)
+    }
+
+    fn has(&self, option: Options) -> bool {
+        self.options.has(option)
+    }
+
+    fn width(&self) -> Width {
+        self.layout().width()
     }
 
     /// How money is counted on this bus.
@@ -291,6 +394,7 @@ impl Cashless {
             self.revalue_deadline(),
             self.limit_deadline(),
             self.end_deadline(),
+            self.wish_deadline(),
             self.silence_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -330,6 +434,7 @@ impl Cashless {
             self.event(Event::VendTimedOut { request });
         }
         self.revalue_timed_out(now);
+        self.wish_timed_out(now);
         if self.end_deadline().is_some_and(|end| now >= end) {
             self.event(Event::EndTimedOut);
             self.end();
@@ -338,7 +443,8 @@ impl Cashless {
             self.heard_at = None;
             self.event(Event::VmcSilent);
             // What is open about money ends by a result or a reset of the machine, never by silence.
-            if !matches!(self.state, State::Vend | State::Revalue) {
+            let open = [State::Vend, State::Revalue, State::NegativeVend];
+            if !open.contains(&self.state) {
                 self.reset();
             }
         }
@@ -387,6 +493,7 @@ impl Cashless {
             FromController::Command(command) => {
                 self.heard_at = Some(now);
                 self.execute(now, command);
+                self.ear.read_by(self.layout());
                 self.reset_heard = command == Command::Reset;
             }
             FromController::Lone(byte) => self.lone(now, byte),
@@ -402,7 +509,7 @@ impl Cashless {
         match byte {
             ACK => {
                 if let Some(message) = self.outbox.acknowledge() {
-                    self.delivered(message);
+                    self.delivered(now, message);
                 }
             }
             RET => self.reply = Some(on_wire.frame),
@@ -412,10 +519,13 @@ impl Cashless {
     }
 
     /// The controller has this message for certain.
-    fn delivered(&mut self, message: Message) {
+    fn delivered(&mut self, now: Duration, message: Message) {
         match (message, self.vend) {
-            (Message::BeginSession { .. }, _) => self.begin(),
-            (Message::VendApproved { .. }, Some(_)) => self.approval_delivered(),
+            (Message::BeginSession { .. } | Message::BeginSessionIn { .. }, _) => self.begin(),
+            (Message::VendApproved { .. } | Message::BasketApproved { .. }, Some(_)) => {
+                self.approval_delivered();
+            }
+            (Message::SelectionRequest(_), _) => self.wish_delivered(now),
             (Message::VendDenied, Some(vend)) => self.denial_delivered(vend),
             (Message::RevalueApproved | Message::RevalueDenied, _) => {
                 self.revalue_answer_delivered(message);
@@ -435,7 +545,7 @@ impl Cashless {
                 tag,
             } => match self.open_vend(request) {
                 None => self.refuse(tag, ApprovalRefusal::NotOpen),
-                Some(_) => match self.scale.units(amount) {
+                Some(vend) => match self.scale.units(amount, self.width()) {
                     Err(inexact) => self.refuse(tag, ApprovalRefusal::Inexact(inexact)),
                     Ok(amount) => {
                         let verdict = Verdict::Approved {
@@ -443,7 +553,14 @@ impl Cashless {
                             amount,
                             delivery: Delivery::Pending,
                         };
-                        self.decide(now, verdict, Message::VendApproved { amount });
+                        let message = match self.has(Options::BASKET) {
+                            true => Message::BasketApproved {
+                                amount,
+                                options: vend.basket.options.min(amount),
+                            },
+                            false => Message::VendApproved { amount },
+                        };
+                        self.decide(now, verdict, message);
                     }
                 },
             },
@@ -458,7 +575,28 @@ impl Cashless {
             }
             Host::DenyRevalue { request } => self.grant_revalue(now, request, Grant::Denied),
             Host::Show { text, during } => self.show(text, during),
-            Host::Malfunction { code } => self.outbox.push(Message::Malfunction { code }),
+            Host::Malfunction { code } => self.malfunction(code),
+            Host::Repaired => {
+                self.fault = None;
+                self.outbox.remove(outbox::Kind::Malfunction);
+            }
+            Host::Select {
+                item,
+                options,
+                funds,
+            } => self.wish(item, options, funds),
+            Host::WithdrawSelection => self.drop_wish(SelectionEnd::CalledOff),
+            Host::Coupon {
+                item,
+                options,
+                value,
+                id,
+            } => self.hold_out(item, options, value, id),
+            Host::AskKeys { keys, shown } => self.ask_keys(keys, shown),
+            Host::StopKeys => self.stop_keys(),
+            Host::AskTime => self.ask_time(),
+            Host::Age(status) => self.age_known(status),
+            Host::AskFile { file } => self.ask_file(file),
         }
     }
 
@@ -483,12 +621,12 @@ impl Cashless {
         self.outbox.push(message);
         // An immediate answer may still leave while the controller listens; later it would collide.
         if self.open_until.take().is_some_and(|until| now <= until) {
-            self.reply = self.outbox.send(message.into());
+            self.reply = self.outbox.send(message.into(), self.width());
         }
     }
 
     fn event(&mut self, event: Event) {
         let free = self.events.iter_mut().find(|place| place.is_none());
-        *free.expect("one input causes at most six events") = Some(event);
+        *free.expect("one input causes fewer events than there is room for") = Some(event);
     }
 }

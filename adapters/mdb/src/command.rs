@@ -1,9 +1,19 @@
 //! What the controller says to a cashless device, as typed commands.
 
+mod codec;
+mod line;
+
 use core::fmt;
 
+pub(crate) use codec::{Length, length};
+pub(crate) use line::Amount;
+
 use crate::block::Block;
-use crate::money::{Scale, Units};
+use crate::bounds::KEYS_MAX;
+use crate::file::Transfer;
+use crate::money::Units;
+use crate::options::{Options, Reason};
+use crate::reader::Country;
 
 /// Which of the two cashless devices of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +51,7 @@ pub enum Level {
     One,
     /// Adds revalue, time, and who the media belongs to.
     Two,
-    /// Adds options.
+    /// Adds options, and money of 32 bits.
     Three,
 }
 
@@ -149,7 +159,148 @@ impl fmt::Display for Identity {
     }
 }
 
-/// One command, of levels 1 and 2, to a cashless device.
+/// What a machine's clock says: ten numbers, as far as it keeps them. [MDB 7.4.18]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Clock([u8; 10]);
+
+impl Clock {
+    /// Takes the BCD bytes of the wire: year, month, day, hours, minutes, seconds, day of the week (1 is Monday), week,
+    /// summer time, holiday; FF is not kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 10]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the wire.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 10] {
+        self.0
+    }
+
+    /// Year of the century, month and day, if the machine keeps them and they can be.
+    #[must_use]
+    pub fn date(&self) -> Option<[u8; 3]> {
+        let [year, month, day, ..] = self.0;
+        let date = [decimal(year)?, decimal(month)?, decimal(day)?];
+        let [_, month, day] = date;
+        ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(date)
+    }
+
+    /// Hours, minutes and seconds, likewise; seconds that are not kept are 0.
+    #[must_use]
+    pub fn time(&self) -> Option<[u8; 3]> {
+        let [_, _, _, hours, minutes, seconds, ..] = self.0;
+        let seconds = match seconds {
+            0xFF => 0,
+            kept => decimal(kept)?,
+        };
+        let time = [decimal(hours)?, decimal(minutes)?, seconds];
+        (time < [24, 0, 0] && time[1] < 60 && seconds < 60).then_some(time)
+    }
+}
+
+fn decimal(bcd: u8) -> Option<u8> {
+    let (tens, ones) = (bcd >> 4, bcd & 0xF);
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.date() {
+            Some([year, month, day]) => write!(f, "{year:02}-{month:02}-{day:02} ")?,
+            None => f.write_str("no date ")?,
+        }
+        match self.time() {
+            Some([hours, minutes, seconds]) => write!(f, "{hours:02}:{minutes:02}:{seconds:02}"),
+            None => f.write_str("no time"),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What was typed on a machine's keypad. It may be a secret number, so it is never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Keys([u8; KEYS_MAX]);
+
+impl Keys {
+    /// The keypad was called off.
+    pub const CALLED_OFF: Self = Self([0xFF; KEYS_MAX]);
+
+    /// Takes the bytes of the wire: ASCII from the left, the rest 00.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; KEYS_MAX]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the wire.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; KEYS_MAX] {
+        self.0
+    }
+
+    /// The keys; `None` when it was called off, or something else than text came.
+    #[must_use]
+    pub fn typed(&self) -> Option<&[u8]> {
+        let end = self.0.iter().position(|key| *key == 0);
+        let typed = self.0.get(..end.unwrap_or(KEYS_MAX))?;
+        typed.iter().all(u8::is_ascii_graphic).then_some(typed)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.typed() {
+            Some(typed) => write!(f, "{} keys", typed.len()),
+            None => f.write_str("called off"),
+        }
+    }
+}
+
+/// Which item was chosen and which one fell, by number and by name (PA101, padded with blanks).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemInfo {
+    /// The number chosen.
+    pub selected: u16,
+    /// The number dispensed.
+    pub dispensed: u16,
+    /// The name of the item chosen.
+    pub selected_name: [u8; 6],
+    /// The name of the item dispensed.
+    pub dispensed_name: [u8; 6],
+}
+
+/// One item of a basket, or a vend of which a part is given back. [MDB 4.3, option b7]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The item; FFFF undefined.
+    pub item: u16,
+    /// What it costs, or what is given back of it.
+    pub amount: Units,
+    /// Items still to come; 0 ends the vend.
+    pub left: u8,
+    /// What of the amount is for options.
+    pub options: Units,
+}
+
+/// A cash sale as level 3 tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongSale {
+    /// The price paid.
+    pub price: Units,
+    /// What was chosen; its high bits may flag a free, test or token vend.
+    pub item: u16,
+    /// The currency, told with money of 32 bits.
+    pub currency: Option<Country>,
+    /// Names, and who took part in a mixed sale (b0 cash, b1 cashless 1, b2 cashless 2), told with item info.
+    pub info: Option<(ItemInfo, u8)>,
+}
+
+/// One command to a cashless device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
@@ -159,6 +310,8 @@ pub enum Command {
     Setup(Setup),
     /// 11 01: the price range.
     Prices(Prices),
+    /// 11 01 in money of 32 bits, with its currency.
+    PricesIn(Prices, Country),
     /// 12: anything to say?
     Poll,
     /// 13 00: may this be sold?
@@ -168,6 +321,17 @@ pub enum Command {
         /// The machine's number of the selection; FFFF undefined.
         item: u16,
     },
+    /// 13 00 with option b7: may these be sold?
+    BasketRequest {
+        /// The price of all of them.
+        price: Units,
+        /// The machine's number of the selection; FFFF a basket.
+        item: u16,
+        /// How many items; 1 is an ordinary vend.
+        count: u8,
+        /// What of the price is for options.
+        options: Units,
+    },
     /// 13 01: the question is withdrawn.
     VendCancel,
     /// 13 02: it was dispensed.
@@ -175,8 +339,14 @@ pub enum Command {
         /// What was dispensed.
         item: u16,
     },
+    /// 13 02 with option b10: which was dispensed.
+    VendSuccessNamed(ItemInfo),
+    /// 13 02 with option b7: a part was dispensed.
+    PartSuccess(Part, Option<ItemInfo>),
     /// 13 03: it was not dispensed.
     VendFailure,
+    /// 13 03 with option b7: a part was not dispensed.
+    PartFailure(Part, Reason),
     /// 13 04: the customer is done.
     SessionComplete,
     /// 13 05: sold for cash.
@@ -186,12 +356,39 @@ pub enum Command {
         /// What was sold; its high bits may flag a free, test or token vend.
         item: u16,
     },
+    /// 13 05 in money of 32 bits, or with names.
+    CashSaleLong(LongSale),
+    /// 13 06: may this be credited for something the machine takes back?
+    NegativeVendRequest {
+        /// What it is worth.
+        value: Units,
+        /// What is taken back; FFFF undefined.
+        item: u16,
+    },
+    /// 13 07: the selection that the reader asked for is refused.
+    SelectionDenied {
+        /// The selection.
+        item: u16,
+        /// Why.
+        reason: Reason,
+    },
+    /// 13 08: what became of a coupon.
+    CouponReply {
+        /// 00 rejected, 01 dispensed.
+        usage: u8,
+        /// The item.
+        item: u16,
+        /// What of the coupon was used.
+        used: Units,
+    },
     /// 14 00: take no customers.
     Disable,
     /// 14 01: take customers.
     Enable,
     /// 14 02: stop what goes on before a session.
     ReaderCancel,
+    /// 14 03: what was typed, left-justified; all FF is "called off".
+    KeysTyped(Keys),
     /// 15 00: may this cash be put on the account?
     RevalueRequest {
         /// The cash.
@@ -201,8 +398,16 @@ pub enum Command {
     RevalueLimit,
     /// 17 00: the controller's identity; asks for the reader's.
     RequestId(Identity),
+    /// 17 03: what the time is.
+    WriteTime(Clock),
     /// 17 04: options of level 3 to switch on.
-    EnableOptions(u32),
+    EnableOptions(Options),
+    /// 17 FA to FE: about a file.
+    File(Transfer),
+    /// 17 FF 05: the age from which it may be sold; 00 switches age verification off.
+    SetAge(u8),
+    /// 17 FF 06: is the customer old enough?
+    AskAge,
     /// A command of the device that this crate does not speak.
     Unknown {
         /// The low three bits of the address byte.
@@ -225,250 +430,4 @@ pub enum CommandFault {
         /// Bytes without the checksum.
         len: usize,
     },
-}
-
-/// How many bytes a command has without its checksum, judged by its first two.
-///
-/// Nothing on the bus marks the end of a controller's block, so the length must be known in advance.
-pub(crate) fn length(command: u8, sub: u8) -> Length {
-    match (command, sub) {
-        (0 | 2, _) => Length::Bytes(1),
-        (1, 0) => Length::Bytes(6),
-        (1, 1) => Length::Bytes(6),
-        (3, 0 | 5) => Length::Bytes(6),
-        (3, 2) => Length::Bytes(4),
-        (3, 1 | 3 | 4) => Length::Bytes(2),
-        (4, 0..=2) => Length::Bytes(2),
-        (5, 0) => Length::Bytes(4),
-        (5, 1) => Length::Bytes(2),
-        (7, 0) => Length::Bytes(2 + Identity::LEN),
-        // WRITE TIME/DATE, acknowledged and not used.
-        (7, 3) => Length::Bytes(12),
-        (7, 4) => Length::Bytes(6),
-        _ => Length::UntilSilence,
-    }
-}
-
-/// Where a block ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Length {
-    Bytes(usize),
-    UntilSilence,
-}
-
-impl Command {
-    /// Reads a block without its checksum.
-    ///
-    /// # Errors
-    /// When the block is another device's or has the wrong length.
-    pub fn parse(address: Address, bytes: &[u8]) -> Result<Self, CommandFault> {
-        let (first, rest) = bytes.split_first().ok_or(CommandFault::Address)?;
-        let command = address.own(*first).ok_or(CommandFault::Address)?;
-        let sub = rest.first().copied().unwrap_or_default();
-        let wrong = CommandFault::Length { len: bytes.len() };
-        match length(command, sub) {
-            Length::Bytes(len) if len != bytes.len() => return Err(wrong),
-            Length::Bytes(_) | Length::UntilSilence => {}
-        }
-        let fields = rest.get(1..).unwrap_or_default();
-        Ok(match (command, sub, fields) {
-            (0, _, _) => Self::Reset,
-            (1, 0, &[level, columns, rows, display]) => Self::Setup(Setup {
-                level: Level::from_number(level & 0x7F),
-                supply: if level & 0x80 == 0 {
-                    Supply::Mains
-                } else {
-                    Supply::Battery
-                },
-                columns,
-                rows,
-                display,
-            }),
-            (1, 1, &[a, b, c, d]) => Self::Prices(Prices {
-                // A controller whose dearest price is nothing has none to tell.
-                max: Some(units(a, b)).filter(|max| *max != Units::UNKNOWN && max.to_u16() != 0),
-                min: Some(units(c, d)).filter(|min| min.to_u16() != 0),
-            }),
-            (2, _, _) => Self::Poll,
-            (3, 0, &[a, b, c, d]) => Self::VendRequest {
-                price: units(a, b),
-                item: u16::from_be_bytes([c, d]),
-            },
-            (3, 1, _) => Self::VendCancel,
-            (3, 2, &[a, b]) => Self::VendSuccess {
-                item: u16::from_be_bytes([a, b]),
-            },
-            (3, 3, _) => Self::VendFailure,
-            (3, 4, _) => Self::SessionComplete,
-            (3, 5, &[a, b, c, d]) => Self::CashSale {
-                price: units(a, b),
-                item: u16::from_be_bytes([c, d]),
-            },
-            (4, 0, _) => Self::Disable,
-            (4, 1, _) => Self::Enable,
-            (4, 2, _) => Self::ReaderCancel,
-            (5, 0, &[a, b]) => Self::RevalueRequest {
-                amount: units(a, b),
-            },
-            (5, 1, _) => Self::RevalueLimit,
-            (7, 0, id) => Self::RequestId(Identity::parse(id).ok_or(wrong)?),
-            (7, 4, &[a, b, c, d]) => Self::EnableOptions(u32::from_be_bytes([a, b, c, d])),
-            _ if rest.is_empty() => return Err(wrong),
-            _ => Self::Unknown { command, sub },
-        })
-    }
-
-    /// Writes the block for one of the two devices, without its checksum.
-    #[must_use]
-    pub fn print(&self, address: Address) -> Block {
-        let mut block = Block::EMPTY;
-        let mut put = |command: u8, bytes: &[u8]| {
-            block.put(&[address.base() | command]);
-            block.put(bytes);
-        };
-        match *self {
-            Self::Reset => put(0, &[]),
-            Self::Setup(setup) => {
-                let battery = match setup.supply {
-                    Supply::Mains => 0,
-                    Supply::Battery => 0x80,
-                };
-                let level = setup.level.number() | battery;
-                put(1, &[0, level, setup.columns, setup.rows, setup.display]);
-            }
-            Self::Prices(prices) => {
-                let [a, b] = bytes(prices.max.unwrap_or(Units::UNKNOWN));
-                let [c, d] = bytes(prices.min.unwrap_or(Units::from_u16(0)));
-                put(1, &[1, a, b, c, d]);
-            }
-            Self::Poll => put(2, &[]),
-            Self::VendRequest { price, item } => put(3, &sale(0, price, item)),
-            Self::VendCancel => put(3, &[1]),
-            Self::VendSuccess { item } => {
-                let [a, b] = item.to_be_bytes();
-                put(3, &[2, a, b]);
-            }
-            Self::VendFailure => put(3, &[3]),
-            Self::SessionComplete => put(3, &[4]),
-            Self::CashSale { price, item } => put(3, &sale(5, price, item)),
-            Self::Disable => put(4, &[0]),
-            Self::Enable => put(4, &[1]),
-            Self::ReaderCancel => put(4, &[2]),
-            Self::RevalueRequest { amount } => {
-                let [a, b] = bytes(amount);
-                put(5, &[0, a, b]);
-            }
-            Self::RevalueLimit => put(5, &[1]),
-            Self::RequestId(identity) => {
-                put(7, &[0]);
-                identity.print(&mut block);
-            }
-            Self::EnableOptions(options) => {
-                put(7, &[4]);
-                block.put(&options.to_be_bytes());
-            }
-            Self::Unknown { command, sub } => put(command & 0x07, &[sub]),
-        }
-        block
-    }
-
-    /// The command in one line, its money written in this scale.
-    pub fn at(&self, scale: Scale) -> impl fmt::Display {
-        Line {
-            command: *self,
-            scale: Some(scale),
-        }
-    }
-}
-
-/// Writes money as bare bus units, since a command does not know its scale; see [`Command::at`].
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = Line {
-            command: *self,
-            scale: None,
-        };
-        line.fmt(f)
-    }
-}
-
-struct Line {
-    command: Command,
-    scale: Option<Scale>,
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let money = |units| Amount {
-            units,
-            scale: self.scale,
-        };
-        match self.command {
-            Command::Reset => write!(f, "RESET"),
-            Command::Setup(setup) => write!(
-                f,
-                "SETUP level {} display {}x{}",
-                setup.level.number(),
-                setup.columns,
-                setup.rows
-            ),
-            Command::Prices(prices) => {
-                let max = money(prices.max.unwrap_or(Units::UNKNOWN));
-                match prices.min {
-                    Some(min) => write!(f, "SETUP PRICES max {max} min {}", money(min)),
-                    None => write!(f, "SETUP PRICES max {max} min unknown"),
-                }
-            }
-            Command::Poll => write!(f, "POLL"),
-            Command::VendRequest { price, item } => {
-                write!(f, "VEND REQUEST {} item {item}", money(price))
-            }
-            Command::VendCancel => write!(f, "VEND CANCEL"),
-            Command::VendSuccess { item } => write!(f, "VEND SUCCESS item {item}"),
-            Command::VendFailure => write!(f, "VEND FAILURE"),
-            Command::SessionComplete => write!(f, "SESSION COMPLETE"),
-            Command::CashSale { price, item } => {
-                write!(f, "CASH SALE {} item {item}", money(price))
-            }
-            Command::Disable => write!(f, "READER DISABLE"),
-            Command::Enable => write!(f, "READER ENABLE"),
-            Command::ReaderCancel => write!(f, "READER CANCEL"),
-            Command::RevalueRequest { amount } => {
-                write!(f, "REVALUE REQUEST {}", money(amount))
-            }
-            Command::RevalueLimit => write!(f, "REVALUE LIMIT REQUEST"),
-            Command::RequestId(identity) => write!(f, "REQUEST ID {identity}"),
-            Command::EnableOptions(options) => write!(f, "ENABLE OPTIONS {options:08X}"),
-            Command::Unknown { command, sub } => write!(f, "UNKNOWN {command} {sub:02X}"),
-        }
-    }
-}
-
-/// An amount in a line of text, with or without its scale.
-pub(crate) struct Amount {
-    pub(crate) units: Units,
-    pub(crate) scale: Option<Scale>,
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scale {
-            Some(scale) => scale.show(self.units).fmt(f),
-            None if self.units == Units::UNKNOWN => f.write_str("unknown"),
-            None => write!(f, "{} units", self.units.to_u16()),
-        }
-    }
-}
-
-pub(crate) fn units(high: u8, low: u8) -> Units {
-    Units::from_u16(u16::from_be_bytes([high, low]))
-}
-
-pub(crate) fn bytes(units: Units) -> [u8; 2] {
-    units.to_u16().to_be_bytes()
-}
-
-fn sale(sub: u8, price: Units, item: u16) -> [u8; 5] {
-    let ([a, b], [c, d]) = (bytes(price), item.to_be_bytes());
-    [sub, a, b, c, d]
 }

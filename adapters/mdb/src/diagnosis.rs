@@ -26,6 +26,7 @@ use crate::bounds::{NON_RESPONSE, UNPOLLED_MAX, WORDLESS_MAX};
 use crate::cashless::State;
 use crate::command::{Address, Command};
 use crate::ear::{DeviceEar, FromController};
+use crate::options::Layout;
 use crate::word::{ACK, Word};
 
 /// How the bus looks from this device.
@@ -86,6 +87,8 @@ impl fmt::Display for Finding {
 pub struct Watch {
     address: Address,
     ear: DeviceEar,
+    /// As far as the controller's own words tell it.
+    layout: Layout,
     began: Duration,
     /// The newest word of anybody's block.
     word_at: Option<Duration>,
@@ -124,6 +127,7 @@ impl Watch {
         Self {
             address,
             ear: DeviceEar::new(address),
+            layout: Layout::TWO,
             began: now,
             word_at: None,
             words_since: now,
@@ -166,6 +170,8 @@ impl Watch {
     }
 
     fn commanded(&mut self, now: Duration, command: Command) {
+        self.layout = self.layout.after(&command);
+        self.ear.read_by(self.layout);
         self.addressed_at = Some(now);
         let since = match self.answers {
             Answers::None { since, .. } => since,
@@ -250,7 +256,11 @@ impl Watch {
 fn is_open(state: State) -> bool {
     match state {
         State::Inactive | State::Disabled => false,
-        State::Enabled | State::SessionIdle | State::Vend | State::Revalue => true,
+        State::Enabled
+        | State::SessionIdle
+        | State::Vend
+        | State::Revalue
+        | State::NegativeVend => true,
     }
 }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::block::{Block, checksum};
 use crate::bounds::{INTER_BYTE_MAX, UNKNOWN_END};
 use crate::command::{Address, Command, Length, length};
+use crate::options::Layout;
 use crate::word::{ACK, Mode, NAK, Word};
 
 /// What a device hears from the controller.
@@ -19,6 +20,7 @@ pub(crate) enum FromController {
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceEar {
     address: Address,
+    layout: Layout,
     place: Place,
     block: Block,
     /// The newest byte: the checksum, unless another byte follows.
@@ -40,6 +42,7 @@ impl DeviceEar {
     pub(crate) fn new(address: Address) -> Self {
         Self {
             address,
+            layout: Layout::TWO,
             place: Place::Lost,
             block: Block::EMPTY,
             newest: None,
@@ -90,6 +93,11 @@ impl DeviceEar {
         self.place = Place::Lost;
     }
 
+    /// Reads by this layout from here on.
+    pub(crate) const fn read_by(&mut self, layout: Layout) {
+        self.layout = layout;
+    }
+
     fn within(&mut self, byte: u8) -> Option<FromController> {
         if let Some(before) = self.newest.replace(byte)
             && self.block.push(before).is_none()
@@ -109,7 +117,7 @@ impl DeviceEar {
         if self.newest != Some(checksum(&self.block)) {
             return None;
         }
-        let command = Command::parse(self.address, &self.block).ok()?;
+        let command = Command::parse_in(self.address, &self.block, self.layout).ok()?;
         self.place = Place::Between;
         Some(FromController::Command(command))
     }
@@ -118,9 +126,9 @@ impl DeviceEar {
     fn length(&self) -> Option<Length> {
         let command = self.address.own(*self.block.first()?)?;
         match self.block.get(1) {
-            Some(sub) => Some(length(command, *sub)),
+            Some(sub) => Some(length(command, *sub, self.layout)),
             // Without a second byte only the commands that have none are known.
-            None if length(command, 0) == Length::Bytes(1) => Some(Length::Bytes(1)),
+            None if length(command, 0, self.layout) == Length::Bytes(1) => Some(Length::Bytes(1)),
             None => None,
         }
     }
@@ -227,7 +235,7 @@ mod tests {
     fn a_block_of_36_bytes_is_read_and_of_37_dropped() {
         let mut ear = ear();
         let mut block = Block::EMPTY;
-        block.put(&[0x17, 0xFB]);
+        block.put(&[0x17, 0xFC]);
         (0..33).for_each(|_| block.put(&[0]));
         let frame = Frame::from_controller(&block);
         assert_eq!(frame.len(), 36);
@@ -243,16 +251,15 @@ mod tests {
     #[test]
     fn a_command_no_table_knows_ends_with_silence() {
         let mut ear = ear();
-        // FTL request to receive: 17 FA and six bytes.
-        let sum = 0x17 + 0xFA - 0x100 + 0x06;
-        let words = [0x117, 0x0FA, 0x001, 0x001, 0x001, 0x001, 0x001, 0x001, sum];
+        let sum = 0x17 + 0xF0 - 0x100 + 0x06;
+        let words = [0x117, 0x0F0, 0x001, 0x001, 0x001, 0x001, 0x001, 0x001, sum];
         assert_eq!(hear_all(&mut ear, &words), None);
         assert_eq!(ear.silence(AT), None);
         assert_eq!(
             ear.silence(AT + UNKNOWN_END),
             Some(FromController::Command(Command::Unknown {
                 command: 7,
-                sub: 0xFA
+                sub: 0xF0
             }))
         );
     }

@@ -6,8 +6,9 @@ use core::time::Duration;
 use crate::block::{Frame, checksum};
 use crate::bounds::{ANSWER_MAX, WORD_TIME};
 use crate::command::{Address, Command, Level};
-use crate::message::{Layout, Message};
+use crate::message::Message;
 use crate::money::{Digits, Scale};
+use crate::options::{Layout, Options};
 use crate::trace::{Burst, Side};
 use crate::word::{ACK, Mode, NAK, RET, Word};
 
@@ -40,6 +41,8 @@ pub struct Explainer {
     hearing: Hearing,
     /// The controller's level and the reader's, as far as they were told.
     levels: [Option<Level>; 2],
+    /// What the controller has switched on.
+    options: Options,
     scale: Option<Scale>,
     open: Option<Exchange>,
     /// The last exchange that was no POLL, to know a repeat.
@@ -81,6 +84,7 @@ impl Explainer {
         Self {
             hearing,
             levels: [None; 2],
+            options: Options::NONE,
             scale: None,
             open: None,
             before: None,
@@ -157,8 +161,11 @@ impl Explainer {
     }
 
     fn learn(&mut self, exchange: &Exchange) {
-        if let Some(Command::Setup(setup)) = exchange.command() {
-            self.levels[0] = Some(setup.level);
+        match exchange.command() {
+            Some(Command::Setup(setup)) => self.levels[0] = Some(setup.level),
+            Some(Command::EnableOptions(options)) => self.options = options,
+            Some(Command::Reset) => self.options = Options::NONE,
+            Some(_) | None => {}
         }
         let Some((_, answer)) = exchange.answer.filter(|_| exchange.address().is_some()) else {
             return;
@@ -180,13 +187,10 @@ impl Explainer {
     }
 
     fn layout(&self) -> Layout {
-        match self.levels {
-            [
-                Some(Level::Two | Level::Three),
-                Some(Level::Two | Level::Three),
-            ] => Layout::Two,
-            _ => Layout::One,
-        }
+        let [Some(controller), Some(reader)] = self.levels else {
+            return Layout::ONE;
+        };
+        Layout::new(controller.min(reader), self.options)
     }
 }
 
@@ -230,7 +234,7 @@ impl Exchange {
     #[must_use]
     pub fn command(&self) -> Option<Command> {
         let (bytes, len) = self.block()?;
-        Command::parse(self.address()?, bytes.get(..len)?).ok()
+        Command::parse_in(self.address()?, bytes.get(..len)?, self.layout).ok()
     }
 
     /// Whether it is a POLL that brought nothing, and nothing is odd about it.

@@ -1,5 +1,6 @@
 //! MDB/ICP, the bus inside a vending machine: its words, blocks, commands and replies; the cashless device of levels
-//! 1 and 2 that a reader plays ([`cashless`]), and the controller that a simulated machine plays ([`vmc`]).
+//! 1 to 3 that a reader plays ([`cashless`]), the controller that a simulated machine plays ([`vmc`]), and the audit that
+//! a machine gives ([`dts`]).
 //!
 //! Both ends are handed words and time and tell what to send. Nothing here reads a clock, waits, allocates or decides
 //! about money: who may buy what is the host's business. Without the feature `link` the crate has neither `std` nor
@@ -32,14 +33,17 @@ pub mod bridge;
 pub mod cashless;
 mod command;
 pub mod diagnosis;
+pub mod dts;
 mod ear;
 mod explain;
+pub mod file;
 #[cfg(feature = "link")]
 pub mod link;
 #[cfg(test)]
 mod lossy;
 mod message;
 mod money;
+mod options;
 pub mod parmrk;
 mod reader;
 mod text;
@@ -52,9 +56,13 @@ mod word;
 pub mod words;
 
 pub use block::{Block, Frame, checksum};
-pub use command::{Address, Command, CommandFault, Identity, Level, Prices, Setup, Supply};
-pub use message::{Layout, Media, Message, MessageFault, Messages};
-pub use money::{Digits, Inexact, Scale, ScaleFault, Units};
+pub use command::{
+    Address, Clock, Command, CommandFault, Identity, ItemInfo, Keys, Level, LongSale, Part, Prices,
+    Setup, Supply,
+};
+pub use message::{AgeStatus, Coupon, Locale, Media, Message, MessageFault, Messages, Selection};
+pub use money::{Digits, Inexact, Scale, ScaleFault, Units, Width};
+pub use options::{ItemOptions, Layout, Options, Reason};
 pub use reader::{Country, ReaderConfig, ReaderOptions};
 pub use text::Text;
 pub use word::{ACK, Mode, NAK, RET, Word};

@@ -1,12 +1,16 @@
 //! What a cashless device says: typed messages, one or several to a block.
 
-use core::fmt;
+pub(crate) mod fields;
+mod line;
 
 use crate::block::{Block, Frame};
-use crate::command::{Amount, Identity, bytes, units};
-use crate::money::{Scale, Units};
-use crate::reader::ReaderConfig;
+use crate::command::{Identity, Level};
+use crate::file::Transfer;
+use crate::money::{Units, Width};
+use crate::options::{ItemOptions, Layout, Options};
+use crate::reader::{Country, ReaderConfig};
 use crate::text::Text;
+use fields::Fields;
 
 /// What BEGIN SESSION of level 2 says of the media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +23,55 @@ pub struct Media {
     pub data: u16,
 }
 
-/// How the negotiated level lays messages out: the lower of the two sides' levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// 3-byte BEGIN SESSION, 1-byte COMMAND OUT OF SEQUENCE.
-    One,
-    /// 10-byte BEGIN SESSION, 2-byte COMMAND OUT OF SEQUENCE.
-    Two,
+impl Media {
+    /// Nobody's business: no number, the controller's own prices. [MDB 7.4.4]
+    pub const UNKNOWN: Self = Self {
+        id: u32::MAX,
+        payment: 0,
+        data: 0,
+    };
 }
 
-/// One message, of levels 1 and 2, from a cashless device.
+/// What BEGIN SESSION of level 3 says in the expanded currency mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Locale {
+    /// Two letters of ISO 639.
+    pub language: [u8; 2],
+    /// The currency of this customer.
+    pub currency: Country,
+    /// b0 the credit is not to be shown, b1 refunds, b2 revalue and negative vend, b3 partial refunds.
+    pub card: u8,
+}
+
+/// What a reader wants a machine to vend. [MDB 4.3, option b6]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// What the reader pays at most: unknown is everything, zero is nothing.
+    pub funds: Units,
+    /// Who pays.
+    pub media: Media,
+    /// Told in the expanded currency mode.
+    pub locale: Option<Locale>,
+    /// The machine's number of the item.
+    pub item: u16,
+    /// How the customer wants it.
+    pub options: ItemOptions,
+}
+
+/// A coupon that a reader holds out. [MDB 4.3, option b8]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coupon {
+    /// The item it is for; FFFF any.
+    pub item: u16,
+    /// b0 not together with other credit, b1 may be dispensed at once.
+    pub options: u8,
+    /// What it is worth; unknown is one free vend.
+    pub value: Units,
+    /// Its number.
+    pub id: u32,
+}
+
+/// One message from a cashless device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
@@ -47,8 +90,17 @@ pub enum Message {
     BeginSession {
         /// What there is to spend.
         funds: Units,
-        /// Told at level 2 only.
+        /// Told from level 2 on.
         media: Option<Media>,
+    },
+    /// 03 in the expanded currency mode of level 3.
+    BeginSessionIn {
+        /// What there is to spend.
+        funds: Units,
+        /// Whose.
+        media: Media,
+        /// In which currency and language.
+        locale: Locale,
     },
     /// 04: the customer is leaving.
     SessionCancel,
@@ -56,6 +108,13 @@ pub enum Message {
     VendApproved {
         /// What is charged; the authority, whatever the price was.
         amount: Units,
+    },
+    /// 05 with option b7.
+    BasketApproved {
+        /// What is charged at most.
+        amount: Units,
+        /// What of it is for options.
+        options: Units,
     },
     /// 06: do not sell it.
     VendDenied,
@@ -65,6 +124,8 @@ pub enum Message {
     Cancelled,
     /// 09: who the device is.
     PeripheralId(Identity),
+    /// 09 between two sides of level 3: and what it can do.
+    Offer(Identity, Options),
     /// 0A: something is broken.
     Malfunction {
         /// The kind in the high nibble, free in the low one.
@@ -72,7 +133,7 @@ pub enum Message {
     },
     /// 0B: a command came that has no place now.
     OutOfSequence {
-        /// The state the device is in, told at level 2.
+        /// The state the device is in, told from level 2 on.
         state: Option<u8>,
     },
     /// 0D: the cash is on the account.
@@ -84,13 +145,49 @@ pub enum Message {
         /// The most.
         amount: Units,
     },
+    /// 11: what is the time?
+    TimeRequest,
+    /// 12: let the customer type for me.
+    DataEntry {
+        /// How many keys in the low seven bits; b7 shows them while they are typed.
+        keys: u8,
+    },
+    /// 13: no more typing.
+    DataEntryCancel,
+    /// 14: vend this.
+    SelectionRequest(Selection),
+    /// 15: here is a coupon.
+    Coupon(Coupon),
+    /// 1B to 1F: about a file.
+    File(Transfer),
+    /// FF 05: what age verification can do; b0 the card is in its place, b7 a card is inserted.
+    AgeFeature(u8),
+    /// FF 06: what is known of the customer's age. [MDB 4.3, chapter 11]
+    AgeStatus(AgeStatus),
+    /// FF: a diagnosis of its maker's own.
+    Diagnostic(Block),
+}
+
+/// What is known of a customer's age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgeStatus {
+    /// b0 card in place, b1 it tells an age, b2 it can be verified, b3 its level can be checked, b4 old enough, b6 busy or
+    /// invalid, b7 card inserted.
+    pub state: u8,
+    /// b4 and b5 private media, b6 driving licence, b7 public cash card.
+    pub media: u8,
+}
+
+impl AgeStatus {
+    /// The bit that opens the machine.
+    pub const OLD_ENOUGH: u8 = 1 << 4;
 }
 
 /// A reply that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageFault {
-    /// No message of levels 1 and 2 starts so.
+    /// No message starts so.
     #[error("no message has the code {code:02X}")]
     Code {
         /// The first byte.
@@ -114,68 +211,152 @@ impl Message {
     /// Writes several messages into one frame, as a reply to POLL may carry them; `None` when they do not fit.
     #[must_use]
     pub fn join(messages: &[Self]) -> Option<Frame> {
+        Self::join_in(messages, Width::Narrow)
+    }
+
+    /// The same, with money as wide as this.
+    #[must_use]
+    pub fn join_in(messages: &[Self], width: Width) -> Option<Frame> {
         let mut all = Block::EMPTY;
         for message in messages {
-            for byte in message.block().iter() {
+            for byte in message.block_in(width).iter() {
                 all.push(*byte)?;
             }
         }
         Some(Frame::from_peripheral(&all))
     }
 
-    /// Appends the message to a block.
-    fn print(&self, block: &mut Block) {
-        match *self {
-            Self::JustReset => block.put(&[0x00]),
-            Self::ReaderConfig(config) => {
-                block.put(&[0x01]);
-                block.put(&config.to_bytes());
-            }
-            Self::Display { tenths, text } => {
-                block.put(&[0x02, tenths]);
-                block.put(text.as_bytes());
-            }
-            Self::BeginSession { funds, media } => {
-                block.put(&[0x03]);
-                block.put(&bytes(funds));
-                if let Some(media) = media {
-                    block.put(&media.id.to_be_bytes());
-                    block.put(&[media.payment]);
-                    block.put(&media.data.to_be_bytes());
-                }
-            }
-            Self::SessionCancel => block.put(&[0x04]),
-            Self::VendApproved { amount } => {
-                block.put(&[0x05]);
-                block.put(&bytes(amount));
-            }
-            Self::VendDenied => block.put(&[0x06]),
-            Self::EndSession => block.put(&[0x07]),
-            Self::Cancelled => block.put(&[0x08]),
-            Self::PeripheralId(identity) => {
-                block.put(&[0x09]);
-                identity.print(block);
-            }
-            Self::Malfunction { code } => block.put(&[0x0A, code]),
-            Self::OutOfSequence { state } => {
-                block.put(&[0x0B]);
-                block.put(state.as_slice());
-            }
-            Self::RevalueApproved => block.put(&[0x0D]),
-            Self::RevalueDenied => block.put(&[0x0E]),
-            Self::RevalueLimit { amount } => {
-                block.put(&[0x0F]);
-                block.put(&bytes(amount));
-            }
-        }
+    /// Writes the message alone in a block, without its checksum, its money in two bytes.
+    #[must_use]
+    pub fn block(&self) -> Block {
+        self.block_in(Width::Narrow)
     }
 
     /// Writes the message alone in a block, without its checksum.
     #[must_use]
-    pub fn block(&self) -> Block {
+    pub fn block_in(&self, width: Width) -> Block {
         let mut block = Block::EMPTY;
-        self.print(&mut block);
+        self.print(&mut block, width);
         block
+    }
+
+    /// Appends the message to a block.
+    fn print(&self, block: &mut Block, width: Width) {
+        block.put(&[self.code()]);
+        match *self {
+            Self::ReaderConfig(config) => block.put(&config.to_bytes()),
+            Self::Display { tenths, text } => {
+                block.put(&[tenths]);
+                block.put(text.as_bytes());
+            }
+            Self::BeginSession { funds, media } => {
+                block.put_units(funds, width);
+                if let Some(media) = media {
+                    media.print(block);
+                }
+            }
+            Self::BeginSessionIn {
+                funds,
+                media,
+                locale,
+            } => {
+                block.put_units(funds, width);
+                media.print(block);
+                locale.print(block);
+            }
+            Self::VendApproved { amount } | Self::RevalueLimit { amount } => {
+                block.put_units(amount, width);
+            }
+            Self::BasketApproved { amount, options } => {
+                block.put_units(amount, width);
+                block.put_units(options, width);
+            }
+            Self::PeripheralId(identity) => identity.print(block),
+            Self::Offer(identity, options) => {
+                identity.print(block);
+                block.put(&options.to_u32().to_be_bytes());
+            }
+            Self::Malfunction { code } => block.put(&[code]),
+            Self::OutOfSequence { state } => block.put(state.as_slice()),
+            Self::DataEntry { keys } => block.put(&[keys]),
+            Self::SelectionRequest(it) => {
+                block.put_units(it.funds, width);
+                it.media.print(block);
+                if let Some(locale) = it.locale {
+                    locale.print(block);
+                }
+                block.put(&it.item.to_be_bytes());
+                block.put(&it.options.to_u32().to_be_bytes());
+            }
+            Self::Coupon(it) => {
+                block.put(&it.item.to_be_bytes());
+                block.put(&[it.options]);
+                block.put_units(it.value, width);
+                block.put(&it.id.to_be_bytes());
+            }
+            Self::File(transfer) => transfer.print(block),
+            Self::AgeFeature(feature) => {
+                block.put(&[0x05, 6, feature]);
+                block.put(b"DRAVP");
+            }
+            Self::AgeStatus(status) => {
+                block.put(&[0x06, 7, status.state, status.media]);
+                block.put(b"DRAVS");
+            }
+            Self::Diagnostic(bytes) => {
+                block.put(bytes.get(..bytes.len().min(34)).unwrap_or_default())
+            }
+            Self::JustReset
+            | Self::SessionCancel
+            | Self::VendDenied
+            | Self::EndSession
+            | Self::Cancelled
+            | Self::RevalueApproved
+            | Self::RevalueDenied
+            | Self::TimeRequest
+            | Self::DataEntryCancel => {}
+        }
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::JustReset => 0x00,
+            Self::ReaderConfig(_) => 0x01,
+            Self::Display { .. } => 0x02,
+            Self::BeginSession { .. } | Self::BeginSessionIn { .. } => 0x03,
+            Self::SessionCancel => 0x04,
+            Self::VendApproved { .. } | Self::BasketApproved { .. } => 0x05,
+            Self::VendDenied => 0x06,
+            Self::EndSession => 0x07,
+            Self::Cancelled => 0x08,
+            Self::PeripheralId(_) | Self::Offer(..) => 0x09,
+            Self::Malfunction { .. } => 0x0A,
+            Self::OutOfSequence { .. } => 0x0B,
+            Self::RevalueApproved => 0x0D,
+            Self::RevalueDenied => 0x0E,
+            Self::RevalueLimit { .. } => 0x0F,
+            Self::TimeRequest => 0x11,
+            Self::DataEntry { .. } => 0x12,
+            Self::DataEntryCancel => 0x13,
+            Self::SelectionRequest(_) => 0x14,
+            Self::Coupon(_) => 0x15,
+            Self::File(transfer) => 0x1B + transfer.place(),
+            Self::AgeFeature(_) | Self::AgeStatus(_) | Self::Diagnostic(_) => 0xFF,
+        }
+    }
+
+    /// Whether other messages may follow in the same block.
+    pub(crate) const fn shares(&self) -> bool {
+        // A text takes all that is left; a fault that stands is told already.
+        !matches!(
+            self,
+            Self::Display { .. }
+                | Self::File(_)
+                | Self::AgeFeature(_)
+                | Self::AgeStatus(_)
+                | Self::Diagnostic(_)
+                | Self::Malfunction { .. }
+        )
     }
 
     /// Reads all messages of a block, without its checksum.
@@ -188,72 +369,155 @@ impl Message {
             .split_first()
             .ok_or(MessageFault::Short { code: 0 })
             .map(|(code, rest)| (*code, rest))?;
-        let len = match (code, layout) {
-            (0x00 | 0x04 | 0x06..=0x08 | 0x0D | 0x0E, _) => 0,
-            (0x01, _) => ReaderConfig::LEN,
-            // A text is as long as the display, which the block does not tell: it takes the rest.
-            (0x02, _) => rest.len().max(1),
-            (0x05 | 0x0F, _) | (0x03, Layout::One) => 2,
-            (0x03, Layout::Two) => 9,
-            (0x09, _) => Identity::LEN,
-            (0x0A, _) | (0x0B, Layout::Two) => 1,
-            (0x0B, Layout::One) => 0,
-            _ => return Err(MessageFault::Code { code }),
-        };
+        let len = length(code, rest.len(), layout).ok_or(MessageFault::Code { code })?;
         let (fields, rest) = rest
             .split_at_checked(len)
             .ok_or(MessageFault::Short { code })?;
-        let message = Self::from_fields(code, fields).ok_or(MessageFault::Field { code })?;
+        let message = Self::of_fields(code, Fields::new(fields, layout))
+            .ok_or(MessageFault::Field { code })?;
         Ok((message, rest))
     }
 
-    fn from_fields(code: u8, fields: &[u8]) -> Option<Self> {
-        Some(match (code, fields) {
-            (0x00, _) => Self::JustReset,
-            (0x01, fields) => Self::ReaderConfig(ReaderConfig::from_bytes(fields.try_into().ok()?)),
-            (0x02, [tenths, text @ ..]) => Self::Display {
-                tenths: *tenths,
-                text: Text::from_bytes(text)?,
+    fn of_fields(code: u8, mut from: Fields<'_>) -> Option<Self> {
+        let layout = from.layout();
+        let wide = layout.width() == Width::Wide;
+        Some(match code {
+            0x00 => Self::JustReset,
+            0x01 => Self::ReaderConfig(ReaderConfig::from_bytes(&from.bytes()?)),
+            0x02 => Self::Display {
+                tenths: from.byte()?,
+                text: Text::from_bytes(from.rest())?,
             },
-            (0x03, &[high, low]) => Self::BeginSession {
-                funds: units(high, low),
-                media: None,
+            0x03 if wide => Self::BeginSessionIn {
+                funds: from.units()?,
+                media: Media::parse(&mut from)?,
+                locale: Locale::parse(&mut from)?,
             },
-            (0x03, &[high, low, a, b, c, d, payment, e, f]) => Self::BeginSession {
-                funds: units(high, low),
-                media: Some(Media {
-                    id: u32::from_be_bytes([a, b, c, d]),
-                    payment,
-                    data: u16::from_be_bytes([e, f]),
-                }),
+            0x03 => Self::BeginSession {
+                funds: from.units()?,
+                media: match layout.level() {
+                    Level::One => None,
+                    Level::Two | Level::Three => Some(Media::parse(&mut from)?),
+                },
             },
-            (0x04, _) => Self::SessionCancel,
-            (0x05, &[high, low]) => Self::VendApproved {
-                amount: units(high, low),
+            0x04 => Self::SessionCancel,
+            0x05 if layout.has(Options::BASKET) => Self::BasketApproved {
+                amount: from.units()?,
+                options: from.units()?,
             },
-            (0x06, _) => Self::VendDenied,
-            (0x07, _) => Self::EndSession,
-            (0x08, _) => Self::Cancelled,
-            (0x09, identity) => Self::PeripheralId(Identity::parse(identity)?),
-            (0x0A, &[code]) => Self::Malfunction { code },
-            (0x0B, state) => Self::OutOfSequence {
-                state: state.first().copied(),
+            0x05 => Self::VendApproved {
+                amount: from.units()?,
             },
-            (0x0D, _) => Self::RevalueApproved,
-            (0x0E, _) => Self::RevalueDenied,
-            (0x0F, &[high, low]) => Self::RevalueLimit {
-                amount: units(high, low),
+            0x06 => Self::VendDenied,
+            0x07 => Self::EndSession,
+            0x08 => Self::Cancelled,
+            0x09 => {
+                let identity: [u8; Identity::LEN] = from.bytes()?;
+                let identity = Identity::parse(&identity)?;
+                match from.bytes() {
+                    Some(options) => {
+                        let options = u32::from_be_bytes(options);
+                        Self::Offer(identity, Options::from_u32(options))
+                    }
+                    None => Self::PeripheralId(identity),
+                }
+            }
+            0x0A => Self::Malfunction { code: from.byte()? },
+            0x0B => Self::OutOfSequence { state: from.byte() },
+            0x0D => Self::RevalueApproved,
+            0x0E => Self::RevalueDenied,
+            0x0F => Self::RevalueLimit {
+                amount: from.units()?,
+            },
+            0x11 => Self::TimeRequest,
+            0x12 => Self::DataEntry { keys: from.byte()? },
+            0x13 => Self::DataEntryCancel,
+            0x14 => Self::SelectionRequest(Selection {
+                funds: from.units()?,
+                media: Media::parse(&mut from)?,
+                locale: match wide {
+                    true => Some(Locale::parse(&mut from)?),
+                    false => None,
+                },
+                item: from.number()?,
+                options: ItemOptions::from_u32(u32::from_be_bytes(from.bytes()?)),
+            }),
+            0x15 => Self::Coupon(Coupon {
+                item: from.number()?,
+                options: from.byte()?,
+                value: from.units()?,
+                id: u32::from_be_bytes(from.bytes()?),
+            }),
+            0x1B..=0x1F => Self::File(Transfer::parse(code - 0x1B, from.rest())?),
+            0xFF => match *from.rest() {
+                [0x05, 6, feature, b'D', b'R', b'A', b'V', b'P'] => Self::AgeFeature(feature),
+                [0x06, 7, state, media, b'D', b'R', b'A', b'V', b'S'] => {
+                    Self::AgeStatus(AgeStatus { state, media })
+                }
+                ref other => Self::Diagnostic(Block::of(other)?),
             },
             _ => return None,
         })
     }
+}
 
-    /// The message in one line, its money written in this scale.
-    pub fn at(&self, scale: Scale) -> impl fmt::Display {
-        Line {
-            message: *self,
-            scale: Some(scale),
-        }
+/// How many bytes follow this code, when so many are left in the block. [MDB 7.4]
+fn length(code: u8, left: usize, layout: Layout) -> Option<usize> {
+    let money = layout.width().bytes();
+    let wide = layout.width() == Width::Wide;
+    let locale = if wide { 5 } else { 0 };
+    Some(match code {
+        0x00 | 0x04 | 0x06..=0x08 | 0x0D | 0x0E | 0x11 | 0x13 => 0,
+        0x01 => ReaderConfig::LEN,
+        // A text is as long as the display, which the block does not tell: it takes the rest.
+        0x02 => left.max(1),
+        0x03 if layout.level() == Level::One => money,
+        0x03 => money + 7 + locale,
+        0x05 if layout.has(Options::BASKET) => 2 * money,
+        0x05 | 0x0F => money,
+        // Between two sides of level 3 it offers options; a reader of level 2 that says it is of level 3 does not.
+        0x09 if layout.level() == Level::Three && left >= Identity::LEN + 4 => Identity::LEN + 4,
+        0x09 => Identity::LEN,
+        0x0A | 0x12 => 1,
+        0x0B if layout.level() == Level::One => 0,
+        0x0B => 1,
+        0x14 => money + 7 + locale + 2 + 4,
+        0x15 => 2 + 1 + money + 4,
+        // Such a message never shares its block.
+        0x1B..=0x1F | 0xFF => left,
+        _ => return None,
+    })
+}
+
+impl Media {
+    fn print(self, block: &mut Block) {
+        block.put(&self.id.to_be_bytes());
+        block.put(&[self.payment]);
+        block.put(&self.data.to_be_bytes());
+    }
+
+    fn parse(from: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            id: u32::from_be_bytes(from.bytes()?),
+            payment: from.byte()?,
+            data: from.number()?,
+        })
+    }
+}
+
+impl Locale {
+    fn print(self, block: &mut Block) {
+        block.put(&self.language);
+        block.put(&self.currency.to_u16().to_be_bytes());
+        block.put(&[self.card]);
+    }
+
+    fn parse(from: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            language: from.bytes()?,
+            currency: from.country()?,
+            card: from.byte()?,
+        })
     }
 }
 
@@ -280,70 +544,6 @@ impl Iterator for Messages<'_> {
                 self.bytes = &[];
                 Some(Err(fault))
             }
-        }
-    }
-}
-
-/// Writes money as bare bus units, since a message does not know its scale; see [`Message::at`].
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = Line {
-            message: *self,
-            scale: None,
-        };
-        line.fmt(f)
-    }
-}
-
-struct Line {
-    message: Message,
-    scale: Option<Scale>,
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let money = |units| Amount {
-            units,
-            scale: self.scale,
-        };
-        match self.message {
-            Message::JustReset => write!(f, "JUST RESET"),
-            Message::ReaderConfig(config) => write!(f, "READER CONFIG {config}"),
-            Message::Display { tenths, text } => {
-                write!(
-                    f,
-                    "DISPLAY REQUEST {}.{} s {text:?}",
-                    tenths / 10,
-                    tenths % 10
-                )
-            }
-            Message::BeginSession { funds, media: None } => {
-                write!(f, "BEGIN SESSION {}", money(funds))
-            }
-            Message::BeginSession {
-                funds,
-                media: Some(media),
-            } => write!(
-                f,
-                "BEGIN SESSION {} media {:08X} type {}",
-                money(funds),
-                media.id,
-                media.payment
-            ),
-            Message::SessionCancel => write!(f, "SESSION CANCEL REQUEST"),
-            Message::VendApproved { amount } => write!(f, "VEND APPROVED {}", money(amount)),
-            Message::VendDenied => write!(f, "VEND DENIED"),
-            Message::EndSession => write!(f, "END SESSION"),
-            Message::Cancelled => write!(f, "CANCELLED"),
-            Message::PeripheralId(identity) => write!(f, "PERIPHERAL ID {identity}"),
-            Message::Malfunction { code } => write!(f, "MALFUNCTION {code:02X}"),
-            Message::OutOfSequence { state: None } => write!(f, "COMMAND OUT OF SEQUENCE"),
-            Message::OutOfSequence { state: Some(state) } => {
-                write!(f, "COMMAND OUT OF SEQUENCE state {state}")
-            }
-            Message::RevalueApproved => write!(f, "REVALUE APPROVED"),
-            Message::RevalueDenied => write!(f, "REVALUE DENIED"),
-            Message::RevalueLimit { amount } => write!(f, "REVALUE LIMIT {}", money(amount)),
         }
     }
 }

@@ -1,27 +1,84 @@
-//! Money on the bus: 16-bit units, a scale factor and a decimal place.
+//! Money on the bus: 16-bit or 32-bit units, a scale factor and a decimal place.
 
 use core::fmt;
 
+/// How many bytes an amount has on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// Two: every level before an option says otherwise.
+    Narrow,
+    /// Four: the expanded currency mode of level 3. [MDB 7.4.17, options b1 and b2]
+    Wide,
+}
+
+impl Width {
+    /// The greatest amount of this width; the number above it means "unknown".
+    #[must_use]
+    pub const fn max(self) -> Units {
+        match self {
+            Self::Narrow => Units(0xFFFE),
+            Self::Wide => Units(0xFFFF_FFFE),
+        }
+    }
+
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Narrow => 2,
+            Self::Wide => 4,
+        }
+    }
+}
+
 /// An amount as the bus carries it, still to be multiplied by the scale factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Units(u16);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Units(u32);
 
 impl Units {
-    /// The greatest amount there is; the number above it means "unknown".
-    pub const MAX: Self = Self(0xFFFE);
-    /// FFFF: funds nobody knows, or an electronic token.
-    pub const UNKNOWN: Self = Self(0xFFFF);
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// FFFF or FFFFFFFF on the wire: funds nobody knows, or an electronic token.
+    pub const UNKNOWN: Self = Self(u32::MAX);
 
     /// Takes the two bytes of the wire as one number.
     #[must_use]
     pub const fn from_u16(units: u16) -> Self {
+        match units {
+            u16::MAX => Self::UNKNOWN,
+            known => Self(known as u32),
+        }
+    }
+
+    /// Takes the four bytes of the wire as one number.
+    #[must_use]
+    pub const fn from_u32(units: u32) -> Self {
         Self(units)
     }
 
-    /// The two bytes of the wire as one number.
+    /// The number of units; [`Units::UNKNOWN`] is the greatest there is.
     #[must_use]
-    pub const fn to_u16(self) -> u16 {
+    pub const fn number(self) -> u32 {
         self.0
+    }
+
+    /// Whether it fits this width, "unknown" included.
+    #[must_use]
+    pub const fn fits(self, width: Width) -> bool {
+        self.0 == u32::MAX || self.0 <= width.max().0
+    }
+
+    /// The bytes of the wire; what does not fit two of them is "unknown".
+    pub(crate) const fn narrow(self) -> [u8; 2] {
+        match self.0 {
+            known @ 0..=0xFFFE => {
+                let [_, _, high, low] = known.to_be_bytes();
+                [high, low]
+            }
+            _ => [0xFF, 0xFF],
+        }
+    }
+
+    pub(crate) const fn wide(self) -> [u8; 4] {
+        self.0.to_be_bytes()
     }
 }
 
@@ -37,7 +94,7 @@ pub enum Inexact {
         /// The smallest amount of the bus.
         step: u32,
     },
-    /// The amount needs more than 16 bits.
+    /// The amount needs more bits than the bus gives it.
     #[error("{minor} minor units are above the greatest amount of the bus, {max}")]
     TooLarge {
         /// The amount asked for.
@@ -109,38 +166,38 @@ impl Scale {
         })
     }
 
-    /// The amount in minor units.
+    /// The amount in minor units; `None` when it is unknown, or too large to be money here.
     #[must_use]
-    pub fn minor(self, units: Units) -> u32 {
-        u32::from(units.0) * self.step
+    pub fn minor(self, units: Units) -> Option<u32> {
+        let known = Some(units).filter(|units| *units != Units::UNKNOWN)?;
+        let minor = known.0.checked_mul(self.step)?;
+        // The greatest number means "unknown" wherever amounts go.
+        (minor != u32::MAX).then_some(minor)
     }
 
     /// The same amount in units.
     ///
     /// # Errors
     /// When the bus cannot say exactly this amount.
-    pub fn units(self, minor: u32) -> Result<Units, Inexact> {
+    pub fn units(self, minor: u32, width: Width) -> Result<Units, Inexact> {
         let (whole, rest) = (minor / self.step, minor % self.step);
         if rest != 0 {
             let step = self.step;
             return Err(Inexact::BetweenSteps { minor, step });
         }
-        match u16::try_from(whole) {
-            Ok(units) if units <= Units::MAX.0 => Ok(Units(units)),
-            _ => Err(Inexact::TooLarge {
-                minor,
-                max: self.minor(Units::MAX),
-            }),
+        if whole > width.max().0 {
+            let max = self.minor(width.max()).unwrap_or(u32::MAX - 1);
+            return Err(Inexact::TooLarge { minor, max });
         }
+        Ok(Units(whole))
     }
 
     /// The greatest amount the bus can show that is not above these funds.
     ///
     /// Funds are a promise of credit, not a price: showing less takes nothing from anybody.
     #[must_use]
-    pub fn funds(self, minor: u32) -> Units {
-        let whole = u16::try_from(minor / self.step).unwrap_or(u16::MAX);
-        Units(whole.min(Units::MAX.0))
+    pub fn funds(self, minor: u32, width: Width) -> Units {
+        Units((minor / self.step).min(width.max().0))
     }
 
     /// The amount as people write it, with the decimal places of the bus.
@@ -159,9 +216,9 @@ impl fmt::Display for Shown {
         if self.units == Units::UNKNOWN {
             return f.write_str("unknown");
         }
-        let value = u32::from(self.units.0) * u32::from(self.scale.factor);
+        let value = u64::from(self.units.0) * u64::from(self.scale.factor);
         let places = usize::from(self.scale.digits.bus);
-        match 10_u32.checked_pow(u32::from(self.scale.digits.bus)) {
+        match 10_u64.checked_pow(u32::from(self.scale.digits.bus)) {
             Some(1) => write!(f, "{value}"),
             Some(one) => write!(f, "{}.{:0places$}", value / one, value % one),
             None => write!(f, "{value}e-{places}"),
@@ -177,36 +234,46 @@ mod tests {
         Scale::new(factor, Digits { bus, minor: 2 }).expect("the tests use good scales")
     }
 
+    const NARROW: Width = Width::Narrow;
+    const WIDE: Width = Width::Wide;
+
     #[test]
     fn an_amount_between_two_steps_is_refused_not_rounded() {
         let fives = scale(5, 2);
-        assert_eq!(fives.units(120), Ok(Units(24)));
-        assert_eq!(
-            fives.units(121),
-            Err(Inexact::BetweenSteps {
-                minor: 121,
-                step: 5
-            })
-        );
+        for width in [NARROW, WIDE] {
+            assert_eq!(fives.units(120, width), Ok(Units(24)));
+            let (minor, step) = (121, 5);
+            let between = Inexact::BetweenSteps { minor, step };
+            assert_eq!(fives.units(121, width), Err(between));
+        }
     }
 
     #[test]
     fn the_unknown_number_is_never_used_as_an_amount() {
         let cents = scale(1, 2);
-        assert_eq!(cents.units(65_534), Ok(Units::MAX));
-        assert!(matches!(cents.units(65_535), Err(Inexact::TooLarge { .. })));
-        assert_eq!(cents.funds(65_535), Units::MAX);
-        assert_eq!(cents.funds(u32::MAX), Units::MAX);
+        assert_eq!(cents.units(65_534, NARROW), Ok(NARROW.max()));
+        let too_large = cents.units(65_535, NARROW);
+        assert!(matches!(too_large, Err(Inexact::TooLarge { .. })));
+        assert_eq!(cents.units(65_535, WIDE), Ok(Units(65_535)));
+        assert!(cents.units(u32::MAX, WIDE).is_err());
+        assert_eq!(cents.funds(65_535, NARROW), NARROW.max());
+        assert_eq!(cents.funds(u32::MAX, WIDE), WIDE.max());
+        assert_eq!(cents.minor(Units::UNKNOWN), None);
+        assert_eq!(Units::from_u16(0xFFFF), Units::UNKNOWN);
+        assert_eq!(Units::UNKNOWN.narrow(), [0xFF, 0xFF]);
     }
 
     #[test]
     fn funds_are_shown_at_most_as_they_are() {
-        assert_eq!(scale(10, 2).funds(1_209), Units(120));
+        assert_eq!(scale(10, 2).funds(1_209, NARROW), Units(120));
     }
 
     #[test]
-    fn the_greatest_scale_of_the_greatest_amount_still_fits() {
-        assert_eq!(scale(255, 0).minor(Units::UNKNOWN), 65_535 * 255 * 100);
+    fn the_greatest_scale_of_the_greatest_narrow_amount_still_fits_and_no_wide_one_wraps() {
+        let coarse = scale(255, 0);
+        assert_eq!(coarse.minor(NARROW.max()), Some(65_534 * 255 * 100));
+        assert_eq!(coarse.minor(WIDE.max()), None);
+        assert_eq!(scale(1, 2).minor(WIDE.max()), Some(u32::MAX - 1));
     }
 
     #[test]

@@ -31,6 +31,12 @@ impl Country {
         Some(Self(hundreds << 8 | tens << 4 | ones))
     }
 
+    /// Takes the two bytes of the wire as one number.
+    #[must_use]
+    pub const fn from_u16(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// The two bytes of the wire as one number.
     #[must_use]
     pub const fn to_u16(self) -> u16 {

@@ -16,8 +16,9 @@ use crate::block::{Block, Frame};
 use crate::bounds::{CONTROLLER_EVENTS_MAX, INTER_BYTE_MAX, WORD_TIME};
 use crate::command::{Command, Level};
 use crate::ear::{ControllerEar, FromDevice};
-use crate::message::{Layout, Message};
-use crate::money::{Scale, Units};
+use crate::message::Message;
+use crate::money::{Scale, Units, Width};
+use crate::options::{Layout, Options};
 use crate::reader::ReaderConfig;
 use crate::word::{ACK, Mode, NAK, RET, Word};
 
@@ -30,6 +31,10 @@ enum Phase {
     SettingUp,
     Pricing,
     Identifying,
+    /// Switching options on.
+    Opting,
+    /// Telling the prices again, in money of 32 bits.
+    Repricing,
     Enabling,
     Enabled,
     Disabling,
@@ -42,11 +47,11 @@ enum Phase {
     Completing,
     Revaluing(Units),
     AskingLimit,
-    /// Reporting a cash sale, and where to go on after it.
-    SellingForCash(Choice, Back),
+    /// Saying something that needs an ACK only, and where to go on after it.
+    Telling(Command, Back),
 }
 
-/// Where a controller goes on after a cash sale.
+/// Where a controller goes on after it has told something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Back {
     Enabled,
@@ -76,6 +81,30 @@ pub enum State {
 struct Choice {
     price: Units,
     item: u16,
+    trade: Trade,
+    /// Whether a session was there before it.
+    origin: Origin,
+}
+
+/// Which way things and money go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trade {
+    Sale,
+    Return,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Session,
+    Enabled,
+}
+
+/// Whether the answer to the last cash question may still be said again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cash {
+    Settled,
+    /// Until a POLL comes back without it, the reader may have missed our ACK.
+    Answered,
 }
 
 /// Whether the reader that approved is still the one on the bus.
@@ -147,6 +176,15 @@ pub struct Vmc {
     heard_at: Duration,
     reader: Option<ReaderConfig>,
     scale: Option<Scale>,
+    /// What the reader offers, what is on, and what the reader wants vended.
+    offered: Options,
+    options: Options,
+    wished: Option<u16>,
+    cash: Cash,
+    /// The fault that stands, so that it is told once.
+    fault: Option<u8>,
+    /// What is to be said as soon as nothing else goes on.
+    owed: Option<Command>,
     events: [Option<Event>; CONTROLLER_EVENTS_MAX],
     sending: Option<Output>,
 }
@@ -168,6 +206,12 @@ impl Vmc {
             heard_at: Duration::ZERO,
             reader: None,
             scale: None,
+            offered: Options::NONE,
+            options: Options::NONE,
+            wished: None,
+            cash: Cash::Settled,
+            fault: None,
+            owed: None,
             events: [None; CONTROLLER_EVENTS_MAX],
             sending: None,
         }
@@ -183,6 +227,8 @@ impl Vmc {
             | Phase::SettingUp
             | Phase::Pricing
             | Phase::Identifying
+            | Phase::Opting
+            | Phase::Repricing
             | Phase::Enabling => State::Starting,
             Phase::Disabled => State::Disabled,
             Phase::Enabled => State::Enabled,
@@ -194,7 +240,7 @@ impl Vmc {
             | Phase::Completing
             | Phase::Revaluing(_)
             | Phase::AskingLimit
-            | Phase::SellingForCash(..)
+            | Phase::Telling(..)
             | Phase::Disabling => State::Busy,
         }
     }
@@ -246,7 +292,7 @@ impl Vmc {
         let Phase::Dispensing(choice, _) = self.phase else {
             return None;
         };
-        Some(self.scale?.minor(choice.price))
+        self.scale?.minor(choice.price)
     }
 
     fn tick(&mut self, now: Duration) {
@@ -265,7 +311,12 @@ impl Vmc {
         {
             self.give_up_waiting(now);
         }
+        self.pay_what_is_owed();
         let command = match (self.step, self.turn) {
+            // An answer that is said again must not meet the next offer.
+            (Step::Saying, _) if self.is_unasked_cash() && self.cash == Cash::Answered => {
+                Command::Poll
+            }
             (Step::Saying, Turn::Command) => self.wanted().unwrap_or(Command::Poll),
             (Step::Saying, Turn::Poll) | (Step::Waiting(_), _) => Command::Poll,
         };
@@ -275,7 +326,8 @@ impl Vmc {
             self.heard_at = now;
             return;
         }
-        let frame = Frame::from_controller(&command.print(self.config.address));
+        let block = command.print_in(self.config.address, self.layout());
+        let frame = Frame::from_controller(&block);
         let words = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let sending = WORD_TIME.saturating_mul(words);
         let reply_max = self.config.timing.reply_max;
@@ -299,6 +351,10 @@ impl Vmc {
             None => {}
             Some(FromDevice::Ack) => {
                 self.answered(now);
+                self.fault = None;
+                if command == Command::Poll {
+                    self.cash = Cash::Settled;
+                }
                 self.acknowledged(now, command);
             }
             Some(FromDevice::Nak) => self.unanswered(now, command),
@@ -314,9 +370,23 @@ impl Vmc {
         }
         self.answered(now);
         self.say(ACK);
+        let answers =
+            |it: &Message| matches!(it, Message::RevalueApproved | Message::RevalueDenied);
+        if Message::parse_all(block, layout)
+            .flatten()
+            .any(|it| answers(&it))
+        {
+            self.cash = Cash::Answered;
+        } else if command == Command::Poll {
+            self.cash = Cash::Settled;
+        }
         // In this order: the reader spoke before it can have known what its answer leads to.
+        // Cash that was not offered yet is not answered yet.
+        let unasked = self.is_unasked_cash() && command == Command::Poll;
         for message in Message::parse_all(block, layout).flatten() {
-            self.take(now, message);
+            if !(unasked && answers(&message)) {
+                self.take(now, message);
+            }
         }
         self.acknowledged(now, command);
     }
@@ -327,6 +397,12 @@ impl Vmc {
         self.heard_at = now;
         self.turn = Turn::Command;
         self.next_at = now.saturating_add(self.config.timing.poll_period);
+    }
+
+    /// Whether cash is to be offered, and the reader cannot know yet.
+    fn is_unasked_cash(&self) -> bool {
+        let cash = matches!(self.phase, Phase::Revaluing(_));
+        cash && self.step == Step::Saying && self.attempts == 0
     }
 
     fn garbled(&mut self, now: Duration, command: Command) {
@@ -381,12 +457,15 @@ impl Vmc {
         self.sending = Some(Output::Send(Frame::lone(word)));
     }
 
-    fn layout(&self) -> Layout {
+    /// How commands and messages are laid out with this reader.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
         let reader = self.reader.map_or(Level::One, |reader| reader.level);
-        match self.config.level.min(reader) {
-            Level::One => Layout::One,
-            Level::Two | Level::Three => Layout::Two,
-        }
+        Layout::new(self.config.level.min(reader), self.options)
+    }
+
+    fn width(&self) -> Width {
+        self.layout().width()
     }
 
     fn announced(&self) -> Duration {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use gettone_mdb::cashless::{self, ApprovalState, Cashless, Event, Host, RequestNumber, State};
 use gettone_mdb::vmc::{self, Operator, Vmc};
-use gettone_mdb::{Address, Command, Frame, Level, Message, Setup, Supply, Text, Units, Word};
+use gettone_mdb::{
+    Address, Command, Frame, Level, Message, Options, Setup, Supply, Text, Units, Word,
+};
 
 const SEEDS: u64 = 200;
 const STEPS: usize = 5_000;
@@ -66,7 +68,7 @@ fn some_command(dice: &mut Dice) -> Vec<u8> {
         Command::ReaderCancel,
         Command::RevalueLimit,
         Command::RevalueRequest { amount: price },
-        Command::EnableOptions(1),
+        Command::EnableOptions(Options::FILE_TRANSPORT),
     ];
     let at = usize::try_from(dice.below(24)).expect("a small number");
     match known.get(at) {
@@ -243,7 +245,7 @@ fn forward(state: State, dice: &mut Dice) -> Command {
         State::Disabled => Command::Enable,
         State::Enabled => Command::Poll,
         State::SessionIdle if dice.below(3) == 0 => Command::RevalueRequest { amount: price },
-        State::Revalue => Command::Poll,
+        State::Revalue | State::NegativeVend => Command::Poll,
         State::SessionIdle => Command::VendRequest { price, item },
         State::Vend if dice.below(2) == 0 => Command::Poll,
         State::Vend => Command::VendSuccess { item },

@@ -161,17 +161,17 @@ impl Replay {
             return;
         };
         let scale = Scale::new(1, Digits { bus: 2, minor: 2 }).expect("the captures count cents");
-        for message in Message::parse_all(body, Layout::One).flatten() {
+        for message in Message::parse_all(body, Layout::ONE).flatten() {
             let host = match message {
                 Message::BeginSession { funds, .. } => Host::BeginSession {
-                    funds: scale.minor(funds),
+                    funds: scale.minor(funds).expect("a known amount"),
                 },
                 Message::SessionCancel => Host::CancelSession,
                 Message::VendApproved { amount } => {
                     self.tag += 1;
                     Host::Approve {
                         request: self.asked.expect("a machine asked before this approval"),
-                        amount: scale.minor(amount),
+                        amount: scale.minor(amount).expect("a known amount"),
                         tag: self.tag,
                     }
                 }

@@ -341,5 +341,6 @@ const fn state_out(state: State) -> gettone_channel::MdbState {
         State::SessionIdle => M::SessionIdle,
         State::Vend => M::Vend,
         State::Revalue => M::Revalue,
+        State::NegativeVend => M::NegativeVend,
     }
 }

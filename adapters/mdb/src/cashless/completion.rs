@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use super::{After, Answer, Cashless, Completion, Event, Leaving, SessionRefusal, State, Verdict};
+use super::{
+    After, Answer, Cashless, Completion, Event, Leaving, SelectionEnd, SessionRefusal, State,
+    Verdict,
+};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::cashless::revalue::Overtaken;
 use crate::command::Command;
@@ -15,7 +18,8 @@ impl Cashless {
             // The controller is ending it already.
             (State::SessionIdle, _) if self.completed_at.is_some() => {}
             (State::SessionIdle, _) => self.outbox.push(Message::SessionCancel),
-            (State::Vend | State::Revalue, _) | (State::Enabled, Some(Sent::Unacknowledged)) => {
+            (State::Vend | State::Revalue | State::NegativeVend, _)
+            | (State::Enabled, Some(Sent::Unacknowledged)) => {
                 self.leaving = Leaving::WhenIdle;
             }
             (State::Enabled, Some(Sent::Never)) => {
@@ -34,7 +38,7 @@ impl Cashless {
             // A repeat: the host's word is still to come.
             (State::SessionIdle, _) if self.completed_at.is_some() => return self.ack(),
             (State::SessionIdle, _) => {}
-            (State::Vend, Some(vend))
+            (State::Vend | State::NegativeVend, Some(vend))
                 if matches!(
                     vend.verdict,
                     Verdict::Denied | Verdict::Refused | Verdict::Cancelled
@@ -44,14 +48,16 @@ impl Cashless {
             }
             (State::Revalue, _) => match self.overtake(command) {
                 Overtaken::Over => {}
-                Overtaken::Hush => return,
                 Overtaken::NoPlace => return self.out_of_sequence(command),
             },
             // A repeat: END SESSION was not heard.
             (State::Enabled | State::Disabled, _) => return self.say_end(),
-            (State::Inactive | State::Vend, _) => return self.out_of_sequence(command),
+            (State::Inactive | State::Vend | State::NegativeVend, _) => {
+                return self.out_of_sequence(command);
+            }
         }
         self.drop_limit();
+        self.drop_wish(SelectionEnd::CalledOff);
         self.outbox.remove(Kind::SessionCancel);
         self.event(Event::SessionCompleted);
         match self.config.answers.complete {

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::bounds::{ACK_MAX, NON_RESPONSE};
 use crate::command::{Address, Identity, Level};
 use crate::money::{Digits, Scale, ScaleFault};
+use crate::options::Options;
 use crate::reader::{Country, ReaderConfig, ReaderOptions};
 
 /// Everything a cashless device has to know.
@@ -12,7 +13,7 @@ use crate::reader::{Country, ReaderConfig, ReaderOptions};
 pub struct Config {
     /// Which of the machine's two cashless devices this is.
     pub address: Address,
-    /// The highest level it speaks, 1 or 2; with each controller it speaks the lower of the two sides' levels.
+    /// The highest level it speaks; with each controller it speaks the lower of the two sides' levels.
     pub level: Level,
     /// The currency.
     pub country: Country,
@@ -30,6 +31,12 @@ pub struct Config {
     pub multivend: bool,
     /// Whether the controller is asked to report cash sales.
     pub cash_sales: bool,
+    /// The options of level 3 it offers; each is used only when the controller has switched it on.
+    pub options: Options,
+    /// Two letters of ISO 639, for controllers that want a language.
+    pub language: [u8; 2],
+    /// Whether it tells a machine if a customer is old enough. [MDB 4.3, chapter 11]
+    pub age_check: bool,
     /// How each class of command is answered.
     pub answers: Answers,
     /// Who this device is.
@@ -55,6 +62,9 @@ impl Default for Config {
             can_refund: true,
             multivend: false,
             cash_sales: false,
+            options: Options::NONE,
+            language: *b"en",
+            age_check: false,
             answers: Answers::default(),
             identity: Identity {
                 manufacturer: *b"GTN",
@@ -103,6 +113,8 @@ pub struct Answers {
     pub complete: Completion,
     /// READER CANCEL.
     pub cancel: Answer,
+    /// Age verification.
+    pub age: Answer,
 }
 
 impl Default for Answers {
@@ -114,6 +126,7 @@ impl Default for Answers {
             identity: Answer::Immediate,
             complete: Completion::Immediate,
             cancel: Answer::Immediate,
+            age: Answer::Deferred,
         }
     }
 }
@@ -125,9 +138,12 @@ pub enum ConfigFault {
     /// The money on the bus would not be exact.
     #[error("the money on the bus would not be exact")]
     Scale(#[from] ScaleFault),
-    /// A level this crate does not speak as a device.
-    #[error("a device of level {} is not spoken", .0.number())]
-    Level(Level),
+    /// Options are of level 3 only, and those without a meaning are not offered.
+    #[error("options ({0}) need level 3, and only those with a name exist")]
+    Options(Options),
+    /// A language is two small letters.
+    #[error("a language is two small letters of ISO 639, such as `en`")]
+    Language,
     /// A controller gives up a reader that listens for longer.
     #[error("listening before the first answer takes {} s, and may take {} s", .0.as_secs(), NON_RESPONSE.as_secs())]
     Listening(Duration),
@@ -142,8 +158,12 @@ impl Config {
     /// # Errors
     /// When the configuration contradicts itself.
     pub fn check(&self) -> Result<Scale, ConfigFault> {
-        if self.level == Level::Three {
-            return Err(ConfigFault::Level(self.level));
+        let known = Options::ALL.has(self.options);
+        if self.options != Options::NONE && (self.level < Level::Three || !known) {
+            return Err(ConfigFault::Options(self.options));
+        }
+        if !self.language.iter().all(u8::is_ascii_lowercase) {
+            return Err(ConfigFault::Language);
         }
         if self.max_response_s == 0 {
             return Err(ConfigFault::NoTime);

@@ -3,9 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::block::Block;
 use crate::block::Frame;
-use crate::command::{Command, Identity, Level};
+use crate::command::{Clock, Command, Identity, ItemInfo, Keys, Level};
+use crate::message::AgeStatus;
 use crate::money::Inexact;
+use crate::options::{ItemOptions, Options, Reason};
 use crate::text::Text;
 use crate::word::Word;
 
@@ -92,11 +95,63 @@ pub enum Host {
         /// For how long, up to 25.5 s.
         during: Duration,
     },
-    /// Tell the controller of a fault, once. [MDB 7.4, MALFUNCTION]
+    /// Tell the controller of a fault: once, or at every POLL until it is repaired when it is of a kind that stands
+    /// (high nibble 4 to B). [MDB 7.4.11]
     Malfunction {
         /// The kind in the high nibble.
         code: u8,
     },
+    /// The fault that stood is gone.
+    Repaired,
+    /// Have this vended; the machine answers with a question like any other, or not. Needs the option remote vend.
+    Select {
+        /// The machine's number of the item.
+        item: u16,
+        /// How the customer wants it.
+        options: ItemOptions,
+        /// What is paid here at most: [`UNKNOWN_FUNDS`] everything, 0 nothing.
+        funds: u32,
+    },
+    /// The selection is not wanted any more.
+    WithdrawSelection,
+    /// Hold out a coupon. Needs the option coupon.
+    Coupon {
+        /// The item it is for; FFFF any.
+        item: u16,
+        /// b0 not together with other credit, b1 may be dispensed at once.
+        options: u8,
+        /// What it is worth; [`UNKNOWN_FUNDS`] is one free vend.
+        value: u32,
+        /// Its number.
+        id: u32,
+    },
+    /// Let the customer type on the machine's keypad. Needs the option data entry.
+    AskKeys {
+        /// How many keys, 1 to 8.
+        keys: u8,
+        /// Whether they are shown while they are typed.
+        shown: Shown,
+    },
+    /// No more typing.
+    StopKeys,
+    /// Ask the machine for the time; from level 2 on.
+    AskTime,
+    /// What is known of the customer's age; told to a machine that verifies ages.
+    Age(AgeStatus),
+    /// Ask the machine for a file. Needs the option file transport.
+    AskFile {
+        /// Which; see [`AUDIT_FILE`](crate::file::AUDIT_FILE).
+        file: u8,
+    },
+}
+
+/// Whether keys are shown while they are typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// As they are.
+    Plainly,
+    /// Not at all.
+    Never,
 }
 
 /// What the shell has to do, in this order.
@@ -152,6 +207,8 @@ pub enum Event {
     },
     /// The controller told its identity.
     VmcId(Identity),
+    /// The controller has switched these options on.
+    OptionsEnabled(Options),
     /// Customers may come.
     Enabled,
     /// No customers.
@@ -168,6 +225,34 @@ pub enum Event {
         price: u32,
         /// The machine's number of the selection.
         item: u16,
+    },
+    /// The question that follows is about several items. [MDB 4.3, option b7]
+    BasketAsked {
+        /// How many.
+        count: u8,
+        /// What of the price is for options.
+        options: u32,
+    },
+    /// The machine asks whether something that it takes back may be credited. Its answers are those of a vend.
+    ReturnAsked {
+        /// Names this question in the answer.
+        request: RequestNumber,
+        /// What it is worth.
+        value: u32,
+        /// The machine's number of it.
+        item: u16,
+    },
+    /// The machine took it back: the account is to be credited.
+    ReturnSucceeded {
+        /// The host's mark.
+        tag: u64,
+        /// What it was.
+        item: u16,
+    },
+    /// The machine did not take it back, or did not say so: nothing is credited.
+    ReturnFailed {
+        /// The host's mark.
+        tag: u64,
     },
     /// The machine took its question back before an approval was delivered.
     VendCancelled {
@@ -208,6 +293,64 @@ pub enum Event {
         /// The host's mark.
         tag: u64,
     },
+    /// The names of what was chosen and what fell; the result follows. [MDB 4.3, option b10]
+    ItemNamed(ItemInfo),
+    /// A part of a basket was dispensed, or was not. [MDB 4.3, option b7]
+    PartEnded {
+        /// The host's mark.
+        tag: u64,
+        /// The item.
+        item: u16,
+        /// What it costs.
+        amount: u32,
+        /// Items still to come.
+        left: u8,
+        /// Why it was not dispensed.
+        failed: Option<Reason>,
+    },
+    /// A vend ended for a part of what was approved: the rest is given back. The shell writes this down before it sends
+    /// the answer that follows.
+    VendPartly {
+        /// The host's mark.
+        tag: u64,
+        /// The last item.
+        item: u16,
+        /// What is charged.
+        charged: u32,
+    },
+    /// The selection that the host asked for goes nowhere.
+    SelectionOver {
+        /// The item.
+        item: u16,
+        /// Why.
+        why: SelectionEnd,
+    },
+    /// What became of the coupon.
+    CouponUsed {
+        /// Its number.
+        id: u32,
+        /// The item; FFFF none.
+        item: u16,
+        /// What of it was used; `None` when the machine rejected it.
+        used: Option<u32>,
+    },
+    /// The customer typed.
+    KeysTyped(Keys),
+    /// Nothing is typed: the option is off, the machine started again, or somebody called it off.
+    KeysOver,
+    /// The machine told the time.
+    TimeTold(Clock),
+    /// The machine sells from this age on; 0 switches verification off.
+    AgeLimit(u8),
+    /// A piece of a file came.
+    FilePiece {
+        /// Which piece, from 0.
+        number: u8,
+        /// Its bytes.
+        piece: Block,
+    },
+    /// No more of the file comes.
+    FileOver(FileEnd),
     /// The controller ended the session. With [`Completion::Host`](super::Completion) it waits for the host's word.
     SessionCompleted,
     /// The host took too long; the controller is given its END SESSION all the same.
@@ -270,7 +413,7 @@ pub enum Event {
 pub enum PriceFault {
     /// Above the dearest or below the cheapest price of SETUP.
     OutsideSetup,
-    /// No whole number of the bus's steps, such as FFFF.
+    /// No amount at all, such as FFFF, or one that no account can hold.
     NotDivisible,
 }
 
@@ -294,4 +437,39 @@ pub enum ApprovalRefusal {
     NotOpen,
     /// The bus cannot say this amount. The question stays open: deny it.
     Inexact(Inexact),
+}
+
+/// Why a selection of the reader goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectionEnd {
+    /// The controller has not switched remote vend on, or takes no customers.
+    NotPossible,
+    /// Another one is open.
+    Busy,
+    /// The machine refused it.
+    Denied(Reason),
+    /// The customer chose something else on the machine.
+    Overtaken,
+    /// The machine took it and never asked for money.
+    TimedOut,
+    /// The host or the controller called it off.
+    CalledOff,
+}
+
+/// How a file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileEnd {
+    /// It is whole.
+    Whole,
+    /// The machine has no such file, or does not give it now; to be asked again after so many seconds, if at all.
+    Denied {
+        /// 0 never.
+        after_s: u8,
+    },
+    /// The option is off, or another file is open.
+    NotPossible,
+    /// Pieces came in no order, or the machine started again.
+    Broken,
 }

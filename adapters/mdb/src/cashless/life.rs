@@ -3,18 +3,23 @@
 use core::time::Duration;
 
 use super::{
-    After, Answer, ApprovalState, Cashless, Delivery, Event, Leaving, Outcome, PriceFault, Repeats,
-    RequestNumber, SessionRefusal, State, UNKNOWN_FUNDS, Vend, Verdict,
+    After, Answer, Basket, Cashless, Delivery, Event, Leaving, Origin, Outcome, Parted, PriceFault,
+    Repeats, RequestNumber, SelectionEnd, SessionRefusal, State, Trade, UNKNOWN_FUNDS, Vend,
+    Verdict,
 };
 use crate::block::Frame;
 use crate::bounds::{NON_RESPONSE, REPLY_MAX};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::cashless::revalue::Overtaken;
-use crate::command::{Command, Identity, Level, Prices, Setup};
-use crate::message::{Media, Message};
-use crate::money::Units;
+use crate::command::{Command, ItemInfo, Level, LongSale, Part};
+use crate::message::{Locale, Media, Message};
+use crate::money::{Units, Width};
+use crate::options::{Options, Reason};
 use crate::text::Text;
 use crate::word::{ACK, Mode, Word};
+
+/// The faults that stand until they are repaired, by their high nibble; the others are told once. [MDB 7.4.11]
+const STANDING: core::ops::RangeInclusive<u8> = 0x4..=0xB;
 
 impl Cashless {
     /// Does what a command asks, once, and answers it, every time.
@@ -28,153 +33,81 @@ impl Cashless {
                 self.ack();
             }
             Command::Setup(setup) => self.set_up(setup, command),
-            Command::Prices(prices) => self.priced(prices),
-            Command::Poll => match self.outbox.send_first() {
+            Command::Prices(prices) | Command::PricesIn(prices, _) => self.priced(prices),
+            Command::Poll => match self.outbox.send_first(self.width(), self.fault) {
                 Some(frame) => self.reply = Some(frame),
                 None => self.ack(),
             },
-            Command::VendRequest { price, item } => self.asked(now, price, item),
+            Command::VendRequest { price, item } => {
+                let ordinary = Basket {
+                    count: 1,
+                    ..Basket::default()
+                };
+                self.asked(now, Trade::Sale, Wanted { price, item }, ordinary, command);
+            }
+            Command::BasketRequest {
+                price,
+                item,
+                count,
+                options,
+            } => {
+                let basket = Basket {
+                    count,
+                    options,
+                    ..Basket::default()
+                };
+                self.asked(now, Trade::Sale, Wanted { price, item }, basket, command);
+            }
+            Command::NegativeVendRequest { .. } if !self.has(Options::NEGATIVE_VEND) => {
+                self.out_of_sequence(command);
+            }
+            Command::NegativeVendRequest { value: price, item } => {
+                let wanted = Wanted { price, item };
+                self.asked(now, Trade::Return, wanted, Basket::default(), command);
+            }
             Command::VendCancel => self.cancelled(command),
-            Command::VendSuccess { item } => self.succeeded(item, command),
+            Command::VendSuccess { item } => self.succeeded(item, None, command),
+            Command::VendSuccessNamed(info) => {
+                self.succeeded(info.dispensed, Some(info), command);
+            }
+            Command::PartSuccess(part, info) => self.part_dispensed(part, info, command),
             Command::VendFailure => self.failed(command),
+            Command::PartFailure(part, reason) => self.part_failed(part, reason, command),
             Command::SessionComplete => self.completed(now, command),
-            Command::CashSale { price, item } => self.sold(now, price, item),
+            Command::CashSale { price, item } => {
+                let (currency, info) = (None, None);
+                self.sold(
+                    now,
+                    LongSale {
+                        price,
+                        item,
+                        currency,
+                        info,
+                    },
+                );
+            }
+            Command::CashSaleLong(sale) => self.sold(now, sale),
+            Command::SelectionDenied { item, reason } => self.wish_denied(item, reason, command),
+            Command::CouponReply { usage, item, used } => {
+                self.coupon_used(usage, item, used, command);
+            }
             Command::Disable => self.disable(),
             Command::Enable => self.enable(command),
             Command::ReaderCancel => self.call_off(command),
+            Command::KeysTyped(keys) => self.keys_typed(keys, command),
             Command::RevalueRequest { amount } => self.revalue_asked(now, amount, command),
             Command::RevalueLimit => self.limit_asked(now, command),
             Command::RequestId(identity) => self.identified(identity),
-            // Options we did not offer may not be switched on. [MDB 7.4.17]
-            Command::EnableOptions(options) if options != 0 => self.out_of_sequence(command),
-            Command::EnableOptions(_) | Command::Unknown { .. } => self.ack(),
-        }
-    }
-
-    /// Starts again from the power-up state.
-    pub(super) fn reset(&mut self) {
-        let approval = match self.vend.take().map(|vend| vend.verdict) {
-            Some(Verdict::Approved { tag, delivery, .. }) => match delivery {
-                Delivery::Pending => ApprovalState::NotDelivered { tag },
-                Delivery::Acknowledged => ApprovalState::Delivered { tag },
-            },
-            Some(Verdict::Open | Verdict::Denied | Verdict::Refused | Verdict::Cancelled)
-            | None => ApprovalState::None,
-        };
-        self.revalue_over();
-        self.revalue = None;
-        self.limit = None;
-        self.state = State::Inactive;
-        self.after = After::Enabled;
-        self.leaving = Leaving::No;
-        self.last = Outcome::Nothing;
-        self.setup = None;
-        self.prices = None;
-        self.vmc = None;
-        self.completed_at = None;
-        self.last_sale = None;
-        self.on_wire = None;
-        self.open_until = None;
-        self.outbox.clear();
-        self.outbox.push(Message::JustReset);
-        self.event(Event::Reset { approval });
-    }
-
-    fn set_up(&mut self, setup: Setup, command: Command) {
-        if matches!(
-            self.state,
-            State::SessionIdle | State::Vend | State::Revalue
-        ) {
-            return self.out_of_sequence(command);
-        }
-        let before = self.spoken();
-        let known = self.setup.replace(setup);
-        // What waits in the layout of another level would be misread.
-        if self.spoken() != before {
-            self.withdraw_offer(SessionRefusal::CalledOff);
-        }
-        if known != Some(setup) {
-            self.event(Event::Configured {
-                level: setup.level,
-                columns: setup.columns,
-                rows: setup.rows,
-            });
-        }
-        // A controller that goes on has heard JUST RESET, even if its ACK was lost: hearing it twice would make
-        // it start over.
-        if self.outbox.waiting(Kind::JustReset) == Some(Sent::Unacknowledged) {
-            self.outbox.remove(Kind::JustReset);
-        }
-        self.settle_in();
-        let config = Message::ReaderConfig(self.config.announced(self.spoken()));
-        self.answer(self.config.answers.setup, config);
-    }
-
-    fn priced(&mut self, prices: Prices) {
-        if self.prices.replace(prices) != Some(prices) {
-            self.event(Event::Prices {
-                max: prices.max.map(|max| self.scale.minor(max)),
-                min: prices.min.map(|min| self.scale.minor(min)),
-            });
-        }
-        self.settle_in();
-        self.ack();
-    }
-
-    fn settle_in(&mut self) {
-        if self.state == State::Inactive && self.setup.is_some() && self.prices.is_some() {
-            self.state = State::Disabled;
-        }
-    }
-
-    fn identified(&mut self, identity: Identity) {
-        if self.vmc.replace(identity) != Some(identity) {
-            self.event(Event::VmcId(identity));
-        }
-        let own = Message::PeripheralId(self.config.identity);
-        self.answer(self.config.answers.identity, own);
-    }
-
-    fn enable(&mut self, command: Command) {
-        match self.state {
-            // Level 1 controllers may leave out the prices: SETUP is enough.
-            State::Inactive if self.setup.is_none() => return self.out_of_sequence(command),
-            State::Inactive | State::Disabled => {
-                self.state = State::Enabled;
-                self.event(Event::Enabled);
+            Command::WriteTime(clock) => {
+                self.outbox.remove(Kind::Time);
+                self.event(Event::TimeTold(clock));
+                self.ack();
             }
-            State::Enabled | State::SessionIdle | State::Vend | State::Revalue => {
-                self.after = After::Enabled;
-            }
-        }
-        self.ack();
-    }
-
-    fn disable(&mut self) {
-        match self.state {
-            State::Inactive | State::Disabled => {}
-            State::Enabled => {
-                self.withdraw_offer(SessionRefusal::NotEnabled);
-                self.state = State::Disabled;
-                self.event(Event::Disabled);
-            }
-            State::SessionIdle | State::Vend | State::Revalue => self.after = After::Disabled,
-        }
-        self.ack();
-    }
-
-    fn call_off(&mut self, command: Command) {
-        match self.state {
-            State::Inactive => self.out_of_sequence(command),
-            State::Disabled | State::Enabled => {
-                // A repeat finds the answer to the first one still waiting.
-                if self.outbox.waiting(Kind::Cancelled).is_none() {
-                    self.event(Event::ReaderCancelled);
-                }
-                self.withdraw_offer(SessionRefusal::CalledOff);
-                self.answer(self.config.answers.cancel, Message::Cancelled);
-            }
-            State::SessionIdle | State::Vend | State::Revalue => self.ack(),
+            Command::EnableOptions(options) => self.enable_options(options, command),
+            Command::File(transfer) => self.file_frame(transfer),
+            Command::SetAge(age) => self.age_limited(age),
+            Command::AskAge => self.age_asked(),
+            Command::Unknown { .. } => self.ack(),
         }
     }
 
@@ -182,23 +115,67 @@ impl Cashless {
     pub(super) fn offer(&mut self, funds: u32) {
         let refusal = match self.state {
             State::Inactive | State::Disabled => SessionRefusal::NotEnabled,
-            State::SessionIdle | State::Vend | State::Revalue => SessionRefusal::Busy,
-            State::Enabled if self.outbox.waiting(Kind::Begin).is_some() => SessionRefusal::Busy,
-            State::Enabled => {
-                let funds = match funds {
-                    UNKNOWN_FUNDS => Units::UNKNOWN,
-                    known => self.scale.funds(known),
-                };
-                // [MDB 7.4.4] who pays is nobody's business: no media number, the controller's own prices.
-                let media = (self.spoken() > Level::One).then_some(Media {
-                    id: u32::MAX,
-                    payment: 0,
-                    data: 0,
-                });
-                return self.outbox.push(Message::BeginSession { funds, media });
+            _ if self.outbox.waiting(Kind::Begin).is_some() => SessionRefusal::Busy,
+            State::Enabled => return self.outbox.push(self.session(funds)),
+            State::Vend if self.may_ask_for_session() => {
+                if let Some(vend) = &mut self.vend {
+                    vend.verdict = Verdict::Session;
+                }
+                return self.outbox.push(self.session(funds));
+            }
+            State::SessionIdle | State::Vend | State::Revalue | State::NegativeVend => {
+                SessionRefusal::Busy
             }
         };
         self.event(Event::SessionRefused(refusal));
+    }
+
+    /// Whether a session may be the answer to the open question. [MDB 4.3, option b9]
+    fn may_ask_for_session(&self) -> bool {
+        let open = self
+            .vend
+            .is_some_and(|vend| vend.origin == Origin::Enabled && vend.verdict == Verdict::Open);
+        open && self.has(Options::ASK_BEGIN_SESSION)
+    }
+
+    /// BEGIN SESSION as this controller reads it. [MDB 7.4.4]
+    fn session(&self, funds: u32) -> Message {
+        let funds = self.shown(funds);
+        match (self.width(), self.spoken()) {
+            (Width::Wide, _) => Message::BeginSessionIn {
+                funds,
+                media: Media::UNKNOWN,
+                locale: self.locale(),
+            },
+            (Width::Narrow, Level::One) => Message::BeginSession { funds, media: None },
+            (Width::Narrow, Level::Two | Level::Three) => {
+                let media = Some(Media::UNKNOWN);
+                Message::BeginSession { funds, media }
+            }
+        }
+    }
+
+    /// Funds in units, rounded down to what the bus can say.
+    pub(super) fn shown(&self, funds: u32) -> Units {
+        match funds {
+            UNKNOWN_FUNDS => Units::UNKNOWN,
+            known => self.scale.funds(known, self.width()),
+        }
+    }
+
+    pub(super) fn locale(&self) -> Locale {
+        let mut card = CARD_REVALUE;
+        if self.config.can_refund {
+            card |= CARD_REFUND;
+        }
+        if self.has(Options::BASKET) {
+            card |= CARD_PARTIAL_REFUND;
+        }
+        Locale {
+            language: self.config.language,
+            currency: self.config.country,
+            card,
+        }
     }
 
     pub(super) fn withdraw_offer(&mut self, refusal: SessionRefusal) {
@@ -211,7 +188,13 @@ impl Cashless {
 
     /// The controller has the session.
     pub(super) fn begin(&mut self) {
-        self.after = After::Enabled;
+        // A selection that asked for the session is asked anew inside it.
+        if let Some(vend) = self.vend {
+            let request = vend.request;
+            self.event(Event::VendCancelled { request });
+        } else {
+            self.after = After::Enabled;
+        }
         self.last = Outcome::Nothing;
         self.event(Event::SessionBegan);
         self.idle();
@@ -233,22 +216,34 @@ impl Cashless {
         }
     }
 
-    fn asked(&mut self, now: Duration, price: Units, item: u16) {
-        let command = Command::VendRequest { price, item };
-        if self.state == State::Enabled {
+    fn asked(
+        &mut self,
+        now: Duration,
+        trade: Trade,
+        wanted: Wanted,
+        basket: Basket,
+        command: Command,
+    ) {
+        if matches!(self.state, State::Enabled | State::Vend) {
             self.begin_if_seen();
         }
         match (self.state, self.vend) {
             // The session is over for the controller itself: only END SESSION may follow.
             (State::SessionIdle, _) if self.completed_at.is_some() => self.out_of_sequence(command),
-            (State::SessionIdle, _) => self.ask(now, price, item),
+            (State::SessionIdle, _) => self.ask(now, trade, wanted, basket),
+            (State::Enabled, _) if self.may_start(trade, wanted.item) => {
+                self.after = After::Enabled;
+                self.ask(now, trade, wanted, basket);
+            }
             (State::Revalue, _) => match self.overtake(command) {
-                Overtaken::Over => self.ask(now, price, item),
-                Overtaken::Hush => {}
+                Overtaken::Over => self.ask(now, trade, wanted, basket),
                 Overtaken::NoPlace => self.out_of_sequence(command),
             },
-            (State::Vend, Some(vend)) => {
-                let same = vend.price == price && vend.item == item;
+            (State::Vend | State::NegativeVend, Some(vend)) => {
+                let same = vend.trade == trade
+                    && vend.price == wanted.price
+                    && vend.item == wanted.item
+                    && vend.basket.count == basket.count;
                 match vend.verdict {
                     Verdict::Open
                     | Verdict::Approved { .. }
@@ -258,59 +253,106 @@ impl Cashless {
                     {
                         self.ask_again(now, vend);
                     }
+                    // It waits for the session, and missed our ACK.
+                    Verdict::Session if same => self.take_question(now, self.config.answers.vend),
                     // The controller is past the denial it was owed, or will never want it.
                     Verdict::Denied | Verdict::Refused | Verdict::Cancelled => {
                         self.denial_delivered(vend);
-                        self.ask(now, price, item);
+                        self.ask(now, trade, wanted, basket);
                     }
-                    Verdict::Open | Verdict::Approved { .. } => self.out_of_sequence(command),
+                    Verdict::Open | Verdict::Approved { .. } | Verdict::Session => {
+                        self.out_of_sequence(command);
+                    }
                 }
             }
-            (State::Inactive | State::Disabled | State::Enabled | State::Vend, _) => {
-                self.out_of_sequence(command);
-            }
+            (
+                State::Inactive
+                | State::Disabled
+                | State::Enabled
+                | State::Vend
+                | State::NegativeVend,
+                _,
+            ) => self.out_of_sequence(command),
         }
     }
 
-    fn ask(&mut self, now: Duration, price: Units, item: u16) {
+    /// Whether a question may come without a session. [MDB 7.4.17, option b5; MDB 4.3, option b6]
+    fn may_start(&self, trade: Trade, item: u16) -> bool {
+        let wished = trade == Trade::Sale && self.wishes(item);
+        self.has(Options::ALWAYS_IDLE) || wished
+    }
+
+    fn ask(&mut self, now: Duration, trade: Trade, wanted: Wanted, basket: Basket) {
+        let Wanted { price, item } = wanted;
         // A denial still owed to an older question must not answer this one.
         self.outbox.remove(Kind::Denied);
         self.drop_limit();
-        let fault = self.price_fault(price);
+        self.keys_over();
+        match self.wishes(item) && trade == Trade::Sale {
+            true => self.wish_granted(),
+            false => self.drop_wish(SelectionEnd::Overtaken),
+        }
+        let fault = self.price_fault(trade, price);
+        let origin = match self.state {
+            State::Enabled => Origin::Enabled,
+            _ => Origin::Session,
+        };
+        if origin == Origin::Enabled {
+            self.withdraw_offer(SessionRefusal::Busy);
+        }
         let request = self.next_request();
-        self.state = State::Vend;
+        self.state = trade.state();
         self.last = Outcome::Nothing;
         self.vend = Some(Vend {
             request,
+            trade,
+            origin,
             price,
             item,
+            basket,
             asked_at: now,
             verdict: match fault {
                 None => Verdict::Open,
                 Some(_) => Verdict::Refused,
             },
         });
-        if let Some(why) = fault {
-            let known = Some(price).filter(|price| *price != Units::UNKNOWN);
-            let price = known.map(|price| self.scale.minor(price));
+        let known = self.scale.minor(price);
+        let (None, Some(price)) = (fault, known) else {
+            let why = fault.unwrap_or(PriceFault::NotDivisible);
+            let price = known;
             self.event(Event::PriceRefused { item, price, why });
             return self.answer(self.config.answers.vend, Message::VendDenied);
+        };
+        if basket.count > 1 || basket.options != Units::ZERO {
+            let options = self.scale.minor(basket.options).unwrap_or_default();
+            let count = basket.count;
+            self.event(Event::BasketAsked { count, options });
         }
-        let price = self.scale.minor(price);
-        self.event(Event::VendRequested {
-            request,
-            price,
-            item,
+        self.event(match trade {
+            Trade::Sale => Event::VendRequested {
+                request,
+                price,
+                item,
+            },
+            Trade::Return => Event::ReturnAsked {
+                request,
+                value: price,
+                item,
+            },
         });
         self.take_question(now, self.config.answers.vend);
     }
 
     /// What makes a price one that the machine itself ruled out in SETUP.
-    fn price_fault(&self, price: Units) -> Option<PriceFault> {
-        if price == Units::UNKNOWN {
+    fn price_fault(&self, trade: Trade, price: Units) -> Option<PriceFault> {
+        if self.scale.minor(price).is_none() {
             return Some(PriceFault::NotDivisible);
         }
-        let prices = self.prices?;
+        // The dearest and the cheapest price are those of what is sold; of a selection from afar this reader may pay a
+        // part, or nothing.
+        let prices = self
+            .prices
+            .filter(|_| trade == Trade::Sale && !self.has(Options::REMOTE_VEND))?;
         let outside =
             prices.max.is_some_and(|max| price > max) || prices.min.is_some_and(|min| price < min);
         outside.then_some(PriceFault::OutsideSetup)
@@ -325,8 +367,16 @@ impl Cashless {
     fn ask_again(&mut self, now: Duration, vend: Vend) {
         let verdict = match vend.verdict {
             Verdict::Open => return self.take_question(now, self.config.answers.vend),
+            Verdict::Approved { amount, .. } if self.has(Options::BASKET) => {
+                Message::BasketApproved {
+                    amount,
+                    options: vend.basket.options.min(amount),
+                }
+            }
             Verdict::Approved { amount, .. } => Message::VendApproved { amount },
-            Verdict::Denied | Verdict::Refused | Verdict::Cancelled => Message::VendDenied,
+            Verdict::Denied | Verdict::Refused | Verdict::Cancelled | Verdict::Session => {
+                Message::VendDenied
+            }
         };
         self.answer(self.config.answers.vend, verdict);
     }
@@ -362,20 +412,27 @@ impl Cashless {
 
     fn cancelled(&mut self, command: Command) {
         match (self.state, self.vend.map(|vend| vend.verdict)) {
-            (State::Vend, Some(Verdict::Open))
-            | (
-                State::Vend,
-                Some(Verdict::Approved {
-                    delivery: Delivery::Pending,
-                    ..
-                }),
+            (
+                State::Vend | State::NegativeVend,
+                Some(
+                    Verdict::Open
+                    | Verdict::Session
+                    | Verdict::Approved {
+                        delivery: Delivery::Pending,
+                        ..
+                    },
+                ),
             ) => {
                 self.outbox.remove(Kind::Approved);
+                self.outbox.remove(Kind::Begin);
                 self.withdraw_question();
                 // One denial answers the cancel and the request. [MDB 7.4.8]
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
-            (State::Vend, Some(Verdict::Denied | Verdict::Refused | Verdict::Cancelled)) => {
+            (
+                State::Vend | State::NegativeVend,
+                Some(Verdict::Denied | Verdict::Refused | Verdict::Cancelled),
+            ) => {
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
             // A repeat: the controller has its denial already.
@@ -385,7 +442,12 @@ impl Cashless {
                 self.answer(self.config.answers.vend, Message::VendDenied);
             }
             (
-                State::Inactive | State::Disabled | State::Enabled | State::Vend | State::Revalue,
+                State::Inactive
+                | State::Disabled
+                | State::Enabled
+                | State::Vend
+                | State::Revalue
+                | State::NegativeVend,
                 _,
             ) => {
                 self.out_of_sequence(command);
@@ -410,12 +472,18 @@ impl Cashless {
         (delivery == Delivery::Acknowledged || left).then_some(tag)
     }
 
-    fn succeeded(&mut self, item: u16, command: Command) {
+    fn succeeded(&mut self, item: u16, info: Option<ItemInfo>, command: Command) {
         match (self.seen_approval(), self.last) {
             (Some(tag), _) => {
                 self.approval_delivered();
                 self.outbox.remove(Kind::Approved);
-                self.event(Event::VendSucceeded { tag, item });
+                if let Some(info) = info {
+                    self.event(Event::ItemNamed(info));
+                }
+                self.event(match self.trade() {
+                    Trade::Sale => Event::VendSucceeded { tag, item },
+                    Trade::Return => Event::ReturnSucceeded { tag, item },
+                });
                 self.idle();
                 self.last = Outcome::Succeeded { tag, item };
             }
@@ -430,18 +498,112 @@ impl Cashless {
         self.ack();
     }
 
+    fn trade(&self) -> Trade {
+        self.vend.map_or(Trade::Sale, |vend| vend.trade)
+    }
+
+    /// A part of a basket fell. [MDB 4.3, option b7]
+    fn part_dispensed(&mut self, part: Part, info: Option<ItemInfo>, command: Command) {
+        if let Some(tag) = self.part_ended(Parted::Dispensed, part, command) {
+            if let Some(info) = info {
+                self.event(Event::ItemNamed(info));
+            }
+            self.part_told(tag, part, None);
+        }
+    }
+
+    /// A part of a basket did not fall.
+    fn part_failed(&mut self, part: Part, reason: Reason, command: Command) {
+        if let Some(tag) = self.part_ended(Parted::Failed, part, command) {
+            self.part_told(tag, part, Some(reason));
+        }
+    }
+
+    /// Counts a part once; gives the mark of its vend when it is new.
+    fn part_ended(&mut self, how: Parted, part: Part, command: Command) -> Option<u64> {
+        let seen = self.seen_approval();
+        let Some((tag, vend)) = seen.zip(self.vend.as_mut()) else {
+            if self.last == Outcome::Parted(how, part) {
+                self.ack();
+            } else {
+                self.out_of_sequence(command);
+            }
+            return None;
+        };
+        if vend.basket.last == Some((how, part)) {
+            self.ack();
+            return None;
+        }
+        let Verdict::Approved { amount, .. } = vend.verdict else {
+            return None;
+        };
+        let sum = vend.basket.dispensed.checked_add(vend.basket.failed);
+        let sum = sum.and_then(|sum| sum.checked_add(part.amount.number()));
+        if sum.is_none_or(|sum| sum > amount.number()) {
+            // More than was approved was never approved.
+            self.out_of_sequence(command);
+            return None;
+        }
+        match how {
+            Parted::Dispensed => vend.basket.dispensed += part.amount.number(),
+            Parted::Failed => vend.basket.failed += part.amount.number(),
+        }
+        vend.basket.last = Some((how, part));
+        self.approval_delivered();
+        self.outbox.remove(Kind::Approved);
+        Some(tag)
+    }
+
+    fn part_told(&mut self, tag: u64, part: Part, failed: Option<Reason>) {
+        let amount = self.scale.minor(part.amount).unwrap_or_default();
+        self.event(Event::PartEnded {
+            tag,
+            item: part.item,
+            amount,
+            left: part.left,
+            failed,
+        });
+        if let Some(vend) = self.vend.filter(|_| part.left == 0)
+            && let Verdict::Approved { amount, .. } = vend.verdict
+        {
+            self.parted(tag, part.item, amount, vend.basket.dispensed);
+            self.idle();
+            let how = failed.map_or(Parted::Dispensed, |_| Parted::Failed);
+            self.last = Outcome::Parted(how, part);
+        }
+        self.ack();
+    }
+
+    /// Tells what a vend in parts comes to.
+    pub(super) fn parted(&mut self, tag: u64, item: u16, approved: Units, charged: u32) {
+        let event = match charged {
+            0 => Event::VendFailed { tag },
+            all if all == approved.number() => Event::VendSucceeded { tag, item },
+            part => Event::VendPartly {
+                tag,
+                item,
+                charged: self.scale.minor(Units::from_u32(part)).unwrap_or_default(),
+            },
+        };
+        self.event(event);
+    }
+
     fn failed(&mut self, command: Command) {
         match (self.vend.map(|vend| vend.verdict), self.seen_approval()) {
             (Some(_), Some(tag)) => {
                 self.approval_delivered();
                 self.outbox.remove(Kind::Approved);
-                self.event(Event::VendFailed { tag });
+                self.event(match self.trade() {
+                    Trade::Sale => Event::VendFailed { tag },
+                    Trade::Return => Event::ReturnFailed { tag },
+                });
                 self.idle();
                 self.last = Outcome::Failed;
             }
             // A controller that reports failure before it was answered has given up: taken at its word.
-            (Some(Verdict::Open | Verdict::Approved { .. }), None) => {
+            (Some(Verdict::Open | Verdict::Session | Verdict::Approved { .. }), None) => {
                 self.outbox.remove(Kind::Approved);
+                self.outbox.remove(Kind::Begin);
                 self.withdraw_question();
                 self.idle();
                 self.last = Outcome::Failed;
@@ -453,17 +615,27 @@ impl Cashless {
         self.ack();
     }
 
-    fn sold(&mut self, now: Duration, price: Units, item: u16) {
-        let sale = Command::CashSale { price, item };
+    fn sold(&mut self, now: Duration, sale: LongSale) {
         let repeat = self
             .last_sale
             .is_some_and(|(at, before)| before == sale && now.saturating_sub(at) < NON_RESPONSE);
         self.last_sale = Some((now, sale));
-        if !repeat {
-            let price = self.scale.minor(price);
+        if !repeat && let Some(price) = self.scale.minor(sale.price) {
+            if let Some((info, _)) = sale.info {
+                self.event(Event::ItemNamed(info));
+            }
+            let item = sale.item;
             self.event(Event::CashSold { item, price });
         }
         self.ack();
+    }
+
+    /// Tells of a fault once, or for as long as it stands.
+    pub(super) fn malfunction(&mut self, code: u8) {
+        match STANDING.contains(&(code >> 4)) {
+            true => self.fault = Some(code),
+            false => self.outbox.push(Message::Malfunction { code }),
+        }
     }
 
     /// Queues a text, unless the controller lends no display.
@@ -487,7 +659,7 @@ impl Cashless {
     pub(super) fn answer(&mut self, how: Answer, message: Message) {
         self.outbox.push(message);
         match how {
-            Answer::Immediate => self.reply = self.outbox.send(message.into()),
+            Answer::Immediate => self.reply = self.outbox.send(message.into(), self.width()),
             Answer::Deferred => self.ack(),
         }
     }
@@ -496,3 +668,15 @@ impl Cashless {
         self.reply = Some(Frame::lone(Word::new(Mode::Address, ACK)));
     }
 }
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    price: Units,
+    item: u16,
+}
+
+/// The bits of BEGIN SESSION Z17. [MDB 7.4.4]
+const CARD_REFUND: u8 = 1 << 1;
+const CARD_REVALUE: u8 = 1 << 2;
+const CARD_PARTIAL_REFUND: u8 = 1 << 3;

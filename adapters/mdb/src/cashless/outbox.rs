@@ -3,6 +3,7 @@
 use crate::block::Frame;
 use crate::bounds::OUTBOX_MAX;
 use crate::message::Message;
+use crate::money::Width;
 
 /// A first-in-first-out queue with one place for each kind of message.
 #[derive(Clone, Debug)]
@@ -43,6 +44,12 @@ pub(crate) enum Kind {
     Malfunction,
     OutOfSequence,
     Revalue,
+    Time,
+    Entry,
+    Selection,
+    Coupon,
+    File,
+    Diagnostic,
 }
 
 impl Outbox {
@@ -111,22 +118,30 @@ impl Outbox {
     }
 
     /// Sends the oldest message.
-    pub(crate) fn send_first(&mut self) -> Option<Frame> {
-        let first = self.places.first_mut()?.as_mut()?;
+    ///
+    /// A fault that stands joins whatever there is to say, for as long as there is room. [MDB 7.4.11]
+    pub(crate) fn send_first(&mut self, width: Width, fault: Option<u8>) -> Option<Frame> {
+        let fault = fault.map(|code| Message::Malfunction { code });
+        let Some(first) = self.places.first_mut().and_then(Option::as_mut) else {
+            return Message::join_in(fault.as_slice(), width).filter(|it| it.len() > 1);
+        };
         first.sent = Sent::Unacknowledged;
         let message = first.message;
         self.in_flight = Some(message);
-        Some(Frame::from_peripheral(&message.block()))
+        let both = fault
+            .filter(|_| message.shares())
+            .and_then(|fault| Message::join_in(&[message, fault], width));
+        both.or_else(|| Some(Frame::from_peripheral(&message.block_in(width))))
     }
 
     /// Sends the message of this kind out of turn.
-    pub(crate) fn send(&mut self, wanted: Kind) -> Option<Frame> {
+    pub(crate) fn send(&mut self, wanted: Kind, width: Width) -> Option<Frame> {
         let at = self.place_of(wanted)?;
         let pending = self.places.get_mut(at)?.as_mut()?;
         pending.sent = Sent::Unacknowledged;
         let message = pending.message;
         self.in_flight = Some(message);
-        Some(Frame::from_peripheral(&message.block()))
+        Some(Frame::from_peripheral(&message.block_in(width)))
     }
 
     /// The controller acknowledged the block on the wire.
@@ -161,17 +176,25 @@ impl From<Message> for Kind {
             Message::JustReset => Kind::JustReset,
             Message::ReaderConfig(_) => Kind::Config,
             Message::Display { .. } => Kind::Display,
-            Message::BeginSession { .. } => Kind::Begin,
+            Message::BeginSession { .. } | Message::BeginSessionIn { .. } => Kind::Begin,
             Message::SessionCancel => Kind::SessionCancel,
-            Message::VendApproved { .. } => Kind::Approved,
+            Message::VendApproved { .. } | Message::BasketApproved { .. } => Kind::Approved,
             Message::VendDenied => Kind::Denied,
             Message::EndSession => Kind::End,
             Message::Cancelled => Kind::Cancelled,
-            Message::PeripheralId(_) => Kind::Id,
+            Message::PeripheralId(_) | Message::Offer(..) => Kind::Id,
             Message::Malfunction { .. } => Kind::Malfunction,
             Message::OutOfSequence { .. } => Kind::OutOfSequence,
             Message::RevalueApproved | Message::RevalueDenied | Message::RevalueLimit { .. } => {
                 Kind::Revalue
+            }
+            Message::TimeRequest => Kind::Time,
+            Message::DataEntry { .. } | Message::DataEntryCancel => Kind::Entry,
+            Message::SelectionRequest(_) => Kind::Selection,
+            Message::Coupon(_) => Kind::Coupon,
+            Message::File(_) => Kind::File,
+            Message::AgeFeature(_) | Message::AgeStatus(_) | Message::Diagnostic(_) => {
+                Kind::Diagnostic
             }
         }
     }

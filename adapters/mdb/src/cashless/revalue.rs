@@ -3,12 +3,12 @@
 
 use core::time::Duration;
 
-use super::{Cashless, Event, Repeats, RequestNumber, State};
-use crate::bounds::HUSHES_MAX;
+use super::{After, Cashless, Event, Repeats, RequestNumber, SelectionEnd, SessionRefusal, State};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::command::{Command, Level};
 use crate::message::Message;
 use crate::money::Units;
+use crate::options::Options;
 
 /// The cash question that is open.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,6 @@ pub(super) struct Revalue {
     amount: Units,
     pub(super) asked_at: Duration,
     pub(super) grant: Grant,
-    /// Commands met with silence since the approval left.
-    hushes: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +38,6 @@ pub(super) struct LimitQuestion {
 pub(super) enum Overtaken {
     /// The question is over; the command may go on from an idle session.
     Over,
-    /// The controller may have heard the approval: no answer, so that it asks again with a POLL between.
-    Hush,
     /// The command has no place here.
     NoPlace,
 }
@@ -57,12 +53,16 @@ impl Cashless {
         match (self.state, self.revalue) {
             (State::SessionIdle, _) if self.completed_at.is_some() => self.out_of_sequence(command),
             (State::SessionIdle, _) => self.ask_revalue(now, amount),
+            (State::Enabled, _) if self.has(Options::ALWAYS_IDLE) => {
+                self.after = After::Enabled;
+                self.withdraw_offer(SessionRefusal::Busy);
+                self.ask_revalue(now, amount);
+            }
             (State::Revalue, Some(open)) if open.amount == amount => {
                 self.ask_revalue_again(now, open);
             }
             (State::Revalue, Some(_)) => match self.overtake(command) {
                 Overtaken::Over => self.ask_revalue(now, amount),
-                Overtaken::Hush => {}
                 Overtaken::NoPlace => self.out_of_sequence(command),
             },
             _ => self.out_of_sequence(command),
@@ -71,10 +71,12 @@ impl Cashless {
 
     fn ask_revalue(&mut self, now: Duration, amount: Units) {
         self.drop_limit();
-        // FFFF is no amount: nobody need be asked.
-        if amount == Units::UNKNOWN {
+        self.drop_wish(SelectionEnd::Overtaken);
+        // FFFF is no amount, and neither is what no account can hold: nobody need be asked.
+        let Some(minor) = self.scale.minor(amount) else {
+            self.state = State::SessionIdle;
             return self.answer(self.config.answers.revalue, Message::RevalueDenied);
-        }
+        };
         let request = self.next_request();
         self.state = State::Revalue;
         self.revalue = Some(Revalue {
@@ -82,9 +84,8 @@ impl Cashless {
             amount,
             asked_at: now,
             grant: Grant::Open,
-            hushes: 0,
         });
-        let amount = self.scale.minor(amount);
+        let amount = minor;
         self.event(Event::RevalueAsked { request, amount });
         self.take_question(now, self.config.answers.revalue);
     }
@@ -115,12 +116,14 @@ impl Cashless {
             State::SessionIdle => self.ask_limit(now),
             State::Revalue => match self.overtake(command) {
                 Overtaken::Over => self.ask_limit(now),
-                Overtaken::Hush => {}
                 Overtaken::NoPlace => self.out_of_sequence(command),
             },
-            State::Inactive | State::Disabled | State::Enabled | State::Vend => {
-                self.out_of_sequence(command);
-            }
+            State::Enabled if self.has(Options::ALWAYS_IDLE) => self.ask_limit(now),
+            State::Inactive
+            | State::Disabled
+            | State::Enabled
+            | State::Vend
+            | State::NegativeVend => self.out_of_sequence(command),
         }
     }
 
@@ -143,16 +146,19 @@ impl Cashless {
     fn refuse_cash(&mut self, command: Command) {
         match self.state {
             State::SessionIdle => self.answer(self.config.answers.revalue, Message::RevalueDenied),
-            State::Inactive | State::Disabled | State::Enabled | State::Vend | State::Revalue => {
-                self.out_of_sequence(command)
-            }
+            State::Inactive
+            | State::Disabled
+            | State::Enabled
+            | State::Vend
+            | State::Revalue
+            | State::NegativeVend => self.out_of_sequence(command),
         }
     }
 
     /// A command of the session that comes while a cash question is still there.
     pub(super) fn overtake(&mut self, command: Command) -> Overtaken {
         let left = self.outbox.waiting(Kind::Revalue) == Some(Sent::Unacknowledged);
-        let Some(open) = &mut self.revalue else {
+        let Some(open) = self.revalue else {
             return Overtaken::NoPlace;
         };
         match open.grant {
@@ -161,10 +167,11 @@ impl Cashless {
                 self.revalue_closed();
                 Overtaken::Over
             }
-            // Only its POLL can tell whether it has the approval: credit must not hang on a guess.
-            Grant::Approved if left && open.hushes < HUSHES_MAX => {
-                open.hushes += 1;
-                Overtaken::Hush
+            // Cash cannot be taken back like a selection: a controller that asks for something else has its answer. To say
+            // the approval again would let it answer the next offer.
+            Grant::Approved if left => {
+                self.revalue_taken();
+                Overtaken::Over
             }
             Grant::Open | Grant::Approved if command == Command::SessionComplete => {
                 self.revalue_lost();
@@ -241,7 +248,7 @@ impl Cashless {
     pub(super) fn tell_limit(&mut self, now: Duration, request: RequestNumber, limit: u32) {
         if self.limit.is_some_and(|open| open.request == request) {
             self.limit = None;
-            let amount = self.scale.funds(limit);
+            let amount = self.scale.funds(limit, self.width());
             self.tell(now, Message::RevalueLimit { amount });
         }
     }

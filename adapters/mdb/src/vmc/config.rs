@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use crate::bounds::{ACK_MAX, NON_RESPONSE};
 use crate::command::{Address, Identity, Level};
+use crate::options::Options;
+use crate::reader::Country;
 
 /// Everything a controller has to know.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,10 @@ pub struct Config {
     pub price_min: Option<u32>,
     /// Decimal places of the currency's minor unit.
     pub minor_digits: u8,
+    /// The options it switches on when the reader offers them.
+    pub options: Options,
+    /// The currency it tells with money of 32 bits.
+    pub currency: Country,
     /// Who it is.
     pub identity: Identity,
     /// What it does once a vend is approved.
@@ -50,6 +56,8 @@ impl Default for Config {
             price_max: None,
             price_min: None,
             minor_digits: 2,
+            options: Options::NONE,
+            currency: Country::UNKNOWN,
             identity: Identity {
                 manufacturer: *b"GTN",
                 serial: *b"000000000001",

@@ -3,8 +3,11 @@
 use core::time::Duration;
 
 use crate::block::Frame;
-use crate::command::Identity;
+use crate::command::{Command, Identity};
+use crate::file::Transfer;
+use crate::message::{AgeStatus, Coupon};
 use crate::money::Inexact;
+use crate::options::{ItemOptions, Options};
 use crate::reader::ReaderConfig;
 use crate::text::Text;
 use crate::word::Word;
@@ -38,6 +41,16 @@ pub enum Operator {
         /// Its number.
         item: u16,
     },
+    /// Bring something back: the account is to be credited.
+    BringBack {
+        /// What it is worth.
+        value: u32,
+        /// Its number.
+        item: u16,
+    },
+    /// Say something that needs no answer but an ACK, as soon as nothing else goes on: a denied selection, keys, the time,
+    /// an age, the fate of a coupon, a frame of a file.
+    Tell(Command),
     /// The product fell.
     Dispensed,
     /// The product is stuck.
@@ -109,6 +122,10 @@ pub enum Event {
     ReaderFound(ReaderConfig),
     /// The reader said who it is.
     ReaderId(Identity),
+    /// The reader offers these options.
+    ReaderOffers(Options),
+    /// These are on.
+    OptionsEnabled(Options),
     /// The reader is enabled.
     Ready,
     /// The reader is disabled.
@@ -127,6 +144,41 @@ pub enum Event {
         /// The selection.
         item: u16,
     },
+    /// The reader approved, and what was brought back is taken: answer `Dispensed` or `Jammed`.
+    TakeBack {
+        /// What the reader credits; `None` for a token.
+        amount: Option<u32>,
+        /// Its number.
+        item: u16,
+    },
+    /// The reader wants this vended: select it, or tell that it is denied.
+    SelectionAsked {
+        /// The item.
+        item: u16,
+        /// How the customer wants it.
+        options: ItemOptions,
+        /// What the reader pays at most; `None` everything.
+        funds: Option<u32>,
+    },
+    /// The reader holds out a coupon: tell what became of it.
+    CouponShown(Coupon),
+    /// The reader wants so many keys typed; b7 shows them.
+    KeysAsked {
+        /// How many, in the low seven bits.
+        keys: u8,
+    },
+    /// The reader wants no keys any more.
+    KeysOver,
+    /// The reader asks for the time.
+    TimeAsked,
+    /// The reader says this about a file.
+    File(Transfer),
+    /// The reader verifies ages.
+    AgeFeature(u8),
+    /// What the reader knows of the customer's age.
+    AgeStatus(AgeStatus),
+    /// What had to be told is acknowledged.
+    Told,
     /// The reader approved what nobody waits for any more: it is given back as a failed vend.
     ApprovalDeclined {
         /// What the reader would charge; `None` for a token.

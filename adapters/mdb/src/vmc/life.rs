@@ -3,12 +3,13 @@
 use core::time::Duration;
 
 use super::{
-    Approved, Back, Choice, Completes, Ending, Event, Exchange, Operator, Outcome, Output, Phase,
-    Reader, Restart, SelectionRefusal, Step, Turn, Vmc,
+    Approved, Back, Cash, Choice, Completes, Ending, Event, Exchange, Operator, Origin, Outcome,
+    Output, Phase, Reader, Restart, SelectionRefusal, Step, Trade, Turn, Vmc,
 };
-use crate::command::{Command, Level, Prices, Setup, Supply};
+use crate::command::{Command, ItemInfo, Level, LongSale, Part, Prices, Setup, Supply};
 use crate::message::Message;
-use crate::money::{Digits, Scale, Units};
+use crate::money::{Digits, Scale, Units, Width};
+use crate::options::{Options, Reason};
 use crate::reader::{ReaderConfig, ReaderOptions};
 
 impl Vmc {
@@ -23,23 +24,19 @@ impl Vmc {
                 rows: self.config.rows,
                 display: self.config.display,
             }),
-            Phase::Pricing => Command::Prices(Prices {
-                max: self.price(self.config.price_max),
-                min: self.price(self.config.price_min),
-            }),
+            Phase::Pricing => Command::Prices(self.prices()),
+            Phase::Opting => Command::EnableOptions(self.wanted_options()),
+            Phase::Repricing => Command::PricesIn(self.prices(), self.config.currency),
             Phase::Identifying => Command::RequestId(self.config.identity),
             Phase::Enabling => Command::Enable,
             Phase::Disabling => Command::Disable,
-            Phase::Asking(Choice { price, item }) => Command::VendRequest { price, item },
+            Phase::Asking(choice) => self.question(choice),
             Phase::Cancelling => Command::VendCancel,
-            Phase::Reporting(Choice { item, .. }, Outcome::Success) => {
-                Command::VendSuccess { item }
-            }
-            Phase::Reporting(_, Outcome::Failure) => Command::VendFailure,
+            Phase::Reporting(choice, outcome) => self.report(choice, outcome),
             Phase::Completing => Command::SessionComplete,
             Phase::Revaluing(amount) => Command::RevalueRequest { amount },
             Phase::AskingLimit => Command::RevalueLimit,
-            Phase::SellingForCash(Choice { price, item }, _) => Command::CashSale { price, item },
+            Phase::Telling(command, _) => command,
             Phase::Off
             | Phase::AwaitingReset
             | Phase::Enabled
@@ -50,7 +47,70 @@ impl Vmc {
     }
 
     fn price(&self, minor: Option<u32>) -> Option<Units> {
-        self.scale?.units(minor?).ok()
+        self.scale?.units(minor?, self.width()).ok()
+    }
+
+    fn prices(&self) -> Prices {
+        Prices {
+            max: self.price(self.config.price_max),
+            min: self.price(self.config.price_min),
+        }
+    }
+
+    /// What both sides can do and this one wants.
+    fn wanted_options(&self) -> Options {
+        self.offered.and(self.config.options)
+    }
+
+    fn question(&self, choice: Choice) -> Command {
+        let Choice { price, item, .. } = choice;
+        match (choice.trade, self.options.has(Options::BASKET)) {
+            (Trade::Return, _) => Command::NegativeVendRequest { value: price, item },
+            (Trade::Sale, false) => Command::VendRequest { price, item },
+            (Trade::Sale, true) => Command::BasketRequest {
+                price,
+                item,
+                count: 1,
+                options: Units::ZERO,
+            },
+        }
+    }
+
+    /// The result in the form that the options on ask for.
+    fn report(&self, choice: Choice, outcome: Outcome) -> Command {
+        let item = choice.item;
+        let info = self.options.has(Options::ITEM_INFO).then_some(ItemInfo {
+            selected: item,
+            dispensed: item,
+            selected_name: named(item),
+            dispensed_name: named(item),
+        });
+        let part = Part {
+            item,
+            amount: choice.price,
+            left: 0,
+            options: Units::ZERO,
+        };
+        match (outcome, self.options.has(Options::BASKET), info) {
+            (Outcome::Success, true, info) => Command::PartSuccess(part, info),
+            (Outcome::Success, false, Some(info)) => Command::VendSuccessNamed(info),
+            (Outcome::Success, false, None) => Command::VendSuccess { item },
+            (Outcome::Failure, true, _) => Command::PartFailure(part, Reason::EMPTY),
+            (Outcome::Failure, false, _) => Command::VendFailure,
+        }
+    }
+
+    /// Says what is owed as soon as nothing else goes on.
+    pub(super) fn pay_what_is_owed(&mut self) {
+        let back = match self.phase {
+            Phase::Enabled => Back::Enabled,
+            Phase::Disabled => Back::Disabled,
+            Phase::Session => Back::Session,
+            _ => return,
+        };
+        if let Some(command) = self.owed.take() {
+            self.enter(Phase::Telling(command, back));
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -76,6 +136,12 @@ impl Vmc {
             self.give_back(amount);
         }
         self.ending = Ending::No;
+        self.offered = Options::NONE;
+        self.options = Options::NONE;
+        self.wished = None;
+        self.owed = None;
+        self.fault = None;
+        self.cash = Cash::Settled;
         self.event(Event::Restarting(why));
         match why {
             Restart::ReaderRestarted => self.enter(Phase::SettingUp),
@@ -114,8 +180,21 @@ impl Vmc {
             | Phase::Revaluing(_)
             | Phase::AskingLimit
             | Phase::Completing => self.wait(now),
-            Phase::SellingForCash(_, back) => {
-                self.event(Event::CashSaleReported);
+            Phase::Opting => {
+                self.options = self.wanted_options();
+                let options = self.options;
+                self.event(Event::OptionsEnabled(options));
+                match self.width() {
+                    Width::Wide => self.enter(Phase::Repricing),
+                    Width::Narrow => self.enter(Phase::Enabling),
+                }
+            }
+            Phase::Repricing => self.enter(Phase::Enabling),
+            Phase::Telling(command, back) => {
+                self.event(match command {
+                    Command::CashSale { .. } | Command::CashSaleLong(_) => Event::CashSaleReported,
+                    _ => Event::Told,
+                });
                 match back {
                     Back::Enabled if self.is_to_end() => self.enter(Phase::Completing),
                     Back::Enabled => self.enter(Phase::Enabled),
@@ -163,6 +242,8 @@ impl Vmc {
             | Phase::SettingUp
             | Phase::Pricing
             | Phase::Identifying
+            | Phase::Opting
+            | Phase::Repricing
             | Phase::Enabling
             | Phase::Enabled
             | Phase::Disabling
@@ -173,7 +254,7 @@ impl Vmc {
             | Phase::Reporting(..)
             | Phase::Revaluing(_)
             | Phase::AskingLimit
-            | Phase::SellingForCash(..)
+            | Phase::Telling(..)
             | Phase::Completing => self.start_over(now, Restart::NoAnswer),
         }
     }
@@ -205,26 +286,54 @@ impl Vmc {
                 self.event(Event::ReaderId(identity));
                 self.enter(Phase::Enabling);
             }
-            (Message::BeginSession { funds, .. }, Phase::Enabled | Phase::Disabling) => {
+            (Message::Offer(identity, options), Phase::Identifying) => {
+                self.event(Event::ReaderId(identity));
+                self.event(Event::ReaderOffers(options));
+                self.offered = options;
+                match self.wanted_options() {
+                    Options::NONE => self.enter(Phase::Enabling),
+                    _ => self.enter(Phase::Opting),
+                }
+            }
+            (
+                Message::BeginSession { funds, .. } | Message::BeginSessionIn { funds, .. },
+                Phase::Enabled | Phase::Disabling,
+            ) => {
                 self.customer(funds);
             }
+            // The reader wants a session before it decides: the question is asked anew inside it.
+            (
+                Message::BeginSession { funds, .. } | Message::BeginSessionIn { funds, .. },
+                Phase::Asking(choice),
+            ) if choice.origin == Origin::Enabled
+                && self.options.has(Options::ASK_BEGIN_SESSION) =>
+            {
+                self.customer(funds);
+                self.enter(Phase::Asking(Choice {
+                    origin: Origin::Session,
+                    ..choice
+                }));
+            }
             // A reader that has a customer has heard READER ENABLE: only its ACK was lost.
-            (Message::BeginSession { funds, .. }, Phase::Enabling) => {
+            (
+                Message::BeginSession { funds, .. } | Message::BeginSessionIn { funds, .. },
+                Phase::Enabling,
+            ) => {
                 self.event(Event::Ready);
                 self.customer(funds);
             }
             // The sale is still to be acknowledged; the customer is here all the same.
-            (Message::BeginSession { funds, .. }, Phase::SellingForCash(sale, Back::Enabled)) => {
-                self.phase = Phase::SellingForCash(sale, Back::Session);
+            (Message::BeginSession { funds, .. }, Phase::Telling(told, Back::Enabled)) => {
+                self.phase = Phase::Telling(told, Back::Session);
                 let funds = self.known(funds);
                 self.event(Event::SessionBegan { funds });
             }
-            (Message::EndSession, Phase::SellingForCash(sale, Back::Session)) => {
-                self.phase = Phase::SellingForCash(sale, Back::Enabled);
+            (Message::EndSession, Phase::Telling(told, Back::Session)) => {
+                self.phase = Phase::Telling(told, Back::Enabled);
                 self.event(Event::SessionEnded);
             }
             (Message::SessionCancel, phase) => self.asked_to_end(phase),
-            (Message::VendApproved { .. }, Phase::Asking(_))
+            (Message::VendApproved { .. } | Message::BasketApproved { .. }, Phase::Asking(_))
                 if self.config.approved == Approved::Resets =>
             {
                 self.start_over(now, Restart::Approval);
@@ -248,16 +357,29 @@ impl Vmc {
                 self.event(Event::RevalueLimit { limit: None });
                 self.idle();
             }
-            (Message::VendApproved { amount }, Phase::Asking(choice)) => {
+            (
+                Message::VendApproved { amount } | Message::BasketApproved { amount, .. },
+                Phase::Asking(choice),
+            ) => {
                 self.enter(Phase::Dispensing(choice, Reader::Here));
                 let item = choice.item;
                 let amount = self.known(amount);
-                self.event(Event::Dispense { amount, item });
+                self.event(match choice.trade {
+                    Trade::Sale => Event::Dispense { amount, item },
+                    Trade::Return => Event::TakeBack { amount, item },
+                });
             }
             // It crossed the cancel, or answers a question long answered: the customer must not pay for nothing.
-            (Message::VendApproved { amount }, Phase::Cancelling | Phase::Session) => {
-                let (price, item) = (amount, 0xFFFF);
-                let choice = Choice { price, item };
+            (
+                Message::VendApproved { amount } | Message::BasketApproved { amount, .. },
+                Phase::Cancelling | Phase::Session,
+            ) => {
+                let choice = Choice {
+                    price: amount,
+                    item: 0xFFFF,
+                    trade: Trade::Sale,
+                    origin: Origin::Session,
+                };
                 self.enter(Phase::Reporting(choice, Outcome::Failure));
                 let amount = self.known(amount);
                 self.event(Event::ApprovalDeclined { amount });
@@ -277,11 +399,42 @@ impl Vmc {
             (Message::OutOfSequence { .. }, Phase::Resetting | Phase::AwaitingReset) => {}
             (Message::OutOfSequence { .. }, _) => self.start_over(now, Restart::OutOfSequence),
             (Message::Display { text, .. }, _) => self.event(Event::Display(text)),
-            (Message::Malfunction { code }, _) => self.event(Event::Malfunction { code }),
+            (Message::Malfunction { code }, _) => {
+                if self.fault.replace(code) != Some(code) {
+                    self.event(Event::Malfunction { code });
+                }
+            }
+            (Message::SelectionRequest(it), Phase::Enabled | Phase::Session) => {
+                self.wished = Some(it.item);
+                let funds = self.known(it.funds);
+                self.event(Event::SelectionAsked {
+                    item: it.item,
+                    options: it.options,
+                    funds,
+                });
+            }
+            // Nobody can see to it now. [MDB 4.3, table 7]
+            (Message::SelectionRequest(it), _) => {
+                self.owed = Some(Command::SelectionDenied {
+                    item: it.item,
+                    reason: Reason::MOMENT,
+                });
+            }
+            (Message::Coupon(coupon), _) => self.event(Event::CouponShown(coupon)),
+            (Message::DataEntry { keys }, _) => self.event(Event::KeysAsked { keys }),
+            (Message::DataEntryCancel, _) => self.event(Event::KeysOver),
+            (Message::TimeRequest, _) => self.event(Event::TimeAsked),
+            (Message::File(transfer), _) => self.event(Event::File(transfer)),
+            (Message::AgeFeature(feature), _) => self.event(Event::AgeFeature(feature)),
+            (Message::AgeStatus(status), _) => self.event(Event::AgeStatus(status)),
             (
                 Message::PeripheralId(_)
+                | Message::Offer(..)
                 | Message::BeginSession { .. }
+                | Message::BeginSessionIn { .. }
                 | Message::VendApproved { .. }
+                | Message::BasketApproved { .. }
+                | Message::Diagnostic(_)
                 | Message::VendDenied
                 | Message::EndSession
                 | Message::Cancelled
@@ -307,8 +460,7 @@ impl Vmc {
 
     /// An amount in minor units, unless it says "unknown".
     fn known(&self, units: Units) -> Option<u32> {
-        let known = Some(units).filter(|units| *units != Units::UNKNOWN)?;
-        Some(self.scale?.minor(known))
+        self.scale?.minor(units)
     }
 
     fn found(&mut self, now: Duration, config: ReaderConfig, phase: Phase) {
@@ -343,7 +495,7 @@ impl Vmc {
             | Phase::Reporting(..)
             | Phase::Revaluing(_)
             | Phase::AskingLimit
-            | Phase::SellingForCash(..) => {
+            | Phase::Telling(..) => {
                 self.event(Event::CancelRequested);
                 self.ending = Ending::WhenIdle;
             }
@@ -353,6 +505,8 @@ impl Vmc {
             | Phase::SettingUp
             | Phase::Pricing
             | Phase::Identifying
+            | Phase::Opting
+            | Phase::Repricing
             | Phase::Enabling
             | Phase::Disabling
             | Phase::Disabled
@@ -375,7 +529,12 @@ impl Vmc {
                 self.exchange = Exchange::Idle;
                 self.enter(Phase::Off);
             }
-            Operator::Select { price, item } => self.select(price, item),
+            Operator::Select { price, item } => self.select(price, item, Trade::Sale),
+            Operator::BringBack { value, item } => match self.options.has(Options::NEGATIVE_VEND) {
+                true => self.select(value, item, Trade::Return),
+                false => self.event(Event::SelectionRefused(SelectionRefusal::NotWanted)),
+            },
+            Operator::Tell(command) => self.owed = Some(command),
             Operator::Dispensed => self.dispensed(now, Outcome::Success),
             Operator::Jammed => self.dispensed(now, Outcome::Failure),
             Operator::Return => match self.phase {
@@ -392,6 +551,8 @@ impl Vmc {
                 | Phase::SettingUp
                 | Phase::Pricing
                 | Phase::Identifying
+                | Phase::Opting
+                | Phase::Repricing
                 | Phase::Enabling
                 | Phase::Enabled
                 | Phase::Disabling
@@ -402,7 +563,7 @@ impl Vmc {
                 | Phase::Reporting(..)
                 | Phase::Revaluing(_)
                 | Phase::AskingLimit
-                | Phase::SellingForCash(..)
+                | Phase::Telling(..)
                 | Phase::Completing => {}
             },
             Operator::InsertCash => {
@@ -444,14 +605,36 @@ impl Vmc {
         self.next_at = now.saturating_add(pause);
     }
 
-    fn select(&mut self, price: u32, item: u16) {
+    fn select(&mut self, price: u32, item: u16, trade: Trade) {
+        let wished = self.wished == Some(item) && trade == Trade::Sale;
+        let alone = self.options.has(Options::ALWAYS_IDLE) || wished;
         let refusal = match (self.phase, self.scale) {
-            (Phase::Session, Some(scale)) => match scale.units(price) {
-                Ok(price) => return self.enter(Phase::Asking(Choice { price, item })),
-                Err(inexact) => SelectionRefusal::Inexact(inexact),
-            },
+            (Phase::Session | Phase::Enabled, Some(scale))
+                if self.phase == Phase::Session || alone =>
+            {
+                let origin = match self.phase {
+                    Phase::Session => Origin::Session,
+                    _ => Origin::Enabled,
+                };
+                match scale.units(price, self.width()) {
+                    Ok(price) => {
+                        if origin == Origin::Enabled {
+                            // Such a vend is always finished by SESSION COMPLETE. [MDB 7.4.17, option b5]
+                            self.ending = Ending::WhenIdle;
+                        }
+                        self.wished = None;
+                        return self.enter(Phase::Asking(Choice {
+                            price,
+                            item,
+                            trade,
+                            origin,
+                        }));
+                    }
+                    Err(inexact) => SelectionRefusal::Inexact(inexact),
+                }
+            }
             (Phase::Asking(_) | Phase::Cancelling, _)
-            | (Phase::Revaluing(_) | Phase::AskingLimit | Phase::SellingForCash(..), _)
+            | (Phase::Revaluing(_) | Phase::AskingLimit | Phase::Telling(..), _)
             | (Phase::Dispensing(..) | Phase::Reporting(..), _) => SelectionRefusal::Busy,
             _ => SelectionRefusal::NoSession,
         };
@@ -472,6 +655,8 @@ impl Vmc {
             | Phase::SettingUp
             | Phase::Pricing
             | Phase::Identifying
+            | Phase::Opting
+            | Phase::Repricing
             | Phase::Enabling
             | Phase::Enabled
             | Phase::Disabling
@@ -483,7 +668,7 @@ impl Vmc {
             | Phase::Reporting(..)
             | Phase::Revaluing(_)
             | Phase::AskingLimit
-            | Phase::SellingForCash(..) => Some(SelectionRefusal::Busy),
+            | Phase::Telling(..) => Some(SelectionRefusal::Busy),
         }
     }
 
@@ -491,7 +676,7 @@ impl Vmc {
         let refusal = match (self.cash_refusal(), self.scale) {
             (Some(refusal), _) => refusal,
             (None, None) => SelectionRefusal::NoSession,
-            (None, Some(scale)) => match scale.units(amount) {
+            (None, Some(scale)) => match scale.units(amount, self.width()) {
                 Ok(amount) => return self.enter(Phase::Revaluing(amount)),
                 Err(inexact) => SelectionRefusal::Inexact(inexact),
             },
@@ -510,6 +695,8 @@ impl Vmc {
             | Phase::SettingUp
             | Phase::Pricing
             | Phase::Identifying
+            | Phase::Opting
+            | Phase::Repricing
             | Phase::Enabling
             | Phase::Disabling
             | Phase::Asking(_)
@@ -518,7 +705,7 @@ impl Vmc {
             | Phase::Reporting(..)
             | Phase::Revaluing(_)
             | Phase::AskingLimit
-            | Phase::SellingForCash(..)
+            | Phase::Telling(..)
             | Phase::Completing => None,
         };
         let wanted = self
@@ -526,15 +713,42 @@ impl Vmc {
             .is_some_and(|reader| reader.options.has(ReaderOptions::CASH_SALE));
         let refusal = match (back, self.scale) {
             (Some(_), _) if !wanted => SelectionRefusal::NotWanted,
-            (Some(back), Some(scale)) => match scale.units(price) {
+            (Some(back), Some(scale)) => match scale.units(price, self.width()) {
                 Ok(price) => {
-                    return self.enter(Phase::SellingForCash(Choice { price, item }, back));
+                    let sale = self.cash_sale(price, item);
+                    return self.enter(Phase::Telling(sale, back));
                 }
                 Err(inexact) => SelectionRefusal::Inexact(inexact),
             },
             _ => SelectionRefusal::Busy,
         };
         self.event(Event::SelectionRefused(refusal));
+    }
+
+    /// A cash sale in the form that the options on ask for.
+    fn cash_sale(&self, price: Units, item: u16) -> Command {
+        let currency = match self.width() {
+            Width::Wide => Some(self.config.currency),
+            Width::Narrow => None,
+        };
+        let info = self.options.has(Options::ITEM_INFO).then(|| {
+            let info = ItemInfo {
+                selected: item,
+                dispensed: item,
+                selected_name: named(item),
+                dispensed_name: named(item),
+            };
+            (info, CASH_TOOK_PART)
+        });
+        match (currency, info) {
+            (None, None) => Command::CashSale { price, item },
+            (currency, info) => Command::CashSaleLong(LongSale {
+                price,
+                item,
+                currency,
+                info,
+            }),
+        }
     }
 
     fn dispensed(&mut self, now: Duration, outcome: Outcome) {
@@ -545,4 +759,18 @@ impl Vmc {
             }
         }
     }
+}
+
+/// Mixed vend flags: cash alone. [MDB 4.3, option b10]
+const CASH_TOOK_PART: u8 = 1;
+
+/// The name of an item: its number, as a machine without names tells it.
+fn named(item: u16) -> [u8; 6] {
+    let mut name = [b' '; 6];
+    let digits =
+        [10_000, 1_000, 100, 10, 1].map(|one| b'0' + u8::try_from(item / one % 10).unwrap_or(0));
+    for (place, digit) in name.iter_mut().zip(digits) {
+        *place = digit;
+    }
+    name
 }

@@ -9,6 +9,7 @@ fn plain() -> Config {
     Config::default()
 }
 
+/// No offer follows an answer before a POLL shows that the reader does not say that answer again.
 #[test]
 fn cash_goes_to_the_box_when_the_reader_takes_it_and_back_when_it_does_not() {
     play_in_session_of_two(
@@ -18,11 +19,13 @@ fn cash_goes_to_the_box_when_the_reader_takes_it_and_back_when_it_does_not() {
          reader limit 700         -> [POLL] limit Some(700) [ack]
          operator limit
          reader cash denied       -> [REVALUE LIMIT REQUEST] limit None [ack]
+         reader ack               -> [POLL]
          operator revalue 500
          reader ack               -> [REVALUE REQUEST 5.00]
          reader cash taken        -> [POLL] taken 500 [ack]
-         reader cash taken        -> [POLL] [ack]
          operator revalue 500
+         reader cash taken        -> [POLL] [ack]
+         reader ack               -> [POLL]
          reader cash denied       -> [REVALUE REQUEST 5.00] given back 500 [ack]
          operator return
          reader end               -> [SESSION COMPLETE] ended [ack]",

@@ -1,7 +1,7 @@
 //! Conversations, each a claim. A reply stands in brackets; what stands before it was told to the host first.
 
 use gettone_mdb::cashless::{Answer, Answers, Completion, Config};
-use gettone_mdb::{Address, Level};
+use gettone_mdb::{Address, Level, Options};
 
 use crate::stage::{play, play_in_session};
 
@@ -398,6 +398,7 @@ fn every_class_can_be_answered_later() {
             identity: deferred,
             complete: Completion::Deferred,
             cancel: deferred,
+            age: Answer::Deferred,
         },
         ..plain()
     };
@@ -573,14 +574,12 @@ fn a_level_2_controller_gets_the_layouts_of_level_1() {
             ),
         );
     }
-    assert!(
-        gettone_mdb::cashless::Cashless::new(Config {
-            level: Level::Three,
-            ..plain()
-        })
-        .is_err(),
-        "what is not spoken is not announced"
-    );
+    let optioned = Config {
+        options: Options::ALWAYS_IDLE,
+        ..plain()
+    };
+    let refused = gettone_mdb::cashless::Cashless::new(optioned).is_err();
+    assert!(refused, "options are of level 3");
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod cash;
 mod conversation;
+mod options;
 mod picture;
 mod stage;

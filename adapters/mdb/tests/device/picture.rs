@@ -159,6 +159,7 @@ fn name(state: State) -> &'static str {
         State::SessionIdle => "Idle",
         State::Vend => "Vend",
         State::Revalue => "Revalue",
+        State::NegativeVend => "Return",
     }
 }
 
@@ -323,7 +324,7 @@ Complete
 ";
 
 /// Level 2. Limit and Cash: asked and open. Granted and Declined: answered, the ACK missing.
-/// A command in Granted is met with silence, so that the controller POLLs and tells whether it heard the approval.
+/// A command in Granted proves that the controller heard the approval: cash cannot be taken back like a selection.
 #[rustfmt::skip]
 const CASH_STEPS: &str = "\
 step                   Enabled  Idle     Limit    Asked    Cash     Granted  Declined Complete
@@ -334,13 +335,13 @@ vmc ack                .        .        .        .        .        Idle     Idl
 vmc enable             .        .        .        .        .        .        .        .
 vmc disable            Disabled .        .        .        .        .        .        .
 vmc stop               .        .        .        .        .        .        .        .
-vmc request 120 23     oos      Vend     Vend     .        oos      .        Vend     oos
+vmc request 120 23     oos      Vend     Vend     .        oos      Vend     Vend     oos
 vmc cancel             oos      .        .        .        oos      oos      oos      .
 vmc success 23         oos      oos      oos      oos      oos      oos      oos      oos
 vmc failure            oos      oos      oos      Idle     oos      oos      oos      oos
-vmc complete           .        Enabled  Enabled  oos      Enabled  .        Enabled  .
+vmc complete           .        Enabled  Enabled  oos      Enabled  Enabled  Enabled  .
 vmc sale 80 5          .        .        .        .        .        .        .        .
-vmc limit              oos      .        .        oos      oos      .        Idle     oos
+vmc limit              oos      .        .        oos      oos      Idle     Idle     oos
 vmc revalue 500        oos      Revalue  Revalue  oos      .        .        .        oos
 vmc revalue 200        oos      Revalue  Revalue  oos      oos      .        .        oos
 host begin 500         .        no       no       no       no       no       no       no
@@ -391,7 +392,11 @@ Granted
   vmc reset              over #1 reset [ack]
   vmc poll               [REVALUE APPROVED]
   vmc ack                taken #1
+  vmc request 120 23     taken #1 asked #2 120 item 23 [ack]
+  vmc complete           taken #1 completed [END SESSION]
   vmc sale 80 5          cash sale 80 item 5 [ack]
+  vmc limit              taken #1 asked limit #2 [ack]
+  vmc revalue 200        taken #1 asked to take #2 200 [ack]
   host begin 500         no session Busy
 Declined
   vmc reset              reset [ack]

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use gettone_mdb::cashless::{
-    ApprovalState, Cashless, Config, Event, Host, Input, Output, RequestNumber, State,
+    ApprovalState, Cashless, Config, Event, Host, Input, Output, RequestNumber, Shown, State,
 };
+use gettone_mdb::file::{FileRequest, Transfer};
 use gettone_mdb::{
-    Address, Command, Digits, Frame, Identity, Layout, Level, Message, Mode, Prices, Scale, Setup,
-    Supply, Text, Units, Word,
+    Address, AgeStatus, Block, Clock, Command, Digits, Frame, Identity, ItemInfo, ItemOptions,
+    Keys, Message, Mode, Options, Part, Prices, Reason, Scale, Setup, Supply, Text, Units, Word,
 };
 
 pub(crate) struct Stage {
@@ -60,10 +61,15 @@ impl Stage {
             return self.input(Input::Word(Word::new(Mode::Data, byte)));
         }
         self.now += Duration::from_millis(117);
-        let block = command(rest).print(self.address);
+        let block = command(rest).print_in(self.address, self.device.layout());
         let frame = Frame::from_controller(&block);
         let told = frame.iter().map(|word| self.input(Input::Word(*word)));
-        let told: Vec<_> = told.filter(|it| !it.is_empty()).collect();
+        let mut told: Vec<_> = told.filter(|it| !it.is_empty()).collect();
+        // Silence alone ends what no table knows the length of.
+        if matches!(rest.first(), Some(&("age" | "age?" | "piece"))) {
+            self.now += Duration::from_millis(3);
+            told.push(self.input(Input::Tick));
+        }
         told.join(" ")
     }
 
@@ -74,6 +80,7 @@ impl Stage {
             told.push(match output {
                 Output::Event(event) => {
                     if let Event::VendRequested { request, .. }
+                    | Event::ReturnAsked { request, .. }
                     | Event::RevalueAsked { request, .. }
                     | Event::RevalueLimitAsked(request) = event
                     {
@@ -82,11 +89,7 @@ impl Stage {
                     tell(&event)
                 }
                 Output::Send(reply) => {
-                    let layout = match self.device.spoken() {
-                        Level::One => Layout::One,
-                        Level::Two | Level::Three => Layout::Two,
-                    };
-                    format!("[{}]", said(&reply, layout))
+                    format!("[{}]", said(&reply, self.device.layout()))
                 }
             });
         }
@@ -122,6 +125,33 @@ impl Stage {
                 during: Duration::from_secs(2),
             },
             ["malfunction"] => Host::Malfunction { code: 0xC0 },
+            ["broken"] => Host::Malfunction { code: 0x50 },
+            ["repaired"] => Host::Repaired,
+            ["wish", ..] => Host::Select {
+                item: number(rest, 1),
+                options: ItemOptions::from_u32(number(rest, 2)),
+                funds: number(rest, 3),
+            },
+            ["unwish"] => Host::WithdrawSelection,
+            ["coupon", ..] => Host::Coupon {
+                item: 0xFFFF,
+                options: 0,
+                value: number(rest, 1),
+                id: number(rest, 2),
+            },
+            ["keys", ..] => Host::AskKeys {
+                keys: number(rest, 1),
+                shown: Shown::Never,
+            },
+            ["nokeys"] => Host::StopKeys,
+            ["time"] => Host::AskTime,
+            ["age", ..] => Host::Age(AgeStatus {
+                state: number(rest, 1),
+                media: 0,
+            }),
+            ["file", ..] => Host::AskFile {
+                file: number(rest, 1),
+            },
             _ => panic!("a host does not {rest:?}"),
         }
     }
@@ -159,9 +189,9 @@ fn command(words: &[&str]) -> Command {
         ["reset"] => Command::Reset,
         ["setup", level @ ..] => Command::Setup(Setup {
             level: match level {
-                [] | ["2"] => Level::Two,
-                ["3"] => Level::Three,
-                _ => Level::One,
+                [] | ["2"] => gettone_mdb::Level::Two,
+                ["3"] => gettone_mdb::Level::Three,
+                _ => gettone_mdb::Level::One,
             },
             supply: Supply::Mains,
             columns: 16,
@@ -180,7 +210,7 @@ fn command(words: &[&str]) -> Command {
         }),
         ["poll"] => Command::Poll,
         ["request", ..] => Command::VendRequest {
-            price: Units::from_u16(number(words, 1)),
+            price: Units::from_u32(number(words, 1)),
             item: number(words, 2),
         },
         ["cancel"] => Command::VendCancel,
@@ -190,7 +220,7 @@ fn command(words: &[&str]) -> Command {
         ["failure"] => Command::VendFailure,
         ["complete"] => Command::SessionComplete,
         ["sale", ..] => Command::CashSale {
-            price: Units::from_u16(number(words, 1)),
+            price: Units::from_u32(number(words, 1)),
             item: number(words, 2),
         },
         ["disable"] => Command::Disable,
@@ -198,14 +228,84 @@ fn command(words: &[&str]) -> Command {
         ["stop"] => Command::ReaderCancel,
         ["limit"] => Command::RevalueLimit,
         ["revalue", ..] => Command::RevalueRequest {
-            amount: Units::from_u16(number(words, 1)),
+            amount: Units::from_u32(number(words, 1)),
         },
-        ["options", ..] => Command::EnableOptions(number(words, 1)),
+        ["return", ..] => Command::NegativeVendRequest {
+            value: Units::from_u32(number(words, 1)),
+            item: number(words, 2),
+        },
+        ["basket", ..] => Command::BasketRequest {
+            price: Units::from_u32(number(words, 1)),
+            item: 0xFFFF,
+            count: number(words, 2),
+            options: Units::from_u32(number(words, 3)),
+        },
+        ["fell", ..] => Command::PartSuccess(part(words), None),
+        ["stuck", ..] => Command::PartFailure(part(words), Reason::EMPTY),
+        ["named", ..] => Command::VendSuccessNamed(ItemInfo {
+            selected: number(words, 1),
+            dispensed: number(words, 2),
+            selected_name: *b"A1    ",
+            dispensed_name: *b"A2    ",
+        }),
+        ["refuse", ..] => Command::SelectionDenied {
+            item: number(words, 1),
+            reason: Reason::from_u8(number(words, 2)),
+        },
+        ["coupon", ..] => Command::CouponReply {
+            usage: number(words, 1),
+            item: number(words, 2),
+            used: Units::from_u32(number(words, 3)),
+        },
+        ["type", keys] => {
+            let mut bytes = [0; 8];
+            let place = bytes.get_mut(..keys.len()).expect("eight keys at most");
+            place.copy_from_slice(keys.as_bytes());
+            Command::KeysTyped(Keys::from_bytes(bytes))
+        }
+        ["untyped"] => Command::KeysTyped(Keys::CALLED_OFF),
+        ["time"] => Command::WriteTime(Clock::from_bytes([
+            0x26, 0x02, 0x28, 0x23, 0x59, 0x58, 0x06, 0x09, 0x00, 0x00,
+        ])),
+        ["age", age] => Command::SetAge(age.parse().expect("an age")),
+        ["age?"] => Command::AskAge,
+        ["file", ..] => Command::File(Transfer::RequestToSend(file_request(words))),
+        ["want", ..] => Command::File(Transfer::RequestToReceive(file_request(words))),
+        ["piece", number, text] => Command::File(Transfer::Block {
+            to: 0x10,
+            number: number.parse().expect("a number"),
+            piece: Block::of(text.trim_matches('.').as_bytes()).expect("a short text"),
+        }),
+        ["later", ..] => Command::File(Transfer::Retry {
+            to: 0x10,
+            from: 0,
+            delay: number(words, 1),
+        }),
+        ["options", ..] => Command::EnableOptions(Options::from_u32(number(words, 1))),
         _ => panic!("a controller does not {words:?}"),
     }
 }
 
-fn said(reply: &Frame, layout: Layout) -> String {
+fn part(words: &[&str]) -> Part {
+    Part {
+        item: number(words, 1),
+        amount: Units::from_u32(number(words, 2)),
+        left: number(words, 3),
+        options: Units::ZERO,
+    }
+}
+
+fn file_request(words: &[&str]) -> FileRequest {
+    FileRequest {
+        to: 0x10,
+        from: 0,
+        file: number(words, 1),
+        blocks: number(words, 2),
+        control: 0,
+    }
+}
+
+fn said(reply: &Frame, layout: gettone_mdb::Layout) -> String {
     let bytes: Vec<u8> = reply.iter().map(|word| word.byte()).collect();
     let (sum, body) = bytes.split_last().expect("a reply has words");
     if body.is_empty() {
@@ -260,6 +360,37 @@ pub(crate) fn tell(event: &Event) -> String {
         Event::Enabled => "enabled".to_owned(),
         Event::Disabled => "disabled".to_owned(),
         Event::ReaderCancelled => "stopped".to_owned(),
+        Event::OptionsEnabled(options) => format!("options {options}"),
+        Event::ReturnAsked {
+            request,
+            value,
+            item,
+        } => format!("asked to credit {request} {value} item {item}"),
+        Event::ReturnSucceeded { tag, item } => format!("taken back {tag} item {item}"),
+        Event::ReturnFailed { tag } => format!("not taken back {tag}"),
+        Event::BasketAsked { count, options } => format!("basket of {count} options {options}"),
+        Event::ItemNamed(info) => format!("named {} for {}", info.dispensed, info.selected),
+        Event::PartEnded {
+            tag,
+            item,
+            amount,
+            left,
+            failed,
+        } => match failed {
+            None => format!("part {tag} item {item} {amount} left {left}"),
+            Some(why) => format!("part {tag} item {item} {amount} left {left} {why}"),
+        },
+        Event::VendPartly { tag, charged, .. } => format!("partly {tag} {charged}"),
+        Event::SelectionOver { item, why } => format!("no selection {item} {why:?}"),
+        Event::CouponUsed { id, item, used } => format!("coupon {id} item {item} used {used:?}"),
+        Event::KeysTyped(keys) => format!("typed {keys:?}"),
+        Event::KeysOver => "no keys".to_owned(),
+        Event::TimeTold(clock) => format!("it is {clock}"),
+        Event::AgeLimit(age) => format!("from age {age}"),
+        Event::FilePiece { number, piece } => {
+            format!("piece {number} {}", piece.escape_ascii())
+        }
+        Event::FileOver(end) => format!("file {end:?}"),
         Event::AddressTaken => "address taken".to_owned(),
         Event::VmcSilent => "silent".to_owned(),
         other => format!("{other:?}"),
@@ -268,7 +399,7 @@ pub(crate) fn tell(event: &Event) -> String {
 
 /// Plays a whole conversation from power-up; each line is `actor does this -> what comes of it`.
 pub(crate) fn play(config: Config, script: &str) {
-    on(&mut Stage::new(config), script);
+    Stage::new(config).on(script);
 }
 
 /// The same, from a session that has just begun.
@@ -278,20 +409,23 @@ pub(crate) fn play_in_session(config: Config, script: &str) {
         stage.play(line);
     }
     assert_eq!(stage.device.state(), State::SessionIdle);
-    on(&mut stage, script);
+    stage.on(script);
 }
 
-fn on(stage: &mut Stage, script: &str) {
-    let (mut played, mut expected) = (String::new(), String::new());
-    for line in script.lines().map(str::trim).filter(|it| !it.is_empty()) {
-        let (left, right) = line.split_once("->").unwrap_or((line, ""));
-        let (left, right) = (left.trim(), right.trim());
-        let told = stage.play(left);
-        writeln!(expected, "{left:24} -> {right}").expect("a string takes all");
-        writeln!(played, "{left:24} -> {told}").expect("a string takes all");
+impl Stage {
+    /// Plays a conversation on from here.
+    pub(crate) fn on(&mut self, script: &str) {
+        let (mut played, mut expected) = (String::new(), String::new());
+        for line in script.lines().map(str::trim).filter(|it| !it.is_empty()) {
+            let (left, right) = line.split_once("->").unwrap_or((line, ""));
+            let (left, right) = (left.trim(), right.trim());
+            let told = self.play(left);
+            writeln!(expected, "{left:24} -> {right}").expect("a string takes all");
+            writeln!(played, "{left:24} -> {told}").expect("a string takes all");
+        }
+        assert!(
+            played == expected,
+            "played:\n{played}\nexpected:\n{expected}"
+        );
     }
-    assert!(
-        played == expected,
-        "played:\n{played}\nexpected:\n{expected}"
-    );
 }
