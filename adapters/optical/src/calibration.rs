@@ -14,6 +14,8 @@ const DETERMINANT_MIN: f32 = 0.04;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calibration {
     black: Counts,
+    /// What each primary adds to the channels.
+    columns: [Counts; 3],
     /// Rows give the share of red, green and blue in a colour.
     inverse: [[f32; 3]; 3],
 }
@@ -49,7 +51,21 @@ impl Calibration {
                 *share /= white[channel];
             }
         }
-        Some(Self { black, inverse })
+        Some(Self {
+            black,
+            columns,
+            inverse,
+        })
+    }
+
+    /// Returns the counts of black.
+    pub(crate) const fn black(&self) -> Counts {
+        self.black
+    }
+
+    /// Returns what each primary adds, red, green, blue.
+    pub(crate) const fn columns(&self) -> &[Counts; 3] {
+        &self.columns
     }
 
     /// Returns where counts lie in the colour cube: each share 0 when a primary is off, 1 when it is on.

@@ -9,7 +9,7 @@ use crate::progress::{self, Progress};
 use crate::reading::{Attempt, Effort, REPAIRABLE_BYTES, Reading};
 use crate::sample::Sample;
 use crate::symbols::WORD_BYTES;
-use crate::trellis::Trellis;
+use crate::trellis::{Light, Trellis};
 
 /// Symbols between two attempts.
 const ATTEMPT_SYMBOLS: f32 = 0.75;
@@ -17,6 +17,8 @@ const ATTEMPT_SYMBOLS: f32 = 0.75;
 const GUESS_SYMBOLS: f32 = 8.0;
 /// Symbols between two fits of the calibration to what has been read.
 const REFIT_SYMBOLS: f32 = 26.0;
+/// Time between two comparisons of a lock with another preamble, in microseconds.
+const COMPARE_US: u64 = 500_000;
 /// Symbols without a preamble after which the code is taken to have gone: two loops and a half.
 const GONE_SYMBOLS: f32 = 2.5 * LOOP_SYMBOLS as f32;
 
@@ -52,6 +54,7 @@ struct Lock {
     attempt_at_us: u64,
     guess_at_us: u64,
     refit_at_us: u64,
+    compare_at_us: u64,
     gone_at_us: u64,
 }
 
@@ -110,29 +113,38 @@ impl Decoder {
     }
 
     fn recognise(&mut self, preamble: Preamble) {
+        let now_us = self.feed.now_us();
         let gone_at_us = self.in_symbols(GONE_SYMBOLS, preamble.period_us);
+        let ring = &self.feed.ring;
+        let spacing_us = self.feed.spacing_us();
+        let period_us = line::sharpest_period_us(ring, &preamble.calibration, preamble.period_us);
+        let here = Light {
+            calibration: preamble.calibration,
+            period_us,
+        };
         if let Some(lock) = &mut self.lock {
             lock.gone_at_us = gone_at_us;
-            // A lock under which no preamble can be read was a false one.
-            if lock.bytes > 0 && preamble.misfit >= lock.misfit {
+            // A lock that has just been compared is left alone, unless this preamble is the clearer one.
+            if now_us < lock.compare_at_us && preamble.misfit >= lock.misfit {
+                return;
+            }
+            lock.compare_at_us = now_us.saturating_add(COMPARE_US);
+            let before = self.trellis.light();
+            let cost = self.trellis.try_on(before, spacing_us, ring);
+            if self.trellis.try_on(here, spacing_us, ring) >= cost {
+                self.trellis.restart(before, spacing_us, ring);
                 return;
             }
         }
-        let ring = &self.feed.ring;
-        let period_us = line::sharpest_period_us(ring, &preamble.calibration, preamble.period_us);
-        self.trellis.restart(
-            preamble.calibration,
-            period_us,
-            self.feed.spacing_us(),
-            ring,
-        );
+        self.trellis.restart(here, spacing_us, ring);
         self.lock = Some(Lock {
             misfit: preamble.misfit,
             period_us,
             bytes: 0,
             attempt_at_us: 0,
             guess_at_us: 0,
-            refit_at_us: 0,
+            refit_at_us: now_us.saturating_add((REFIT_SYMBOLS * period_us) as u64),
+            compare_at_us: now_us.saturating_add(COMPARE_US),
             gone_at_us,
         });
     }
@@ -156,17 +168,23 @@ impl Decoder {
         } else {
             Effort::Plain
         };
-        match self.reading.attempt(&self.trellis, &self.feed.ring, effort) {
+        match self
+            .reading
+            .attempt(&mut self.trellis, &self.feed.ring, effort)
+        {
             Attempt::Payload(payload) => return Some(payload),
             Attempt::Partial { bytes, calibration } => {
                 lock.bytes = bytes;
-                // A repair was tried in vain: look again with what the light has said about its colours since.
-                if repairable && now_us >= lock.refit_at_us {
+                // Look again with what the light has said about its colours since.
+                if now_us >= lock.refit_at_us {
                     lock.refit_at_us = self.in_symbols(REFIT_SYMBOLS, lock.period_us);
                     let ring = &self.feed.ring;
                     let period_us = line::sharpest_period_us(ring, &calibration, lock.period_us);
-                    self.trellis
-                        .restart(calibration, period_us, self.feed.spacing_us(), ring);
+                    let light = Light {
+                        calibration,
+                        period_us,
+                    };
+                    self.trellis.restart(light, self.feed.spacing_us(), ring);
                 }
             }
         }

@@ -42,6 +42,8 @@
 mod calibration;
 mod code;
 mod colour;
+mod consensus;
+mod corners;
 pub mod csv;
 mod decoder;
 mod feed;

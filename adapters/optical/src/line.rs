@@ -4,9 +4,17 @@ use crate::calibration::Calibration;
 use crate::ring::Ring;
 
 /// How far the first guess may be off, as a share.
-const REACH: f32 = 0.08;
+const REACH: f32 = 0.2;
 /// Lengths tried on each side of the guess.
-const STEPS: i32 = 16;
+const STEPS: i32 = 40;
+/// Deviation of a first guess.
+const GUESS_DEVIATION: f32 = 0.08;
+/// What most displays do, how far they are off it, and how much more it is believed.
+const USUAL_HZ: [f32; 3] = [60.0, 90.0, 120.0];
+const USUAL_DEVIATION: f32 = 0.02;
+const USUAL_BELIEF: f32 = 1.5;
+/// Most frames of a symbol.
+const FRAMES_MAX: f32 = 4.0;
 /// Newest rows looked at.
 const ROWS_MAX: u64 = 512;
 /// Below this product of squared brightnesses the hue is noise.
@@ -18,7 +26,7 @@ pub(crate) fn sharpest_period_us(ring: &Ring, calibration: &Calibration, guess_u
     let mut best = (0.0, guess_us);
     for place in -STEPS..=STEPS {
         let period_us = guess_us * (1.0 + step * place as f32);
-        let strength = strength(ring, calibration, period_us);
+        let strength = strength(ring, calibration, period_us) * belief(period_us, guess_us);
         if strength > best.0 {
             best = (strength, period_us);
         }
@@ -27,7 +35,7 @@ pub(crate) fn sharpest_period_us(ring: &Ring, calibration: &Calibration, guess_u
     let half_us = guess_us * step;
     let (below, top, above) = (
         strength(ring, calibration, best.1 - half_us),
-        best.0,
+        strength(ring, calibration, best.1),
         strength(ring, calibration, best.1 + half_us),
     );
     let bend = below - 2.0 * top + above;
@@ -36,6 +44,16 @@ pub(crate) fn sharpest_period_us(ring: &Ring, calibration: &Calibration, guess_u
     } else {
         best.1
     }
+}
+
+/// How much a length is believed before the light is asked: near the guess, and near what displays do.
+fn belief(period_us: f32, guess_us: f32) -> f32 {
+    let off = (period_us / guess_us - 1.0) / GUESS_DEVIATION;
+    let is_usual = USUAL_HZ.iter().any(|hz| {
+        let frames = (period_us * hz / 1e6).round().max(1.0);
+        (period_us * hz / 1e6 / frames - 1.0).abs() < USUAL_DEVIATION && frames <= FRAMES_MAX
+    });
+    (-0.5 * off * off).exp() * if is_usual { USUAL_BELIEF } else { 1.0 }
 }
 
 fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {

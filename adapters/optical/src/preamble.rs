@@ -14,6 +14,14 @@ const SETTLED_SHARE: f32 = 0.45;
 pub(crate) const SWING_MIN: f32 = 6.0;
 /// Greatest misfit of a preamble, as a mean square share of the white swing.
 const MISFIT_MAX: f32 = 0.06;
+/// Misfit above which the gain is taken to have changed from colour to colour.
+const STEADY_MISFIT_MAX: f32 = 0.025;
+/// How far a primary may be scaled, what that adds to the misfit, and the greatest misfit then.
+const SCALE: (f32, f32) = (0.35, 2.8);
+const SCALED_MISFIT: f32 = 0.05;
+const SCALED_MISFIT_MAX: f32 = 0.2;
+/// Share of the greatest count from which white is taken to be clipped.
+const CLIPPED_SHARE: f32 = 0.97;
 /// Added to the misfit of a preamble in which one colour stayed twice as long: that is rare.
 const STAYED_MISFIT: f32 = 0.02;
 
@@ -87,10 +95,12 @@ fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble>
     let mut symbol =
         |back: usize| *seen[back].get_or_insert_with(|| settled(ring, spacing_us, period_us, back));
     let mut best: Option<Preamble> = None;
+    let ceiling = f32::from(ring.ceiling());
     // A display may miss one refresh: what it showed then stays for one length more.
     for stayed in 0..PREAMBLE.len() {
         let back = |place: usize| PREAMBLE.len() - 1 - place + usize::from(place < stayed);
-        let Some((mut found, swing)) = judge(|place| symbol(back(place)), period_us) else {
+        let Some((mut found, swing)) = judge(|place| symbol(back(place)), period_us, ceiling)
+        else {
             continue;
         };
         if stayed > 0 {
@@ -99,7 +109,7 @@ fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble>
                 continue;
             };
             found.misfit += STAYED_MISFIT + share(difference(stays.mean, shown.mean), swing);
-            if found.misfit > MISFIT_MAX {
+            if found.misfit > SCALED_MISFIT_MAX {
                 continue;
             }
         }
@@ -116,6 +126,7 @@ fn with_period(ring: &Ring, spacing_us: f32, period_us: f32) -> Option<Preamble>
 fn judge(
     mut symbol: impl FnMut(usize) -> Option<Settled>,
     period_us: f32,
+    ceiling: f32,
 ) -> Option<(Preamble, Counts)> {
     let (black, white) = (symbol(0)?, symbol(1)?);
     let swing = [0, 1, 2].map(|channel| white.mean[channel] - black.mean[channel]);
@@ -132,8 +143,14 @@ fn judge(
     let primaries = [symbol(3)?, symbol(4)?, symbol(5)?];
     let columns = primaries.map(|primary| difference(primary.mean, black_mean));
     let sum_off = [0, 1, 2].map(|channel| {
-        columns.iter().map(|column| column[channel]).sum::<f32>() + black_mean[channel]
-            - white.mean[channel]
+        let sum = columns.iter().map(|column| column[channel]).sum::<f32>() + black_mean[channel];
+        let off = sum - white.mean[channel];
+        // White at the end of the scale may be anything above.
+        if white.mean[channel] >= CLIPPED_SHARE * ceiling {
+            off.min(0.0)
+        } else {
+            off
+        }
     });
     let unrest = [
         black,
@@ -147,12 +164,26 @@ fn judge(
     .map(|symbol| share(symbol.deviation, swing))
     .sum::<f32>()
         / PREAMBLE.len() as f32;
-    let misfit = repeat + share(sum_off, swing);
-    if misfit > MISFIT_MAX {
-        return None;
+    let mut calibration = Calibration::new(black_mean, columns[0], columns[1], columns[2])?;
+    let mut misfit = repeat + share(sum_off, swing);
+    if misfit > STEADY_MISFIT_MAX {
+        // The light's gain may have changed from colour to colour: then the primaries add up to white once each is scaled.
+        let scales = calibration.shares(white.mean);
+        let (least, most) = SCALE;
+        if scales.iter().any(|scale| !(least..=most).contains(scale)) {
+            return None;
+        }
+        let [red, green, blue] =
+            [0, 1, 2].map(|primary| columns[primary].map(|swing| swing * scales[primary]));
+        calibration = Calibration::new(black_mean, red, green, blue)?;
+        let spread: f32 = scales.iter().map(|scale| scale.ln().powi(2)).sum();
+        misfit = STEADY_MISFIT_MAX + repeat + SCALED_MISFIT * spread;
+        if misfit > SCALED_MISFIT_MAX {
+            return None;
+        }
     }
     let preamble = Preamble {
-        calibration: Calibration::new(black_mean, columns[0], columns[1], columns[2])?,
+        calibration,
         period_us,
         misfit: misfit + unrest,
         last_row: 0,

@@ -1,8 +1,9 @@
 //! From traced slots to a payload: symbols, anchors, bytes, repair.
 
 use crate::calibration::Calibration;
-use crate::code::{LOOP_SYMBOLS, PREAMBLE};
+use crate::code::PREAMBLE;
 use crate::colour::Colour;
+use crate::consensus::{Consensus, Costs};
 use crate::payload::Payload;
 use crate::ring::Ring;
 use crate::symbols::{self, DATA_SYMBOLS, SYMBOLS_PER_BYTE, WORD_BYTES, Word};
@@ -17,8 +18,10 @@ const SPENT_MAX: usize = 6;
 const SPENT_GUESSING_MAX: usize = 4;
 /// Known bytes from which a repair is tried.
 pub(crate) const REPAIRABLE_BYTES: usize = WORD_BYTES - SPENT_MAX;
+/// Most that one symbol may cost.
+const DOUBT_MAX: f32 = 16.0;
 /// Preambles around which a lost or extra symbol is searched.
-const ANCHORS_MAX: usize = 4;
+const ANCHORS_MAX: usize = 5;
 
 /// How a phone that missed a refresh goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +68,6 @@ struct Decision {
     margin: f32,
 }
 
-type Evidence = [Option<[f32; 8]>; DATA_SYMBOLS];
 type Decisions = [Option<Decision>; DATA_SYMBOLS];
 
 /// Which way one symbol is out of place.
@@ -107,7 +109,12 @@ impl Reading {
     }
 
     /// Tries to read a payload from everything traced so far.
-    pub(crate) fn attempt(&mut self, trellis: &Trellis, ring: &Ring, effort: Effort) -> Attempt {
+    pub(crate) fn attempt(
+        &mut self,
+        trellis: &mut Trellis,
+        ring: &Ring,
+        effort: Effort,
+    ) -> Attempt {
         let written = trellis.trace(ring, &mut self.slots);
         let calibration = trellis.refit(ring, &self.slots[..written]);
         let mut bytes = 0;
@@ -138,7 +145,7 @@ impl Reading {
         let mut any_stayed = false;
         // The newest slot is still being shown.
         for slot in self.slots[..written].iter().skip(1).rev() {
-            let evidence = trellis.evidence(ring, calibration, slot);
+            let evidence = relative(trellis.evidence(ring, calibration, slot));
             let stayed = self
                 .symbols
                 .last()
@@ -186,46 +193,32 @@ impl Reading {
 
     /// Adds up what all loops say about each symbol.
     fn all_loops(&self) -> Decisions {
-        let mut evidence: Evidence = [None; DATA_SYMBOLS];
+        let mut anchors = [0; ANCHORS_MAX];
+        let count = self.newest_anchors(&mut anchors);
+        let mut consensus = Consensus::new(&anchors[ANCHORS_MAX - count..], self.symbols.len());
+        consensus
+            .unite(|place| self.symbols.get(place).and_then(|symbol| symbol.evidence))
+            .map(|evidence| evidence.as_ref().map(decide))
+    }
+
+    /// Writes where the newest preambles begin, the newest last, and returns how many there are.
+    fn newest_anchors(&self, anchors: &mut [usize; ANCHORS_MAX]) -> usize {
+        let mut count = 0;
         let mut anchor = self.next_anchor(0);
-        // Before the first preamble, places are counted back from it.
-        for (back, symbol) in self.symbols[..anchor.unwrap_or(0)].iter().rev().enumerate() {
-            add(
-                &mut evidence,
-                LOOP_SYMBOLS - 1 - back % LOOP_SYMBOLS,
-                symbol,
-            );
-        }
         while let Some(begin) = anchor {
-            let end = begin + PREAMBLE.len();
-            anchor = self.next_anchor(end);
-            // A loop of another length has lost or won a symbol somewhere: its places are not known.
-            if anchor.is_none_or(|next| next - begin == LOOP_SYMBOLS) {
-                let until = anchor.unwrap_or(self.symbols.len());
-                for (place, symbol) in self.symbols[end..until].iter().enumerate() {
-                    add(
-                        &mut evidence,
-                        (PREAMBLE.len() + place) % LOOP_SYMBOLS,
-                        symbol,
-                    );
-                }
-            }
+            anchors.rotate_left(1);
+            anchors[ANCHORS_MAX - 1] = begin;
+            count = (count + 1).min(ANCHORS_MAX);
+            anchor = self.next_anchor(begin + PREAMBLE.len());
         }
-        evidence.map(|evidence| evidence.as_ref().map(decide))
+        count
     }
 
     /// Tries every byte for one lost or extra symbol, on either side of the newest preambles.
     fn with_one_slip(&mut self) -> Option<Payload> {
         let mut anchors = [0; ANCHORS_MAX];
-        let mut count = 0;
-        let mut anchor = self.next_anchor(0);
-        while let Some(begin) = anchor {
-            anchors.rotate_right(1);
-            anchors[0] = begin;
-            count = (count + 1).min(ANCHORS_MAX);
-            anchor = self.next_anchor(begin + PREAMBLE.len());
-        }
-        for begin in anchors.into_iter().take(count) {
+        let count = self.newest_anchors(&mut anchors);
+        for begin in anchors.into_iter().rev().take(count) {
             for side in [Side::After, Side::Before] {
                 for slip in [Slip::Lost, Slip::Extra] {
                     for byte in 0..WORD_BYTES {
@@ -381,17 +374,10 @@ fn put(decisions: &mut Decisions, place: Option<usize>, decision: Option<Decisio
     }
 }
 
-/// Adds what a symbol says at its place in the loop; preamble and guard carry nothing.
-fn add(evidence: &mut Evidence, place: usize, symbol: &Symbol) {
-    let entry = place
-        .checked_sub(PREAMBLE.len())
-        .and_then(|place| evidence.get_mut(place));
-    if let (Some(entry), Some(more)) = (entry, &symbol.evidence) {
-        match entry {
-            Some(_) => sum(entry, more),
-            None => *entry = Some(*more),
-        }
-    }
+/// Returns costs above the least one, none of them so great that one loop outvotes all others.
+fn relative(costs: Costs) -> Costs {
+    let least = costs.into_iter().fold(f32::INFINITY, f32::min);
+    costs.map(|cost| (cost - least).min(DOUBT_MAX))
 }
 
 fn sum(evidence: &mut Option<[f32; 8]>, more: &[f32; 8]) {

@@ -3,6 +3,11 @@
 /// Rows kept: one loop of the longest symbols at the slowest usable poll, several of the usual ones.
 pub(crate) const RING_ROWS: usize = 2_048;
 
+/// Least end of a scale.
+const CEILING_MIN: u16 = 255;
+/// Times that the greatest count has to come back.
+const CEILING_ROWS: u32 = 8;
+
 /// One row, or a row that should have been there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
@@ -45,6 +50,9 @@ impl Row {
 pub(crate) struct Ring {
     rows: Vec<Row>,
     next: u64,
+    greatest: u16,
+    /// Rows that had the greatest count.
+    at_greatest: u32,
 }
 
 impl Ring {
@@ -52,16 +60,36 @@ impl Ring {
         Self {
             rows: vec![Row::missed(0); RING_ROWS],
             next: 0,
+            greatest: 0,
+            at_greatest: 0,
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.next = 0;
+        self.greatest = 0;
+        self.at_greatest = 0;
     }
 
     pub(crate) fn push(&mut self, row: Row) {
+        for count in row.rgb {
+            if count > self.greatest {
+                self.greatest = count;
+                self.at_greatest = 0;
+            }
+            self.at_greatest += u32::from(count == self.greatest);
+        }
         self.rows[slot(self.next)] = row;
         self.next += 1;
+    }
+
+    /// Returns the count from which a channel is at the end of its scale: noise never repeats a great count so often.
+    pub(crate) const fn ceiling(&self) -> u16 {
+        if self.greatest >= CEILING_MIN && self.at_greatest >= CEILING_ROWS {
+            self.greatest
+        } else {
+            u16::MAX
+        }
     }
 
     /// Returns the number the next row will have.

@@ -2,6 +2,7 @@
 
 use crate::calibration::{Calibration, Fit};
 use crate::colour::Colour;
+use crate::corners::{Corners, GAIN_VARIANCE_USUAL};
 use crate::ring::{RING_ROWS, Ring, Row, slot};
 
 /// Rows a slot may span.
@@ -13,24 +14,22 @@ const SLOT_MAX: f32 = 1.6;
 /// Deviation of a slot's end from the display's clock, as a share of a symbol, before rows are counted in.
 const CLOCK_DEVIATION: f32 = 0.06;
 /// Cost of an end that is off the clock: a display that missed part of a symbol starts a new count.
-const JUMP_COST: f32 = 9.0;
+const JUMP_COST: f32 = 25.0;
 /// Share of an end's error by which the clock is moved, and the length of a symbol changed.
 const PHASE_GAIN: f32 = 0.25;
 const LENGTH_GAIN: f32 = 0.03;
 /// Furthest a tracked length may go from the first one, as a share.
 const LENGTH_DRIFT_MAX: f32 = 0.06;
 /// Share of a symbol during which the display and the sensor still follow the change.
-const SETTLING: f32 = 0.33;
+const SETTLING: f32 = 0.28;
 /// What a row counts for while the light settles.
 const SETTLING_WEIGHT: f32 = 0.2;
-/// Variance of one row around its corner of the cube.
-const ROW_VARIANCE: f32 = 0.22 * 0.22;
-/// Variance of the common gain of one row.
-const GAIN_VARIANCE: f32 = 0.3 * 0.3;
 /// Cost of a symbol that stays for one more slot: a missed refresh is rare.
-const STAY_COST: f32 = 7.0;
+const STAY_COST: f32 = 4.5;
 /// Cost of a path above which all paths are lowered.
 const COST_MAX: f32 = 20_000.0;
+/// Rows on which two lights are compared.
+const TRIED_ROWS: u64 = 400;
 /// Bits of a step back that hold the colour before.
 const COLOUR_BITS: u32 = 3;
 /// A step back that leads to no earlier slot.
@@ -66,9 +65,20 @@ struct Clock {
     period_us: f32,
 }
 
+/// What a trellis takes the light to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Light {
+    pub(crate) calibration: Calibration,
+    pub(crate) period_us: f32,
+}
+
 /// The running search.
 pub(crate) struct Trellis {
     calibration: Calibration,
+    corners: Corners,
+    gain_variance: f32,
+    /// What was taken off all paths so far.
+    lowered: f32,
     period_us: f32,
     end_variance: f32,
     half_spacing_us: f32,
@@ -98,6 +108,9 @@ impl Trellis {
         };
         Self {
             calibration,
+            corners: Corners::new(&calibration, GAIN_VARIANCE_USUAL),
+            gain_variance: GAIN_VARIANCE_USUAL,
+            lowered: 0.0,
             period_us: 0.0,
             end_variance: 1.0,
             half_spacing_us: 0.0,
@@ -109,37 +122,65 @@ impl Trellis {
         }
     }
 
-    /// Starts over with a calibration, from the oldest row kept.
-    pub(crate) fn restart(
-        &mut self,
-        calibration: Calibration,
-        period_us: f32,
-        spacing_us: f32,
-        ring: &Ring,
-    ) {
+    /// Returns what the light is taken to be.
+    pub(crate) const fn light(&self) -> Light {
+        Light {
+            calibration: self.calibration,
+            period_us: self.period_us,
+        }
+    }
+
+    /// Starts over with another light, from the oldest row kept.
+    pub(crate) fn restart(&mut self, light: Light, spacing_us: f32, ring: &Ring) {
+        self.restart_at(light, spacing_us, ring, ring.oldest());
+    }
+
+    /// Starts over with another light and a few rows only; returns what a row of them costs.
+    pub(crate) fn try_on(&mut self, light: Light, spacing_us: f32, ring: &Ring) -> f32 {
+        let begin = ring.oldest().max(ring.next().saturating_sub(TRIED_ROWS));
+        self.gain_variance = GAIN_VARIANCE_USUAL;
+        self.restart_at(light, spacing_us, ring, begin);
+        let rows = ring.next().saturating_sub(begin).max(1);
+        (self.least() + self.lowered) / rows as f32
+    }
+
+    fn restart_at(&mut self, light: Light, spacing_us: f32, ring: &Ring, begin: u64) {
+        let Light {
+            calibration,
+            period_us,
+        } = light;
         self.calibration = calibration;
+        self.corners = Corners::new(&calibration, self.gain_variance);
         self.period_us = period_us;
         self.settling_rows = (period_us * SETTLING / spacing_us).round().max(1.0) as usize;
         // An end is only known to the row: a uniform error of one spacing.
         self.end_variance = (CLOCK_DEVIATION * period_us).powi(2) + spacing_us * spacing_us / 12.0;
         self.half_spacing_us = spacing_us / 2.0;
-        self.begin = ring.oldest();
-        self.next = self.begin;
+        self.begin = begin;
+        self.next = begin;
+        self.lowered = 0.0;
         self.follow(ring);
+    }
+
+    fn least(&self) -> f32 {
+        match self.next.checked_sub(1) {
+            Some(newest) if newest >= self.begin => self.column(newest).least.0,
+            Some(_) | None => 0.0,
+        }
     }
 
     /// Takes in all rows it has not seen.
     pub(crate) fn follow(&mut self, ring: &Ring) {
         self.next = self.next.max(ring.oldest());
         while self.next < ring.next() {
-            self.step(*ring.row(self.next));
+            self.step(*ring.row(self.next), ring.ceiling());
             self.next += 1;
         }
     }
 
-    fn step(&mut self, row: Row) {
+    fn step(&mut self, row: Row, ceiling: u16) {
         let number = self.next;
-        let cost = corner_costs(&self.calibration, &row);
+        let cost = self.corners.costs(&row, ceiling);
         let mut path = [f32::INFINITY; 8];
         let mut back = [BEGIN; 8];
         let mut clock = [Clock {
@@ -231,6 +272,7 @@ impl Trellis {
 
     /// Takes an amount off all paths: only differences matter, and large sums lose them.
     fn lower(&mut self, amount: f32) {
+        self.lowered += amount;
         for column in &mut self.columns {
             column.path = column.path.map(|cost| cost - amount);
             column.least.0 -= amount;
@@ -300,15 +342,27 @@ impl Trellis {
     }
 
     /// Fits the calibration anew to what the slots showed.
-    pub(crate) fn refit(&self, ring: &Ring, slots: &[Slot]) -> Calibration {
+    pub(crate) fn refit(&mut self, ring: &Ring, slots: &[Slot]) -> Calibration {
+        let ceiling = f32::from(ring.ceiling());
         let mut fit = Fit::default();
+        let (mut squares, mut rows) = (4.0 * GAIN_VARIANCE_USUAL, 4.0);
         for slot in slots {
             for number in self.settled(slot) {
-                if let Some(counts) = ring.row(number).counts() {
-                    fit.add(slot.colour, counts);
+                let Some(counts) = ring.row(number).counts() else {
+                    continue;
+                };
+                // A clipped row would bend the fit.
+                if counts.iter().any(|count| *count >= ceiling) {
+                    continue;
+                }
+                fit.add(slot.colour, counts);
+                if let Some(gain) = self.corners.gain(usize::from(slot.colour.bits()), counts) {
+                    squares += (gain.clamp(0.0, 3.0) - 1.0).powi(2);
+                    rows += 1.0;
                 }
             }
         }
+        self.gain_variance = squares / rows;
         fit.solve().unwrap_or(self.calibration)
     }
 
@@ -318,9 +372,10 @@ impl Trellis {
 
     /// Returns what each colour would cost in a slot, once the light has settled.
     pub(crate) fn evidence(&self, ring: &Ring, calibration: &Calibration, slot: &Slot) -> [f32; 8] {
+        let corners = Corners::new(calibration, self.gain_variance);
         let mut evidence = [0.0; 8];
         for number in self.settled(slot) {
-            let cost = corner_costs(calibration, ring.row(number));
+            let cost = corners.costs(ring.row(number), ring.ceiling());
             for (sum, cost) in evidence.iter_mut().zip(cost) {
                 *sum += cost;
             }
@@ -339,33 +394,4 @@ impl Trellis {
 
 fn weighted(sums: &[[f32; 8]; SPAN_ROWS + 1], rows: usize, settled: usize, colour: usize) -> f32 {
     SETTLING_WEIGHT * sums[rows][colour] + (1.0 - SETTLING_WEIGHT) * sums[settled][colour]
-}
-
-fn corner_costs(calibration: &Calibration, row: &Row) -> [f32; 8] {
-    let Some(counts) = row.counts() else {
-        return [0.0; 8];
-    };
-    let shares = calibration
-        .shares(counts)
-        .map(|share| share.clamp(-1.0, 3.0));
-    let off = shares.map(|share| share * share);
-    let mut costs = [0.0; 8];
-    for (bits, cost) in costs.iter_mut().enumerate() {
-        let on = [bits >> 2 & 1, bits >> 1 & 1, bits & 1];
-        let (mut miss, mut sum, mut primaries) = (0.0, 0.0, 0.0);
-        for primary in 0..3 {
-            if on[primary] == 1 {
-                miss += off[primary] - 2.0 * shares[primary] + 1.0;
-                sum += shares[primary] - 1.0;
-                primaries += 1.0;
-            } else {
-                miss += off[primary];
-            }
-        }
-        // What a common gain of all lit primaries explains costs less: dimming waves change it from row to row.
-        let explained = sum * sum * GAIN_VARIANCE / (ROW_VARIANCE + primaries * GAIN_VARIANCE);
-        *cost = 0.5 * (miss - explained) / ROW_VARIANCE
-            + 0.5 * (1.0 + primaries * GAIN_VARIANCE / ROW_VARIANCE).ln();
-    }
-    costs
 }
