@@ -298,7 +298,7 @@ impl Cashless {
             _ => Origin::Session,
         };
         if origin == Origin::Enabled {
-            self.withdraw_offer(SessionRefusal::Busy);
+            self.start_without_session();
         }
         let request = self.next_request();
         self.state = trade.state();
@@ -341,6 +341,13 @@ impl Cashless {
             },
         });
         self.take_question(now, self.config.answers.vend);
+    }
+
+    /// A controller that asks for something without a session has heard the end of the last one: said again, it would
+    /// end this.
+    pub(super) fn start_without_session(&mut self) {
+        self.outbox.remove(Kind::End);
+        self.withdraw_offer(SessionRefusal::Busy);
     }
 
     /// What makes a price one that the machine itself ruled out in SETUP.

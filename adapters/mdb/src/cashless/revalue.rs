@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::{After, Cashless, Event, Repeats, RequestNumber, SelectionEnd, SessionRefusal, State};
+use super::{After, Cashless, Event, Repeats, RequestNumber, SelectionEnd, State};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::command::{Command, Level};
 use crate::message::Message;
@@ -55,7 +55,7 @@ impl Cashless {
             (State::SessionIdle, _) => self.ask_revalue(now, amount),
             (State::Enabled, _) if self.has(Options::ALWAYS_IDLE) => {
                 self.after = After::Enabled;
-                self.withdraw_offer(SessionRefusal::Busy);
+                self.start_without_session();
                 self.ask_revalue(now, amount);
             }
             (State::Revalue, Some(open)) if open.amount == amount => {
