@@ -38,12 +38,30 @@ pub const BACKLOG_MAX: usize = 4;
 /// The largest batch of one append to PostgreSQL, framed: one value of one row.
 #[cfg(feature = "postgres")]
 pub const ROW_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Rows shorter than this are not packed.
+#[cfg(feature = "postgres")]
+pub const PACKED_FROM: usize = 512;
 /// Rows that one portion of a replay from PostgreSQL asks for.
 #[cfg(feature = "postgres")]
 pub const PORTION_ROWS: u16 = 256;
 /// Rows of a replay that are fetched ahead of whoever takes them.
 #[cfg(feature = "postgres")]
 pub const ROWS_AHEAD: usize = 4;
+/// What of a snapshot is sent to PostgreSQL at once.
+#[cfg(feature = "postgres")]
+pub const SHELF_PORTION_BYTES: usize = 256 * 1024;
+/// Entities of a snapshot that are sent to PostgreSQL at once.
+#[cfg(feature = "postgres")]
+pub const SHELF_PORTION_KEYS: usize = 4_096;
+/// How long PostgreSQL may work on the last step of a snapshot: it moves all that was staged.
+#[cfg(feature = "postgres")]
+pub const SHELF_FINISH_MAX: Duration = Duration::from_secs(10 * 60);
+/// Cuts of one snapshot.
+#[cfg(feature = "postgres")]
+pub const CUTS_MAX: usize = 1 << 16;
+/// Questions that wait for one connection.
+#[cfg(feature = "postgres")]
+pub const JOBS_MAX: usize = 64;
 /// The longest time that can be set for anything about PostgreSQL.
 #[cfg(feature = "postgres")]
 pub const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

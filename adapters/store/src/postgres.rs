@@ -1,22 +1,27 @@
 //! A journal in a PostgreSQL server: one row for each append, and one statement for each row.
 
+mod desk;
 mod lease;
 mod link;
+mod pack;
 mod row;
 mod schema;
 mod settings;
+mod shelf;
 mod worker;
 
 pub use self::settings::{PostgresSettings, Standby, Takeover};
 
 use self::link::Batch;
 use self::row::Row;
+use self::shelf::PostgresShelf;
 use self::worker::{Answer, Order, Worker};
 use crate::bounds::{FRAME_MAX, GRACE, ROW_BYTES_MAX, ROWS_AHEAD};
 use core::fmt;
 use core::time::Duration;
-use gettone_core::port::{Each, Frames, Seq, Store, StoreFault};
+use gettone_core::port::{Each, Frames, Seq, Shelf, Store, StoreFault};
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 
@@ -33,8 +38,10 @@ pub struct Postgres {
     orders: Option<SyncSender<Order>>,
     answers: Receiver<Answer>,
     ended: Receiver<()>,
+    shelf: PostgresShelf,
     next: Seq,
     spare: Batch,
+    framed: Vec<u8>,
     failed: bool,
 }
 
@@ -56,9 +63,9 @@ impl Postgres {
             .spawn(move || {
                 let told = match Worker::open(own) {
                     Ok(worker) => {
-                        let next = worker.next();
+                        let held = (worker.next(), worker.holder().to_owned());
                         // Whoever gave up waiting for this has dropped the orders as well.
-                        opened.send(Ok(next)).map(|()| worker.run(&to_do, &done))
+                        opened.send(Ok(held)).map(|()| worker.run(&to_do, &done))
                     }
                     Err(fault) => opened.send(Err(fault)),
                 };
@@ -69,18 +76,20 @@ impl Postgres {
                 doing: "starting a thread".to_owned(),
                 source,
             })?;
-        let next = match opening.recv_timeout(hang_max(&settings)) {
+        let (next, holder) = match opening.recv_timeout(hang_max(&settings)) {
             Ok(opened) => opened?,
             Err(_) => return Err(silent(&settings, "opening")),
         };
         let next = u64::try_from(next).map_err(|_| damaged(&settings, "it begins before 1"))?;
         Ok(Self {
+            shelf: PostgresShelf::new(&settings, holder),
             settings,
             orders: Some(orders),
             answers,
             ended,
             next: Seq::new(next),
             spare: Batch::default(),
+            framed: Vec::new(),
             failed: false,
         })
     }
@@ -110,7 +119,7 @@ impl Postgres {
         }
         let mut batch = core::mem::take(&mut self.spare);
         let place = (self.settings.partition, first);
-        let count = row::encode(&mut batch.bytes, place, frames)
+        let count = row::encode(&mut self.framed, place, frames)
             .and_then(|count| i32::try_from(count).ok());
         let (Some(count), Ok(number)) = (count, i64::try_from(first.number())) else {
             let doing = format!(
@@ -124,6 +133,12 @@ impl Postgres {
             });
         };
         (batch.first, batch.count) = (number, count);
+        batch.unpacked = if pack::pack(&self.framed, &mut batch.bytes) {
+            i32::try_from(self.framed.len()).ok()
+        } else {
+            core::mem::swap(&mut self.framed, &mut batch.bytes);
+            None
+        };
         self.order(Order::Append(batch))?;
         let (batch, done) = self
             .answers
@@ -141,7 +156,7 @@ impl Postgres {
     /// Takes one row of a replay; gives the place behind it.
     fn read(
         &self,
-        row: &Row,
+        row: Row,
         (expected, from): (Option<&Read>, Seq),
         each: &mut Each<'_>,
     ) -> Result<Read, StoreFault> {
@@ -165,6 +180,7 @@ impl Postgres {
                 place: settings.place(),
             });
         }
+        let row = row.unpack().map_err(|what| damaged(settings, &what))?;
         let payloads = row
             .payloads(settings.partition)
             .map_err(|what| damaged(settings, &what))?;
@@ -203,7 +219,7 @@ impl Store for Postgres {
         let mut read = None;
         loop {
             match rows.recv_timeout(hang_max(&self.settings)) {
-                Ok(row) => read = Some(self.read(&row?, (read.as_ref(), from), each)?),
+                Ok(row) => read = Some(self.read(row?, (read.as_ref(), from), each)?),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     // The thread hangs, and would not see another order.
@@ -232,6 +248,10 @@ impl Store for Postgres {
         let written = self.write(first, frames);
         self.failed = written.is_err();
         written
+    }
+
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        Some(Arc::new(self.shelf.clone()))
     }
 }
 

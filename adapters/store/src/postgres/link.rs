@@ -26,8 +26,8 @@ const APPEND: &str = "\
         where partition = $1 and epoch = $4 and next = $2 \
         returning partition \
     ) \
-    insert into gettone.journal (partition, first, count, epoch, frames) \
-    select partition, $2, $3, $4, $5 from fence";
+    insert into gettone.journal (partition, first, count, epoch, unpacked, frames) \
+    select partition, $2, $3, $4, $5, $6 from fence";
 
 /// Why a step did not go through.
 #[derive(Debug)]
@@ -40,12 +40,21 @@ pub(super) enum Trouble {
     Final(StoreFault),
 }
 
-/// A connection that found everything in order.
-pub(super) struct Link {
-    client: Client,
-    append: Statement,
+/// What a server did that ended a commit's wait for its standby.
+pub(super) const STANDBY_LEFT_OUT: &str = "the server did not wait for its standby";
+
+/// A connection to a server that keeps what it acknowledges, and the tables as this version has
+/// them.
+pub(super) struct Session {
+    pub(super) client: Client,
     /// Whether the server has warned since this was last looked at.
     warned: Arc<AtomicBool>,
+}
+
+/// A connection that found everything in order.
+pub(super) struct Link {
+    session: Session,
+    append: Statement,
     partition: i32,
 }
 
@@ -56,6 +65,8 @@ pub(super) struct Batch {
     pub(super) first: i64,
     /// Its frames.
     pub(super) count: i32,
+    /// How many bytes they are when they lie here packed.
+    pub(super) unpacked: Option<i32>,
     /// The frames.
     pub(super) bytes: Vec<u8>,
 }
@@ -78,36 +89,58 @@ pub(super) struct Entry {
     pub(super) holder: Option<String>,
 }
 
+/// Connects, and makes sure that the server keeps what it acknowledges.
+pub(super) fn connect(settings: &PostgresSettings, name: &str) -> Result<Session, Trouble> {
+    let mut config = settings.config.clone();
+    config.application_name(name);
+    let warned = Arc::new(AtomicBool::new(false));
+    let bell = Arc::clone(&warned);
+    config.notice_callback(move |notice| {
+        if is_doubt(&notice) {
+            bell.store(true, Ordering::SeqCst);
+        }
+    });
+    let mut client = config.connect(NoTls).map_err(unreached)?;
+    set_up(&mut client, settings)?;
+    check_server(&mut client, settings)?;
+    schema::migrate(&mut client, settings)?;
+    warned.store(false, Ordering::SeqCst);
+    Ok(Session { client, warned })
+}
+
+impl Session {
+    /// Whether the server said since this was last asked that it ended a commit's wait for its
+    /// standby.
+    pub(super) fn was_warned(&self) -> bool {
+        self.warned.swap(false, Ordering::SeqCst)
+    }
+}
+
 impl Link {
-    /// Connects, and makes sure that the server keeps what it acknowledges.
+    /// Connects, and prepares what is asked again and again.
     pub(super) fn open(settings: &PostgresSettings) -> Result<Self, Trouble> {
-        let mut config = settings.config.clone();
-        config.application_name(&format!("gettone journal {}", settings.partition));
-        let warned = Arc::new(AtomicBool::new(false));
-        let bell = Arc::clone(&warned);
-        config.notice_callback(move |notice| {
-            if is_doubt(&notice) {
-                bell.store(true, Ordering::SeqCst);
-            }
-        });
-        let mut client = config.connect(NoTls).map_err(unreached)?;
-        set_up(&mut client, settings)?;
-        check_server(&mut client, settings)?;
-        schema::migrate(&mut client, settings)?;
-        let types = [Type::INT4, Type::INT8, Type::INT4, Type::INT8, Type::BYTEA];
-        let append = client.prepare_typed(APPEND, &types).map_err(answered)?;
-        warned.store(false, Ordering::SeqCst);
+        let name = format!("gettone journal {}", settings.partition);
+        let mut session = connect(settings, &name)?;
+        let types = [
+            Type::INT4,
+            Type::INT8,
+            Type::INT4,
+            Type::INT8,
+            Type::INT4,
+            Type::BYTEA,
+        ];
+        let prepared = session.client.prepare_typed(APPEND, &types);
         Ok(Self {
-            client,
-            append,
-            warned,
+            append: prepared.map_err(answered)?,
+            session,
             partition: i32::from(settings.partition),
         })
     }
 
     /// A name that nobody else has.
     pub(super) fn name(&mut self) -> Result<String, Trouble> {
-        self.client
+        self.session
+            .client
             .query_one("select gen_random_uuid()::text", &[])
             .and_then(|row| row.try_get(0))
             .map_err(answered)
@@ -115,13 +148,14 @@ impl Link {
 
     /// Writes a row behind the fence. One round trip; the statement is its own transaction.
     pub(super) fn append(&mut self, batch: &Batch, epoch: i64) -> Result<Fence, Trouble> {
-        let written = self.client.execute(
+        let written = self.session.client.execute(
             &self.append,
             &[
                 &self.partition,
                 &batch.first,
                 &batch.count,
                 &epoch,
+                &batch.unpacked,
                 &batch.bytes.as_slice(),
             ],
         );
@@ -133,15 +167,17 @@ impl Link {
 
     /// Whether exactly this row is there, written under this lease.
     pub(super) fn holds(&mut self, batch: &Batch, epoch: i64) -> Result<bool, Trouble> {
-        let sql = "select count = $3 and epoch = $4 and frames = $5 from gettone.journal \
+        let sql = "select count = $3 and epoch = $4 and unpacked is not distinct from $5 \
+                   and frames = $6 from gettone.journal \
                    where partition = $1 and first = $2";
-        let found = self.client.query_opt(
+        let found = self.session.client.query_opt(
             sql,
             &[
                 &self.partition,
                 &batch.first,
                 &batch.count,
                 &epoch,
+                &batch.unpacked,
                 &batch.bytes.as_slice(),
             ],
         );
@@ -158,7 +194,7 @@ impl Link {
         let make = "insert into gettone.lease (partition, epoch, next, format) \
                     values ($1, 0, 1, $2) on conflict do nothing";
         loop {
-            let found = self.client.query_opt(look, &[&self.partition]);
+            let found = self.session.client.query_opt(look, &[&self.partition]);
             if let Some(row) = found.map_err(answered)? {
                 let entry = || {
                     Ok(Entry {
@@ -170,7 +206,8 @@ impl Link {
                 };
                 return entry().map_err(answered);
             }
-            self.client
+            self.session
+                .client
                 .execute(make, &[&self.partition, &format])
                 .map_err(answered)?;
         }
@@ -179,7 +216,7 @@ impl Link {
     /// Takes the lock that says that the holder of this epoch lives; it falls with the connection.
     /// False when somebody else has it for longer than one waits.
     pub(super) fn lock(&mut self, epoch: i64) -> Result<bool, Trouble> {
-        let locked = self.client.execute(
+        let locked = self.session.client.execute(
             "select pg_advisory_lock(hashtextextended(\
              format('gettone journal %s lease %s', $1::int, $2::bigint), 0))",
             &[&self.partition, &epoch],
@@ -193,7 +230,8 @@ impl Link {
 
     /// Gives that lock back.
     pub(super) fn unlock(&mut self, epoch: i64) -> Result<(), Trouble> {
-        self.client
+        self.session
+            .client
             .execute(
                 "select pg_advisory_unlock(hashtextextended(\
                  format('gettone journal %s lease %s', $1::int, $2::bigint), 0))",
@@ -207,7 +245,7 @@ impl Link {
     /// nothing is written under an older lease, and all that was is where the next failure of a
     /// server leaves it: this commit waited for the standby behind them.
     pub(super) fn raise(&mut self, epoch: i64, holder: &str) -> Result<Option<i64>, Trouble> {
-        let raised = self.client.query_opt(
+        let raised = self.session.client.query_opt(
             "update gettone.lease set epoch = epoch + 1, holder = $3::text::uuid, taken = now() \
              where partition = $1 and epoch = $2 returning next",
             &[&self.partition, &epoch, &holder],
@@ -225,21 +263,29 @@ impl Link {
         limit: u16,
         each: &mut dyn FnMut(Row) -> bool,
     ) -> Result<(), Trouble> {
-        let sql = "select first, count, epoch, frames from gettone.journal \
+        let sql = "select first, count, epoch, unpacked, frames from gettone.journal \
                    where partition = $1 and first >= coalesce( \
                        (select max(first) from gettone.journal \
                         where partition = $1 and first <= $2), $2) \
                    order by first limit $3";
         let params: [&(dyn ::postgres::types::ToSql + Sync); 3] =
             [&self.partition, &from, &i64::from(limit)];
-        let mut rows = self.client.query_raw(sql, params).map_err(answered)?;
+        let mut rows = self
+            .session
+            .client
+            .query_raw(sql, params)
+            .map_err(answered)?;
         while let Some(row) = rows.next().map_err(answered)? {
             let read = || {
                 Ok(Row {
                     first: Seq::new(unsigned(row.try_get(0)?)),
                     count: u32::try_from(row.try_get::<_, i32>(1)?).unwrap_or(0),
                     epoch: unsigned(row.try_get(2)?),
-                    bytes: row.try_get(3)?,
+                    // What is negative is longer than any row.
+                    unpacked: row
+                        .try_get::<_, Option<i32>>(3)?
+                        .map(|len| u32::try_from(len).unwrap_or(u32::MAX)),
+                    bytes: row.try_get(4)?,
                 })
             };
             if !each(read().map_err(answered)?) {
@@ -251,11 +297,9 @@ impl Link {
 
     /// What was done is done only when the server did not say that a standby may lack it.
     fn unless_warned<T>(&self, done: Result<T, ::postgres::Error>) -> Result<T, Trouble> {
-        let warned = self.warned.swap(false, Ordering::SeqCst);
+        let warned = self.session.was_warned();
         match done {
-            Ok(_) if warned => Err(Trouble::Gone(
-                "the server did not wait for its standby".to_owned(),
-            )),
+            Ok(_) if warned => Err(Trouble::Gone(STANDBY_LEFT_OUT.to_owned())),
             Ok(done) => Ok(done),
             Err(fault) => Err(answered(fault)),
         }

@@ -3,6 +3,7 @@
 //! A checksum vouches for the partition and the place as well, so that a frame that stands where
 //! it does not belong is noticed.
 
+use super::pack;
 use crate::bounds::{FRAME_MAX, ROW_BYTES_MAX};
 use gettone_core::port::{Frames, Seq};
 
@@ -18,6 +19,8 @@ pub(super) struct Row {
     pub(super) count: u32,
     /// The lease that it was written under.
     pub(super) epoch: u64,
+    /// How many bytes its frames are when they lie here packed.
+    pub(super) unpacked: Option<u32>,
     /// The frames.
     pub(super) bytes: Vec<u8>,
 }
@@ -59,6 +62,23 @@ impl Row {
     pub(super) fn end(&self) -> Option<Seq> {
         let end = self.first.number().checked_add(u64::from(self.count))?;
         Some(Seq::new(end))
+    }
+
+    /// The same with its frames as they were before they were packed.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub(super) fn unpack(self) -> Result<Self, String> {
+        let Some(len) = self.unpacked else {
+            return Ok(self);
+        };
+        let bytes = pack::unpack(&self.bytes, len)
+            .map_err(|what| format!("the row at frame {}: {what}", self.first.number()))?;
+        Ok(Self {
+            unpacked: None,
+            bytes,
+            ..self
+        })
     }
 
     /// Its payloads, all checked before the first is given.
@@ -120,6 +140,7 @@ mod tests {
             first,
             count,
             epoch: 1,
+            unpacked: None,
             bytes,
         }
     }

@@ -7,7 +7,8 @@ use gettone_core::port::StoreFault;
 
 /// What leads from each version of the tables to the next, the first from nothing. What has been
 /// released never changes.
-const STEPS: [&str; 1] = ["\
+const STEPS: [&str; 3] = [
+    "\
     create schema gettone; \
     create table gettone.version (version int not null); \
     insert into gettone.version values (0); \
@@ -27,7 +28,29 @@ const STEPS: [&str; 1] = ["\
         frames bytea not null, \
         primary key (partition, first) \
     ); \
-    alter table gettone.journal alter column frames set storage external;"];
+    alter table gettone.journal alter column frames set storage external;",
+    // What an older version wrote is not packed.
+    "alter table gettone.journal add column unpacked int check (unpacked >= 0);",
+    "create table gettone.shelf_state ( \
+        partition int primary key, \
+        generation bigint not null, \
+        holder uuid not null, \
+        cuts bytea \
+    ); \
+    create table gettone.shelf ( \
+        partition int not null, \
+        key bytea not null, \
+        bytes bytea not null, \
+        primary key (partition, key) \
+    ); \
+    create table gettone.shelf_next ( \
+        partition int not null, \
+        holder uuid not null, \
+        key bytea not null, \
+        bytes bytea, \
+        primary key (partition, holder, key) \
+    );",
+];
 
 /// Makes the tables what this version works with: all steps that are missing, or none.
 pub(super) fn migrate(client: &mut Client, settings: &PostgresSettings) -> Result<(), Trouble> {

@@ -68,6 +68,11 @@ impl Worker {
         self.lease.next
     }
 
+    /// Who this is.
+    pub(super) fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// Works until nobody can ask any more, and lets go of the partition then.
     pub(super) fn run(mut self, orders: &Receiver<Order>, answers: &SyncSender<Answer>) {
         while let Ok(order) = orders.recv() {

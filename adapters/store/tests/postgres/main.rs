@@ -11,6 +11,7 @@ mod node;
 mod proxy;
 mod refusal;
 mod server;
+mod shelf;
 mod standby;
 
 use gettone_core::port::{Frames, Seq, Store, StoreFault};
