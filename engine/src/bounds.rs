@@ -14,6 +14,10 @@ pub const IN_FLIGHT_DEFAULT: usize = 32_768;
 pub const BATCH_MAX: usize = 4_096;
 /// Commands of a pipeline that a shard looks at together, before it does them one by one.
 pub const LOOK_AHEAD: usize = 64;
+/// Records of one shard that a replay hands over together; fewer in all need no thread.
+pub const REPLAY_BATCH: usize = 1_024;
+/// Batches that may wait for one shard in a replay.
+pub const REPLAY_WAITING: usize = 16;
 /// Bytes of states that a shard gives to a snapshot at a time.
 pub const SAVE_BYTES: usize = 64 * 1024;
 /// Wallets that a shard looks at, at a time, to find some to let go.

@@ -3,6 +3,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use gettone_core::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
 use gettone_core::port::Key;
+use std::sync::Arc;
 
 /// Whose each live session is, for every shard to see. Nothing about money is decided by it.
 #[derive(Debug, Default)]
@@ -39,11 +40,6 @@ impl Directory {
             .retain(|session, wallet| !shard.hosts((*wallet).into()) || lives(*wallet, *session));
     }
 
-    /// Forgets everybody: for a recovery that begins again.
-    pub(crate) fn clear(&self) {
-        self.sessions.clear();
-    }
-
     /// How many sessions live.
     pub(crate) fn live(&self) -> usize {
         self.sessions.len()
@@ -66,6 +62,25 @@ impl ShardOf {
     /// Whether it hosts a partition.
     pub(crate) fn hosts_partition(self, partition: u16) -> bool {
         host(partition, self.count) == self.number
+    }
+}
+
+/// Who lists the sessions of a shard: nobody, while a journal is replayed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing(pub(crate) Option<Arc<Directory>>);
+
+impl Listing {
+    /// As [`Directory::list`].
+    pub(crate) fn list(&self, session: VendId, wallet: WalletId) -> bool {
+        let directory = self.0.as_ref();
+        directory.is_none_or(|directory| directory.list(session, wallet))
+    }
+
+    /// As [`Directory::strike`].
+    pub(crate) fn strike(&self, session: VendId, wallet: WalletId) {
+        if let Some(directory) = &self.0 {
+            directory.strike(session, wallet);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod rest;
 mod room;
 
 use crate::bounds::{ENTITIES_MAX, LET_GO_LOOKS, SESSIONS_MAX};
-use crate::directory::Directory;
+use crate::directory::{Directory, Listing};
 use crate::failure::{Failure, SessionRefusal};
 use crate::operators::Payout;
 use crate::relay::{Stood, View};
@@ -50,13 +50,14 @@ pub(crate) struct Entities {
     /// Wallets of which money is on its way to others; none of them may leave.
     senders: BTreeSet<WalletId>,
     rests: Rests,
-    directory: Arc<Directory>,
+    listing: Listing,
     swept: usize,
     looked: usize,
 }
 
 impl Entities {
-    pub(crate) fn new(directory: Arc<Directory>, shelved: Shelved) -> Self {
+    /// An empty host, whose sessions nobody lists yet.
+    pub(crate) fn new(shelved: Shelved) -> Self {
         Self {
             customers: Room::new(),
             machines: Room::new(),
@@ -64,9 +65,17 @@ impl Entities {
             operators: Room::new(),
             senders: BTreeSet::new(),
             rests: Rests::new(shelved),
-            directory,
+            listing: Listing::default(),
             swept: 0,
             looked: 0,
+        }
+    }
+
+    /// Has live sessions listed from now on, those that are here included.
+    pub(crate) fn list_in(&mut self, directory: &Arc<Directory>) {
+        self.listing = Listing(Some(Arc::clone(directory)));
+        for (id, customer) in self.customers.iter() {
+            customer.list(id, &self.listing);
         }
     }
 
@@ -96,7 +105,8 @@ impl Entities {
 
     /// Whose each live session is.
     pub(crate) fn directory(&self) -> &Arc<Directory> {
-        &self.directory
+        let listing = self.listing.0.as_ref();
+        listing.expect("a shard that runs has its sessions listed")
     }
 
     /// Whether a session lives.
@@ -154,7 +164,7 @@ impl Entities {
             && let Some(at) = self.customers.place(command.wallet)
         {
             let customer = self.customers.at(at);
-            let is_unknown = customer.wallet().grant(command.session).is_none()
+            let is_unknown = !customer.wallet().knows(command.session)
                 && customer.session(command.session).is_none();
             if refusal == wallet::Refusal::Over.into()
                 && let Action::Begin { terms } = command.action
@@ -169,15 +179,15 @@ impl Entities {
         outcome
     }
 
-    /// Looks at what these commands will need, and at nothing else: one after the other each would
+    /// Looks at what commands to these wallets will need, and at nothing else: one after the other each would
     /// wait for memory, together they wait once. Gives where their wallets are.
-    pub(crate) fn look_ahead<'a>(
+    pub(crate) fn look_ahead(
         &self,
-        commands: impl Iterator<Item = &'a SessionCommand>,
+        wallets: impl Iterator<Item = WalletId>,
         places: &mut Vec<usize>,
     ) {
         places.clear();
-        places.extend(commands.filter_map(|command| self.customers.place(command.wallet)));
+        places.extend(wallets.filter_map(|wallet| self.customers.place(wallet)));
         let mut seen = 0_usize;
         for place in places.iter() {
             seen ^= self.customers.at(*place).look();
@@ -218,7 +228,7 @@ impl Entities {
                         at: turn.now,
                     };
                     self.commit_session(turn, (at, name), opening)
-                        .inspect_err(|_| self.directory.strike(name, command.wallet))?;
+                        .inspect_err(|_| self.listing.strike(name, command.wallet))?;
                 }
                 None
             }
@@ -232,7 +242,7 @@ impl Entities {
                     self.customers.at(at).allows(name, Step::Reserve)?;
                     self.commit_money(turn, at, event).inspect_err(|_| {
                         if listed {
-                            self.directory.strike(name, command.wallet);
+                            self.listing.strike(name, command.wallet);
                         }
                     })?
                 } else {
@@ -441,7 +451,7 @@ impl Entities {
             let Some(customer) = self.customers.seen_at(at) else {
                 continue;
             };
-            let id = customer.id;
+            let id = self.customers.id_at(at);
             for command in customer.wallet().overdue(turn.now, silence) {
                 match self.wallet(turn, id, &command) {
                     Ok(moved) => ended += usize::from(moved.event.is_some()),
@@ -461,11 +471,11 @@ impl Entities {
 
     /// Holds of which nothing was heard for `silence`, at most `count`.
     pub(crate) fn stale(&self, now: Timestamp, (count, silence): (usize, Duration)) -> Vec<Stale> {
-        let wallets = self.customers.iter().map(|(_, customer)| customer);
+        let wallets = self.customers.iter();
         wallets
-            .flat_map(|customer| {
+            .flat_map(|(id, customer)| {
                 let live = customer.wallet().live().iter();
-                live.map(move |grant| (customer.id, grant))
+                live.map(move |grant| (id, grant))
             })
             .filter(|(_, grant)| {
                 grant.state == GrantState::Issued && now.since(grant.issued_at) >= silence
@@ -526,10 +536,11 @@ impl Entities {
     pub(crate) fn lodge(&mut self, key: Key, bytes: &[u8]) -> Result<(), SnapshotFault> {
         match key.kind() {
             Kind::Wallet => {
-                let customer = self.customers.lodge(wallet_of(key), bytes)?;
-                customer.list(&self.directory);
+                let id = wallet_of(key);
+                let customer = self.customers.lodge(id, bytes)?;
+                customer.list(id, &self.listing);
                 if !customer.wallet().outgoing().is_empty() {
-                    self.senders.insert(wallet_of(key));
+                    self.senders.insert(id);
                 }
             }
             Kind::Machine => {
@@ -691,16 +702,16 @@ impl Entities {
         if customer.wallet().currency().is_none() {
             return refused(wallet::Refusal::NotOpen.into());
         }
-        if customer.wallet().grant(name).is_some() {
+        if customer.wallet().knows(name) {
             return refused(SessionRefusal::Over);
         }
         if customer.sessions().len() >= SESSIONS_MAX {
             return refused(SessionRefusal::TooMany {
-                wallet: customer.id,
+                wallet: self.customers.id_at(at),
                 limit: SESSIONS_MAX,
             });
         }
-        if !self.directory.list(name, customer.id) {
+        if !self.listing.list(name, self.customers.id_at(at)) {
             return refused(SessionRefusal::NameReused);
         }
         Ok(true)
@@ -721,10 +732,16 @@ impl Entities {
             customer.allows(name, Step::Reserve)?;
             return Ok(true);
         }
-        match customer.wallet().grant(name) {
-            Some(grant) if grant.terms == terms => Ok(false),
-            Some(_) => refused(SessionRefusal::NameReused),
-            None => refused(SessionRefusal::NoSuchSession),
+        let wallet = customer.wallet();
+        let is_same = match (wallet.grant(name), wallet.past(name)) {
+            (Some(grant), _) => grant.terms == terms,
+            (None, Some(past)) => past.had(&terms),
+            (None, None) => return refused(SessionRefusal::NoSuchSession),
+        };
+        if is_same {
+            Ok(false)
+        } else {
+            refused(SessionRefusal::NameReused)
         }
     }
 
@@ -795,7 +812,7 @@ impl Entities {
         event: Option<wallet::Event>,
     ) -> Result<Option<wallet::Event>, Failure<R>> {
         let Some(event) = event else { return Ok(None) };
-        let id = self.customers.at(at).id;
+        let id = self.customers.id_at(at);
         let record = Record {
             at: turn.now,
             event: Event::Wallet { wallet: id, event },
@@ -806,7 +823,7 @@ impl Entities {
         };
         // What begins here was listed when it was allowed to.
         let customer = self.customers.change(at, &mut self.rests);
-        customer.evolve(&event, (Name::Listed, &self.directory));
+        customer.evolve(&event, (id, Name::Listed, &self.listing));
         #[cfg(test)]
         crate::sim::trip::cross();
         Ok(Some(event))
@@ -818,7 +835,7 @@ impl Entities {
         (at, session): (usize, VendId),
         event: session::Event,
     ) -> Result<(), Failure<R>> {
-        let id = self.customers.at(at).id;
+        let id = self.customers.id_at(at);
         let record = Record {
             at: turn.now,
             event: Event::Session {
@@ -829,13 +846,13 @@ impl Entities {
         };
         Self::write(turn, &record)?;
         let customer = self.customers.change(at, &mut self.rests);
-        customer.evolve_session(session, &event, &self.directory);
+        customer.evolve_session(session, &event, (id, &self.listing));
         Ok(())
     }
 
     fn apply_wallet(&mut self, id: WalletId, event: &wallet::Event) {
         let customer = self.customers.change_or_add(id, &mut self.rests);
-        customer.evolve(event, (Name::Unlisted, &self.directory));
+        customer.evolve(event, (id, Name::Unlisted, &self.listing));
         if matches!(
             event,
             wallet::Event::Sent { .. }
@@ -853,7 +870,7 @@ impl Entities {
     fn apply_session(&mut self, id: WalletId, name: VendId, event: &session::Event) {
         self.customers
             .change_or_add(id, &mut self.rests)
-            .evolve_session(name, event, &self.directory);
+            .evolve_session(name, event, (id, &self.listing));
     }
 }
 
@@ -922,8 +939,17 @@ mod tests {
         entities.session(turn, &command)
     }
 
+    fn live(entities: &Entities) -> usize {
+        entities
+            .listing
+            .0
+            .as_ref()
+            .map_or(0, |listed| listed.live())
+    }
+
     fn opened() -> Entities {
-        let mut entities = Entities::new(Arc::default(), Shelved::No);
+        let mut entities = Entities::new(Shelved::No);
+        entities.list_in(&Arc::default());
         let turn = &mut Turn {
             now: Timestamp::default(),
             frames: &mut Frames::default(),
@@ -975,7 +1001,7 @@ mod tests {
         assert!(ann.session(vend(1)).is_none());
         let held = ann.session(vend(2));
         assert_eq!(held.map(|session| session.phase), Some(Phase::Held));
-        assert_eq!(entities.directory.live(), 1);
+        assert_eq!(live(&entities), 1);
         assert_eq!(ann.sessions().len(), 1);
     }
 
@@ -1001,7 +1027,7 @@ mod tests {
             entities.session(turn, &command).expect("opens");
         }
         let mut sweeps = 0;
-        while entities.directory.live() > 1 {
+        while live(&entities) > 1 {
             let mut frames = Frames::default();
             let turn = &mut Turn {
                 now: at(IDLE_MAX),
@@ -1035,11 +1061,25 @@ mod tests {
                 wallet::Refusal::InsufficientFunds { .. }
             )))
         ));
-        assert_eq!(entities.directory.wallet(vend(9)), None);
+        assert_eq!(
+            entities
+                .listing
+                .0
+                .as_ref()
+                .and_then(|listed| listed.wallet(vend(9))),
+            None
+        );
         // The control: opened first, it stays.
         act(&mut entities, 9, Action::Open { machine, operator }).expect("opens");
         act(&mut entities, 9, Action::Reserve { terms }).expect_err("the same refusal");
-        assert_eq!(entities.directory.wallet(vend(9)), Some(ANN));
+        assert_eq!(
+            entities
+                .listing
+                .0
+                .as_ref()
+                .and_then(|listed| listed.wallet(vend(9))),
+            Some(ANN)
+        );
     }
 
     #[test]

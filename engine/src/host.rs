@@ -436,7 +436,7 @@ impl Host {
                 let done = ruled(|| {
                     for commands in commands.chunks(LOOK_AHEAD) {
                         if !late {
-                            let ahead = commands.iter().map(|(_, command)| command);
+                            let ahead = commands.iter().map(|(_, command)| command.wallet);
                             entities.look_ahead(ahead, &mut self.places);
                         }
                         outcomes.extend(commands.iter().map(|(tag, command)| {
@@ -588,7 +588,8 @@ impl Host {
         self.turn = None;
         self.hand_over();
         let directory = Arc::clone(self.entities.directory());
-        self.entities = Entities::new(Arc::clone(&directory), Shelved::No);
+        self.entities = Entities::new(Shelved::No);
+        self.entities.list_in(&directory);
         self.round += 1;
         let (done, rebuilt) = oneshot::channel();
         self.rebuilding = Some(Rebuilding {

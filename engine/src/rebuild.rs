@@ -5,7 +5,7 @@ use crate::bounds::PARTITIONS;
 use crate::directory::{Directory, ShardOf, partition};
 use crate::entities::{Entities, Shelved};
 use crate::loader::Hosted;
-use crate::recovery::{Cuts, MARKS, decoded, key_of, lodge_in, out_of_order};
+use crate::recovery::{Cuts, MARKS, decoded, lodge_in, out_of_order};
 use gettone_core::port::{History, Key, Seq, Shelf, StoreFault};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
@@ -40,7 +40,7 @@ impl Rebuild {
             Some(_) => Shelved::Yes,
             None => Shelved::No,
         };
-        let mut entities = Entities::new(Arc::clone(&self.directory), shelved);
+        let mut entities = Entities::new(shelved);
         let cuts = match &shelf {
             Some(shelf) => Cuts::of(&shelf.cuts()?)?,
             None => Cuts::default(),
@@ -69,7 +69,7 @@ impl Rebuild {
                 entities.cut();
             }
             let record = decoded(seq, payload)?;
-            let key = key_of(&record.event);
+            let key = record.event.entity();
             if self.shard.hosts(key) && seq >= cuts.of_partition(partition(key)) {
                 if let Some(shelf) = &shelf {
                     lodge_in(&mut entities, key, shelf)?;
@@ -84,6 +84,7 @@ impl Rebuild {
         if cut.is_some() {
             entities.cut();
         }
+        entities.list_in(&self.directory);
         let hosted = match shelf {
             Some(_) => Hosted::Some,
             None => Hosted::All,

@@ -1,10 +1,14 @@
+mod share;
+
 use crate::bounds::PARTITIONS;
 use crate::directory::{Directory, host, partition};
 use crate::entities::{Entities, Shelved};
 use crate::loader::Hosted;
 use gettone_core::port::{Key, Kind, Seq, Shelf, Store, StoreFault};
-use gettone_core::record::{Event, Record};
+use gettone_core::record::{Record, RecordFault};
+use share::{Desk, Share};
 use std::sync::Arc;
+use std::thread;
 
 /// From where on records are shown, and to whom.
 pub(crate) type Shown<'a> = (Seq, &'a mut dyn FnMut(Seq, &Record));
@@ -43,7 +47,6 @@ pub(crate) fn recover(
             Err(fault @ StoreFault::ShelfDamaged { .. }) => {
                 tracing::warn!(%fault, "starting from the journal's beginning");
                 shelf.clear()?;
-                hosts.1.clear();
             }
             recovered => return recovered,
         }
@@ -61,39 +64,44 @@ fn replay(
         Some(_) => Shelved::Yes,
         None => Shelved::No,
     };
-    let mut shards: Vec<Entities> = (0..count)
-        .map(|_| Entities::new(Arc::clone(directory), shelved))
-        .collect();
     let cuts = match shelf {
         Some(shelf) => Cuts::of(&shelf.cuts()?)?,
         None => Cuts::default(),
     };
     let shelf = shelf.filter(|_| cuts.is_any());
+    let mut shares: Vec<Share> = (0..count)
+        .map(|_| Share::new(shelved, shelf.cloned()))
+        .collect();
     if let Some(shelf) = shelf {
         for (mark, kind) in MARKS {
             for number in shelf.numbers(mark)? {
-                lodge(&mut shards, Key::new(kind, number), shelf)?;
+                let key = Key::new(kind, number);
+                if let Some(share) = shares.get_mut(host(partition(key), count)) {
+                    share.lodge(key)?;
+                }
             }
         }
     }
     let mut expected = from.min(cuts.first);
-    let next = store.replay(expected, &mut |seq, payload| {
-        if seq != expected {
-            return Err(out_of_order(seq, expected));
-        }
-        expected = seq.after(1);
-        let record = decoded(seq, payload)?;
-        let key = key_of(&record.event);
-        if seq >= cuts.of_partition(partition(key)) {
-            if let Some(shelf) = shelf {
-                lodge(&mut shards, key, shelf)?;
+    let (next, shares) = thread::scope(|scope| {
+        let mut desk = Desk::new(scope, shares);
+        let replayed = store.replay(expected, &mut |seq, payload| {
+            if seq != expected {
+                return Err(out_of_order(seq, expected));
             }
-            if let Some(entities) = shards.get_mut(host(partition(key), count)) {
-                entities.apply(&record);
+            expected = seq.after(1);
+            let key = Record::entity(payload).map_err(|fault| unreadable(seq, fault))?;
+            if seq >= cuts.of_partition(partition(key)) {
+                desk.give(host(partition(key), count), (seq, payload))?;
             }
-        }
-        show(seq, &record);
-        Ok(())
+            if seq >= from {
+                show(seq, &decoded(seq, payload)?);
+            }
+            Ok(())
+        });
+        // What a share found wrong comes first: it is why the replay was given up.
+        let shares = desk.end()?;
+        Ok((replayed?, shares))
     })?;
     // A projection may ask for what is still to come.
     if next != expected && next >= from.min(cuts.first) {
@@ -103,6 +111,8 @@ fn replay(
         Some(_) => Hosted::Some,
         None => Hosted::All,
     };
+    let mut shards: Vec<Entities> = shares.into_iter().map(|share| share.entities).collect();
+    shards.iter_mut().for_each(|shard| shard.list_in(directory));
     Ok(Recovered {
         shards,
         next,
@@ -160,15 +170,6 @@ impl Cuts {
     }
 }
 
-/// Takes an entity from the shelf to its host, unless it is there or nowhere.
-fn lodge(shards: &mut [Entities], key: Key, shelf: &Arc<dyn Shelf>) -> Result<(), StoreFault> {
-    let at = host(partition(key), shards.len());
-    match shards.get_mut(at) {
-        Some(entities) => lodge_in(entities, key, shelf),
-        None => Ok(()),
-    }
-}
-
 /// Takes an entity from the shelf, unless it is here or nowhere.
 pub(crate) fn lodge_in(
     entities: &mut Entities,
@@ -191,19 +192,13 @@ pub(crate) fn lodge_in(
 
 /// Reads the record of a frame.
 pub(crate) fn decoded(seq: Seq, payload: &[u8]) -> Result<Record, StoreFault> {
-    Record::decode(payload).map_err(|fault| StoreFault::Damaged {
-        place: format!("frame {}", seq.number()),
-        what: fault.to_string(),
-    })
+    Record::decode(payload).map_err(|fault| unreadable(seq, fault))
 }
 
-/// What a record is about.
-pub(crate) fn key_of(event: &Event) -> Key {
-    match event {
-        Event::Wallet { wallet, .. } | Event::Session { wallet, .. } => (*wallet).into(),
-        Event::Machine { machine, .. } => (*machine).into(),
-        Event::Reader { reader, .. } => (*reader).into(),
-        Event::Operator { operator, .. } => (*operator).into(),
+fn unreadable(seq: Seq, fault: RecordFault) -> StoreFault {
+    StoreFault::Damaged {
+        place: format!("frame {}", seq.number()),
+        what: fault.to_string(),
     }
 }
 

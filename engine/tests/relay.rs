@@ -366,7 +366,7 @@ async fn a_reader_that_is_replaced_leaves_nothing_held_for_ever() {
     let doubts: Vec<_> = bob
         .live()
         .iter()
-        .flat_map(|grant| grant.doubted.iter().map(|doubt| (grant.vend, *doubt)))
+        .flat_map(|grant| grant.doubts().iter().map(|doubt| (grant.vend, *doubt)))
         .map(|(vend, doubt)| (vend, doubt.rseq, doubt.parts.total(), doubt.cash))
         .collect();
     assert_eq!(

@@ -451,7 +451,7 @@ impl Audit {
             self.wallets
                 .get(&id)
                 .and_then(|wallet| wallet.grant(vend))
-                .is_some_and(|grant| grant.doubted.iter().any(|doubt| doubt.rseq == rseq))
+                .is_some_and(|grant| grant.doubts().iter().any(|doubt| doubt.rseq == rseq))
         };
         let effect = match event {
             wallet::Event::Captured { vend, rseq, .. }
@@ -518,7 +518,7 @@ impl Audit {
     fn moved_pending(&self, id: WalletId, event: &wallet::Event) -> Amount {
         let grant = |vend: VendId| self.wallets.get(&id).and_then(|wallet| wallet.grant(vend));
         let doubted = |vend: VendId, rseq: Rseq| {
-            grant(vend).and_then(|grant| grant.doubted.iter().find(|doubt| doubt.rseq == rseq))
+            grant(vend).and_then(|grant| grant.doubts().iter().find(|doubt| doubt.rseq == rseq))
         };
         let is_test =
             |vend: VendId| grant(vend).is_some_and(|grant| grant.terms.purpose == Purpose::Test);

@@ -5,6 +5,7 @@ use crate::money::Amount;
 use crate::time::Timestamp;
 use crate::wallet::Verdict;
 use rkyv::{Archive, Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The most receipts one grant can have: 255 vends, their failures, and the close.
 pub const RECEIPTS_MAX: usize = 1_024;
@@ -38,6 +39,25 @@ pub struct Terms {
     pub revalue_max: Amount,
     /// What it is for.
     pub purpose: Purpose,
+}
+
+impl Terms {
+    /// A number that other terms have too only by an accident of one in 2^64.
+    fn mark(&self) -> u64 {
+        let words = [
+            u64::from(self.operator.number()) << 32 | u64::from(self.machine.number()),
+            self.cap.minor().cast_unsigned(),
+            self.least.minor().cast_unsigned(),
+            self.revalue_max.minor().cast_unsigned(),
+            u64::from(self.vends_max) << 24
+                | u64::from(self.fee_basis_points) << 8
+                | u64::from(self.purpose == Purpose::Test),
+        ];
+        // The multiplier of Knuth's MMIX generator.
+        words.iter().fold(0, |mark: u64, word| {
+            (mark.rotate_left(29) ^ word).wrapping_mul(6_364_136_223_846_793_005)
+        })
+    }
 }
 
 /// An amount by where in the wallet it lies. The closed wallet is always spent first. In a hold for a
@@ -118,16 +138,6 @@ pub struct Grant {
     pub held_first: Amount,
     /// What is still held.
     pub held: Parts,
-    /// Money set aside for vends that nobody saw, until somebody decides.
-    pub doubted: Vec<Doubt>,
-    /// What was decided about what nobody saw.
-    pub judged: Vec<(Rseq, Verdict)>,
-    /// Its receipts so far, and what each one took.
-    pub receipts: Vec<(Rseq, Amount)>,
-    /// How many of its receipts a close counts.
-    pub counted: u16,
-    /// Good vends so far.
-    pub vends: u8,
     /// What its good vends came to, as the reader told them.
     pub told: Amount,
     /// What was charged for, debt included.
@@ -136,15 +146,78 @@ pub struct Grant {
     pub revalue_left: Amount,
     /// When it was issued.
     pub issued_at: Timestamp,
+    /// Its receipts so far: most have a vend and a close.
+    receipts: SmallVec<[Rseq; 2]>,
+    doubts: Option<Box<Doubts>>,
+    /// How many of its receipts a close counts.
+    pub counted: u16,
+    /// Good vends so far.
+    pub vends: u8,
+}
+
+/// What of a hold nobody saw. Most holds never have any.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+struct Doubts {
+    waiting: Vec<Doubt>,
+    judged: Vec<(Rseq, Verdict)>,
 }
 
 impl Grant {
+    /// A hold that has just been issued.
+    pub fn issued(
+        vend: VendId,
+        terms: Terms,
+        held: Parts,
+        (revalue, at): (Amount, Timestamp),
+    ) -> Self {
+        Self {
+            vend,
+            terms,
+            state: GrantState::Issued,
+            held_first: held.total(),
+            held,
+            told: Amount::ZERO,
+            captured: Amount::ZERO,
+            revalue_left: revalue,
+            issued_at: at,
+            receipts: SmallVec::new(),
+            doubts: None,
+            counted: 0,
+            vends: 0,
+        }
+    }
+
+    /// How many receipts it has.
+    pub fn receipts(&self) -> usize {
+        self.receipts.len()
+    }
+
+    /// Takes the number of a receipt in.
+    pub(crate) fn note(&mut self, rseq: Rseq) {
+        self.receipts.push(rseq);
+    }
+
+    /// Money set aside for vends that nobody saw, until somebody decides.
+    pub fn doubts(&self) -> &[Doubt] {
+        self.doubts.as_ref().map_or(&[], |doubts| &doubts.waiting)
+    }
+
+    /// Sets aside what nobody saw.
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
+        self.doubts.get_or_insert_default().waiting.push(doubt);
+    }
+
+    /// What was decided about what nobody saw.
+    pub fn judged(&self) -> &[(Rseq, Verdict)] {
+        self.doubts.as_ref().map_or(&[], |doubts| &doubts.judged)
+    }
+
     /// What it keeps from being spent otherwise; a test keeps nothing of the customer's.
     pub fn pending(&self) -> Parts {
         if self.terms.purpose == Purpose::Test {
             return Parts::default();
         }
-        self.doubted.iter().fold(self.held, |sum, doubt| Parts {
+        self.doubts().iter().fold(self.held, |sum, doubt| Parts {
             closed: sum.closed + doubt.parts.closed,
             emoney: sum.emoney + doubt.parts.emoney,
         })
@@ -152,23 +225,151 @@ impl Grant {
 
     /// What is set aside for vends that nobody saw.
     pub fn doubted(&self) -> Amount {
-        self.doubted.iter().map(|doubt| doubt.parts.total()).sum()
+        self.doubts().iter().map(|doubt| doubt.parts.total()).sum()
     }
 
     /// Ends the doubt of a receipt, when there is one.
     pub fn judge(&mut self, rseq: Rseq, verdict: Verdict) -> Option<Doubt> {
-        let at = self.doubted.iter().position(|doubt| doubt.rseq == rseq)?;
-        self.judged.push((rseq, verdict));
-        Some(self.doubted.swap_remove(at))
+        let doubts = self.doubts.as_mut()?;
+        let at = doubts.waiting.iter().position(|doubt| doubt.rseq == rseq)?;
+        doubts.judged.push((rseq, verdict));
+        Some(doubts.waiting.swap_remove(at))
     }
 
     /// Whether this receipt is in already.
     pub fn knows(&self, rseq: Rseq) -> bool {
-        self.receipts.iter().any(|(known, _)| *known == rseq)
+        self.receipts.contains(&rseq)
+    }
+
+    /// What is kept of it once nothing can come of it any more.
+    pub(crate) fn into_past(self) -> Past {
+        Past {
+            vend: self.vend,
+            terms: self.terms.mark(),
+            receipts: self.receipts,
+            judged: self.doubts.map(|doubts| Box::new(doubts.judged)),
+            held_first: self.held_first,
+            captured: self.captured,
+            operator: self.terms.operator,
+            state: self.state,
+            vends: self.vends,
+        }
     }
 
     /// Whether nothing of it can move money any more, save a late receipt.
     pub fn is_resolved(&self) -> bool {
-        self.state != GrantState::Issued && self.doubted.is_empty()
+        self.state != GrantState::Issued && self.doubts().is_empty()
+    }
+}
+
+/// A hold of which nothing can come any more, kept to recognise repeats by.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct Past {
+    /// Its name.
+    pub vend: VendId,
+    terms: u64,
+    receipts: SmallVec<[Rseq; 2]>,
+    judged: Option<Box<Vec<(Rseq, Verdict)>>>,
+    /// What was held at first.
+    pub held_first: Amount,
+    /// What was charged for, debt included.
+    pub captured: Amount,
+    /// Who was paid.
+    pub operator: OperatorId,
+    /// How it ended.
+    pub state: GrantState,
+    /// Good vends.
+    pub vends: u8,
+}
+
+impl Past {
+    /// Whether it was asked for on these terms.
+    pub fn had(&self, terms: &Terms) -> bool {
+        self.terms == terms.mark()
+    }
+
+    /// How many receipts it has.
+    pub fn receipts(&self) -> usize {
+        self.receipts.len()
+    }
+
+    /// Takes the number of a receipt in that came too late.
+    pub(crate) fn note(&mut self, rseq: Rseq) {
+        self.receipts.push(rseq);
+    }
+
+    /// Whether this receipt is in already.
+    pub fn knows(&self, rseq: Rseq) -> bool {
+        self.receipts.contains(&rseq)
+    }
+
+    /// What was decided about what nobody saw.
+    pub fn judged(&self) -> &[(Rseq, Verdict)] {
+        self.judged.as_ref().map_or(&[], |judged| judged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_terms_have_another_mark() {
+        let terms = Terms {
+            operator: OperatorId::new(7),
+            machine: MachineId::new(9),
+            cap: Amount::from_minor(300),
+            least: Amount::from_minor(50),
+            vends_max: 3,
+            fee_basis_points: 150,
+            revalue_max: Amount::from_minor(2_000),
+            purpose: Purpose::Sale,
+        };
+        let one = Amount::from_minor(1);
+        let others = [
+            Terms {
+                operator: OperatorId::new(9),
+                machine: MachineId::new(7),
+                ..terms
+            },
+            Terms {
+                cap: terms.cap + one,
+                ..terms
+            },
+            Terms {
+                least: terms.least + one,
+                ..terms
+            },
+            Terms {
+                cap: terms.least,
+                least: terms.cap,
+                ..terms
+            },
+            Terms {
+                vends_max: 4,
+                ..terms
+            },
+            Terms {
+                fee_basis_points: 151,
+                ..terms
+            },
+            Terms {
+                revalue_max: Amount::ZERO,
+                ..terms
+            },
+            Terms {
+                purpose: Purpose::Test,
+                ..terms
+            },
+        ];
+        for other in others {
+            assert_ne!(other.mark(), terms.mark(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_past_hold_takes_half_of_a_live_one() {
+        assert_eq!(size_of::<Past>(), 80);
+        assert!(size_of::<Grant>() <= 152, "{}", size_of::<Grant>());
     }
 }

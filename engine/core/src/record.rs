@@ -11,6 +11,7 @@
 mod lean;
 
 use crate::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
+use crate::port::Key;
 use crate::time::Timestamp;
 use crate::{machine, operator, reader, session, wallet};
 use lean::Lean;
@@ -79,6 +80,18 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// To whom it happened.
+    pub fn entity(&self) -> Key {
+        match self {
+            Self::Wallet { wallet, .. } | Self::Session { wallet, .. } => (*wallet).into(),
+            Self::Machine { machine, .. } => (*machine).into(),
+            Self::Reader { reader, .. } => (*reader).into(),
+            Self::Operator { operator, .. } => (*operator).into(),
+        }
+    }
+}
+
 /// What the first byte of a record says: how the rest is archived.
 const WHOLE: u8 = 0;
 const HELD: u8 = 1;
@@ -107,6 +120,22 @@ impl Record {
                 Ok(())
             }
         }
+    }
+
+    /// Whose the record in the bytes of one frame is, without reading all of a plain one.
+    ///
+    /// # Errors
+    /// As [`Record::decode`].
+    pub fn entity(bytes: &[u8]) -> Result<Key, RecordFault> {
+        let (kind, archived) = bytes.split_first().ok_or(RecordFault::Unreadable)?;
+        match *kind {
+            HELD => lean::Held::wallet(archived),
+            SOLD => lean::Sold::wallet(archived),
+            FREED => lean::Freed::wallet(archived),
+            _ => return Ok(Self::decode(bytes)?.event.entity()),
+        }
+        .map(Key::from)
+        .ok_or(RecordFault::Unreadable)
     }
 
     /// Reads a record back from the bytes of one frame.

@@ -14,10 +14,11 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
+use thin_vec::ThinVec;
 
 /// Names the layout of archived states; a golden file keeps it from changing unseen. States of
 /// another format are not read: the journal replaces them.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// The largest archived state, in bytes: a wallet with every list full takes a third of it.
 pub const STATE_MAX: usize = 16 * 1024 * 1024;
@@ -31,7 +32,7 @@ pub struct Customer {
     /// The wallet.
     pub wallet: Wallet,
     /// Its live sessions, in the order of their names.
-    pub sessions: Vec<Session>,
+    pub sessions: ThinVec<Session>,
 }
 
 /// The state of an entity that can rest on a shelf.

@@ -19,6 +19,7 @@ use gettone_core::time::Timestamp;
 use gettone_core::transfer::Party;
 use gettone_core::wallet::{self, Outcome, Proof, Reason, Wallet};
 use std::fmt::Write as _;
+use thin_vec::{ThinVec, thin_vec};
 
 const READER: ReaderId = ReaderId::from_bytes(*b"reader-1");
 const EPOCH: JournalEpoch = JournalEpoch::from_bytes(*b"epoch-01");
@@ -154,7 +155,7 @@ fn customer() -> Customer {
     ]);
     Customer {
         wallet,
-        sessions: vec![Session {
+        sessions: thin_vec![Session {
             vend: vend(3),
             wallet: WalletId::new(42),
             machine: MACHINE,
@@ -323,7 +324,7 @@ fn the_layout_on_a_shelf_is_the_one_in_the_golden_file() {
         }
         picture.push('\n');
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-1.hex");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-2.hex");
     if std::env::var_os("GETTONE_REWRITE_GOLDEN").is_some() {
         std::fs::write(path, &picture).expect("the golden file can be written");
     }
@@ -411,7 +412,7 @@ fn a_state_as_full_as_it_can_be_fits() {
     }
     let full = Customer {
         wallet,
-        sessions: Vec::new(),
+        sessions: ThinVec::new(),
     };
     let bytes = encode(&full);
     // The other lists of a wallet come to less than 4 MiB.

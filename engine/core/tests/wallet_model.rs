@@ -14,6 +14,7 @@ use gettone_core::wallet::{
     Window,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use thin_vec::ThinVec;
 
 const SEEDS: u64 = 600;
 const STEPS: usize = 200;
@@ -1301,7 +1302,7 @@ fn name_of(value: &impl core::fmt::Debug) -> String {
 fn rested(wallet: &Wallet) -> Wallet {
     let customer = Customer {
         wallet: wallet.clone(),
-        sessions: Vec::new(),
+        sessions: ThinVec::new(),
     };
     let mut bytes = Vec::new();
     snapshot::encode(&customer, &mut bytes).expect("small enough");

@@ -1,13 +1,16 @@
 use super::rest::Lodger;
-use crate::directory::Directory;
+use crate::directory::Listing;
 use crate::failure::{Failure, SessionRefusal};
 use crate::session::Hold;
 use gettone_core::entity::Entity;
+use gettone_core::grant::Parts;
 use gettone_core::id::{MachineId, OperatorId, VendId, WalletId};
+use gettone_core::money::Amount;
 use gettone_core::port::Kind;
 use gettone_core::session::{self, Phase, Session, Step};
 use gettone_core::snapshot;
 use gettone_core::wallet::{self, Wallet};
+use thin_vec::ThinVec;
 
 /// Whether the directory has a session's name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +22,6 @@ pub(super) enum Name {
 /// A wallet and its live sessions, which are few.
 #[derive(Debug)]
 pub(super) struct Customer {
-    pub(super) id: WalletId,
     state: snapshot::Customer,
 }
 
@@ -29,8 +31,8 @@ impl Lodger for Customer {
 
     const MARK: Option<Kind> = Some(Kind::LiveWallet);
 
-    fn of(id: WalletId, state: snapshot::Customer) -> Self {
-        Self { id, state }
+    fn of(state: snapshot::Customer) -> Self {
+        Self { state }
     }
 
     fn state(&self) -> &snapshot::Customer {
@@ -54,15 +56,15 @@ impl Customer {
     }
 
     /// Lists its live sessions, when it comes from the shelf.
-    pub(super) fn list(&self, directory: &Directory) {
+    pub(super) fn list(&self, id: WalletId, directory: &Listing) {
         for session in self.sessions() {
-            directory.list(session.vend, self.id);
+            directory.list(session.vend, id);
         }
     }
 
     /// Touches what lies in the slot itself.
     pub(super) fn look(&self) -> usize {
-        self.state.sessions.len() ^ self.state.wallet.look()
+        usize::from(self.state.sessions.is_empty()) ^ self.state.wallet.look()
     }
 
     /// Touches what lies behind it.
@@ -85,7 +87,19 @@ impl Customer {
 
     /// A hold, as its owner may see it.
     pub(super) fn hold(&self, name: VendId) -> Option<Hold> {
-        let grant = self.state.wallet.grant(name)?;
+        let wallet = &self.state.wallet;
+        let Some(grant) = wallet.grant(name) else {
+            let past = wallet.past(name)?;
+            return Some(Hold {
+                state: past.state,
+                held_first: past.held_first,
+                held: Parts::default(),
+                captured: past.captured,
+                vends: past.vends,
+                revalue_left: Amount::ZERO,
+                available: wallet.available(past.operator),
+            });
+        };
         Some(Hold {
             state: grant.state,
             held_first: grant.held_first,
@@ -93,7 +107,7 @@ impl Customer {
             captured: grant.captured,
             vends: grant.vends,
             revalue_left: grant.revalue_left,
-            available: self.state.wallet.available(grant.terms.operator),
+            available: wallet.available(grant.terms.operator),
         })
     }
 
@@ -114,7 +128,7 @@ impl Customer {
     pub(super) fn evolve(
         &mut self,
         event: &wallet::Event,
-        (listed, directory): (Name, &Directory),
+        (id, listed, directory): (WalletId, Name, &Listing),
     ) {
         self.state.wallet.evolve(event);
         let Some(name) = event.vend() else { return };
@@ -127,17 +141,17 @@ impl Customer {
             Some(session) => {
                 session.evolve(event);
                 if session.phase == Phase::Over {
-                    self.end_session(name, directory);
+                    self.end_session(name, (id, directory));
                 }
             }
             None => {
                 if let wallet::Event::Reserved { terms, at, .. } = event {
                     if listed == Name::Unlisted {
-                        directory.list(name, self.id);
+                        directory.list(name, id);
                     }
-                    self.state.sessions.push(Session {
+                    self.add_session(Session {
                         vend: name,
-                        wallet: self.id,
+                        wallet: id,
                         machine: terms.machine,
                         operator: terms.operator,
                         phase: Phase::Held,
@@ -153,7 +167,7 @@ impl Customer {
         &mut self,
         name: VendId,
         event: &session::Event,
-        directory: &Directory,
+        (id, directory): (WalletId, &Listing),
     ) {
         match *event {
             session::Event::Opened {
@@ -161,11 +175,11 @@ impl Customer {
                 operator,
                 at,
             } => {
-                directory.list(name, self.id);
+                directory.list(name, id);
                 if self.session(name).is_none() {
-                    self.state.sessions.push(Session {
+                    self.add_session(Session {
                         vend: name,
-                        wallet: self.id,
+                        wallet: id,
                         machine,
                         operator,
                         phase: Phase::Open,
@@ -173,7 +187,7 @@ impl Customer {
                     });
                 }
             }
-            session::Event::Lapsed => self.end_session(name, directory),
+            session::Event::Lapsed => self.end_session(name, (id, directory)),
         }
     }
 
@@ -183,14 +197,23 @@ impl Customer {
             .map(|session| (session.machine, session.operator))
     }
 
-    fn end_session(&mut self, name: VendId, directory: &Directory) {
+    fn add_session(&mut self, session: Session) {
+        // Few have one at a time, and very few a second.
+        self.state.sessions.reserve_exact(1);
+        self.state.sessions.push(session);
+    }
+
+    fn end_session(&mut self, name: VendId, (id, directory): (WalletId, &Listing)) {
         if let Some(at) = self
             .sessions()
             .iter()
             .position(|session| session.vend == name)
         {
             self.state.sessions.swap_remove(at);
-            directory.strike(name, self.id);
+            if self.state.sessions.is_empty() {
+                self.state.sessions = ThinVec::new();
+            }
+            directory.strike(name, id);
         }
     }
 }

@@ -21,8 +21,8 @@ pub(super) trait Lodger: Sized + Debug {
     /// The mark of those that are needed whenever the engine runs.
     const MARK: Option<Kind> = None;
 
-    /// The entity of this name in this state.
-    fn of(id: Self::Id, state: Self::State) -> Self;
+    /// The entity in this state.
+    fn of(state: Self::State) -> Self;
 
     /// Its state.
     fn state(&self) -> &Self::State;
@@ -37,7 +37,7 @@ impl Lodger for Machine {
     type Id = MachineId;
     type State = Self;
 
-    fn of(_: MachineId, state: Self) -> Self {
+    fn of(state: Self) -> Self {
         state
     }
 
@@ -52,7 +52,7 @@ impl Lodger for Reader {
 
     const MARK: Option<Kind> = Some(Kind::DueReader);
 
-    fn of(_: ReaderId, state: Self) -> Self {
+    fn of(state: Self) -> Self {
         state
     }
 
@@ -71,7 +71,7 @@ impl Lodger for Operator {
 
     const MARK: Option<Kind> = Some(Kind::BusyOperator);
 
-    fn of(_: OperatorId, state: Self) -> Self {
+    fn of(state: Self) -> Self {
         state
     }
 
@@ -87,7 +87,7 @@ impl Lodger for Operator {
 /// Where one entity stands: in which span between cuts it changed last, and whether that is saved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Rest {
-    changed: u64,
+    changed: u32,
     pub(super) saved: bool,
 }
 
@@ -121,9 +121,9 @@ pub(crate) enum Mark {
 #[derive(Debug)]
 pub(crate) struct Rests {
     /// The span that goes on; none when there is no shelf.
-    span: Option<u64>,
+    span: Option<u32>,
     /// Everything that changed up to this span rests on the shelf.
-    settled: u64,
+    settled: u32,
     saved: Vec<Saved>,
     bytes: usize,
     fault: Option<SnapshotFault>,

@@ -1,18 +1,21 @@
 use super::rest::{Lodger, Rest, Rests};
 use crate::bounds::ENTITIES_MAX;
+use ahash::RandomState;
 use gettone_core::snapshot::{self, SnapshotFault};
+use hashbrown::HashTable;
 use slab::Slab;
-use std::collections::HashMap;
 
 /// Virtual actors of one kind, found by their id.
 #[derive(Debug)]
 pub(super) struct Room<E: Lodger> {
-    index: HashMap<E::Id, usize, ahash::RandomState>,
+    /// Places by id: the id itself lies in the slot, which is needed anyway.
+    index: HashTable<u32>,
+    hash: RandomState,
     slots: Slab<Slot<E>>,
     /// Who changed since the last cut, by place.
-    dirty: Vec<usize>,
+    dirty: Vec<u32>,
     /// Who changed before it and is not saved yet.
-    to_save: Vec<usize>,
+    to_save: Vec<u32>,
     /// Where the search for somebody to let go goes on.
     looked: usize,
 }
@@ -27,7 +30,8 @@ struct Slot<E: Lodger> {
 impl<E: Lodger> Room<E> {
     pub(super) fn new() -> Self {
         Self {
-            index: HashMap::default(),
+            index: HashTable::new(),
+            hash: RandomState::new(),
             slots: Slab::new(),
             dirty: Vec::new(),
             to_save: Vec::new(),
@@ -37,23 +41,45 @@ impl<E: Lodger> Room<E> {
 
     /// Where an entity is; whoever knows may go there without looking again, until it is let go.
     pub(super) fn place(&self, id: E::Id) -> Option<usize> {
-        self.index.get(&id).copied()
+        self.index
+            .find(self.hash.hash_one(id), |at| self.is_at(*at, id))
+            .map(|at| *at as usize)
+    }
+
+    fn is_at(&self, at: u32, id: E::Id) -> bool {
+        self.slots
+            .get(at as usize)
+            .is_some_and(|slot| slot.id == id)
     }
 
     fn place_or_insert(&mut self, id: E::Id, state: impl FnOnce() -> E::State) -> usize {
-        let slots = &mut self.slots;
-        *self.index.entry(id).or_insert_with(|| {
-            slots.insert(Slot {
-                id,
-                entity: E::of(id, state()),
-                rest: Rest::default(),
-            })
-        })
+        if let Some(place) = self.place(id) {
+            return place;
+        }
+        let place = self.slots.insert(Slot {
+            id,
+            entity: E::of(state()),
+            rest: Rest::default(),
+        });
+        let (slots, hash) = (&self.slots, &self.hash);
+        let hash_at = |at: &u32| {
+            slots
+                .get(*at as usize)
+                .map_or(0, |slot| hash.hash_one(slot.id))
+        };
+        self.index
+            .insert_unique(hash.hash_one(id), short(place), hash_at);
+        place
     }
 
     /// What is at a place that [`Room::place`] gave.
     pub(super) fn at(&self, place: usize) -> &E {
         &self.slot(place).entity
+    }
+
+    /// Who is there.
+    pub(super) fn id_at(&self, place: usize) -> E::Id {
+        self.slot(place).id
     }
 
     fn slot(&self, place: usize) -> &Slot<E> {
@@ -79,7 +105,7 @@ impl<E: Lodger> Room<E> {
                 rests.save(slot.id, &slot.entity);
             }
             slot.rest = rests.changed();
-            self.dirty.push(place);
+            self.dirty.push(short(place));
         }
         &mut slot.entity
     }
@@ -94,7 +120,7 @@ impl<E: Lodger> Room<E> {
     }
 
     pub(super) fn has_room_for(&self, id: E::Id) -> bool {
-        self.index.len() < ENTITIES_MAX || self.index.contains_key(&id)
+        self.index.len() < ENTITIES_MAX || self.place(id).is_some()
     }
 
     /// How many there are.
@@ -131,7 +157,7 @@ impl<E: Lodger> Room<E> {
             };
             let slot = self
                 .slots
-                .get_mut(place)
+                .get_mut(place as usize)
                 .expect("what is to be saved is not let go");
             if rests.must_save(slot.rest) {
                 rests.save(slot.id, &slot.entity);
@@ -162,12 +188,30 @@ impl<E: Lodger> Room<E> {
                 continue;
             };
             if rests.is_on_shelf(slot.rest) && !slot.entity.is_restless() {
-                let id = slot.id;
+                let hash = self.hash.hash_one(slot.id);
+                if let Ok(entry) = self.index.find_entry(hash, |place| *place as usize == at) {
+                    entry.remove();
+                }
                 self.slots.remove(at);
-                self.index.remove(&id);
                 gone += 1;
             }
         }
         gone
+    }
+}
+
+/// A place, as the index keeps it.
+fn short(place: usize) -> u32 {
+    u32::try_from(place).expect("ENTITIES_MAX is smaller")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::customer::Customer;
+
+    #[test]
+    fn a_customer_takes_one_line_of_the_cache() {
+        assert_eq!(size_of::<Option<Slot<Customer>>>(), 64);
     }
 }

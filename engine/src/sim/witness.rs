@@ -257,7 +257,7 @@ impl Witness {
         }
         for (id, wallet) in &found.wallets {
             for grant in wallet.live() {
-                if grant.doubted.is_empty() {
+                if grant.doubts().is_empty() {
                     return Err(format!("wallet {id}: hold {} is held for ever", grant.vend));
                 }
             }

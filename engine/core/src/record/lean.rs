@@ -6,7 +6,8 @@ use crate::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use crate::money::Amount;
 use crate::time::Timestamp;
 use crate::wallet::{self, Reason, Review};
-use rkyv::{Archive, Deserialize, Serialize};
+use rkyv::rancor::Error;
+use rkyv::{Archive, Archived, Deserialize, Serialize};
 
 use super::{Event, Record};
 
@@ -149,6 +150,34 @@ impl Lean {
             _ => None,
         }
     }
+}
+
+impl Held {
+    /// Whose an archived one is.
+    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
+        let held = rkyv::access::<ArchivedHeld, Error>(archived).ok()?;
+        read_wallet(&held.wallet)
+    }
+}
+
+impl Sold {
+    /// Whose an archived one is.
+    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
+        let sold = rkyv::access::<ArchivedSold, Error>(archived).ok()?;
+        read_wallet(&sold.wallet)
+    }
+}
+
+impl Freed {
+    /// Whose an archived one is.
+    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
+        let freed = rkyv::access::<ArchivedFreed, Error>(archived).ok()?;
+        read_wallet(&freed.wallet)
+    }
+}
+
+fn read_wallet(archived: &Archived<WalletId>) -> Option<WalletId> {
+    rkyv::deserialize::<WalletId, Error>(archived).ok()
 }
 
 impl From<Held> for Record {

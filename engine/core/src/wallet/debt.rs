@@ -72,7 +72,7 @@ impl Wallet {
     /// A debt that is written off was never paid, so it cannot be given back either.
     pub(super) fn written_off(&mut self, operator: OperatorId, amount: Amount) {
         self.owe(operator, -amount);
-        self.captures.write_off(operator, amount);
+        self.trade_mut().captures.write_off(operator, amount);
         self.recount();
     }
 }

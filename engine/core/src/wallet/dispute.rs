@@ -27,12 +27,12 @@ pub struct Dispute {
 impl Wallet {
     /// Sales in dispute.
     pub fn disputes(&self) -> &[Dispute] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.disputes)
+        self.rare().map_or(&[], |rare| &rare.disputes)
     }
 
     /// Payments by card that have not reached the issuer: their names, and what is still to come.
     pub fn cards(&self) -> &[(TransferId, Amount)] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.cards)
+        self.rare().map_or(&[], |rare| &rare.cards)
     }
 
     pub(super) fn dispute(
@@ -46,7 +46,7 @@ impl Wallet {
             return Ok(None);
         }
         let capture = self
-            .captures
+            .captures_kept()
             .find(vend, rseq)
             .filter(|capture| at.since(capture.at) <= CAPTURE_KEPT)
             .ok_or(Refusal::NoSuchCapture)?;
@@ -103,7 +103,7 @@ impl Wallet {
             ..
         } = dispute;
         self.names.keep(key, Named::dispute(vend, rseq, amount));
-        self.captures.dispute(vend, rseq, amount);
+        self.trade_mut().captures.dispute(vend, rseq, amount);
         self.rare_mut().disputes.push(dispute);
         self.recount();
     }
@@ -112,7 +112,9 @@ impl Wallet {
         if let Some(Named::Dispute(_, end)) = self.names.find_mut(key) {
             *end = Some(favour);
         }
-        let Some(rare) = &mut self.rare else { return };
+        let Some(rare) = &mut self.trade_mut().rare else {
+            return;
+        };
         let Some(at) = rare.disputes.iter().position(|open| open.key == key) else {
             return;
         };
@@ -120,7 +122,7 @@ impl Wallet {
             vend, rseq, amount, ..
         } = rare.disputes.swap_remove(at);
         match favour {
-            Favour::Operator => self.captures.dispute(vend, rseq, -amount),
+            Favour::Operator => self.trade_mut().captures.dispute(vend, rseq, -amount),
             Favour::Customer => self.emoney = self.emoney + amount,
         }
         self.recount();
@@ -169,7 +171,7 @@ impl Wallet {
         if !amount.is_positive() {
             return Err(Refusal::BadAmount { amount });
         }
-        let rare = self.rare.as_ref();
+        let rare = self.rare();
         let back = rare.map_or(&[][..], |rare| &rare.charged_back);
         let known = back.iter().find(|(known, _)| *known == top_up);
         let left = paid - known.map_or(Amount::ZERO, |(_, back)| *back);

@@ -8,6 +8,7 @@ use crate::id::{OperatorId, Rseq, TransferId, VendId, WalletId};
 use crate::money::Amount;
 use crate::transfer::Party;
 use rkyv::{Archive, Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 /// What a name was used for.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -16,9 +17,9 @@ pub(super) enum Named {
     Gift(OperatorId, Amount),
     Refund(Box<(VendId, Rseq, Amount)>),
     Limits(Box<Limits>),
-    Sent(WalletId, Amount, Fate),
-    Received(Party, Amount),
-    TurnedAway(Party, Amount),
+    Sent(Box<(WalletId, Amount)>, Fate),
+    Received(Box<(Party, Amount)>),
+    TurnedAway(Box<(Party, Amount)>),
     Repaid,
     WrittenOff(OperatorId, Amount),
     Card(Amount),
@@ -35,6 +36,18 @@ impl Named {
         Self::ChargedBack(Box::new((top_up, amount)))
     }
 
+    pub(super) fn sent(to: WalletId, amount: Amount, fate: Fate) -> Self {
+        Self::Sent(Box::new((to, amount)), fate)
+    }
+
+    pub(super) fn received(from: Party, amount: Amount) -> Self {
+        Self::Received(Box::new((from, amount)))
+    }
+
+    pub(super) fn turned_away(from: Party, amount: Amount) -> Self {
+        Self::TurnedAway(Box::new((from, amount)))
+    }
+
     pub(super) fn dispute(vend: VendId, rseq: Rseq, amount: Amount) -> Self {
         Self::Dispute(Box::new((vend, rseq, amount)), None)
     }
@@ -42,9 +55,7 @@ impl Named {
     /// Whether both were asked for the same, whatever has become of it.
     pub(super) fn asks_the_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Sent(to, amount, _), Self::Sent(other, same, _)) => {
-                (to, amount) == (other, same)
-            }
+            (Self::Sent(sum, _), Self::Sent(same, _)) => sum == same,
             (Self::Dispute(sale, _), Self::Dispute(same, _)) => sale == same,
             _ => self == other,
         }
@@ -53,10 +64,10 @@ impl Named {
 
 /// Names in their order.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Names(Vec<(TransferId, Named)>);
+pub(super) struct Names(ThinVec<(TransferId, Named)>);
 
 impl Names {
-    pub(super) const fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -90,8 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wallet_with_one_top_up_keeps_one_name_in_forty_eight_bytes() {
-        assert_eq!(size_of::<(TransferId, Named)>(), 48);
+    fn a_wallet_with_one_top_up_keeps_one_name_in_thirty_two_bytes() {
+        assert_eq!(size_of::<(TransferId, Named)>(), 32);
         let mut names = Names::default();
         let key = TransferId::from_bytes([7; 16]);
         names.keep(key, Named::TopUp(Amount::from_minor(500)));

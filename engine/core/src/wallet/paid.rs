@@ -1,5 +1,6 @@
 //! What a wallet has paid, for as long as it can be refunded.
 
+use super::holds::make_room;
 use super::{CAPTURE_KEPT, CAPTURES_MAX};
 use crate::grant::Parts;
 use crate::id::{Item, MachineId, OperatorId, Rseq, VendId};
@@ -88,6 +89,13 @@ struct Amended {
 }
 
 impl Captures {
+    pub(super) const fn new() -> Self {
+        Self {
+            sales: VecDeque::new(),
+            amended: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.sales.len()
     }
@@ -118,6 +126,7 @@ impl Captures {
                 self.amended.remove(&(gone.vend, gone.rseq));
             }
         }
+        make_room(&mut self.sales, CAPTURES_MAX);
         self.sales.push_back(Sale {
             vend: capture.vend,
             rseq: capture.rseq,

@@ -34,7 +34,7 @@ impl Wallet {
     /// Transfers that have left and are neither confirmed nor back; whoever drives them goes on with
     /// each of them after a restart.
     pub fn outgoing(&self) -> &[Outgoing] {
-        self.rare.as_ref().map_or(&[], |rare| &rare.outgoing)
+        self.rare().map_or(&[], |rare| &rare.outgoing)
     }
 
     pub(super) fn send(
@@ -44,7 +44,7 @@ impl Wallet {
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (to, currency, amount) = to;
-        let named = Named::Sent(to, amount, Fate::Underway);
+        let named = Named::sent(to, amount, Fate::Underway);
         if self.is_known(key, &named)? {
             return Ok(None);
         }
@@ -75,10 +75,10 @@ impl Wallet {
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         let (from, currency, amount) = from;
-        if self.names.find(key) == Some(&Named::TurnedAway(from, amount)) {
+        if self.names.find(key) == Some(&Named::turned_away(from, amount)) {
             return Err(Refusal::TurnedAway);
         }
-        if self.is_known(key, &Named::Received(from, amount))? {
+        if self.is_known(key, &Named::received(from, amount))? {
             return Ok(None);
         }
         self.same_currency(currency)?;
@@ -101,7 +101,7 @@ impl Wallet {
     ) -> Result<Option<Event>, Refusal> {
         let (from, amount) = from;
         match self.names.find(key) {
-            Some(known) if *known == Named::Received(from, amount) => Err(Refusal::Arrived),
+            Some(known) if *known == Named::received(from, amount) => Err(Refusal::Arrived),
             Some(_) => Ok(None),
             None if self.names.len() >= TRANSFERS_MAX => Ok(None),
             None => Ok(Some(Event::TurnedAway { key, from, amount })),
@@ -122,9 +122,9 @@ impl Wallet {
         at: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         match self.names.find(key) {
-            Some(Named::Sent(_, amount, Fate::Underway)) => Ok(Some(Event::Returned {
+            Some(Named::Sent(sum, Fate::Underway)) => Ok(Some(Event::Returned {
                 key,
-                amount: *amount,
+                amount: sum.1,
                 at,
             })),
             Some(Named::Sent(.., Fate::Returned)) => Ok(None),
@@ -138,7 +138,7 @@ impl Wallet {
         } = outgoing;
         self.emoney = self.emoney - amount;
         self.names
-            .keep(key, Named::Sent(to, amount, Fate::Underway));
+            .keep(key, Named::sent(to, amount, Fate::Underway));
         self.rare_mut().outgoing.push(outgoing);
     }
 
@@ -146,7 +146,7 @@ impl Wallet {
         if let Some(Named::Sent(.., fate)) = self.names.find_mut(key) {
             *fate = end;
         }
-        if let Some(rare) = &mut self.rare {
+        if let Some(rare) = &mut self.trade_mut().rare {
             rare.outgoing.retain(|outgoing| outgoing.key != key);
         }
     }
