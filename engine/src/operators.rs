@@ -80,6 +80,15 @@ impl Earnings {
         let history = self.history.clone();
         let history = history.ok_or(Failure::Refused(OperatorRefusal::NoHistory))?;
         let head = self.head();
+        #[cfg(test)]
+        if tokio::runtime::Handle::try_current().is_err() {
+            // A simulation has no threads, and no time but its own.
+            let mut payables = self.payables.lock().await;
+            let at_hand = (&*self.gate, &*self.folded);
+            return add_up(&mut payables, (history.as_ref(), head), at_hand)
+                .map(|()| (payables.fold_of(operator), payables.upto()))
+                .map_err(|_| Failure::Stopped);
+        }
         let (gate, folded) = (Arc::clone(&self.gate), Arc::clone(&self.folded));
         let payables = Arc::clone(&self.payables);
         let added = async move {

@@ -249,6 +249,30 @@ async fn relayed(tape: &Tape, cut: Option<(u64, Kept)>) -> Outcome {
 }
 
 #[tokio::test]
+async fn two_relays_of_the_same_envelope_at_once_leave_one_hold() {
+    for shards in 1..=4 {
+        let tape = Tape::default();
+        opened(&tape).await;
+        let (engine, _) = start(&tape, settings(shards)).expect("starts");
+        let (news, account) = envelope(&[], Some((1, 0, ANN)));
+        let relay = || engine.relay(READER, news.clone(), account);
+        let (one, other) = tokio::join!(relay(), relay());
+        let (one, other) = (one.expect("relays"), other.expect("relays"));
+        assert_eq!(one, other, "both phones are told the same");
+        let held = match one.standing {
+            Some(Standing::Answered(Answer::Granted { held, .. })) => held,
+            standing => panic!("{standing:?}"),
+        };
+        let ann = seen(&engine, &[ANN]).await.remove(0).expect("she is there");
+        let live: Vec<_> = ann.live().iter().map(|grant| grant.vend).collect();
+        assert_eq!((held, live), (eur(300), vec![vend(1)]));
+        let pending = ann.balance().map(|balance| balance.pending);
+        assert_eq!(pending, Some(eur(300)), "{shards} shards");
+        engine.shutdown().await.expect("ends cleanly");
+    }
+}
+
+#[tokio::test]
 async fn a_morning_of_relays_is_answered_by_the_rules() {
     let outcome = relayed(&Tape::default(), None).await;
     let answers: Vec<_> = outcome

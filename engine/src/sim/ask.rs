@@ -1,18 +1,22 @@
 //! What clients ask, as futures over the engine's own line, and what they are told.
 
-use crate::directory::{machine_shard, reader_shard, wallet_shard};
+use crate::directory::{machine_shard, operator_shard, reader_shard, wallet_shard};
 use crate::failure::Failure;
 use crate::host::Request;
 use crate::journal::Durable;
 use crate::line::Line;
+use crate::operators::{self, Earnings};
 use crate::pipeline::Pipeline;
 use crate::relay::{self, Relayed};
 use crate::session::SessionCommand;
+use crate::transfers;
 use core::pin::Pin;
-use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, TransferId, WalletId};
+use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::News;
+use gettone_core::transfer::Transfer;
 use gettone_core::wallet::{self, Wallet};
-use gettone_core::{machine, reader};
+use gettone_core::{machine, operator, reader};
 use std::sync::Arc;
 
 /// One call of a client.
@@ -25,8 +29,20 @@ pub(super) enum Ask {
     Machine(MachineId, machine::Command),
     Enrol(ReaderId, reader::Command),
     Relay(ReaderId, Box<News>, Option<WalletId>),
+    Revoke(ReaderId),
+    /// Money goes from one wallet to another.
+    Send(TransferId, (WalletId, WalletId), Amount),
+    /// An operator's money moves.
+    Operator(OperatorId, operator::Command),
+    /// It pays out what it earned.
+    PayOut(OperatorId, TransferId, Amount),
+    /// It gives to a customer.
+    Promote(OperatorId, TransferId, (WalletId, Amount)),
     /// Takes up what a crash left undone.
     Resume(ReaderId),
+    TakeUp(Transfer),
+    /// Takes up every transfer that nobody drives.
+    Tend,
     See(WalletId),
     /// Has a shard end what is overdue; the number is taken modulo how many there are.
     Overdue(usize),
@@ -61,8 +77,19 @@ fn told<T, R>(result: Result<Durable<T>, Failure<R>>, done: impl FnOnce(T) -> To
     }
 }
 
+/// A chain of steps, which holds one credit from its beginning to its end.
+async fn chain<T, R>(
+    line: &Line,
+    steps: impl Future<Output = Result<T, Failure<R>>>,
+) -> Result<T, Failure<R>> {
+    line.enter(1)?;
+    let outcome = steps.await;
+    line.leave(1);
+    outcome
+}
+
 /// Begins a call, as [`Engine`](crate::Engine) would.
-pub(super) fn begin(line: Arc<Line>, ask: Ask) -> Going {
+pub(super) fn begin(line: Arc<Line>, earnings: Arc<Earnings>, ask: Ask) -> Going {
     Box::pin(async move {
         let count = line.count();
         match ask {
@@ -101,13 +128,45 @@ pub(super) fn begin(line: Arc<Line>, ask: Ask) -> Going {
                 vec![told(line.call(shard, request).await, |_| Told::Done(None))]
             }
             Ask::Relay(reader, news, account) => {
-                if let Err(failure) = line.enter::<reader::Refusal>(1) {
-                    return vec![told(Err(failure), Told::Stood)];
-                }
-                let relayed = relay::relay(&line, reader, (*news, account)).await;
-                line.leave(1);
-                vec![told(relayed, Told::Stood)]
+                let relayed = relay::relay(&line, reader, (*news, account));
+                vec![told(chain(&line, relayed).await, Told::Stood)]
             }
+            Ask::Revoke(reader) => {
+                let revoked = relay::command(&line, reader, reader::Command::Revoke);
+                vec![told(chain(&line, revoked).await, |()| Told::Done(None))]
+            }
+            Ask::Send(key, (from, to), amount) => {
+                let sent = transfers::send(&line, key, (from, to, amount));
+                let sent = chain(&line, sent).await;
+                vec![told(sent, |moved| Told::Done(moved.event))]
+            }
+            Ask::Operator(operator, command) => {
+                let shard = operator_shard(operator, count);
+                let request = |reply| Request::Operator(operator, Box::new(command), reply);
+                vec![told(line.call(shard, request).await, |_| Told::Done(None))]
+            }
+            Ask::PayOut(operator, key, amount) => {
+                let command = |head| operator::Command::PayOut {
+                    key,
+                    currency: Currency::EUR,
+                    amount,
+                    head,
+                };
+                let paid = operators::pay(&line, &earnings, operator, command);
+                vec![told(chain(&line, paid).await, |_| Told::Done(None))]
+            }
+            Ask::Promote(operator, key, (to, amount)) => {
+                let sent = operators::promote(&line, &earnings, key, (operator, to, amount));
+                vec![told(chain(&line, sent).await, |_| Told::Done(None))]
+            }
+            Ask::TakeUp(transfer) => match transfers::take_up(&line, &transfer).await {
+                Ok(()) => vec![Told::Done(None)],
+                Err(_) => vec![Told::Again],
+            },
+            Ask::Tend => match transfers::take_up_all(&line).await {
+                Ok(_) => vec![Told::Done(None)],
+                Err(_) => vec![Told::Again],
+            },
             Ask::Resume(reader) => vec![told(relay::resume(&line, reader).await, Told::Stood)],
             Ask::See(wallet) => {
                 let shard = wallet_shard(wallet, count);

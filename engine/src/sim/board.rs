@@ -34,6 +34,8 @@ pub(super) struct Board {
     carried: Vec<(News, Option<WalletId>)>,
     /// Whether a new HELLO ends what was granted before.
     fence: Guard,
+    /// What it will have done once all of it is heard.
+    did: Vec<Effect>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,25 @@ impl Board {
             grant: None,
             carried: Vec::new(),
             fence,
+            did: Vec::new(),
         }
+    }
+
+    /// Another board takes its place; what this one did and nobody heard is gone with it.
+    pub(super) fn give_way(&mut self, witness: &mut Witness, number: u8) {
+        self.did
+            .drain(..)
+            .for_each(|effect| witness.forgive(effect));
+        let machine = self.machine;
+        *self = Self {
+            machine,
+            ..Self::new(number, self.operator, self.fence)
+        };
+    }
+
+    fn promise(&mut self, witness: &mut Witness, effect: Effect) {
+        self.did.push(effect);
+        witness.promise(effect);
     }
 
     /// What happens next before this board, and the call that a phone makes because of it.
@@ -161,7 +181,7 @@ impl Board {
         match kind {
             ReceiptKind::VendOk => {
                 witness.ask(sold, -amount);
-                witness.promise(sold);
+                self.promise(witness, sold);
                 grant.left -= amount;
                 grant.vends_left -= 1;
                 grant.total += amount;
@@ -175,8 +195,8 @@ impl Board {
                 let took_in = Effect::TookIn(self.machine, self.reader, rseq);
                 witness.ask(credited, amount);
                 witness.ask(took_in, amount);
-                witness.promise(credited);
-                witness.promise(took_in);
+                self.promise(witness, credited);
+                self.promise(witness, took_in);
                 grant.cash_left -= amount;
             }
             ReceiptKind::RevalueUnknown => {
@@ -215,7 +235,7 @@ impl Board {
         });
         witness.ask(Effect::Recorded(self.reader, Rseq::new(number)), minor);
         witness.ask(Effect::Applied(self.reader, Rseq::new(number)), 0);
-        witness.promise(Effect::Applied(self.reader, Rseq::new(number)));
+        self.promise(witness, Effect::Applied(self.reader, Rseq::new(number)));
     }
 
     fn order(&self) -> Order {

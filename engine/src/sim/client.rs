@@ -13,8 +13,8 @@ use gettone_core::id::{
 };
 use gettone_core::machine::{self, Policy, Product};
 use gettone_core::money::{Amount, Currency};
-use gettone_core::reader;
-use gettone_core::wallet::{Command, Event, Limits, Outcome, Proof, Reason, Verdict};
+use gettone_core::wallet::{Command, Event, Favour, Limits, Outcome, Proof, Reason, Verdict};
+use gettone_core::{operator, reader};
 use std::collections::VecDeque;
 
 pub(super) const WALLETS: u64 = 7;
@@ -39,6 +39,12 @@ pub(super) struct Client {
     plan: VecDeque<Ask>,
     sales: Vec<(WalletId, VendId, Rseq, i64)>,
     doubts: Vec<(WalletId, VendId, Rseq)>,
+    /// What was paid by card or otherwise, and may be charged back.
+    paid: Vec<(WalletId, TransferId, i64)>,
+    cards: Vec<(WalletId, TransferId)>,
+    disputes: Vec<(WalletId, TransferId, i64)>,
+    payouts: Vec<TransferId>,
+    boards: u8,
     opened: Vec<WalletId>,
     pub(super) board: Option<Board>,
     is_set_up: bool,
@@ -53,6 +59,11 @@ impl Client {
             plan: VecDeque::new(),
             sales: Vec::new(),
             doubts: Vec::new(),
+            paid: Vec::new(),
+            cards: Vec::new(),
+            disputes: Vec::new(),
+            payouts: Vec::new(),
+            boards: 0,
             opened: Vec::new(),
             board,
             is_set_up: false,
@@ -94,7 +105,13 @@ impl Client {
                 Command::TopUp { key, amount }
             });
         }
-        match chance.below(20) {
+        match chance.below(26) {
+            20 => self.send(chance, witness, wallet),
+            21 => self.owe(chance, witness, wallet),
+            22 => self.pay_by_card(chance, witness, wallet),
+            23 => self.charge_back(chance, witness),
+            24 => self.dispute(chance, witness),
+            25 => self.operate(chance, witness, wallet),
             0..=3 => {
                 let (key, amount) = (self.key(), chance.minor(500));
                 self.transfer(witness, wallet, (key, amount), |key, amount| {
@@ -139,16 +156,25 @@ impl Client {
                     revalue_max: Amount::from_minor(1_000),
                 },
             };
-            let enrol = reader::Command::Enrol {
-                key: ReaderKey::from_bytes([9; 32]),
-                machine,
-                operator: OPERATOR,
-                currency: Currency::EUR,
-            };
             self.plan.push_back(Ask::Machine(machine, register));
-            self.plan.push_back(Ask::Enrol(reader, enrol));
+            self.plan.push_back(Ask::Enrol(reader, enrolment(machine)));
             let claim = machine::Command::Claim { reader };
             self.plan.push_back(Ask::Machine(machine, claim));
+            return;
+        }
+        if chance.is_in(1, 60) {
+            let board_number = 10 * (self.boards + 1) + board.reader.as_bytes()[0] % 10;
+            self.boards += 1;
+            if self.boards > 20 {
+                return;
+            }
+            board.give_way(witness, board_number);
+            let fresh = board.reader;
+            witness.ask(Effect::Enrolled(fresh), 0);
+            self.plan.push_back(Ask::Enrol(fresh, enrolment(machine)));
+            let claim = machine::Command::Claim { reader: fresh };
+            self.plan.push_back(Ask::Machine(machine, claim));
+            self.plan.push_back(Ask::Revoke(reader));
             return;
         }
         if chance.is_in(1, 12) {
@@ -231,6 +257,131 @@ impl Client {
         witness.ask(Effect::Transfer(wallet, key), 0);
         self.plan
             .push_back(Ask::Wallet(wallet, Command::Limit { key, limits }));
+    }
+
+    /// E-money goes to somebody else, who may be of another currency, or nobody.
+    fn send(&mut self, chance: &mut Chance, witness: &mut Witness, from: WalletId) {
+        let (key, minor) = (self.key(), chance.minor(300));
+        let to = WalletId::new(chance.below(WALLETS));
+        witness.ask(Effect::Sent(from, key), -minor);
+        witness.ask(Effect::Received(to, key), minor);
+        witness.ask(Effect::Returned(from, key), minor);
+        let amount = Amount::from_minor(minor);
+        self.plan.push_back(Ask::Send(key, (from, to), amount));
+    }
+
+    /// A debt is repaid, or given up.
+    fn owe(&mut self, chance: &mut Chance, witness: &mut Witness, wallet: WalletId) {
+        let (key, minor) = (self.key(), chance.minor(40));
+        if chance.is_in(1, 2) {
+            self.transfer(witness, wallet, (key, 0), |key, _| Command::Repay { key });
+            return;
+        }
+        let operator = OperatorId::new([0, 7][chance.place(2)]);
+        self.transfer(witness, wallet, (key, minor), |key, amount| {
+            Command::WriteOff {
+                key,
+                operator,
+                amount,
+            }
+        });
+    }
+
+    fn pay_by_card(&mut self, chance: &mut Chance, witness: &mut Witness, wallet: WalletId) {
+        if let Some((wallet, key)) = self.cards.pop().filter(|_| chance.is_in(1, 2)) {
+            witness.ask(Effect::CardSettled(wallet, key), 0);
+            self.plan
+                .push_back(Ask::Wallet(wallet, Command::SettleCard { key }));
+            return;
+        }
+        let (key, minor) = (self.key(), chance.minor(400));
+        self.transfer(witness, wallet, (key, minor), |key, amount| {
+            Command::TopUpByCard { key, amount }
+        });
+    }
+
+    fn charge_back(&mut self, chance: &mut Chance, witness: &mut Witness) {
+        let Some((wallet, top_up, paid)) = self.paid.pop() else {
+            return;
+        };
+        let (key, minor) = (self.key(), chance.minor(u64::try_from(paid).unwrap_or(1)));
+        let amount = Amount::from_minor(minor);
+        self.transfer(witness, wallet, (key, -minor), |key, _| {
+            Command::ChargeBack {
+                key,
+                top_up,
+                amount,
+            }
+        });
+    }
+
+    fn dispute(&mut self, chance: &mut Chance, witness: &mut Witness) {
+        if let Some((wallet, key, minor)) = self.disputes.pop() {
+            let favour = [Favour::Customer, Favour::Operator][chance.place(2)];
+            let back = match favour {
+                Favour::Customer => minor,
+                Favour::Operator => 0,
+            };
+            witness.ask(Effect::DisputeEnded(wallet, key), back);
+            self.plan
+                .push_back(Ask::Wallet(wallet, Command::EndDispute { key, favour }));
+            return;
+        }
+        let key = self.key();
+        let at = chance.place(self.sales.len());
+        let Some((wallet, vend, rseq, left)) = self.sales.get(at).copied() else {
+            return;
+        };
+        let amount = Amount::from_minor(chance.minor(u64::try_from(left).unwrap_or(1)));
+        self.transfer(witness, wallet, (key, 0), |key, _| Command::Dispute {
+            key,
+            vend,
+            rseq,
+            amount,
+        });
+    }
+
+    /// Somebody works for the operator.
+    fn operate(&mut self, chance: &mut Chance, witness: &mut Witness, wallet: WalletId) {
+        let (key, minor) = (self.key(), chance.minor(200));
+        let amount = Amount::from_minor(minor);
+        let ask = match chance.below(4) {
+            0 => {
+                witness.ask(Effect::Paid(OPERATOR, key), minor);
+                let currency = Currency::EUR;
+                let deposit = operator::Command::Deposit {
+                    key,
+                    currency,
+                    amount,
+                };
+                Ask::Operator(OPERATOR, deposit)
+            }
+            1 => {
+                let Some(key) = self.payouts.pop() else {
+                    return;
+                };
+                witness.ask(Effect::PayoutEnded(OPERATOR, key), 0);
+                Ask::Operator(
+                    OPERATOR,
+                    if chance.is_in(1, 2) {
+                        operator::Command::SettlePayout { key }
+                    } else {
+                        operator::Command::FailPayout { key }
+                    },
+                )
+            }
+            2 => {
+                witness.ask(Effect::Paid(OPERATOR, key), minor);
+                Ask::PayOut(OPERATOR, key, amount)
+            }
+            _ => {
+                witness.ask(Effect::Paid(OPERATOR, key), minor);
+                witness.ask(Effect::Received(wallet, key), minor);
+                witness.ask(Effect::Back(OPERATOR, key), minor);
+                Ask::Promote(OPERATOR, key, (wallet, amount))
+            }
+        };
+        self.plan.push_back(ask);
     }
 
     fn refund(&mut self, chance: &mut Chance, witness: &mut Witness) {
@@ -411,6 +562,22 @@ impl Client {
                 }
             }
         }
+        if let ([Told::Done(_)], Ask::Wallet(wallet, command)) = (answers, &wish.ask) {
+            match command {
+                Command::TopUp { key, amount } => self.paid.push((*wallet, *key, amount.minor())),
+                Command::TopUpByCard { key, amount } => {
+                    self.paid.push((*wallet, *key, amount.minor()));
+                    self.cards.push((*wallet, *key));
+                }
+                Command::Dispute { key, amount, .. } => {
+                    self.disputes.push((*wallet, *key, amount.minor()));
+                }
+                _ => {}
+            }
+        }
+        if let ([Told::Done(_)], Ask::PayOut(_, key, _)) = (answers, &wish.ask) {
+            self.payouts.push(*key);
+        }
         let is_single = matches!(wish.ask, Ask::Session(_));
         if is_single && answers.iter().any(|told| matches!(told, Told::Refused)) {
             // What was refused is not gone on with; whatever may come of it yet is ended.
@@ -423,12 +590,29 @@ impl Client {
     }
 }
 
+/// How every board is enrolled.
+fn enrolment(machine: MachineId) -> reader::Command {
+    reader::Command::Enrol {
+        key: ReaderKey::from_bytes([9; 32]),
+        machine,
+        operator: OPERATOR,
+        currency: Currency::EUR,
+    }
+}
+
 /// The session commands of a call, in order.
 fn sessions(ask: &Ask) -> Vec<SessionCommand> {
     match ask {
         Ask::Session(command) => vec![*command],
         Ask::Batch(commands) | Ask::Lane(commands) => commands.clone(),
-        Ask::Wallet(..)
+        Ask::Revoke(_)
+        | Ask::Send(..)
+        | Ask::Operator(..)
+        | Ask::PayOut(..)
+        | Ask::Promote(..)
+        | Ask::TakeUp(_)
+        | Ask::Tend
+        | Ask::Wallet(..)
         | Ask::Machine(..)
         | Ask::Enrol(..)
         | Ask::Relay(..)
@@ -453,7 +637,13 @@ pub(super) fn testify(witness: &mut Witness, ask: &Ask, answers: &[Told]) {
             Command::TopUp { key, .. }
             | Command::Give { key, .. }
             | Command::Limit { key, .. }
+            | Command::TopUpByCard { key, .. }
+            | Command::ChargeBack { key, .. }
+            | Command::Repay { key }
+            | Command::WriteOff { key, .. }
+            | Command::Dispute { key, .. }
             | Command::Refund { key, .. } => witness.ack(Effect::Transfer(*wallet, *key)),
+            Command::EndDispute { key, .. } => witness.ack(Effect::DisputeEnded(*wallet, *key)),
             Command::Judge { vend, rseq, .. } => {
                 if let Some(Event::Captured { .. }) = event {
                     witness.ack(Effect::Sold(*wallet, *vend, *rseq));
@@ -468,6 +658,26 @@ pub(super) fn testify(witness: &mut Witness, ask: &Ask, answers: &[Told]) {
             witness.ack(Effect::Counted(*machine, *key));
         }
         (Ask::Enrol(reader, _), Told::Done(_)) => witness.ack(Effect::Enrolled(*reader)),
+        (Ask::Send(key, (from, to), _), Told::Done(_)) => {
+            witness.ack(Effect::Sent(*from, *key));
+            witness.ack(Effect::Received(*to, *key));
+        }
+        (Ask::Promote(operator, key, (to, _)), Told::Done(_)) => {
+            witness.ack(Effect::Paid(*operator, *key));
+            witness.ack(Effect::Received(*to, *key));
+        }
+        (
+            Ask::PayOut(operator, key, _)
+            | Ask::Operator(operator, operator::Command::Deposit { key, .. }),
+            Told::Done(_),
+        ) => witness.ack(Effect::Paid(*operator, *key)),
+        (
+            Ask::Operator(
+                operator,
+                operator::Command::SettlePayout { key } | operator::Command::FailPayout { key },
+            ),
+            Told::Done(_),
+        ) => witness.ack(Effect::PayoutEnded(*operator, *key)),
         (Ask::Relay(reader, news, account), Told::Stood(relayed)) => {
             if let Some((_, recorded, _)) = relayed.ack {
                 for rseq in 1..=recorded {
@@ -518,6 +728,7 @@ pub(super) fn testify_refused(witness: &mut Witness, ask: &Ask) {
             wallet,
             Command::TopUp { key, .. } | Command::Give { key, .. } | Command::Refund { key, .. },
         ) => witness.deny(Effect::Transfer(*wallet, *key)),
+        Ask::Send(key, (_, to), _) => witness.deny(Effect::Received(*to, *key)),
         Ask::Session(SessionCommand {
             wallet,
             session,

@@ -11,13 +11,15 @@ use crate::journal::{Hub, Journal};
 use crate::line::{Line, Mailbox};
 use crate::loader::{Loader, Loading};
 use crate::metrics::Counters;
+use crate::operators::Earnings;
 use crate::recovery;
 use crate::snapshots::Snapshots;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use gettone_core::id::ReaderId;
-use gettone_core::port::{Frames, Seq, Shelf, Store};
+use gettone_core::port::{Frames, History, Seq, Shelf, Store};
+use gettone_core::transfer::Transfer;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +68,10 @@ pub(super) struct Life {
     pub(super) loads: u64,
     /// Readers whose work a crash cut off.
     pub(super) due: Vec<ReaderId>,
+    /// Transfers that it cut off.
+    pub(super) transfers: Vec<Transfer>,
+    pub(super) earnings: Arc<Earnings>,
+    hub: Arc<Hub>,
 }
 
 /// What works for the shelf.
@@ -94,11 +100,20 @@ impl Life {
             .flat_map(|entities| entities.readers_due())
             .collect();
         due.sort_unstable();
+        let transfers = recovered
+            .shards
+            .iter()
+            .flat_map(|entities| entities.transfers(usize::MAX))
+            .collect();
         let gate = Arc::new(Gate::new(IN_FLIGHT_MAX));
         let counters = Arc::new(Counters::default());
+        let hub = Arc::new(Hub::new());
+        hub.begin(recovered.next);
+        let history = store.history();
+        let earnings = Earnings::new(history, Arc::clone(&hub), Arc::clone(&gate));
         let journal = Arc::new(Journal::new(
             Arc::clone(&gate),
-            Arc::new(Hub::new()),
+            Arc::clone(&hub),
             Arc::clone(&counters),
         ));
         let uptime = Uptime::Set(Arc::clone(&clocks.uptime));
@@ -158,6 +173,9 @@ impl Life {
             merged: Frames::default(),
             clocks: clocks.clone(),
             due,
+            transfers,
+            earnings: Arc::new(earnings),
+            hub,
         })
     }
 
@@ -278,6 +296,11 @@ impl Life {
     /// Why it has stopped, if it has.
     pub(super) fn stopped(&self) -> Option<Arc<StopCause>> {
         self.gate.cause()
+    }
+
+    /// What is durable, and where that ends.
+    pub(super) fn history(&self) -> (Option<Arc<dyn History>>, Seq) {
+        (self.store.history(), self.hub.next())
     }
 
     /// Takes everything out that is durable, for whoever checks it.

@@ -4,20 +4,34 @@
 use gettone_core::audit::Audit;
 use gettone_core::entity::Entity;
 use gettone_core::grant::Purpose;
-use gettone_core::id::{MachineId, ReaderId, Rseq, TransferId, VendId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, ReaderId, Rseq, TransferId, VendId, WalletId};
 use gettone_core::money::Amount;
-use gettone_core::port::{Seq, Store, StoreFault};
+use gettone_core::port::{Each, History, Seq, Store, StoreFault};
 use gettone_core::record::{Event, Record};
-use gettone_core::wallet::{Limits, Wallet};
-use gettone_core::{machine, reader, wallet};
+use gettone_core::wallet::{Favour, Limits, Wallet};
+use gettone_core::{machine, operator, reader, wallet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One effect, by its name. The journal has each once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Effect {
     WalletOpened(WalletId),
-    /// Top-up, gift, refund or limits.
+    /// Top-up, gift, refund, limits, and whatever else a wallet is asked by such a name.
     Transfer(WalletId, TransferId),
+    /// Money left for another wallet.
+    Sent(WalletId, TransferId),
+    /// It arrived.
+    Received(WalletId, TransferId),
+    /// It came back.
+    Returned(WalletId, TransferId),
+    DisputeEnded(WalletId, TransferId),
+    CardSettled(WalletId, TransferId),
+    /// An operator was paid, paid out or gave.
+    Paid(OperatorId, TransferId),
+    /// What it gave came back.
+    Back(OperatorId, TransferId),
+    /// The issuer has paid it out, or could not.
+    PayoutEnded(OperatorId, TransferId),
     Held(WalletId, VendId),
     Sold(WalletId, VendId, Rseq),
     Credited(WalletId, VendId, Rseq),
@@ -58,6 +72,8 @@ pub(super) struct Witness {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     effects: BTreeMap<Effect, u32>,
+    arrived: BTreeSet<TransferId>,
+    came_back: BTreeSet<TransferId>,
     traces: BTreeSet<Trace>,
     pub(super) wallets: BTreeMap<WalletId, Wallet>,
     pub(super) records: u64,
@@ -95,6 +111,11 @@ impl Witness {
         self.promised.insert(effect);
     }
 
+    /// The board that did it is gone for good: nobody will hear of it.
+    pub(super) fn forgive(&mut self, effect: Effect) {
+        self.promised.remove(&effect);
+    }
+
     /// Whether somebody was told that it is done.
     pub(super) fn is_acked(&self, effect: Effect) -> bool {
         self.acked.contains(&effect)
@@ -106,22 +127,33 @@ impl Witness {
 
     /// Reads a journal, and checks it against everything that is known.
     pub(super) fn read(&self, store: &mut dyn Store) -> Result<Found, String> {
+        self.judge(|each| store.replay(Seq::FIRST, each).map(|_| ()))
+    }
+
+    /// Reads what is durable while the engine runs, and checks it in the same way.
+    pub(super) fn look(&self, history: &dyn History, upto: Seq) -> Result<Found, String> {
+        self.judge(|each| history.read(Seq::FIRST, upto, each))
+    }
+
+    fn judge(
+        &self,
+        read: impl FnOnce(&mut Each<'_>) -> Result<(), StoreFault>,
+    ) -> Result<Found, String> {
         let (mut found, mut audit) = (Found::default(), Audit::default());
         let mut wrong = None;
-        store
-            .replay(Seq::FIRST, &mut |_, payload| {
-                let record = Record::decode(payload).map_err(|fault| StoreFault::Damaged {
-                    place: "the journal".to_owned(),
-                    what: fault.to_string(),
-                })?;
-                audit.take(&record);
-                found.records += 1;
-                if let Err(words) = self.take(&mut found, &record.event) {
-                    wrong.get_or_insert(words);
-                }
-                Ok(())
-            })
-            .map_err(|fault| format!("the journal cannot be read: {fault}"))?;
+        read(&mut |_, payload| {
+            let record = Record::decode(payload).map_err(|fault| StoreFault::Damaged {
+                place: "the journal".to_owned(),
+                what: fault.to_string(),
+            })?;
+            audit.take(&record);
+            found.records += 1;
+            if let Err(words) = self.take(&mut found, &record.event) {
+                wrong.get_or_insert(words);
+            }
+            Ok(())
+        })
+        .map_err(|fault| format!("the journal cannot be read: {fault}"))?;
         if let Some(words) = wrong {
             return Err(words);
         }
@@ -149,7 +181,11 @@ impl Witness {
                     None => Ok(()),
                 }
             }
-            Event::Session { .. } | Event::Operator { .. } => Ok(()),
+            Event::Session { .. } => Ok(()),
+            Event::Operator { operator, event } => match operator_effect(*operator, event) {
+                Some((effect, minor)) => self.count(found, effect, minor),
+                None => Ok(()),
+            },
             Event::Machine { machine, event } => match machine_effect(*machine, event) {
                 Some((effect, minor)) => self.count(found, effect, minor),
                 None => Ok(()),
@@ -182,6 +218,14 @@ impl Witness {
     /// Counts an effect: asked for, as it was asked for, and once.
     fn count(&self, found: &mut Found, effect: Effect, minor: i64) -> Result<(), String> {
         let effect = self.origin(effect);
+        match effect {
+            Effect::Received(_, key) => found.arrived.insert(key),
+            Effect::Returned(_, key) | Effect::Back(_, key) => found.came_back.insert(key),
+            _ => true,
+        };
+        if let Some(key) = found.arrived.intersection(&found.came_back).next() {
+            return Err(format!("doubled: transfer {key} arrived and came back"));
+        }
         match self.asked.get(&effect) {
             None => return Err(format!("invented: {effect:?} of {minor}")),
             Some(asked) if *asked != minor => {
@@ -232,10 +276,18 @@ impl Witness {
     /// What a wallet is worth: the sum of what was asked and done, and nothing else.
     fn worth(&self, found: &Found, wallet: WalletId) -> i64 {
         let ours = |effect: &Effect| match effect {
-            Effect::Transfer(owner, _) | Effect::Sold(owner, ..) | Effect::Credited(owner, ..) => {
-                *owner == wallet
-            }
-            Effect::WalletOpened(_)
+            Effect::Transfer(owner, _)
+            | Effect::Sent(owner, _)
+            | Effect::Received(owner, _)
+            | Effect::Returned(owner, _)
+            | Effect::DisputeEnded(owner, _)
+            | Effect::Sold(owner, ..)
+            | Effect::Credited(owner, ..) => *owner == wallet,
+            Effect::CardSettled(..)
+            | Effect::Paid(..)
+            | Effect::Back(..)
+            | Effect::PayoutEnded(..)
+            | Effect::WalletOpened(_)
             | Effect::Held(..)
             | Effect::Registered(_)
             | Effect::Counted(..)
@@ -256,6 +308,10 @@ impl Witness {
             }
         }
         for (id, wallet) in &found.wallets {
+            if let Some(outgoing) = wallet.outgoing().first() {
+                let key = outgoing.key;
+                return Err(format!("wallet {id}: transfer {key} is under way for ever"));
+            }
             for grant in wallet.live() {
                 if grant.doubts().is_empty() {
                     return Err(format!("wallet {id}: hold {} is held for ever", grant.vend));
@@ -286,6 +342,29 @@ fn effect_of(id: WalletId, event: &wallet::Event) -> Option<(Effect, i64)> {
             Effect::Transfer(id, *key),
             (parts.total() + *forgiven).minor(),
         ),
+        Event::ToppedUpByCard { key, amount, .. } | Event::WrittenOff { key, amount, .. } => {
+            (Effect::Transfer(id, *key), amount.minor())
+        }
+        Event::ChargedBack {
+            key, taken, owed, ..
+        } => (Effect::Transfer(id, *key), -(*taken + *owed).minor()),
+        Event::Repaid { key, .. } | Event::Disputed { key, .. } => (Effect::Transfer(id, *key), 0),
+        Event::DisputeEnded {
+            key,
+            amount,
+            favour,
+            ..
+        } => {
+            let minor = match favour {
+                Favour::Customer => amount.minor(),
+                Favour::Operator => 0,
+            };
+            (Effect::DisputeEnded(id, *key), minor)
+        }
+        Event::CardSettled { key, .. } => (Effect::CardSettled(id, *key), 0),
+        Event::Sent { key, amount, .. } => (Effect::Sent(id, *key), -amount.minor()),
+        Event::Received { key, amount, .. } => (Effect::Received(id, *key), amount.minor()),
+        Event::Returned { key, amount, .. } => (Effect::Returned(id, *key), amount.minor()),
         Event::Limited { key, limits } => (Effect::Transfer(id, *key), worth_of(*limits)),
         Event::Reserved { vend, .. } => (Effect::Held(id, *vend), 0),
         Event::Captured {
@@ -333,6 +412,23 @@ fn trace_of(id: WalletId, event: &wallet::Event) -> Option<Trace> {
             Trace::Ended(id, *vend)
         }
         _ => return None,
+    })
+}
+
+fn operator_effect(id: OperatorId, event: &operator::Event) -> Option<(Effect, i64)> {
+    use operator::Event;
+    Some(match event {
+        Event::Deposited { key, amount, .. }
+        | Event::PaidOut { key, amount, .. }
+        | Event::Promoted { key, amount, .. } => (Effect::Paid(id, *key), amount.minor()),
+        Event::Returned { key, amount, .. } => (Effect::Back(id, *key), amount.minor()),
+        Event::PayoutSettled { key, .. } | Event::PayoutFailed { key, .. } => {
+            (Effect::PayoutEnded(id, *key), 0)
+        }
+        Event::Folded { .. }
+        | Event::Delivered { .. }
+        | Event::Charged { .. }
+        | Event::Covered { .. } => return None,
     })
 }
 

@@ -25,6 +25,8 @@ const SHARDS_MAX: usize = 4;
 /// Rounds after which a call that is still unanswered will never be.
 const ROUNDS_MAX: usize = 2_000;
 const MAIL_MAX: usize = 32;
+/// Steps between two looks at everything that is durable; every crash is followed by one as well.
+const CHECK_EVERY: u64 = 50;
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
 /// What can go wrong in a world.
@@ -56,6 +58,8 @@ pub(super) struct Rules {
     pub(super) board_fence: Guard,
     /// A shard in which a rule panicked is rebuilt from the journal.
     pub(super) rebuild: Guard,
+    /// Transfers that were cut off are taken up again.
+    pub(super) take_up: Guard,
 }
 
 impl Rules {
@@ -68,6 +72,7 @@ impl Rules {
             dedup: Guard::On,
             board_fence: Guard::On,
             rebuild: Guard::On,
+            take_up: Guard::On,
         }
     }
 }
@@ -115,6 +120,7 @@ struct World {
     witness: Witness,
     /// How often it was told to panic in this life.
     panics: usize,
+    steps: u64,
     tally: Tally,
 }
 
@@ -164,6 +170,7 @@ impl World {
             mail: Vec::new(),
             witness: Witness::default(),
             panics: 0,
+            steps: 0,
             tally: Tally {
                 lives: 1,
                 ..Tally::default()
@@ -195,6 +202,7 @@ impl World {
                     self.life.fetch();
                 }
             }
+            209 if self.rules.take_up == Guard::On => self.call(None, 0, Ask::Tend, false),
             _ if self.rules.faults != Faults::Any => {}
             199..=202 => self.haunt(),
             203 if self.chance.is_in(1, 2) => {
@@ -218,7 +226,14 @@ impl World {
             }
             _ => {}
         }
-        self.look_after()
+        self.look_after()?;
+        self.steps += 1;
+        if self.steps % CHECK_EVERY == 0
+            && let (Some(history), upto) = self.life.history()
+        {
+            self.witness.look(history.as_ref(), upto)?;
+        }
+        Ok(())
     }
 
     /// Has somebody begin, try again, or do the next thing.
@@ -227,7 +242,7 @@ impl World {
         if self
             .calls
             .iter()
-            .any(|call| matches!(call.ask, Ask::Resume(_)))
+            .any(|call| matches!(call.ask, Ask::Resume(_) | Ask::TakeUp(_)))
         {
             return;
         }
@@ -278,13 +293,21 @@ impl World {
         self.calls.push(Call {
             client,
             wish,
-            going: begin(Arc::clone(&self.life.line), ask.clone()),
+            going: self.begin(ask.clone()),
             life: self.tally.lives,
             ask,
             is_only,
         });
         // A call is sent when it is first polled.
         self.poll(self.calls.len() - 1);
+    }
+
+    fn begin(&self, ask: Ask) -> Going {
+        begin(
+            Arc::clone(&self.life.line),
+            Arc::clone(&self.life.earnings),
+            ask,
+        )
     }
 
     /// Something that went a longer way arrives.
@@ -302,7 +325,20 @@ impl World {
             return;
         }
         let at = self.chance.place(self.calls.len());
-        let is_a_task = |ask: &Ask| matches!(ask, Ask::Relay(..) | Ask::Resume(_) | Ask::Panic(_));
+        let is_a_task = |ask: &Ask| {
+            matches!(
+                ask,
+                Ask::Relay(..)
+                    | Ask::Revoke(_)
+                    | Ask::Send(..)
+                    | Ask::PayOut(..)
+                    | Ask::Promote(..)
+                    | Ask::Resume(_)
+                    | Ask::TakeUp(_)
+                    | Ask::Tend
+                    | Ask::Panic(_)
+            )
+        };
         if self.calls.get(at).is_some_and(|call| !is_a_task(&call.ask)) {
             self.calls.swap_remove(at);
         } else if let Some(call) = self.calls.get_mut(at) {
@@ -341,8 +377,9 @@ impl World {
         let Some(client) = call.client.and_then(|at| self.clients.get_mut(at)) else {
             return;
         };
-        if let (Some(board), Ask::Relay(_, news, _), Some(Told::Stood(relayed))) =
+        if let (Some(board), Ask::Relay(reader, news, _), Some(Told::Stood(relayed))) =
             (&mut client.board, &call.ask, answers.first())
+            && board.reader == *reader
         {
             board.told(relayed, news.hello);
         }
@@ -351,6 +388,11 @@ impl World {
             .as_ref()
             .is_none_or(|wish| wish.number != call.wish)
         {
+            return;
+        }
+        if call.life != self.tally.lives && answers.iter().any(|told| matches!(told, Told::Refused))
+        {
+            // Whoever was deposed and has not noticed refuses what it knows nothing of.
             return;
         }
         let is_refused = matches!(answers, [Told::Refused]);
@@ -379,7 +421,11 @@ impl World {
                 ask: wish.ask.clone(),
                 life: *number,
                 is_only: false,
-                going: begin(Arc::clone(&zombie.line), wish.ask.clone()),
+                going: begin(
+                    Arc::clone(&zombie.line),
+                    Arc::clone(&zombie.earnings),
+                    wish.ask.clone(),
+                ),
             });
             let last = self.calls.len() - 1;
             self.poll(last);
@@ -498,6 +544,11 @@ impl World {
         for reader in self.life.due.clone() {
             self.call(None, 0, Ask::Resume(reader), false);
         }
+        if self.rules.take_up == Guard::On {
+            for transfer in self.life.transfers.clone() {
+                self.call(None, 0, Ask::TakeUp(transfer), false);
+            }
+        }
         Ok(found)
     }
 
@@ -529,6 +580,10 @@ impl World {
         self.settle()?;
         for at in 0..self.clients.len() {
             self.hear_out(at)?;
+        }
+        if self.rules.take_up == Guard::On {
+            self.call(None, 0, Ask::Tend, false);
+            self.settle()?;
         }
         let before = self.wallets()?;
         if self.life.gate.in_flight() > 0 {
@@ -610,7 +665,7 @@ impl World {
         let mut wallets = Vec::new();
         for number in 0..WALLETS {
             let wallet = WalletId::new(number);
-            let mut going = begin(Arc::clone(&self.life.line), Ask::See(wallet));
+            let mut going = self.begin(Ask::See(wallet));
             let mut context = Context::from_waker(Waker::noop());
             let mut answers = loop {
                 if let Poll::Ready(answers) = going.as_mut().poll(&mut context) {
