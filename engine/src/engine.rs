@@ -396,6 +396,32 @@ impl Engine {
 
     /// Takes a snapshot at once: a restart after it replays only what came later.
     ///
+    /// ```
+    /// # use gettone::core::id::WalletId;
+    /// # use gettone::core::money::Currency;
+    /// # use gettone::core::port::Seq;
+    /// # use gettone::{Engine, Settings};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = gettone_store::Memory::new();
+    /// let tape = memory.tape();
+    /// let engine = Engine::start(Box::new(memory), Settings::default(), &mut |_, _| {})?;
+    /// engine.open_wallet(WalletId::new(1), Currency::EUR).await?;
+    /// engine.snapshot().await?;
+    /// engine.shutdown().await?;
+    ///
+    /// // A projection that has everything says from where on it wants to be shown more.
+    /// let settings = Settings { history_from: Seq::new(2), ..Settings::default() };
+    /// let store = Box::new(gettone_store::Memory::reopen(&tape)?);
+    /// let mut replayed = 0;
+    /// let engine = Engine::start(store, settings, &mut |_, _| replayed += 1)?;
+    /// assert_eq!(replayed, 0);
+    /// assert!(engine.balance(WalletId::new(1)).await?.is_some());
+    /// # engine.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `SnapshotFailure`; nothing is lost by it.
     pub async fn snapshot(&self) -> Result<(), SnapshotFailure> {

@@ -173,6 +173,49 @@ async fn a_power_cut_at_any_record_of_a_transfer_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn a_power_cut_at_any_record_of_an_operators_payments_loses_and_doubles_nothing() {
+    let paid = (Currency::EUR, eur(100));
+    let mut cuts = 0;
+    for nth in 1.. {
+        let tape = Tape::default();
+        let (engine, _) = start(&tape, settings(2)).expect("starts");
+        open(&engine, BOB).await;
+        let deposit = (Currency::EUR, eur(1_000));
+        engine
+            .deposit(OPERATOR, transfer(50), deposit)
+            .await
+            .expect("takes it");
+        tape.fail_frame(nth, Kept::Nothing);
+        let gift = engine.promote(OPERATOR, transfer(51), (BOB, eur(40))).await;
+        let payout = engine.pay_out(OPERATOR, transfer(52), paid).await;
+        let was_cut = engine.stopped().is_some();
+        if was_cut {
+            assert_eq!(payout, Err(Failure::Stopped), "unknown until the restart");
+            assert!(gift.is_ok() || gift == Err(Failure::Stopped), "{gift:?}");
+            cuts += 1;
+        }
+        let _ = engine.shutdown().await;
+        let (engine, report) = start(&tape, settings(2)).expect("starts");
+        assert!(report.is_balanced(), "record {nth}: {:?}", report.checks);
+        if gift.is_ok() {
+            assert_eq!(emoney(&engine, BOB).await, 40, "what was told stays");
+        }
+        let gift = engine.promote(OPERATOR, transfer(51), (BOB, eur(40))).await;
+        gift.expect("it arrives, once");
+        let payout = engine.pay_out(OPERATOR, transfer(52), paid).await;
+        payout.expect("it is paid, once");
+        assert_eq!(emoney(&engine, BOB).await, 40, "record {nth}");
+        assert_eq!(available(&engine, OPERATOR).await, 860, "record {nth}");
+        engine.shutdown().await.expect("ends cleanly");
+        if !was_cut {
+            break;
+        }
+    }
+    // A fold, out, in, and its end; a fold and a payout: each record was the last one once.
+    assert_eq!(cuts, 6);
+}
+
+#[tokio::test]
 async fn a_transfer_that_nobody_drives_is_found_and_driven() {
     let tape = Tape::default();
     let (engine, _) = start(&tape, settings(2)).expect("starts");

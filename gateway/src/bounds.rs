@@ -162,3 +162,5 @@ pub(crate) const CASH_COUNTS_SHOWN_MAX: usize = 50;
 pub(crate) const TEST_LIFE: Duration = Duration::from_secs(600);
 /// Tests that may begin, over all machines.
 pub(crate) const TESTS_MAX: usize = 1_024;
+/// How often it is looked whether the work beside the journal fails.
+pub(crate) const UPKEEP_LOOK_EVERY: Duration = Duration::from_secs(10);

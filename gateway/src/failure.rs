@@ -4,9 +4,9 @@ use crate::problem::{Kind, Problem};
 use crate::request::nothing;
 use crate::text::money;
 use core::convert::Infallible;
-use gettone::{Failure, ReplaceRefusal};
+use gettone::{Failure, OperatorRefusal, ReplaceRefusal, TransferRefusal};
 use gettone_core::money::Currency;
-use gettone_core::{machine, reader, wallet};
+use gettone_core::{machine, operator, reader, wallet};
 
 /// Tells a failure; what the rules refused is told by `refused`.
 pub(crate) fn told<R>(failure: Failure<R>, refused: impl FnOnce(R) -> Problem) -> Problem {
@@ -67,6 +67,48 @@ pub(crate) fn replacement(refusal: ReplaceRefusal) -> Problem {
     }
 }
 
+/// Tells why an operator's money does not move, with figures in that currency.
+pub(crate) fn operator(refusal: OperatorRefusal, currency: Currency) -> Problem {
+    match refusal {
+        OperatorRefusal::Rules(operator::Refusal::Behind { folded, head }) => Kind::Busy
+            .because("what was earned is still being added up; nothing was done")
+            .with("folded", folded.number())
+            .with("head", head.number())
+            .retry_after(core::time::Duration::from_secs(2)),
+        OperatorRefusal::Rules(operator::Refusal::InsufficientFunds {
+            available,
+            short_by,
+        }) => Kind::Refused
+            .because("the money does not suffice")
+            .with("available", money(available, currency))
+            .with("short_by", money(short_by, currency)),
+        OperatorRefusal::Rules(operator::Refusal::NotDue { due }) => Kind::Refused
+            .because("less than that is due to the issuer")
+            .with("due", money(due, currency)),
+        OperatorRefusal::Rules(operator::Refusal::NameReused) => {
+            Kind::KeyReused.because("this idempotency key came with another body before")
+        }
+        OperatorRefusal::Rules(refusal @ operator::Refusal::BadAmount { .. }) => {
+            Kind::Malformed.because(refusal)
+        }
+        OperatorRefusal::Rules(refusal) => Kind::Refused.because(refusal),
+        OperatorRefusal::NoHistory => Kind::Unserved.because(refusal),
+        OperatorRefusal::Unreadable | _ => Kind::Internal.because(refusal),
+    }
+}
+
+/// Tells why money did not go to a wallet. What the other wallet has or owes is not told.
+pub(crate) fn transfer(refusal: TransferRefusal, currency: Currency) -> Problem {
+    match refusal {
+        TransferRefusal::Sender(refusal) => wallet(refusal, currency),
+        TransferRefusal::Operator(refusal) => operator(refusal, currency),
+        TransferRefusal::NoReceiver => nothing("wallet to be paid"),
+        TransferRefusal::ToItself => Kind::Refused.because("nobody pays themselves"),
+        TransferRefusal::Receiver(_) | _ => Kind::Refused
+            .because("the money is back: the wallet that should be paid could not take it"),
+    }
+}
+
 /// Tells a wallet's refusal, with its figures in the wallet's currency.
 pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
     match refusal {
@@ -88,6 +130,9 @@ pub(crate) fn wallet(refusal: wallet::Refusal, currency: Currency) -> Problem {
             .with("available", money(available, currency))
             .with("short_by", money(short_by, currency))
             .with("pending", money(pending, currency)),
+        wallet::Refusal::NoDebt { owed } => Kind::Refused
+            .because("less than that is owed")
+            .with("owed", money(owed, currency)),
         wallet::Refusal::InDebt { owed } => Kind::Refused
             .because("a debt has to be repaid first")
             .with("owed", money(owed, currency)),

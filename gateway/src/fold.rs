@@ -2,6 +2,7 @@
 //! decision reads them.
 
 mod machine;
+mod operator;
 mod reader;
 mod wallet;
 
@@ -145,7 +146,8 @@ pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> rusqli
         Event::Wallet { wallet, event } => fold.take_wallet(*wallet, event),
         Event::Machine { machine, event } => fold.take_machine(*machine, event),
         Event::Reader { reader, event } => fold.take_reader(*reader, event),
-        Event::Session { .. } | Event::Operator { .. } => Ok(()),
+        Event::Operator { operator, event } => fold.take_operator(*operator, event),
+        Event::Session { .. } => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ use gettone_channel::Ephemeral;
 use gettone_core::grant::Purpose;
 use gettone_core::id::{MachineId, Nonce, OperatorId, WalletId};
 use gettone_core::time::Timestamp;
+use gettone_store::Backlog;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
@@ -47,6 +48,7 @@ pub(crate) struct Gateway {
     tests: Mutex<HashMap<(MachineId, WalletId), Test>>,
     ownership: Ownership,
     missed: AtomicBool,
+    backlog: Option<Backlog>,
     stopping: AtomicBool,
     body_timeout: Duration,
 }
@@ -108,9 +110,22 @@ impl Gateway {
             tests: Mutex::new(HashMap::new()),
             ownership: config.ownership,
             missed: AtomicBool::new(false),
+            backlog: None,
             stopping: AtomicBool::new(false),
             body_timeout: config.limits.body_timeout(),
         })
+    }
+
+    /// Looks after what waits beside the journal, when there is such a thing.
+    #[must_use]
+    pub(crate) fn with_backlog(mut self, backlog: Option<Backlog>) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// What waits beside the journal, when there is such a thing.
+    pub(crate) const fn backlog(&self) -> Option<&Backlog> {
+        self.backlog.as_ref()
     }
 
     /// The engine.

@@ -27,6 +27,8 @@ pub(crate) enum Subject {
     Refund,
     /// A cash box was counted.
     Cash,
+    /// An operator's money moved, or a customer disputes a sale.
+    Money,
 }
 
 impl Subject {
@@ -39,6 +41,7 @@ impl Subject {
             Self::Alarm => "alarm",
             Self::Refund => "refund",
             Self::Cash => "cash",
+            Self::Money => "money",
         }
     }
 }

@@ -69,6 +69,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("optical.js", SCRIPT),
     ("relay.js", SCRIPT),
     ("segments.js", SCRIPT),
+    ("send.js", SCRIPT),
     ("settings.js", SCRIPT),
     ("sign-in.js", SCRIPT),
     ("style.css", STYLE),
@@ -82,6 +83,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
 const CONSOLE: &[File] = folder!("console", "/console", [
     ("api.js", SCRIPT),
     ("app.js", SCRIPT),
+    ("balance.js", SCRIPT),
     ("console.css", STYLE),
     ("credit.js", SCRIPT),
     ("dom.js", SCRIPT),

@@ -16,7 +16,10 @@ use utoipa::ToSchema;
 pub(crate) struct Receipt {
     /// When it was booked, in milliseconds since 1970.
     pub at_ms: u64,
-    /// What happened: `top_up`, `gift`, `sale`, `failed`, `excused` or `in_doubt`.
+    /// What happened: money came in by `top_up`, `gift`, `promotion`, `cash_in`, `received` or
+    /// `refund`; it went by `sale`, `sent`, `repaid` or `charged_back`; what was `sent` and
+    /// `returned` is back; a vend `failed`, was `excused`, is `in_doubt`, `cash_in_doubt` or
+    /// `disputed`; a dispute was rejected (`dispute_rejected`); a debt was given up (`written_off`).
     pub kind: String,
     /// How much, with decimals.
     pub amount: String,

@@ -140,6 +140,14 @@ impl Customer {
         }
     }
 
+    /// Who it is, for the names of what is asked for.
+    pub(crate) fn principal(&self) -> String {
+        match self {
+            Self::Token(wallet) => format!("wallet {wallet}"),
+            Self::Person(number, _) => format!("customer {}", number.number()),
+        }
+    }
+
     /// Every wallet.
     pub(crate) fn wallets(&self) -> Vec<WalletId> {
         match self {

@@ -2,15 +2,21 @@
 
 mod api_key;
 mod app;
+mod card;
 mod cash;
 mod claim;
 mod credit;
+mod debt;
+mod dispute;
 mod docs;
 mod health;
+mod limit;
 mod live;
 mod machine;
+mod payout;
 mod person;
 mod product;
+mod promotion;
 mod reader;
 mod refund;
 mod relay;
@@ -18,13 +24,17 @@ mod sale;
 mod shown_machine;
 mod staff;
 mod test_vend;
+mod transfer;
 mod wallet;
 
 use crate::api::At;
 use crate::bounds::{BODY_LEN_MAX, LIST_LEN, LIST_LEN_MAX};
 use crate::list::Page;
 use crate::problem::{Kind, Problem};
+use crate::request::nothing;
+use crate::text::unhex;
 use actix_web::web;
+use gettone_core::id::TransferId;
 use serde::{Deserialize, Serialize};
 
 /// Every route with what there is to say about it.
@@ -38,6 +48,12 @@ pub(crate) fn table() -> Vec<At> {
         test_vend::routes(),
         reader::routes(),
         wallet::routes(),
+        limit::routes(),
+        card::routes(),
+        dispute::routes(),
+        debt::routes(),
+        promotion::routes(),
+        payout::routes(),
         sale::routes(),
         live::routes(),
         refund::routes(),
@@ -47,6 +63,7 @@ pub(crate) fn table() -> Vec<At> {
         person::routes(),
         app::routes(),
         claim::routes(),
+        transfer::routes(),
         relay::routes(),
     ]
     .into_iter()
@@ -109,6 +126,13 @@ impl<T> From<Vec<T>> for Lines<T> {
     fn from(lines: Vec<T>) -> Self {
         Self { lines, next: None }
     }
+}
+
+/// Reads the name of something that moved money out of the path.
+fn transfer_named(what: &str, text: &str) -> Result<TransferId, Problem> {
+    unhex(text)
+        .map(TransferId::from_bytes)
+        .ok_or_else(|| nothing(what))
 }
 
 async fn nowhere() -> Result<&'static str, Problem> {

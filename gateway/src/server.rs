@@ -1,7 +1,9 @@
 //! The shell: starts the engine on its store, listens, and stops without losing an answer.
 
 use crate::audit::JOURNAL;
-use crate::bounds::{PROJECTION_REST, RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX};
+use crate::bounds::{
+    PROJECTION_REST, RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX, UPKEEP_LOOK_EVERY,
+};
 use crate::config::{Config, Limits};
 use crate::database::{DatabaseFault, Ground};
 use crate::fold::Journal;
@@ -17,7 +19,7 @@ use core::time::Duration;
 use gettone::{Engine, Events, Lagged, Settings, ShutdownFault, StartFault};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_core::record::Record;
-use gettone_store::{File, FileSettings, Postgres, Upkeep};
+use gettone_store::{Backlog, File, FileSettings, Postgres, Upkeep};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -75,16 +77,18 @@ pub async fn serve(
 ) -> Result<(), ServeFault> {
     let limits = config.limits;
     key::state_directory(&config.state)?;
-    let (engine, ground) = recover(&config).await?;
+    let (engine, ground, backlog) = recover(&config).await?;
     let events = engine
         .subscribe(RECORDS_WAITING_MAX)
         .expect("an engine that has just started has no subscribers");
     let gateway = Gateway::open(&config, engine.clone(), ground.start()?);
-    let gateway = web::Data::new(gateway.map_err(|fault| match fault {
+    let gateway = gateway.map_err(|fault| match fault {
         OpenFault::Key(fault) => ServeFault::Key(fault),
         OpenFault::Thread(source) => ServeFault::Thread(source),
-    })?);
+    })?;
+    let gateway = web::Data::new(gateway.with_backlog(backlog));
     let projecting = rt::spawn(project(gateway.clone(), events));
+    let watching = rt::spawn(watch(gateway.clone()));
 
     let served = gateway.clone();
     let server = HttpServer::new(move || {
@@ -116,6 +120,7 @@ pub async fn serve(
     stop.await;
     tracing::info!("stopping: not ready from now on");
     gateway.stop();
+    watching.abort();
     rt::time::sleep(Duration::from_millis(limits.unready_ms)).await;
     handle.stop(true).await;
     let served = serving
@@ -136,16 +141,16 @@ pub async fn serve(
 
 /// Starts the engine on its journal, and folds what the database does not have yet. A database that
 /// was folded from another journal, or from more of it, is folded anew.
-async fn recover(config: &Config) -> Result<(Engine, Ground), ServeFault> {
+async fn recover(config: &Config) -> Result<(Engine, Ground, Option<Backlog>), ServeFault> {
     let mut ground = Ground::open(&config.state)?;
     loop {
-        let store = open_store(config)?;
+        let (store, backlog) = open_store(config)?;
         let mut catch_up = ground.catch_up()?;
         let engine = Engine::start(store, settings(&config.limits), &mut |seq, record| {
             catch_up.take(seq, record)
         })?;
         match catch_up.finish().map_err(DatabaseFault::from)? {
-            Journal::Same => return Ok((engine, ground)),
+            Journal::Same => return Ok((engine, ground, backlog)),
             Journal::Another => {
                 tracing::warn!("the database was folded from another journal; folding it anew");
                 engine.shutdown().await?;
@@ -172,15 +177,37 @@ fn guarded() -> DefaultHeaders {
 ///
 /// # Errors
 /// `StoreFault` when it is in use, damaged or out of reach.
-fn open_store(config: &Config) -> Result<Box<dyn Store>, StoreFault> {
+fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<Backlog>), StoreFault> {
     Ok(match &config.journal {
-        Some(server) => Box::new(Postgres::open(server.clone())?),
-        None => Box::new(open_directory(
-            &config.state.join(JOURNAL),
-            config.limits.segment_bytes,
-            Upkeep::Beside,
-        )?),
+        Some(server) => (Box::new(Postgres::open(server.clone())?), None),
+        None => {
+            let journal = config.state.join(JOURNAL);
+            let store = open_directory(&journal, config.limits.segment_bytes, Upkeep::Beside)?;
+            let backlog = store.backlog();
+            (Box::new(store), Some(backlog))
+        }
     })
+}
+
+/// Tells the log when the work beside the journal begins to fail, and when it goes on.
+async fn watch(gateway: web::Data<Gateway>) {
+    let Some(backlog) = gateway.backlog() else {
+        return;
+    };
+    let mut known = None;
+    loop {
+        let fault = backlog.fault();
+        match (&known, &fault) {
+            (known, Some(fault)) if known.as_ref() != Some(fault) => {
+                let waiting = backlog.segments();
+                tracing::error!(%fault, waiting, "the journal is not archived; its disk will run out of room");
+            }
+            (Some(_), None) => tracing::info!("the journal is archived again"),
+            (Some(_) | None, _) => {}
+        }
+        known = fault;
+        rt::time::sleep(UPKEEP_LOOK_EVERY).await;
+    }
 }
 
 /// Opens a journal's own directory.

@@ -152,6 +152,8 @@ impl Theirs {
                     "item" => "11".to_owned(),
                     "reader" => self.board.id(),
                     "wallet" => "1000000042".to_owned(),
+                    "operator" => "1".to_owned(),
+                    "payout" | "payment" | "dispute" => "5".repeat(32),
                     "id" => self
                         .ids
                         .iter()

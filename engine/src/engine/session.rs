@@ -54,7 +54,52 @@ impl Engine {
         self.act(wallet, session, action).await
     }
 
-    /// Holds money for a session.
+    /// Holds money for a session. Until it is settled or released nobody else can have it.
+    ///
+    /// ```
+    /// # use gettone::core::grant::{Purpose, Terms};
+    /// # use gettone::core::id::{MachineId, OperatorId, TransferId, VendId, WalletId};
+    /// # use gettone::core::money::{Amount, Currency};
+    /// # use gettone::core::wallet::{Reason, Refusal};
+    /// # use gettone::{Engine, Failure, SessionRefusal, Settings};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Box::new(gettone_store::Memory::new());
+    /// # let engine = Engine::start(store, Settings::default(), &mut |_, _| {})?;
+    /// # let wallet = WalletId::new(1);
+    /// # let place = (MachineId::new(1), OperatorId::new(1));
+    /// # engine.open_wallet(wallet, Currency::EUR).await?;
+    /// # engine.top_up(wallet, TransferId::from_bytes([1; 16]), Amount::from_minor(500)).await?;
+    /// let cap = Amount::from_minor(400);
+    /// let terms = Terms {
+    ///     machine: place.0,
+    ///     operator: place.1,
+    ///     cap,
+    ///     least: cap,
+    ///     vends_max: 1,
+    ///     fee_basis_points: 0,
+    ///     revalue_max: Amount::ZERO,
+    ///     purpose: Purpose::Sale,
+    /// };
+    /// let (first, second) = (VendId::from_bytes([1; 16]), VendId::from_bytes([2; 16]));
+    /// engine.open(wallet, first, place).await?;
+    /// let held = engine.reserve(wallet, first, terms).await?;
+    /// assert_eq!(held.hold.map(|hold| hold.held.total()), Some(cap));
+    ///
+    /// engine.open(wallet, second, place).await?;
+    /// let refused = engine.reserve(wallet, second, terms).await;
+    /// let short = Refusal::InsufficientFunds {
+    ///     available: Amount::from_minor(100),
+    ///     short_by: Amount::from_minor(300),
+    ///     pending: cap,
+    /// };
+    /// assert_eq!(refused, Err(Failure::Refused(SessionRefusal::Wallet(short))));
+    /// engine.release(wallet, first, Reason::Closed).await?;
+    /// engine.reserve(wallet, second, terms).await?;
+    /// # engine.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As for [`Engine::session_command`].

@@ -9,6 +9,7 @@ import { overview } from "./overview.js";
 import { machine } from "./machine.js";
 import { sales } from "./sales.js";
 import { refunds } from "./refunds.js";
+import { balance } from "./balance.js";
 import { credit } from "./credit.js";
 import { readers } from "./readers.js";
 import { people } from "./people.js";
@@ -19,6 +20,7 @@ const SCREENS = [
   { path: /^\/machines\/(\d+)$/, title: "Machine", show: machine, place: "#/" },
   { path: /^\/sales$/, title: "Sales", show: sales, place: "#/sales" },
   { path: /^\/refunds$/, title: "Refunds", show: refunds, place: "#/refunds", may: may.money },
+  { path: /^\/balance$/, title: "Balance", show: balance, place: "#/balance", may: may.money },
   { path: /^\/credit$/, title: "Credit", show: credit, place: "#/credit", may: may.money },
   { path: /^\/readers$/, title: "Readers", show: readers, place: "#/readers", may: may.machines },
   { path: /^\/people$/, title: "Staff and keys", show: people, place: "#/people", may: may.people },

@@ -9,6 +9,7 @@ export class Problem extends Error {
     this.status = status;
     this.kind = String(body?.type ?? "").split(":").pop();
     this.retryAfterS = body?.retry_after_s ?? null;
+    this.figures = body ?? {};
   }
 }
 

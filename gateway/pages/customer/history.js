@@ -1,13 +1,14 @@
 // What happened: the list, one receipt, and "charged, but nothing fell".
 
-import { Offline, Problem, ask, tell } from "./api.js";
+import { Offline, Problem, ask, requestKey, tell } from "./api.js";
 import { Said, button, el, form, p, title } from "./dom.js";
 import { moment, money, t } from "./words.js";
 
 const PAGE = 50;
 const WORDS_LEN_MAX = 500;
 const CHARGED = ["sale", "in_doubt"];
-const INCOMING = ["top_up", "gift", "refund", "cash_in"];
+const INCOMING = ["top_up", "gift", "promotion", "refund", "cash_in", "received", "returned"];
+const OUTGOING = ["sale", "sent", "repaid", "charged_back"];
 
 /** The newest lines of the customer's history. */
 export async function receipts(limit, cursor = null) {
@@ -92,12 +93,12 @@ function sheet(line, load) {
       row("owed_part", line.owed && !/^[0.]*$/.test(line.owed) ? money(line.owed, line.currency) : null),
       row("number", `${line.vend.slice(0, 8)}-${line.rseq}`),
     ),
-    claim(line, load),
+    ...[claim(line, load)].flat().filter(Boolean),
   ];
 }
 
 function claim(line, load) {
-  if (line.claim) return standing(line);
+  if (line.claim) return [standing(line), line.claim.state === "rejected" ? dispute(line) : null];
   if (!CHARGED.includes(line.kind)) return null;
   return el("details", { class: "claim", data: { name: "claim" } },
     el("summary", {}, t("claim")),
@@ -130,6 +131,28 @@ function standing(line) {
   );
 }
 
+// Who was told no may have somebody else decide; the money waits meanwhile.
+function dispute(line) {
+  const key = requestKey();
+  const done = el("p", { role: "status" });
+  return el("details", { class: "claim", data: { name: "dispute" } },
+    el("summary", {}, t("dispute")),
+    p(t("dispute_text")),
+    form({ data: { name: "dispute-form" } }, async () => {
+      try {
+        await tell("POST", "/v1/app/disputes", { vend: line.vend, rseq: line.rseq, amount: line.amount }, key);
+      } catch (fault) {
+        if (fault instanceof Offline) throw new Said(t("fault_offline"));
+        throw new Said(fault instanceof Problem ? fault.message : t("fault_server"));
+      }
+      done.textContent = t("dispute_done");
+    },
+      el("button", { class: "main" }, t("dispute")),
+    ),
+    done,
+  );
+}
+
 function claimState(line) {
   const { state, amount } = line.claim;
   return t(`claim_${state}`, { amount: amount ? money(amount, line.currency) : "" });
@@ -153,11 +176,11 @@ function where(line) {
 
 function sign(line) {
   if (INCOMING.includes(line.kind)) return "plus";
-  return line.kind === "sale" ? "minus" : "none";
+  return OUTGOING.includes(line.kind) ? "minus" : "none";
 }
 
 function sum(line) {
   const amount = money(line.amount, line.currency);
   if (INCOMING.includes(line.kind)) return `+ ${amount}`;
-  return line.kind === "sale" ? `− ${amount}` : amount;
+  return OUTGOING.includes(line.kind) ? `− ${amount}` : amount;
 }

@@ -4,6 +4,7 @@ import { button, el, icon, p, title } from "./dom.js";
 import { customer, wallets, whileSetAside } from "./customer.js";
 import { money, t } from "./words.js";
 import { receiptLine, receipts } from "./history.js";
+import { sendForm } from "./send.js";
 
 const LATEST = 3;
 const NOTHING = /^[0.]*$/;
@@ -29,6 +30,12 @@ export function wallet(go) {
       p(t("add_money_cash")),
       p(t("add_money_operator", { customer: customer.me.customer })),
     ),
+    wallets().length
+      ? el("details", { class: "card", data: { name: "send" } },
+          el("summary", {}, t("send_money")),
+          sendForm(() => purses.replaceChildren(...wallets().map(purse))),
+        )
+      : null,
     el("section", { "aria-labelledby": "latest" },
       el("h2", { id: "latest" }, t("latest")),
       latest,

@@ -19,6 +19,7 @@ const FILES = [
   "/assets/customer/optical.js",
   "/assets/customer/relay.js",
   "/assets/customer/segments.js",
+  "/assets/customer/send.js",
   "/assets/customer/settings.js",
   "/assets/customer/sign-in.js",
   "/assets/customer/style.css",

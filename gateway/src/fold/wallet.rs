@@ -10,6 +10,7 @@ use crate::text::decimal;
 use gettone_core::grant::{NO_RECEIPT, Purpose};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
+use gettone_core::transfer::Party;
 use gettone_core::wallet;
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
@@ -72,22 +73,24 @@ impl Fold<'_> {
             wallet::Event::ToppedUp { amount, .. }
             | wallet::Event::ToppedUpByCard { amount, .. } => self.moved(id, "top_up", *amount),
             wallet::Event::Sent { amount, .. } => self.moved(id, "sent", *amount),
-            wallet::Event::Received { amount, .. } => self.moved(id, "received", *amount),
+            wallet::Event::Received { from, amount, .. } => match from {
+                Party::Wallet(_) => self.moved(id, "received", *amount),
+                Party::Operator(operator) => self.moved_by(id, ("promotion", *operator), *amount),
+            },
             wallet::Event::Returned { amount, .. } => self.moved(id, "returned", *amount),
             wallet::Event::ChargedBack { taken, owed, .. } => {
                 self.moved(id, "charged_back", *taken + *owed)
             }
             wallet::Event::Given {
                 operator, amount, ..
-            } => {
-                let line = Line {
-                    kind: "gift",
-                    amount: *amount,
-                    operator: Some(*operator),
-                    ..Line::default()
-                };
-                self.receipt(id, line)
+            } => self.moved_by(id, ("gift", *operator), *amount),
+            wallet::Event::Repaid { repaid, .. } => {
+                let amount = repaid.iter().map(|(_, part)| *part).sum();
+                self.moved(id, "repaid", amount)
             }
+            wallet::Event::WrittenOff {
+                operator, amount, ..
+            } => self.moved_by(id, ("written_off", *operator), *amount),
             wallet::Event::Captured { .. } => self.captured(id, event),
             wallet::Event::Failed { vend, rseq } => {
                 self.unsold(id, "failed", (*vend, *rseq, None), Amount::ZERO)
@@ -149,27 +152,37 @@ impl Fold<'_> {
             }
             wallet::Event::Refunded { .. } => self.refunded(id, event),
             wallet::Event::Disputed {
-                vend, rseq, amount, ..
-            } => self.unsold(id, "disputed", (*vend, *rseq, None), *amount),
+                vend,
+                rseq,
+                operator,
+                amount,
+                ..
+            } => {
+                self.argued(id, ("disputed", *operator), (*vend, *rseq), *amount)?;
+                self.unsold(id, "disputed", (*vend, *rseq, None), *amount)
+            }
             wallet::Event::DisputeEnded {
                 vend,
                 rseq,
+                operator,
                 amount,
                 favour,
                 ..
             } => {
-                let kind = match favour {
-                    wallet::Favour::Customer => "refund",
-                    wallet::Favour::Operator => "dispute_rejected",
+                let (kind, step) = match favour {
+                    wallet::Favour::Customer => {
+                        self.given_back(id, (*vend, *rseq, *operator), *amount)?;
+                        ("refund", "dispute_lost")
+                    }
+                    wallet::Favour::Operator => ("dispute_rejected", "dispute_won"),
                 };
+                self.argued(id, (step, *operator), (*vend, *rseq), *amount)?;
                 self.unsold(id, kind, (*vend, *rseq, None), *amount)
             }
             wallet::Event::Barred { .. }
             | wallet::Event::Limited { .. }
             | wallet::Event::TurnedAway { .. }
             | wallet::Event::Delivered { .. }
-            | wallet::Event::Repaid { .. }
-            | wallet::Event::WrittenOff { .. }
             | wallet::Event::CardSettled { .. } => Ok(()),
         }
     }
@@ -182,6 +195,86 @@ impl Fold<'_> {
             ..Line::default()
         };
         self.receipt(id, line)
+    }
+
+    /// A line about money that an operator gave or gave up.
+    fn moved_by(
+        &self,
+        id: WalletId,
+        (kind, operator): (&'static str, OperatorId),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let line = Line {
+            kind,
+            amount,
+            operator: Some(operator),
+            ..Line::default()
+        };
+        self.receipt(id, line)
+    }
+
+    /// Tells an operator of a sale that is argued about.
+    fn argued(
+        &self,
+        id: WalletId,
+        (step, operator): (&str, OperatorId),
+        (vend, rseq): (VendId, Rseq),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let place = self.place(vend, rseq, None)?;
+        let currency = self.currency(id)?;
+        let body = json!({
+            "step": step, "vend": vend.to_string(), "rseq": rseq.number(),
+            "amount": decimal(amount.minor(), &currency), "currency": currency,
+        });
+        let machine = place.machine.map(MachineId::new);
+        self.tell(operator, Subject::Money, machine, body)
+    }
+
+    /// Takes what a customer got back in a dispute out of the operator's sales.
+    fn given_back(
+        &self,
+        id: WalletId,
+        (vend, rseq, operator): (VendId, Rseq, OperatorId),
+        amount: Amount,
+    ) -> rusqlite::Result<()> {
+        let (item, product) = self.sold(vend, rseq)?;
+        let place = self.place(vend, rseq, None)?;
+        let currency = self.currency(id)?;
+        let line = sales::New {
+            kind: "refund",
+            operator,
+            machine: place.machine.map(MachineId::new),
+            vend: Some((id, vend, rseq)),
+            item,
+            product: product.as_deref(),
+            count: 1,
+            amount: -amount,
+            currency: &currency,
+            from_closed: Amount::ZERO,
+            owed: Amount::ZERO,
+            fee: Amount::ZERO,
+            sold: None,
+            test: false,
+            review: false,
+        };
+        sales::add(self.connection, self.seq, self.at, &line)
+    }
+
+    /// What was sold, and what it was called.
+    fn sold(&self, vend: VendId, rseq: Rseq) -> rusqlite::Result<(Option<Item>, Option<String>)> {
+        let sold: Option<(Item, Option<String>)> = self
+            .connection
+            .prepare_cached(
+                "SELECT item, product FROM sale
+                 WHERE vend = ?1 AND rseq = ?2 AND kind = 'sale' AND item IS NOT NULL",
+            )?
+            .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
+                Ok((Item::new(row.get(0)?), row.get(1)?))
+            })
+            .optional()?;
+        let (item, product) = sold.unzip();
+        Ok((item, product.flatten()))
     }
 
     /// Adds what was given back, to both sides.
@@ -200,18 +293,7 @@ impl Fold<'_> {
         };
         let back = parts.total() + *forgiven;
         self.settled((*vend, *rseq), ("refunded", back))?;
-        let sold: Option<(Item, Option<String>)> = self
-            .connection
-            .prepare_cached(
-                "SELECT item, product FROM sale
-                 WHERE vend = ?1 AND rseq = ?2 AND kind = 'sale' AND item IS NOT NULL",
-            )?
-            .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
-                Ok((Item::new(row.get(0)?), row.get(1)?))
-            })
-            .optional()?;
-        let (item, product) = sold.unzip();
-        let product = product.flatten();
+        let (item, product) = self.sold(*vend, *rseq)?;
         let currency = self.currency(id)?;
         let line = sales::New {
             kind: "refund",

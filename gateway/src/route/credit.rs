@@ -13,7 +13,7 @@ use crate::request::{Clerk, Staff, nothing};
 use crate::text::{amount, currency, money, words};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use gettone_core::id::{TransferId, WalletId};
+use gettone_core::id::{OperatorId, TransferId, WalletId};
 use gettone_core::money::Currency;
 use gettone_core::wallet::Command;
 use serde::{Deserialize, Serialize};
@@ -77,13 +77,7 @@ async fn give(
     let currency = currency("currency", &new.currency)?;
     let amount = amount("amount", &new.amount, currency)?;
     let note = words("note", &new.note, WORDS_LEN_MAX)?;
-    let who = match (new.customer, new.address) {
-        (Some(number), None) => Who::Number(CustomerNumber::new(number)),
-        (None, Some(address)) => Who::Address(Address::parse(&address)?),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(Kind::Malformed.because("write either customer or address"));
-        }
-    };
+    let who = who(new.customer, new.address.as_deref())?;
     let (customer, wallet) = find(gateway, who, currency).await?;
     let operator = staff.operator;
     gateway
@@ -108,20 +102,39 @@ async fn give(
             json!(null),
             json!({"amount": given, "currency": currency.code(), "note": note}),
         );
-    let logged = gateway
-        .database()
-        .write(move |transaction| staff_log::add(transaction, operator, &line))
-        .await;
-    if let Err(fault) = logged {
-        // The money has moved; a missing line is no reason to say that it has not.
-        tracing::error!(%fault, "a credit is missing in the staff log");
-    }
+    note_in_log(gateway, operator, line).await;
     let credited = Credited {
         customer: customer.number(),
         amount: given,
         currency: currency.code(),
     };
     Ok((StatusCode::CREATED, credited))
+}
+
+/// Adds a line to the staff log about money that has moved; a missing line is no reason to say that
+/// it has not.
+pub(super) async fn note_in_log(gateway: &Gateway, operator: OperatorId, line: staff_log::Line) {
+    let logged = gateway
+        .database()
+        .write(move |transaction| staff_log::add(transaction, operator, &line))
+        .await;
+    if let Err(fault) = logged {
+        tracing::error!(%fault, "money has moved, and the staff log lacks the line");
+    }
+}
+
+/// By what a customer is named: either a number or an address.
+///
+/// # Errors
+/// `Malformed` when it is neither, or both.
+pub(super) fn who(customer: Option<u64>, address: Option<&str>) -> Result<Who, Problem> {
+    match (customer, address) {
+        (Some(number), None) => Ok(Who::Number(CustomerNumber::new(number))),
+        (None, Some(address)) => Ok(Who::Address(Address::parse(address)?)),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(Kind::Malformed.because("write either customer or address"))
+        }
+    }
 }
 
 /// By what a customer is named.

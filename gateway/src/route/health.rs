@@ -5,13 +5,14 @@ use crate::gateway::Gateway;
 use crate::problem::{Kind, Problem};
 use actix_web::{Responder, web};
 use gettone_channel::ENVELOPE_VERSION;
+use gettone_store::Backlog;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Whether it lives, or can be used.
+/// Whether it lives.
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// `live` or `ready`.
+    /// `live`.
     status: &'static str,
 }
 
@@ -26,6 +27,20 @@ struct Version {
     envelope: u8,
 }
 
+/// Whether it can be used, and what needs somebody's eye meanwhile.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    /// `ready`.
+    status: &'static str,
+    /// Whether receipts and sales have everything; a restart mends it when they have not.
+    complete: bool,
+    /// How the work beside the journal goes: `done`, or `failing`, and then the log says why and
+    /// the room on the disk will run out. Null where there is no such work.
+    upkeep: Option<&'static str>,
+    /// Full segments of the journal that are not archived yet; null where there are none.
+    segments_waiting: Option<usize>,
+}
+
 pub(super) fn routes() -> Vec<At> {
     vec![
         at("/health/live").get(
@@ -34,7 +49,7 @@ pub(super) fn routes() -> Vec<At> {
         ),
         at("/health/ready").get(
             ready,
-            does("Tells whether it takes work", Asker::Anyone).answers::<Health>(200),
+            does("Tells whether it takes work", Asker::Anyone).answers::<Ready>(200),
         ),
         at("/version").get(
             version,
@@ -47,14 +62,23 @@ async fn live() -> impl Responder {
     web::Json(Health { status: "live" })
 }
 
-async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, Problem> {
+async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Ready>, Problem> {
     if gateway.is_stopping() {
         return Err(Kind::Stopping.because("it takes no more work"));
     }
     if gateway.engine().stopped().is_some() {
         return Err(Kind::Unknown.because("the engine has stopped; restart the gateway"));
     }
-    Ok(web::Json(Health { status: "ready" }))
+    let backlog = gateway.backlog();
+    Ok(web::Json(Ready {
+        status: "ready",
+        complete: gateway.is_complete(),
+        upkeep: backlog.map(|backlog| match backlog.fault() {
+            None => "done",
+            Some(_) => "failing",
+        }),
+        segments_waiting: backlog.map(Backlog::segments),
+    }))
 }
 
 async fn version() -> impl Responder {

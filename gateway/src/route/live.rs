@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/live").get(
             live,
             does(
-                "Streams what happens: sale, session, machine, reader, alarm, refund, cash",
+                "Streams what happens: sale, session, machine, reader, alarm, refund, cash, money",
                 Asker::Staff,
             )
             .query(

@@ -10,7 +10,7 @@ use crate::request::{Body, Clerk, Platform, named, nothing};
 use crate::text::{amount, currency, money};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use gettone_core::id::{OperatorId, WalletId};
+use gettone_core::id::{OperatorId, TransferId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::wallet::Command;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,8 @@ struct Moved {
     amount: String,
     /// By its three letters.
     currency: &'static str,
+    /// Its name, for whoever takes it back later.
+    transfer: String,
 }
 
 pub(super) fn routes() -> Vec<At> {
@@ -123,10 +125,12 @@ async fn give(
     let operator = staff.operator;
     let wallet = owned(operator, number).ok_or_else(|| nothing("wallet"))?;
     let give = async |new: NewTransfer, key| {
-        move_in(&gateway, wallet, &new.amount, |amount| Command::Give {
-            key,
-            operator,
-            amount,
+        move_in(&gateway, (wallet, key), &new.amount, |amount| {
+            Command::Give {
+                key,
+                operator,
+                amount,
+            }
         })
         .await
     };
@@ -141,9 +145,8 @@ async fn top_up(
 ) -> Result<HttpResponse, Problem> {
     let wallet = WalletId::new(named("wallet", &path)?);
     let top_up = async |new: NewTransfer, key| {
-        move_in(&gateway, wallet, &new.amount, |amount| Command::TopUp {
-            key,
-            amount,
+        move_in(&gateway, (wallet, key), &new.amount, |amount| {
+            Command::TopUp { key, amount }
         })
         .await
     };
@@ -151,7 +154,7 @@ async fn top_up(
 }
 
 /// A wallet's currency, once it is open.
-async fn opened(gateway: &Gateway, wallet: WalletId) -> Result<Currency, Problem> {
+pub(super) async fn opened(gateway: &Gateway, wallet: WalletId) -> Result<Currency, Problem> {
     gateway
         .engine()
         .balance(wallet)
@@ -164,7 +167,7 @@ async fn opened(gateway: &Gateway, wallet: WalletId) -> Result<Currency, Problem
 
 async fn move_in(
     gateway: &Gateway,
-    wallet: WalletId,
+    (wallet, key): (WalletId, TransferId),
     text: &str,
     command: impl FnOnce(Amount) -> Command,
 ) -> Result<(StatusCode, Moved), Problem> {
@@ -179,6 +182,7 @@ async fn move_in(
         wallet: wallet.number(),
         amount: money(amount, currency),
         currency: currency.code(),
+        transfer: key.to_string(),
     };
     Ok((StatusCode::CREATED, moved))
 }

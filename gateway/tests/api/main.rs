@@ -4,6 +4,7 @@
 mod console;
 mod demo;
 mod hostile;
+mod money;
 mod once;
 mod openapi;
 mod operator;

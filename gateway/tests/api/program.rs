@@ -75,10 +75,8 @@ fn it_serves_until_it_is_told_to_stop_and_then_the_books_balance() {
         let mut ready = ureq::get(format!("{reached}/health/ready"))
             .call()
             .expect("ready");
-        assert_eq!(
-            ready.body_mut().read_to_string().expect("text"),
-            r#"{"status":"ready"}"#
-        );
+        let told = ready.body_mut().read_to_string().expect("text");
+        assert!(told.starts_with(r#"{"status":"ready","#), "{told}");
 
         let busy = run(&["audit"], &config);
         assert_eq!(busy.status.code(), Some(2));

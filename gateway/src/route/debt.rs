@@ -1,0 +1,137 @@
+//! What customers owe: they repay it, or an operator gives it up.
+
+use super::credit::{self, note_in_log};
+use super::person::ShownWallet;
+use crate::api::{Asker, At, at, does};
+use crate::bounds::WORDS_LEN_MAX;
+use crate::failure;
+use crate::gateway::Gateway;
+use crate::once::Keyed;
+use crate::problem::Problem;
+use crate::request::{Clerk, Customer, Staff, nothing};
+use crate::text::{amount, currency, money, words};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use gettone_core::id::TransferId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// From which wallet is repaid.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRepayment {
+    /// By the three letters of its currency.
+    currency: String,
+}
+
+/// A debt to give up, of a customer by number or by address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewWriteOff {
+    /// The customer's number.
+    customer: Option<u64>,
+    /// The customer's e-mail address or telephone number.
+    address: Option<String>,
+    amount: String,
+    /// By its three letters.
+    currency: String,
+    /// For the log.
+    #[serde(default)]
+    note: String,
+}
+
+/// What was given up.
+#[derive(Serialize, ToSchema)]
+struct WrittenOff {
+    customer: u64,
+    amount: String,
+    currency: &'static str,
+}
+
+pub(super) fn routes() -> Vec<At> {
+    vec![
+        at("/v1/app/repayments").post(
+            repay,
+            does(
+                "Repays what one owes with the wallet's e-money, as far as it goes",
+                Asker::Customer,
+            )
+            .keyed()
+            .takes::<NewRepayment>(json!({"currency": "EUR"}))
+            .answers::<ShownWallet>(201),
+        ),
+        at("/v1/write-offs").post(
+            write_off,
+            does("Gives up what a customer owes you", Asker::Clerk)
+                .keyed()
+                .takes::<NewWriteOff>(json!({
+                    "customer": 1_234_567_890, "amount": "0.80", "currency": "EUR",
+                }))
+                .answers::<WrittenOff>(201),
+        ),
+    ]
+}
+
+async fn repay(
+    gateway: web::Data<Gateway>,
+    customer: Customer,
+    keyed: Keyed<NewRepayment>,
+) -> Result<HttpResponse, Problem> {
+    let repay = async |new: NewRepayment, key| {
+        let currency = currency("currency", &new.currency)?;
+        let wallet = customer
+            .wallet_in(currency)
+            .ok_or_else(|| nothing("wallet of yours in that currency"))?;
+        let moved = gateway
+            .engine()
+            .repay(wallet, key)
+            .await
+            .map_err(|failed| {
+                failure::told(failed, |refusal| failure::wallet(refusal, currency))
+            })?;
+        let shown = ShownWallet::of(&gateway, wallet, &moved.balance);
+        Ok((StatusCode::CREATED, shown))
+    };
+    keyed.once(&gateway, &customer.principal(), repay).await
+}
+
+async fn write_off(
+    gateway: web::Data<Gateway>,
+    Clerk(staff): Clerk,
+    keyed: Keyed<NewWriteOff>,
+) -> Result<HttpResponse, Problem> {
+    let give_up = async |new: NewWriteOff, key| give_up(&gateway, &staff, new, key).await;
+    keyed.once(&gateway, &staff.principal(), give_up).await
+}
+
+async fn give_up(
+    gateway: &Gateway,
+    staff: &Staff,
+    new: NewWriteOff,
+    key: TransferId,
+) -> Result<(StatusCode, WrittenOff), Problem> {
+    let currency = currency("currency", &new.currency)?;
+    let amount = amount("amount", &new.amount, currency)?;
+    let note = words("note", &new.note, WORDS_LEN_MAX)?;
+    let who = credit::who(new.customer, new.address.as_deref())?;
+    let (customer, wallet) = credit::find(gateway, who, currency).await?;
+    let operator = staff.operator;
+    gateway
+        .engine()
+        .write_off(wallet, key, (operator, amount))
+        .await
+        .map_err(|failed| failure::told(failed, |refusal| failure::wallet(refusal, currency)))?;
+    let given_up = WrittenOff {
+        customer: customer.number(),
+        amount: money(amount, currency),
+        currency: currency.code(),
+    };
+    let subject = format!("customer {}", customer.number());
+    let line = staff.did("debt.write_off", subject).changed(
+        json!(null),
+        json!({"amount": given_up.amount, "currency": given_up.currency, "note": note}),
+    );
+    note_in_log(gateway, operator, line).await;
+    Ok((StatusCode::CREATED, given_up))
+}
