@@ -133,10 +133,10 @@ fn an_operator_orders_what_it_earned_to_its_bank_and_the_platform_settles_it() {
     let ann = Person::with(&server, "ann", "5.00");
     ann.buy(&mut board);
     ann.buy(&mut board);
-    // Two espressos, less one per cent rounded for each.
+    // Two espressos; one per cent of 0.80 is less than a cent, and no fee.
     let earned = available(&server, OPERATOR);
-    assert_eq!(earned, "1.58");
-    let too_much = server.post_keyed("/v1/payouts", OPERATOR, "k", &euro("1.59"));
+    assert_eq!(earned, "1.60");
+    let too_much = server.post_keyed("/v1/payouts", OPERATOR, "k", &euro("1.61"));
     let too_much = too_much.problem(422);
     assert_eq!(
         (&too_much["available"], &too_much["short_by"]),
@@ -148,7 +148,7 @@ fn an_operator_orders_what_it_earned_to_its_bank_and_the_platform_settles_it() {
         assert_eq!(ordered.status, 201, "{ordered:?}");
         payout = ordered.body["transfer"].clone();
     }
-    assert_eq!(available(&server, OPERATOR), "0.58");
+    assert_eq!(available(&server, OPERATOR), "0.60");
     let listed = |path, credential| server.get(path, credential).ok()["lines"].clone();
     assert_eq!(listed("/v1/payouts", OPERATOR)[0]["payout"], payout);
     assert_eq!(listed("/v1/payouts", OTHER_OPERATOR), json!([]));
@@ -158,7 +158,7 @@ fn an_operator_orders_what_it_earned_to_its_bank_and_the_platform_settles_it() {
     let key = json!({"name": "till", "role": "clerk"});
     let clerk = server.post("/v1/api-keys", OPERATOR, &key).ok();
     let clerk = clerk["key"].as_str().expect("a key");
-    assert_eq!(available(&server, clerk), "0.58");
+    assert_eq!(available(&server, clerk), "0.60");
     server
         .post_keyed("/v1/payouts", clerk, "k", &euro("0.10"))
         .problem(403);
@@ -174,15 +174,15 @@ fn an_operator_orders_what_it_earned_to_its_bank_and_the_platform_settles_it() {
     }
     end(1, "fail").problem(422);
     assert_eq!(listed("/v1/platform/payouts", PLATFORM), json!([]));
-    assert_eq!(available(&server, OPERATOR), "0.58");
+    assert_eq!(available(&server, OPERATOR), "0.60");
     // The platform has the fees, and may have an operator pay it more.
     let charged = server.post_keyed("/v1/operators/1/charges", PLATFORM, "k", &euro("0.50"));
     charged.ok();
-    assert_eq!(available(&server, OPERATOR), "0.08");
+    assert_eq!(available(&server, OPERATOR), "0.10");
     let purse = listed("/v1/operators/0/balance", PLATFORM);
-    assert_eq!(purse[0]["available"], "0.52");
+    assert_eq!(purse[0]["available"], "0.50");
     server
-        .post_keyed("/v1/platform/payouts", PLATFORM, "k", &euro("0.52"))
+        .post_keyed("/v1/platform/payouts", PLATFORM, "k", &euro("0.50"))
         .ok();
     server
         .post_keyed("/v1/operators/77/deposits", PLATFORM, "k", &euro("1.00"))
