@@ -150,10 +150,12 @@ impl Layout {
     /// The layout after this command, for whoever only listens: RESET switches every option off.
     #[must_use]
     pub(crate) fn after(self, command: &Command) -> Self {
-        match command {
-            Command::Reset => Self::new(self.level, Options::NONE),
-            Command::EnableOptions(options) => Self::new(Level::Three, *options),
-            _ => self,
+        if let Command::EnableOptions(options) = command {
+            return Self::new(Level::Three, *options);
+        }
+        match *command == Command::Reset {
+            true => Self::new(self.level, Options::NONE),
+            false => self,
         }
     }
 

@@ -293,9 +293,10 @@ impl Cashless {
             false => self.drop_wish(SelectionEnd::Overtaken),
         }
         let fault = self.price_fault(trade, price);
-        let origin = match self.state {
-            State::Enabled => Origin::Enabled,
-            _ => Origin::Session,
+        let origin = if self.state == State::Enabled {
+            Origin::Enabled
+        } else {
+            Origin::Session
         };
         if origin == Origin::Enabled {
             self.start_without_session();

@@ -52,10 +52,10 @@ impl fmt::Display for Line {
                     Some(min) => write!(f, "SETUP PRICES max {max} min {}", money(min))?,
                     None => write!(f, "SETUP PRICES max {max} min unknown")?,
                 }
-                match self.command {
-                    Command::PricesIn(_, currency) => write!(f, " currency {currency:?}"),
-                    _ => Ok(()),
+                if let Command::PricesIn(_, currency) = self.command {
+                    write!(f, " currency {currency:?}")?;
                 }
+                Ok(())
             }
             Command::Poll => write!(f, "POLL"),
             Command::VendRequest { price, item } => {

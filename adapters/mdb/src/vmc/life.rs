@@ -102,13 +102,15 @@ impl Vmc {
 
     /// Says what is owed as soon as nothing else goes on.
     pub(super) fn pay_what_is_owed(&mut self) {
-        let back = match self.phase {
-            Phase::Enabled => Back::Enabled,
-            Phase::Disabled => Back::Disabled,
-            Phase::Session => Back::Session,
-            _ => return,
-        };
-        if let Some(command) = self.owed.take() {
+        let places = [
+            (Phase::Enabled, Back::Enabled),
+            (Phase::Disabled, Back::Disabled),
+            (Phase::Session, Back::Session),
+        ];
+        let here = places.into_iter().find(|(phase, _)| *phase == self.phase);
+        if let Some((_, back)) = here
+            && let Some(command) = self.owed.take()
+        {
             self.enter(Phase::Telling(command, back));
         }
     }
@@ -191,9 +193,10 @@ impl Vmc {
             }
             Phase::Repricing => self.enter(Phase::Enabling),
             Phase::Telling(command, back) => {
-                self.event(match command {
-                    Command::CashSale { .. } | Command::CashSaleLong(_) => Event::CashSaleReported,
-                    _ => Event::Told,
+                let sale = matches!(command, Command::CashSale { .. } | Command::CashSaleLong(_));
+                self.event(match sale {
+                    true => Event::CashSaleReported,
+                    false => Event::Told,
                 });
                 match back {
                     Back::Enabled if self.is_to_end() => self.enter(Phase::Completing),
@@ -612,9 +615,10 @@ impl Vmc {
             (Phase::Session | Phase::Enabled, Some(scale))
                 if self.phase == Phase::Session || alone =>
             {
-                let origin = match self.phase {
-                    Phase::Session => Origin::Session,
-                    _ => Origin::Enabled,
+                let origin = if self.phase == Phase::Session {
+                    Origin::Session
+                } else {
+                    Origin::Enabled
                 };
                 match scale.units(price, self.width()) {
                     Ok(price) => {

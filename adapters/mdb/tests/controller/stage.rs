@@ -246,6 +246,17 @@ fn tell(event: &Event) -> String {
         Event::SessionEnded => "ended".to_owned(),
         Event::Display(text) => format!("display {text:?}"),
         Event::Malfunction { code } => format!("malfunction {code:02X}"),
+        Event::ReaderOffers(options) => format!("offers {options}"),
+        Event::OptionsEnabled(options) => format!("options {options}"),
+        Event::Told => "told".to_owned(),
+        Event::TakeBack { amount, item } => format!("take {item} back for {amount:?}"),
+        Event::SelectionAsked { item, .. } => format!("wanted {item}"),
+        Event::CouponShown(coupon) => format!("coupon {}", coupon.id),
+        Event::KeysAsked { keys } => format!("wants {keys} keys"),
+        Event::KeysOver => "no keys".to_owned(),
+        Event::TimeAsked => "wants the time".to_owned(),
+        Event::File(transfer) => transfer.to_string(),
+        Event::AgeFeature(_) | Event::AgeStatus(_) => "age".to_owned(),
         other => format!("{other:?}"),
     }
 }
