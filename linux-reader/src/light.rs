@@ -67,6 +67,7 @@ fn watch(name: &str, news: &Sender<News>) {
 fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
     let sensor = Sensor::open(name)?;
     let survey = sensor.survey()?;
+    survey.check()?;
     let rate_hz = survey.rate_hz;
     let integration = survey.integration.as_deref().unwrap_or("unknown");
     tracing::info!(

@@ -1,18 +1,25 @@
 //! Measures the light link on simulated channels: time to payload, failures, cost.
 //!
-//! `cargo run --release -p gettone-optical --example figures -- [nominal|hard] [counter|clock|drawn] [SEEDS] [FIRST] [HZ]`
+//! `cargo run --release -p gettone-optical --example figures -- [nominal|hard|torture] [counter|clock|drawn] [SEEDS] [FIRST] [HZ] [chip|photodiodes|slow] [loop|ladder]`
 
-use gettone_optical::sim::{App, Channel, Random, Tier};
-use gettone_optical::{Decoder, Kind, LOOP_SYMBOLS, Payload, RefreshRate, encode_at};
+use gettone_optical::sim::{App, Channel, Eye, Random, Tier};
+use gettone_optical::{Decoder, Kind, LOOP_SYMBOLS, Payload, RefreshRate, encode_at, ladder_at};
+use std::collections::BTreeMap;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let word = |place: usize, usual: &str| words.get(place).map_or(usual.to_owned(), Clone::clone);
-    let tier = if word(0, "nominal") == "hard" {
-        Tier::Hard
-    } else {
-        Tier::Nominal
+    let tier = match word(0, "nominal").as_str() {
+        "hard" => Tier::Hard,
+        "torture" => Tier::Torture,
+        _ => Tier::Nominal,
     };
+    let eye = match word(5, "chip").as_str() {
+        "photodiodes" => Eye::Photodiodes,
+        "slow" => Eye::SlowChip,
+        _ => Eye::Chip,
+    };
+    let ladder = word(6, "loop") == "ladder";
     let app = match word(1, "counter").as_str() {
         "clock" => Some(App::Clock),
         "drawn" => None,
@@ -24,6 +31,9 @@ fn main() {
     let rate = RefreshRate::new(hz).expect("HZ is 24 to 240");
     let loop_us = LOOP_SYMBOLS as u64 * rate.frames_per_symbol() as u64 * 1_000_000 / u64::from(hz);
 
+    let watched_us = if ladder { 7 * loop_us } else { 3 * loop_us } + loop_us / 50;
+
+    let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
     let (mut times, mut failed, mut wrong, mut first_missed) =
         (Vec::new(), Vec::new(), 0, Vec::new());
     let mut costs = Vec::new();
@@ -31,8 +41,12 @@ fn main() {
         let mut random = Random::new(seed ^ 0x5EED);
         let secret = [(); 10].map(|()| random.bits() as u8);
         let payload = Payload::new(Kind::Pairing, secret);
-        let frames = encode_at(&payload, rate);
-        let mut channel = Channel::new(seed, tier, rate);
+        let frames = if ladder {
+            ladder_at(&payload, rate)
+        } else {
+            encode_at(&payload, rate)
+        };
+        let mut channel = Channel::new(seed, tier, rate).with_eye(eye);
         if let Some(app) = app {
             channel = channel.with_app(app);
         }
@@ -40,7 +54,7 @@ fn main() {
         let mut begin_us = None;
         for sample in channel.play(&frames) {
             let begin_us = *begin_us.get_or_insert(sample.t_us);
-            if sample.t_us - begin_us > 3 * loop_us + loop_us / 50 {
+            if sample.t_us - begin_us > watched_us {
                 break;
             }
             samples.push(sample);
@@ -64,7 +78,10 @@ fn main() {
                 times.push(decoded.elapsed_us);
             }
             Some(_) => wrong += 1,
-            None => failed.push(seed),
+            None => {
+                *refusals.entry(decoder.progress().to_string()).or_default() += 1;
+                failed.push(seed);
+            }
         }
     }
     times.sort_unstable();
@@ -89,7 +106,7 @@ fn main() {
         &first_missed[..first_missed.len().min(30)]
     );
     println!(
-        "failed after 3 loops {} {:?}",
+        "failed {} {refusals:?} {:?}",
         failed.len(),
         &failed[..failed.len().min(40)]
     );

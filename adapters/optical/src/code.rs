@@ -17,9 +17,9 @@ pub const PREAMBLE: [Colour; 6] = [
 /// Symbols of one loop: preamble, data, one guard.
 pub const LOOP_SYMBOLS: usize = PREAMBLE.len() + DATA_SYMBOLS + 1;
 /// Shortest symbol a reader accepts, in microseconds.
-pub const SYMBOL_MIN_US: u32 = 12_000;
+pub const SYMBOL_MIN_US: u32 = 8_000;
 /// Longest symbol a reader accepts, in microseconds.
-pub const SYMBOL_MAX_US: u32 = 70_000;
+pub const SYMBOL_MAX_US: u32 = 60_000;
 
 /// A display's refresh rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,25 @@ pub fn encode_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
         .collect()
 }
 
+/// Frames per symbol of the loops of a ladder, in units of the least one; then it is over.
+pub const LADDER: [usize; 4] = [1, 1, 2, 3];
+
+/// Returns a whole ladder: two quick loops, and slower ones for displays that stumble and sensors that are slow.
+///
+/// A player shows it once, or over and over.
+pub fn ladder_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
+    let colours = colours(payload);
+    LADDER
+        .iter()
+        .flat_map(|step| {
+            let frames = step * rate.frames_per_symbol();
+            colours
+                .iter()
+                .flat_map(move |colour| std::iter::repeat_n(colour.rgb(), frames))
+        })
+        .collect()
+}
+
 /// Returns the colours of one loop.
 pub fn colours(payload: &Payload) -> [Colour; LOOP_SYMBOLS] {
     colours_of(&payload.to_checked())
@@ -99,17 +118,17 @@ mod tests {
     use crate::payload::Kind;
 
     #[test]
-    fn fast_displays_show_a_symbol_for_at_least_twelve_milliseconds() {
+    fn fast_displays_show_a_symbol_for_at_least_eight_milliseconds() {
         let frames = |hz| RefreshRate::new(hz).map(RefreshRate::frames_per_symbol);
         assert_eq!(frames(24), Some(1));
         assert_eq!(frames(60), Some(1));
-        assert_eq!(frames(90), Some(2));
-        assert_eq!(frames(120), Some(2));
-        assert_eq!(frames(240), Some(3));
+        assert_eq!(frames(90), Some(1));
+        assert_eq!(frames(120), Some(1));
+        assert_eq!(frames(240), Some(2));
         assert_eq!(frames(23), None);
         assert_eq!(frames(241), None);
         let payload = Payload::new(Kind::Pairing, [1; 10]);
-        let rate = RefreshRate::new(120).expect("120 is in range");
+        let rate = RefreshRate::new(240).expect("240 is in range");
         assert_eq!(encode_at(&payload, rate).len(), 2 * LOOP_SYMBOLS);
     }
 

@@ -22,6 +22,9 @@ const COMPARE_US: u64 = 500_000;
 /// Symbols without a preamble after which the code is taken to have gone: two loops and a half.
 const GONE_SYMBOLS: f32 = 2.5 * LOOP_SYMBOLS as f32;
 
+/// Time for which a lost code is told, in microseconds.
+const LOST_US: u64 = 1_500_000;
+
 /// A payload, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoded {
@@ -43,6 +46,8 @@ pub struct Decoder {
     trellis: Trellis,
     reading: Reading,
     lock: Option<Lock>,
+    /// When a code that had been recognised was lost.
+    lost_at_us: Option<u64>,
 }
 
 /// A code that has been recognised.
@@ -51,6 +56,8 @@ struct Lock {
     misfit: f32,
     period_us: f32,
     bytes: usize,
+    /// Most bytes that were known at once.
+    bytes_most: usize,
     attempt_at_us: u64,
     guess_at_us: u64,
     refit_at_us: u64,
@@ -73,6 +80,7 @@ impl Decoder {
             trellis: Trellis::new(),
             reading: Reading::new(),
             lock: None,
+            lost_at_us: None,
         }
     }
 
@@ -81,6 +89,7 @@ impl Decoder {
         self.feed.clear();
         self.search = Search::default();
         self.lock = None;
+        self.lost_at_us = None;
     }
 
     /// Takes one sample; returns the payload it completes, and then starts over.
@@ -91,6 +100,7 @@ impl Decoder {
             Taken::First => {
                 self.search = Search::default();
                 self.lock = None;
+                self.lost_at_us = None;
             }
         }
         if let Some(preamble) = self.search.look(&self.feed.ring, self.feed.spacing_us()) {
@@ -108,6 +118,12 @@ impl Decoder {
             Some(lock) if lock.bytes > 0 => Progress::Locked {
                 percent: (lock.bytes.min(WORD_BYTES) * 100 / WORD_BYTES) as u8,
             },
+            None if self
+                .lost_at_us
+                .is_some_and(|lost_us| self.feed.now_us() < lost_us.saturating_add(LOST_US)) =>
+            {
+                Progress::HoldStill
+            }
             Some(_) | None => progress::before_lock(&self.feed.ring, self.feed.spacing_us()),
         }
     }
@@ -141,6 +157,7 @@ impl Decoder {
             misfit: preamble.misfit,
             period_us,
             bytes: 0,
+            bytes_most: 0,
             attempt_at_us: 0,
             guess_at_us: 0,
             refit_at_us: now_us.saturating_add((REFIT_SYMBOLS * period_us) as u64),
@@ -153,6 +170,7 @@ impl Decoder {
         let mut lock = self.lock?;
         let now_us = self.feed.now_us();
         if now_us >= lock.gone_at_us {
+            self.lost_at_us = (lock.bytes_most > 0).then_some(now_us);
             self.lock = None;
             return None;
         }
@@ -175,6 +193,7 @@ impl Decoder {
             Attempt::Payload(payload) => return Some(payload),
             Attempt::Partial { bytes, calibration } => {
                 lock.bytes = bytes;
+                lock.bytes_most = lock.bytes_most.max(bytes);
                 // Look again with what the light has said about its colours since.
                 if now_us >= lock.refit_at_us {
                     lock.refit_at_us = self.in_symbols(REFIT_SYMBOLS, lock.period_us);

@@ -39,6 +39,9 @@ const SPACING_IDLE: Duration = Duration::from_millis(40);
 const MEASURED_ROWS: u32 = 64;
 /// Fewer rows a second lose codes.
 const RATE_MIN_HZ: u32 = 220;
+/// Below this, or gathering light for longer than this, a sensor cannot even follow the slowest step of the ladder surely.
+const RATE_LEAST_HZ: u32 = 60;
+const INTEGRATION_MAX_US: u32 = 12_000;
 /// Counts that a TCS3472 takes in each 2.4 ms of integration.
 const TCS3472_STEP: (u32, u32) = (2_400, 1_024);
 /// Records that wait in the kernel.
@@ -71,6 +74,26 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Refuses a sensor that cannot follow any code, and says why.
+    ///
+    /// # Errors
+    /// `TooSlow`, with its figures.
+    pub fn check(&self) -> Result<(), IioFault> {
+        let gathers_long = self
+            .integration
+            .as_deref()
+            .and_then(micros_of)
+            .is_some_and(|gathered_us| gathered_us > INTEGRATION_MAX_US);
+        if self.rate_hz >= RATE_LEAST_HZ && !gathers_long {
+            return Ok(());
+        }
+        Err(IioFault::TooSlow {
+            name: self.name.clone(),
+            rate_hz: self.rate_hz,
+            integration: self.integration.clone(),
+        })
+    }
+
     /// Whether it is fast enough for the code.
     pub const fn is_fast_enough(&self) -> bool {
         self.rate_hz >= RATE_MIN_HZ
@@ -394,6 +417,19 @@ pub enum IioFault {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// No code can be read with it.
+    #[error(
+        "the sensor {name} is too slow for the light code: {rate_hz} rows a second, each gathered for {} s; it takes {RATE_MIN_HZ} rows and an integration of 0.0024 s, and a bus of 400 kHz",
+        integration.as_deref().unwrap_or("an unknown number of")
+    )]
+    TooSlow {
+        /// Its name.
+        name: String,
+        /// Rows that it gives in a second.
+        rate_hz: u32,
+        /// The shortest time it gathers light for, in seconds.
+        integration: Option<String>,
     },
     /// Its records are not what it says they are.
     #[error("a record of the sensor is cut off")]

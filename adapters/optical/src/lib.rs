@@ -36,7 +36,8 @@
 //! **Loop.** K W K R G B (offset twice, sum, each primary: the calibration), 72 data colours that begin as a change of that
 //! blue, and one guard colour that says nothing: white, or green when the last data colour is white. 79 symbols, repeated.
 //!
-//! **Time.** A symbol lasts a whole number of frames, 12 to 70 ms in all: one at 60 Hz, two at 90 and 120. The sender counts
+//! **Time.** A symbol lasts a whole number of frames, 8 to 60 ms in all: one up to 120 Hz. A ladder plays the loop at one, one, two and
+//! three times that length, and then ends. The sender counts
 //! the frames it has really shown and goes by no clock: a missed refresh then makes a symbol longer and loses nothing.
 
 mod calibration;
@@ -62,7 +63,8 @@ mod trellis;
 mod words;
 
 pub use code::{
-    LOOP_SYMBOLS, PREAMBLE, RefreshRate, SYMBOL_MAX_US, SYMBOL_MIN_US, colours, encode, encode_at,
+    LADDER, LOOP_SYMBOLS, PREAMBLE, RefreshRate, SYMBOL_MAX_US, SYMBOL_MIN_US, colours, encode,
+    encode_at, ladder_at,
 };
 pub use colour::{Colour, Rgb};
 pub use decoder::{Decoded, Decoder};

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gettone_optical::sim::{Channel, Tier};
-use gettone_optical::{Decoded, Decoder, Payload, Progress, RefreshRate, csv, encode_at};
+use gettone_optical::{
+    Decoded, Decoder, Payload, Progress, RefreshRate, csv, encode_at, ladder_at,
+};
 use thiserror::Error;
 
 /// Exit code of a decode that found no payload.
@@ -35,6 +37,9 @@ enum Command {
         /// Refresh rate of the display, 24 to 240
         #[arg(long, default_value = "60", value_parser = refresh_rate)]
         fps: RefreshRate,
+        /// Prints the whole speed ladder instead of one loop: 1, 1, 2 and 3 times the least frames per symbol
+        #[arg(long)]
+        ladder: bool,
     },
     /// Reads samples CSV and prints the payload, or why there is none
     Decode {
@@ -65,6 +70,7 @@ enum Command {
 enum TierName {
     Nominal,
     Hard,
+    Torture,
 }
 
 #[derive(Debug, Error)]
@@ -96,8 +102,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Fault> {
     let mut out = BufWriter::new(io::stdout().lock());
     let code = match command {
-        Command::Encode { payload, fps } => {
-            csv::write_frames(&mut out, &encode_at(&payload, fps))?;
+        Command::Encode {
+            payload,
+            fps,
+            ladder,
+        } => {
+            let frames = if ladder {
+                ladder_at(&payload, fps)
+            } else {
+                encode_at(&payload, fps)
+            };
+            csv::write_frames(&mut out, &frames)?;
             ExitCode::SUCCESS
         }
         Command::Decode { samples } => match decode(&samples)? {
@@ -127,6 +142,7 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
             let tier = match tier {
                 TierName::Nominal => Tier::Nominal,
                 TierName::Hard => Tier::Hard,
+                TierName::Torture => Tier::Torture,
             };
             let mut samples = Channel::new(seed, tier, fps)
                 .play(&encode_at(&payload, fps))

@@ -17,6 +17,10 @@ pub enum Progress {
     Saturated,
     /// The sensor gives the same conversion many times, or too few rows.
     SensorTooSlow,
+    /// The light goes up and down from row to row: a screen dimmed by a slow wave, or lamps.
+    Flicker,
+    /// A code had been recognised and was lost: the phone moved away.
+    HoldStill,
     /// Light changes, but no code has been recognised.
     Searching,
     /// A code has been recognised, and this share of its word is known.
@@ -34,6 +38,8 @@ impl fmt::Display for Progress {
             Self::TooDark => "too dark",
             Self::Saturated => "saturated",
             Self::SensorTooSlow => "sensor too slow",
+            Self::Flicker => "flicker",
+            Self::HoldStill => "hold still",
             Self::Searching => "no code",
             Self::Locked { .. } => "incomplete",
         })
@@ -54,6 +60,9 @@ const REPEATED_SHARE: f32 = 0.6;
 const JUMP_ROWS: usize = 6;
 /// A channel jumps when it goes this much further than from row to row; noise and mains ripple go less than 5 times as far.
 const JUMP_MIN: f32 = 5.5;
+/// Share of rows at which a light that flickers turns back, by how much of its range; a code turns once in a symbol at most.
+const FLICKER_SHARE: f32 = 0.2;
+const FLICKER_DEPTH: f32 = 0.4;
 /// Jump below which noise hides the code, in counts.
 const JUMP_WEAK: f32 = 2.0 * SWING_MIN;
 
@@ -90,6 +99,12 @@ pub(crate) fn before_lock(ring: &Ring, spacing_us: f32) -> Progress {
     if !channels.iter().any(|channel| channel.jumps(rows)) {
         return Progress::Nothing;
     }
+    if channels
+        .iter()
+        .any(|channel| channel.turns > FLICKER_SHARE * rows)
+    {
+        return Progress::Flicker;
+    }
     if channels.iter().any(|channel| channel.jump < JUMP_WEAK) {
         return Progress::TooDark;
     }
@@ -111,6 +126,10 @@ struct Channel {
     travel: f32,
     greatest: f32,
     greatest_rows: f32,
+    least: Option<f32>,
+    /// The change to the newest row, and how often a great one was followed by a great one back.
+    change: f32,
+    turns: f32,
 }
 
 impl Channel {
@@ -120,9 +139,17 @@ impl Channel {
             self.jump = self.jump.max((count - self.recent[place]).abs());
         }
         if self.rows > 0 {
-            self.travel += (count - self.recent[(self.rows - 1) % JUMP_ROWS]).abs();
+            let change = count - self.recent[(self.rows - 1) % JUMP_ROWS];
+            self.travel += change.abs();
+            let range = self.greatest - self.least.unwrap_or(self.greatest);
+            let great = FLICKER_DEPTH * range;
+            if change * self.change < 0.0 && change.abs() > great && self.change.abs() > great {
+                self.turns += 1.0;
+            }
+            self.change = change;
         }
         self.recent[place] = count;
+        self.least = Some(self.least.map_or(count, |least| least.min(count)));
         self.rows += 1;
         if count > self.greatest {
             self.greatest = count;

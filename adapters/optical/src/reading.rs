@@ -10,8 +10,8 @@ use crate::symbols::{self, DATA_SYMBOLS, SYMBOLS_PER_BYTE, WORD_BYTES, Word};
 use crate::trellis::{Slot, Trellis};
 use crate::words::{Erased, Words};
 
-/// Slots looked at: at least three loops.
-const SLOTS_MAX: usize = 320;
+/// Slots looked at: three loops.
+const SLOTS_MAX: usize = 240;
 /// Parity bytes a repair may spend; the others keep refusing false words.
 const SPENT_MAX: usize = 6;
 /// Parity bytes a repair may spend when it is one of hundreds of guesses.
@@ -98,7 +98,7 @@ impl Reading {
         let slot = Slot {
             colour: Colour::BLACK,
             first: 0,
-            last: 0,
+            rows: 1,
         };
         Self {
             words: Words::new(),

@@ -1,7 +1,7 @@
 //! The newest rows, at most a fixed number of them.
 
-/// Rows kept: one loop of the longest symbols at the slowest usable poll, several of the usual ones.
-pub(crate) const RING_ROWS: usize = 2_048;
+/// Rows kept: more than three seconds of the usual poll: nearly three loops at 60 Hz or one of the slowest step of the ladder.
+pub(crate) const RING_ROWS: usize = 1_216;
 
 /// Least end of a scale.
 const CEILING_MIN: u16 = 255;

@@ -6,7 +6,7 @@ use crate::corners::{Corners, GAIN_VARIANCE_USUAL};
 use crate::ring::{RING_ROWS, Ring, Row, slot};
 
 /// Rows a slot may span.
-const SPAN_ROWS: usize = 64;
+const SPAN_ROWS: usize = 44;
 /// Shortest slot, as a share of a symbol.
 const SLOT_MIN: f32 = 0.62;
 /// Longest slot: a symbol of two frames that lasted three.
@@ -30,10 +30,11 @@ const STAY_COST: f32 = 4.5;
 const COST_MAX: f32 = 20_000.0;
 /// Rows on which two lights are compared.
 const TRIED_ROWS: u64 = 400;
-/// Bits of a step back that hold the colour before.
-const COLOUR_BITS: u32 = 3;
+/// Bits of a step back that hold the rows of the slot, and the one that says that its colour had been there before.
+const ROWS_MASK: u8 = 0x3F;
+const STAYED: u8 = 0x40;
 /// A step back that leads to no earlier slot.
-const BEGIN: u16 = u16::MAX;
+const BEGIN: u8 = u8::MAX;
 
 /// One slot of the traced path.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,14 @@ pub(crate) struct Slot {
     pub(crate) colour: Colour,
     /// Number of its first row.
     pub(crate) first: u64,
-    /// Number of its last row.
-    pub(crate) last: u64,
+    /// How many rows it has; never none.
+    pub(crate) rows: u16,
+}
+
+impl Slot {
+    const fn last(&self) -> u64 {
+        self.first + self.rows as u64 - 1
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -60,8 +67,8 @@ struct Column {
 /// The display's clock as one path sees it.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
-    /// Microseconds by which the slot ended after the row; nothing is known before the first end.
-    end_us: Option<f32>,
+    /// Microseconds by which the slot ended after the row; not a number before the first end.
+    end_us: f32,
     period_us: f32,
 }
 
@@ -86,7 +93,9 @@ pub(crate) struct Trellis {
     next: u64,
     settling_rows: usize,
     columns: Vec<Column>,
-    back: Vec<[u16; 8]>,
+    back: Vec<[u8; 8]>,
+    /// By row, the two colours whose slots may best end there.
+    ranks: Vec<[Colour; 2]>,
 }
 
 impl Trellis {
@@ -102,7 +111,7 @@ impl Trellis {
             least: (0.0, 0),
             second: (0.0, 0),
             clock: [Clock {
-                end_us: None,
+                end_us: f32::NAN,
                 period_us: 0.0,
             }; 8],
         };
@@ -119,6 +128,7 @@ impl Trellis {
             settling_rows: 0,
             columns: vec![column; SPAN_ROWS],
             back: vec![[BEGIN; 8]; RING_ROWS],
+            ranks: vec![[Colour::BLACK; 2]; RING_ROWS],
         }
     }
 
@@ -184,7 +194,7 @@ impl Trellis {
         let mut path = [f32::INFINITY; 8];
         let mut back = [BEGIN; 8];
         let mut clock = [Clock {
-            end_us: None,
+            end_us: f32::NAN,
             period_us: self.period_us,
         }; 8];
         // sums[n] is the cost of the newest n rows, this one included.
@@ -238,7 +248,8 @@ impl Trellis {
                     if total < path[here] {
                         path[here] = total;
                         clock[here] = ticked;
-                        back[here] = (rows as u16) << COLOUR_BITS | u16::from(from);
+                        let stayed = if from == colour { STAYED } else { 0 };
+                        back[here] = rows as u8 | stayed;
                     }
                 }
             }
@@ -260,6 +271,7 @@ impl Trellis {
             least.0 = 0.0;
         }
         self.back[slot(number)] = back;
+        self.ranks[slot(number)] = [least.1, second.1].map(Colour::from_bits);
         *self.column_mut(number) = Column {
             row,
             cost,
@@ -283,12 +295,13 @@ impl Trellis {
     /// Returns what it costs that a slot ends with this row, and the clock from then on.
     fn tick(&self, clock: Clock, elapsed_us: f32) -> (f32, Clock) {
         let anew = Clock {
-            end_us: Some(self.half_spacing_us),
+            end_us: self.half_spacing_us,
             period_us: clock.period_us,
         };
-        let Some(end_us) = clock.end_us else {
+        let end_us = clock.end_us;
+        if end_us.is_nan() {
             return (0.0, anew);
-        };
+        }
         // The slot should have ended one symbol after the one before; it was seen to end half a row late.
         let due_us = end_us + clock.period_us - elapsed_us;
         let error_us = self.half_spacing_us - due_us;
@@ -299,7 +312,7 @@ impl Trellis {
         let drift_us = LENGTH_DRIFT_MAX * self.period_us;
         let period_us = (clock.period_us + LENGTH_GAIN * error_us)
             .clamp(self.period_us - drift_us, self.period_us + drift_us);
-        let end_us = Some(due_us + PHASE_GAIN * error_us);
+        let end_us = due_us + PHASE_GAIN * error_us;
         (cost, Clock { end_us, period_us })
     }
 
@@ -311,12 +324,12 @@ impl Trellis {
         if last < self.begin {
             return 0;
         }
-        let mut colour = self.column(last).least.1;
+        let mut colour = Colour::from_bits(self.column(last).least.1);
         let oldest = ring.oldest().max(self.begin);
         let mut written = 0;
         for place in slots {
-            let step = self.back[slot(last)][usize::from(colour)];
-            let rows = u64::from(step >> COLOUR_BITS);
+            let step = self.back[slot(last)][usize::from(colour.bits())];
+            let rows = u64::from(step & ROWS_MASK);
             // The first slot began before the first row.
             let first = if step == BEGIN {
                 oldest
@@ -327,16 +340,20 @@ impl Trellis {
                 break;
             }
             *place = Slot {
-                colour: Colour::from_bits(colour),
+                colour,
                 first,
-                last,
+                // The ring holds fewer.
+                rows: (last + 1 - first) as u16,
             };
             written += 1;
             if first == oldest {
                 break;
             }
             last = first - 1;
-            colour = (step & ((1 << COLOUR_BITS) - 1)) as u8;
+            if step & STAYED == 0 {
+                let [least, second] = self.ranks[slot(last)];
+                colour = if least == colour { second } else { least };
+            }
         }
         written
     }
@@ -367,7 +384,7 @@ impl Trellis {
     }
 
     fn settled(&self, slot: &Slot) -> std::ops::RangeInclusive<u64> {
-        (slot.first + self.settling_rows as u64).min(slot.last)..=slot.last
+        (slot.first + self.settling_rows as u64).min(slot.last())..=slot.last()
     }
 
     /// Returns what each colour would cost in a slot, once the light has settled.

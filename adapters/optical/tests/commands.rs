@@ -29,7 +29,9 @@ fn encode_prints_one_frame_per_refresh_of_a_loop() {
     assert_eq!(frames.lines().count(), 1 + 79);
     assert!(frames.starts_with("r,g,b\n0,0,0\n255,255,255\n0,0,0\n255,0,0\n"));
     let fast = text(&run(&["encode", "--payload", GOOD, "--fps", "120"]).stdout);
-    assert_eq!(fast.lines().count(), 1 + 2 * 79);
+    assert_eq!(fast.lines().count(), 1 + 79);
+    let ladder = text(&run(&["encode", "--payload", GOOD, "--ladder"]).stdout);
+    assert_eq!(ladder.lines().count(), 1 + 7 * 79);
 }
 
 #[test]

@@ -95,6 +95,27 @@ fn a_sensor_gathers_light_as_shortly_as_it_can_and_begins_at_a_middle_gain() {
 }
 
 #[test]
+fn a_sensor_that_gathers_light_for_too_long_is_refused_with_the_reason() {
+    let board = Board::new();
+    board.tcs3472("iio:device0", &[]);
+    let quick = board.open("tcs3472").expect("there").survey();
+    assert!(quick.expect("readable").check().is_ok());
+    let slow = Board::new();
+    slow.tcs3472(
+        "iio:device0",
+        &[
+            ("integration_time_available", "0.028 0.1"),
+            ("in_intensity_integration_time", "0.1"),
+        ],
+    );
+    let survey = slow.open("tcs3472").expect("there").survey();
+    let fault = survey.expect("readable").check().expect_err("28 ms");
+    let said = fault.to_string();
+    assert!(said.contains("gathered for 0.028 s"), "{said}");
+    assert!(said.contains("400 kHz"), "{said}");
+}
+
+#[test]
 fn rows_are_read_channel_by_channel_with_times_that_never_go_back() {
     let board = Board::new();
     board.tcs3472("iio:device0", &[]);

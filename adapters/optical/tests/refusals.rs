@@ -204,7 +204,32 @@ fn each_trouble_has_its_own_word() {
 }
 
 #[test]
-fn a_code_that_goes_away_is_forgotten() {
+fn a_light_that_turns_from_row_to_row_flickers() {
+    let flicker = (0..600_u64).map(|row| {
+        let count = if row % 2 == 0 { 40 } else { 400 };
+        Sample {
+            t_us: row * 3_000,
+            r: count,
+            g: count,
+            b: count,
+            c: 0,
+        }
+    });
+    // A slow step makes it a change of more than its noise.
+    let steps = flicker.map(|sample| Sample {
+        r: sample.r
+            + if sample.t_us / 300_000 % 2 == 0 {
+                0
+            } else {
+                9_000
+            },
+        ..sample
+    });
+    assert_eq!(verdict(steps).1, Progress::Flicker);
+}
+
+#[test]
+fn a_code_that_is_lost_asks_to_hold_still_and_then_is_forgotten() {
     let mut decoder = Decoder::new();
     let mut samples = ideal::samples(&loop_of_one(), 0, 900_000, ideal::BRIGHT);
     let dark = ideal::samples(&[Rgb { r: 0, g: 0, b: 0 }], 0, 5_000_000, ideal::BRIGHT);
@@ -213,8 +238,11 @@ fn a_code_that_goes_away_is_forgotten() {
         t_us: sample.t_us + end_us,
         ..sample
     }));
+    let mut asked = false;
     for sample in samples {
         assert_eq!(decoder.push(sample), None);
+        asked |= decoder.progress() == Progress::HoldStill;
     }
+    assert!(asked);
     assert_eq!(decoder.progress(), Progress::Nothing);
 }

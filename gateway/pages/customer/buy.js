@@ -56,7 +56,9 @@ async function begin(screen, go) {
     screen.replaceChildren(title(t("no_radio_title")), p(t("no_crypto"), { class: "lead" }), home(go));
     return;
   }
-  if (localStorage.getItem(WARNED) !== "yes") {
+  // Who asks for less motion is asked before every light, not only before the first.
+  const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (isStill || localStorage.getItem(WARNED) !== "yes") {
     screen.replaceChildren(...warning(() => flash(screen, go), go));
     return;
   }

@@ -9,6 +9,8 @@ import { LOOP_SYMBOLS, SYMBOL_MAX_MS, framesPerSymbol } from "./optical.js";
 export const PATCH_SIDE = 144;
 /** A code is good for 45 s; the light ends with it. */
 export const FLASH_MAX_MS = 45_000;
+/** How much longer the symbols of each loop are: two quick loops, then slower ones for screens that stumble. */
+const LADDER = [1, 1, 2, 3];
 /** As many as a steady middle takes: the light waits for them. */
 const FRAMES_MEASURED = 9;
 const FRAME_MS_USUAL = 1000 / 60;
@@ -52,19 +54,26 @@ export class Flash {
     return new Promise((resolve) => {
       this.#done = resolve;
       const times = [];
-      let hold = 0;
-      let frames = 0;
+      let holds = null;
+      let [loop, symbol, shown] = [0, 0, 0];
       const step = (now) => {
         if (times.length < FRAMES_MEASURED) times.push(now);
         else if (now - times[0] > FLASH_MAX_MS) {
           this.stop();
           return;
         }
-        if (hold === 0 && times.length === FRAMES_MEASURED) hold = holdOf(times, this.#pace);
-        if (hold > 0) {
+        if (!holds && times.length === FRAMES_MEASURED) {
+          holds = LADDER.map((step) => holdOf(times, this.#pace * step));
+        }
+        if (holds) {
           // Counted, never by the clock: a picture that comes late makes its symbol longer, and loses none.
-          fill(this.#colours[Math.floor(frames / hold) % LOOP_SYMBOLS]);
-          frames += 1;
+          fill(this.#colours[symbol]);
+          shown += 1;
+          if (shown >= holds[loop]) {
+            shown = 0;
+            symbol = (symbol + 1) % LOOP_SYMBOLS;
+            if (symbol === 0) loop = (loop + 1) % LADDER.length;
+          }
         }
         this.#request = requestAnimationFrame(step);
       };

@@ -9,7 +9,7 @@ export const SECRET_BYTES = 10;
 export const LOOP_SYMBOLS = 79;
 /** The shortest and the longest symbol that a reader takes, in milliseconds. */
 export const SYMBOL_MIN_MS = 12;
-export const SYMBOL_MAX_MS = 70;
+export const SYMBOL_MAX_MS = 60;
 
 const PAIRING = 1;
 const PARITY_BYTES = 8;

@@ -10,6 +10,19 @@ pub enum Tier {
     Nominal,
     /// Night light, flicker, swaying hand, slow reader.
     Hard,
+    /// What no code has to survive: refused, never misread.
+    Torture,
+}
+
+/// What looks at the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eye {
+    /// A colour chip at its shortest integration of 2.4 ms, polled.
+    Chip,
+    /// Three photodiodes on a converter: 1 ms gathered every 1.2 ms.
+    Photodiodes,
+    /// A colour chip at an integration of 24 ms, polled as often as the quick one.
+    SlowChip,
 }
 
 /// How the phone's program advances when the display misses a refresh.
@@ -56,6 +69,18 @@ const HARD: Ranges = Ranges {
     crosstalk: (0.0, 0.15), ambient: (0.0, 0.6), ripple: (0.0, 0.5),
     poll_ms: (3.0, 5.0), jitter_ms: 0.5, skew_ms: (0.15, 0.5), hole: 0.003, hole_mean_ms: 18.0,
     swing: (25.0, 800.0),
+};
+
+#[rustfmt::skip]
+const TORTURE: Ranges = Ranges {
+    rate_error: 0.03, jank: 0.05, burst_mean: 2.0, clock_share: 0.4, never_shown: 0.005, rate_change_share: 0.25,
+    lcd_tau_ms: (4.0, 9.0), oled_tau_ms: (0.2, 2.0), slit: (0.02, 0.12),
+    pwm_hz: (120.0, 500.0), pwm_share: 0.95, pwm_duty: (0.1, 0.6), scan: (0.0, 0.9),
+    gamma: (1.8, 2.7), warm_g: (0.6, 1.0), warm_b: (0.2, 0.8),
+    mix_max: 0.2, limiter_max: 0.35, black_max: 0.02, sway_max: 0.6, shake_max: 0.4, loss_share: 0.3,
+    crosstalk: (0.0, 0.25), ambient: (0.3, 2.5), ripple: (0.2, 1.0),
+    poll_ms: (5.0, 5.0), jitter_ms: 1.5, skew_ms: (0.5, 0.5), hole: 0.012, hole_mean_ms: 45.0,
+    swing: (5.0, 100.0),
 };
 
 /// Least and greatest response of a colour chip to each primary, by channel (red, green, blue rows).
@@ -154,6 +179,7 @@ impl Conditions {
         let ranges = match tier {
             Tier::Nominal => NOMINAL,
             Tier::Hard => HARD,
+            Tier::Torture => TORTURE,
         };
         let app = if random.chance(ranges.clock_share) {
             App::Clock
@@ -281,6 +307,25 @@ impl Conditions {
         };
         conditions.expose(random, ranges.swing, ranges.ambient);
         conditions
+    }
+
+    /// Looks with another eye than the tier's chip.
+    pub(super) fn look_with(&mut self, eye: Eye) {
+        let window_us = match eye {
+            Eye::Chip => return,
+            Eye::Photodiodes => {
+                self.poll_us = 1_200.0;
+                self.jitter_us = self.jitter_us.min(100.0);
+                self.skew_us = 20.0;
+                1_000.0
+            }
+            Eye::SlowChip => 24_000.0,
+        };
+        self.window_us = window_us;
+        self.conversions = Conversions::FreeRunning {
+            period_us: window_us.max(self.poll_us.min(window_us * 1.2)),
+            phase_us: 0.0,
+        };
     }
 
     /// Scales the optics so that the mean white-black swing is as drawn, and adds the room.

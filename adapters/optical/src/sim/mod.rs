@@ -19,7 +19,7 @@ mod random;
 mod screen;
 mod sensor;
 
-pub use conditions::{App, Tier};
+pub use conditions::{App, Eye, Tier};
 pub use random::Random;
 
 use crate::code::RefreshRate;
@@ -51,6 +51,13 @@ impl Channel {
     #[must_use]
     pub fn with_app(mut self, app: App) -> Self {
         self.conditions.app = app;
+        self
+    }
+
+    /// Looks with another eye than a quick chip.
+    #[must_use]
+    pub fn with_eye(mut self, eye: Eye) -> Self {
+        self.conditions.look_with(eye);
         self
     }
 
