@@ -228,7 +228,7 @@ impl World {
         }
         self.look_after()?;
         self.steps += 1;
-        if self.steps % CHECK_EVERY == 0
+        if self.steps.is_multiple_of(CHECK_EVERY)
             && let (Some(history), upto) = self.life.history()
         {
             self.witness.look(history.as_ref(), upto)?;
