@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use gettone_mdb::link::{Link, LinkFault, Read};
 use gettone_mdb::parmrk::Listener;
+use gettone_mdb::trace::{Burst, Explainer, Hearing, Side};
 use gettone_mdb::tty::TtyLink;
 use gettone_mdb::vmc::{
     Approved, Completes, Config, Dispensing, Event, Garbled, Input, Operator, Output, State,
     Timing, Vmc,
 };
 use gettone_mdb::words::{Pty, WordLink};
-use gettone_mdb::{Address, Frame, Level, Word};
+use gettone_mdb::{Address, Command, Frame, Keys, Level, Mode, Options, Word};
 
 /// The longest sleep before standard input is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -51,7 +52,13 @@ const STEPS_MAX: usize = 1_024;
 ///   restart, break   RESET the reader, or hold the line
 ///   hush SECONDS     say nothing on the bus
 ///   pause SECONDS    wait
+///   favourite        wait until the reader wants a selection, and select it at its price
+///   bring ITEM [P]   bring something back: NEGATIVE VEND REQUEST, level 3
+///   type DIGITS      type on the keypad for the reader
 ///   off, on, quit
+///
+/// A script is a file with one step to a line; # begins a remark; `faults A,B` (or `faults none`) changes what is broken
+/// from there on.
 #[derive(Parser, Debug)]
 #[command(name = "vmc", version, verbatim_doc_comment)]
 struct Arguments {
@@ -106,6 +113,18 @@ struct Arguments {
     /// Steps to do; then the machine is switched off.
     #[arg(long = "do", value_name = "STEPS")]
     script: Option<String>,
+    /// A file of steps, one to a line; see above.
+    #[arg(long, value_name = "FILE", conflicts_with = "script")]
+    script_file: Option<PathBuf>,
+    /// The manners of a real machine; what is given beside it counts more.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Options of level 3 to switch on when the reader offers them, such as always-idle,remote-vend; implies --level 3.
+    #[arg(long = "option", value_enum, value_delimiter = ',')]
+    options: Vec<LevelThree>,
+    /// Show every exchange but idle POLLs, as a technician reads it.
+    #[arg(long)]
+    bus: bool,
     /// How long a step of --do may take, in seconds.
     #[arg(long, default_value_t = 60)]
     step_s: u64,
@@ -132,6 +151,50 @@ enum Fault {
     GarbledWords,
     /// Commands come twice.
     Duplicates,
+}
+
+/// Machines that were met, by what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    /// Level 2, no display lent, POLLs every 117 ms, 3 to 10 s of silence while it vends; waits for the reader to end a
+    /// session (a Sanden Vendo capture).
+    SilentVendor,
+    /// Level 2, a display of 4x1, RESET upon an approval it dislikes (a WTN GVC1 log).
+    ResetHappy,
+    /// Level 1, no price range, no identity asked for more than once, ends a session after each vend.
+    Plain,
+    /// Level 3, always idle and remote vend (a vendor's sniffed start).
+    AlwaysIdle,
+}
+
+/// Options of level 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LevelThree {
+    WideMoney,
+    Currencies,
+    NegativeVend,
+    DataEntry,
+    AlwaysIdle,
+    RemoteVend,
+    Basket,
+    AskBeginSession,
+    ItemInfo,
+}
+
+impl LevelThree {
+    const fn option(self) -> Options {
+        match self {
+            Self::WideMoney => Options::WIDE_MONEY,
+            Self::Currencies => Options::CURRENCIES,
+            Self::NegativeVend => Options::NEGATIVE_VEND,
+            Self::DataEntry => Options::DATA_ENTRY,
+            Self::AlwaysIdle => Options::ALWAYS_IDLE,
+            Self::RemoteVend => Options::REMOTE_VEND,
+            Self::Basket => Options::BASKET,
+            Self::AskBeginSession => Options::ASK_BEGIN_SESSION,
+            Self::ItemInfo => Options::ITEM_INFO,
+        }
+    }
 }
 
 /// Where the reader is met.
@@ -194,6 +257,17 @@ enum VmcFault {
     Step(String),
     #[error("a script has at most {STEPS_MAX} steps")]
     LongScript,
+    #[error("the script {path}")]
+    Script {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("line {line} of the script")]
+    Line {
+        line: usize,
+        #[source]
+        fault: Box<VmcFault>,
+    },
     #[error("{0:?} did not come about in {1} s")]
     Stuck(Step, u64),
 }
@@ -230,7 +304,7 @@ impl Money {
 }
 
 /// What is done at the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Ready,
     Session,
@@ -241,6 +315,10 @@ enum Step {
     Limit,
     Cash,
     Sell { item: u16, price: u32 },
+    Favourite,
+    Bring { item: u16, price: u32 },
+    Type(String),
+    Faults(Vec<Fault>),
     Return,
     End,
     Enable,
@@ -311,6 +389,23 @@ impl Prices {
                 item: item(it)?,
                 price: self.money.minor(price)?,
             },
+            ["favourite"] => Step::Favourite,
+            ["bring", it] => Step::Bring {
+                item: item(it)?,
+                price: self.price(item(it)?),
+            },
+            ["bring", it, price] => Step::Bring {
+                item: item(it)?,
+                price: self.money.minor(price)?,
+            },
+            ["type", keys] if keys.len() <= 8 && keys.bytes().all(|it| it.is_ascii_digit()) => {
+                Step::Type(keys.to_owned())
+            }
+            ["faults", "none"] => Step::Faults(Vec::new()),
+            ["faults", names] => {
+                let names = names.split(',').map(|it| Fault::from_str(it, true));
+                Step::Faults(names.collect::<Result<_, _>>().map_err(|_| wrong())?)
+            }
             ["return"] => Step::Return,
             ["end"] => Step::End,
             ["enable"] => Step::Enable,
@@ -324,6 +419,30 @@ impl Prices {
             ["quit"] => Step::Quit,
             _ => return Err(wrong()),
         })
+    }
+
+    /// A script in a file: one step to a line, `#` begins a remark.
+    fn script_file(&self, path: &Path) -> Result<VecDeque<Step>, VmcFault> {
+        let text = std::fs::read_to_string(path).map_err(|source| VmcFault::Script {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut steps = VecDeque::new();
+        for (at, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            if line.trim().is_empty() {
+                continue;
+            }
+            let step = self.step(line).map_err(|fault| VmcFault::Line {
+                line: at + 1,
+                fault: Box::new(fault),
+            })?;
+            steps.push_back(step);
+            if steps.len() > STEPS_MAX {
+                return Err(VmcFault::LongScript);
+            }
+        }
+        Ok(steps)
     }
 
     fn script(&self, text: &str) -> Result<VecDeque<Step>, VmcFault> {
@@ -475,6 +594,11 @@ struct Machine {
     motors_end: Option<Instant>,
     by_itself: bool,
     jams: bool,
+    /// What the reader wants vended.
+    wished: Option<u16>,
+    /// Reads the bus for a technician, when somebody wants to see it.
+    explainer: Option<Explainer>,
+    heard: Vec<Word>,
     /// Whether a step ended with what has just happened.
     news: VecDeque<Event>,
 }
@@ -499,6 +623,7 @@ impl Machine {
     }
 
     fn send(&mut self, line: &mut Line, frame: &Frame) -> Result<(), LinkFault> {
+        self.show(Side::Controller, frame);
         let times = match frame.len() > 1 && self.wire.hits(Fault::Duplicates) {
             true => 2,
             false => 1,
@@ -511,7 +636,34 @@ impl Machine {
         Ok(())
     }
 
+    /// Shows an exchange once the next one begins.
+    fn show(&mut self, side: Side, words: &[Word]) {
+        let at = self.begun.elapsed();
+        let Some((explainer, words)) = self.explainer.as_mut().zip(Frame::of(words)) else {
+            return;
+        };
+        let ended = explainer.take(&Burst { at, side, words });
+        if let Some(exchange) = ended.filter(|it| !it.is_idle()) {
+            println!("{exchange}");
+        }
+    }
+
+    /// Gathers the reader's words to bursts.
+    fn hear(&mut self, word: Word) {
+        if self.explainer.is_none() || self.heard.len() >= 36 {
+            self.heard.clear();
+        }
+        self.heard.push(word);
+        if word.mode() == Mode::Address {
+            let words = std::mem::take(&mut self.heard);
+            self.show(Side::Peripheral, &words);
+        }
+    }
+
     fn note(&mut self, event: Event) {
+        if let Event::SelectionAsked { item, .. } = event {
+            self.wished = Some(item);
+        }
         let money = |minor: u32| self.prices.money.show(minor);
         let known = |minor: Option<u32>| minor.map_or("an unknown amount".to_owned(), money);
         let said = match event {
@@ -543,12 +695,28 @@ impl Machine {
             Event::CashSaleReported => "the cash sale is acknowledged".to_owned(),
             Event::CancelRequested => "the reader wants the session to end".to_owned(),
             Event::SessionEnded => "the session is over".to_owned(),
+            Event::ReaderOffers(options) => format!("the reader offers: {options}"),
+            Event::OptionsEnabled(options) => format!("switched on: {options}"),
+            Event::SelectionAsked {
+                item,
+                options,
+                funds,
+            } => format!(
+                "the reader wants selection {item}, {options}, and pays up to {}",
+                known(funds)
+            ),
+            Event::TakeBack { amount, item } => {
+                format!("{item} is taken back for {}", known(amount))
+            }
+            Event::KeysAsked { keys } => format!("the reader wants {} keys", keys & 0x7F),
+            Event::Told => "what was told is acknowledged".to_owned(),
             Event::Display(text) => format!("shows |{text}|"),
             Event::Malfunction { code } => format!("the reader has a malfunction, {code:02X}"),
             other => format!("{other:?}"),
         };
         self.say(said);
-        if matches!(event, Event::Dispense { .. }) && (self.by_itself || self.jams) {
+        let moves = matches!(event, Event::Dispense { .. } | Event::TakeBack { .. });
+        if moves && (self.by_itself || self.jams) {
             self.motors_end = Some(Instant::now() + self.motors);
         }
         self.news.push_back(event);
@@ -580,6 +748,30 @@ impl Machine {
             Step::Limit => Operator::AskLimit,
             Step::Cash => Operator::InsertCash,
             Step::Sell { item, price } => Operator::SellForCash { price, item },
+            Step::Favourite => {
+                let Some(item) = self.wished.take() else {
+                    return Ok(());
+                };
+                let price = self.prices.price(item);
+                Operator::Select { price, item }
+            }
+            Step::Bring { item, price } => {
+                let value = price;
+                Operator::BringBack { value, item }
+            }
+            Step::Type(keys) => {
+                let mut bytes = [0; 8];
+                for (place, key) in bytes.iter_mut().zip(keys.bytes()) {
+                    *place = key;
+                }
+                Operator::Tell(Command::KeysTyped(Keys::from_bytes(bytes)))
+            }
+            Step::Faults(faults) => {
+                self.say(format_args!("broken from here on: {faults:?}"));
+                self.jams = faults.contains(&Fault::Jams);
+                self.wire.faults = faults;
+                return Ok(());
+            }
             Step::Return => Operator::Return,
             Step::Enable => Operator::EnableReader,
             Step::Disable => Operator::DisableReader,
@@ -594,12 +786,26 @@ impl Machine {
     }
 
     /// Whether the machine is where this step can be done.
-    fn can(&self, step: Step) -> bool {
+    fn can(&self, step: &Step) -> bool {
         let state = self.vmc.state();
         match step {
-            Step::Select { .. } | Step::Coin(_) | Step::Limit | Step::Return | Step::Session => {
-                state == State::Session
+            // A machine that is always idle sells without a session.
+            Step::Select { .. } | Step::Bring { .. } | Step::Coin(_)
+                if self.vmc.layout().has(Options::ALWAYS_IDLE) =>
+            {
+                matches!(state, State::Session | State::Enabled)
             }
+            Step::Select { .. }
+            | Step::Bring { .. }
+            | Step::Coin(_)
+            | Step::Limit
+            | Step::Return
+            | Step::Session => state == State::Session,
+            Step::Favourite => {
+                self.wished.is_some() && matches!(state, State::Session | State::Enabled)
+            }
+            Step::Type(_) => state == State::Enabled,
+            Step::Faults(_) => true,
             Step::Sell { .. } => {
                 matches!(state, State::Session | State::Enabled | State::Disabled)
             }
@@ -618,14 +824,15 @@ impl Machine {
     }
 
     /// Whether this is what the step was done for, or the end of hope for it.
-    fn ends(step: Step, event: &Event) -> bool {
+    fn ends(step: &Step, event: &Event) -> bool {
         if matches!(event, Event::SelectionRefused(_)) {
             return true;
         }
         match step {
-            Step::Select { .. } => matches!(
+            Step::Select { .. } | Step::Favourite | Step::Bring { .. } => matches!(
                 event,
                 Event::Dispense { .. }
+                    | Event::TakeBack { .. }
                     | Event::Denied { .. }
                     | Event::Cancelled
                     | Event::ApprovalDeclined { .. }
@@ -638,6 +845,7 @@ impl Machine {
                     Event::RevalueTaken { .. } | Event::RevalueRefused { .. }
                 )
             }
+            Step::Type(_) => matches!(event, Event::Told | Event::Restarting(_)),
             Step::Limit => matches!(event, Event::RevalueLimit { .. } | Event::Restarting(_)),
             Step::Cash => matches!(
                 event,
@@ -652,6 +860,7 @@ impl Machine {
             | Step::End
             | Step::Hush(_)
             | Step::Pause(_)
+            | Step::Faults(_)
             | Step::Off
             | Step::On
             | Step::Quit => true,
@@ -659,7 +868,7 @@ impl Machine {
     }
 
     /// Whether a step is over as soon as it is done.
-    const fn is_short(step: Step) -> bool {
+    const fn is_short(step: &Step) -> bool {
         matches!(
             step,
             Step::Ready
@@ -667,6 +876,7 @@ impl Machine {
                 | Step::End
                 | Step::Hush(_)
                 | Step::Pause(_)
+                | Step::Faults(_)
                 | Step::Off
                 | Step::On
                 | Step::Quit
@@ -685,23 +895,23 @@ struct Script {
 impl Script {
     /// Goes on as far as the machine lets it; false once nothing is left.
     fn go_on(&mut self, machine: &mut Machine, line: &mut Line) -> Result<bool, VmcFault> {
-        while let Some(step) = self.steps.front().copied() {
-            let pause = if let Step::Pause(pause) = step {
-                pause
+        while let Some(step) = self.steps.front().cloned() {
+            let pause = if let Step::Pause(pause) = &step {
+                *pause
             } else {
                 Duration::ZERO
             };
             let over = match self.waiting {
-                Waiting::ToBegin if self.since.elapsed() < pause || !machine.can(step) => false,
+                Waiting::ToBegin if self.since.elapsed() < pause || !machine.can(&step) => false,
                 Waiting::ToBegin => {
                     machine.news.clear();
-                    machine.operate(line, step)?;
+                    machine.operate(line, step.clone())?;
                     self.waiting = Waiting::ForOutcome;
                     continue;
                 }
                 Waiting::ForOutcome => {
-                    let ended = machine.news.iter().any(|event| Machine::ends(step, event));
-                    Machine::is_short(step) || ended
+                    let ended = machine.news.iter().any(|event| Machine::ends(&step, event));
+                    Machine::is_short(&step) || ended
                 }
             };
             if !over {
@@ -720,7 +930,30 @@ impl Script {
 }
 
 fn config(wish: &Arguments, money: &Money) -> Result<Config, VmcFault> {
-    let has = |fault| wish.faults.contains(&fault);
+    let preset = wish.preset.map_or(&[][..], Preset::faults);
+    let has = |fault| wish.faults.contains(&fault) || preset.contains(&fault);
+    let idle = match wish.preset {
+        Some(Preset::AlwaysIdle) => Options::ALWAYS_IDLE.with(Options::REMOTE_VEND),
+        Some(Preset::SilentVendor | Preset::ResetHappy | Preset::Plain) | None => Options::NONE,
+    };
+    let options = wish.options.iter().map(|it| it.option());
+    let options = options.fold(idle, Options::with);
+    let level = match (options, wish.preset) {
+        (Options::NONE, Some(Preset::Plain)) => 1,
+        (Options::NONE, _) => wish.level,
+        _ => 3,
+    };
+    let display = match wish.preset {
+        Some(Preset::SilentVendor) => Display {
+            columns: 0,
+            rows: 0,
+        },
+        Some(Preset::ResetHappy) => Display {
+            columns: 4,
+            rows: 1,
+        },
+        Some(Preset::Plain | Preset::AlwaysIdle) | None => wish.display,
+    };
     let known = |text: &Option<String>| text.as_deref().map(|it| money.minor(it)).transpose();
     let timing = match wish.link {
         // Neither a pseudo-terminal nor a busy computer keeps the bus's times.
@@ -732,13 +965,14 @@ fn config(wish: &Arguments, money: &Money) -> Result<Config, VmcFault> {
             1 => Address::First,
             _ => Address::Second,
         },
-        level: match wish.level {
+        options,
+        level: match level {
             1 => Level::One,
             2 => Level::Two,
             _ => Level::Three,
         },
-        columns: wish.display.columns,
-        rows: wish.display.rows,
+        columns: display.columns,
+        rows: display.rows,
         display: u8::from(!wish.capitals),
         price_max: known(&wish.price_max)?,
         price_min: known(&wish.price_min)?,
@@ -750,7 +984,11 @@ fn config(wish: &Arguments, money: &Money) -> Result<Config, VmcFault> {
         completes: match (has(Fault::NeverComplete), wish.multivend) {
             (true, _) => Completes::Never,
             (false, true) => Completes::OnRequest,
-            (false, false) => Completes::AsReaderSays,
+            (false, false) => match wish.preset {
+                Some(Preset::SilentVendor) => Completes::OnRequest,
+                Some(Preset::Plain) => Completes::AfterEachVend,
+                Some(Preset::ResetHappy | Preset::AlwaysIdle) | None => Completes::AsReaderSays,
+            },
         },
         dispensing: match has(Fault::SilentMotors) {
             true => Dispensing::Silent,
@@ -769,6 +1007,17 @@ fn config(wish: &Arguments, money: &Money) -> Result<Config, VmcFault> {
     })
 }
 
+impl Preset {
+    /// The rules that such a machine breaks.
+    const fn faults(self) -> &'static [Fault] {
+        match self {
+            Self::SilentVendor => &[Fault::SilentMotors],
+            Self::ResetHappy => &[Fault::ResetOnApproval],
+            Self::Plain | Self::AlwaysIdle => &[],
+        }
+    }
+}
+
 fn run(wish: &Arguments) -> Result<(), VmcFault> {
     let money = Money {
         currency: wish.currency.clone(),
@@ -776,8 +1025,11 @@ fn run(wish: &Arguments) -> Result<(), VmcFault> {
     };
     let config = config(wish, &money)?;
     let prices = Prices::parse(&wish.prices, money)?;
-    let steps = wish.script.as_deref().map(|it| prices.script(it));
-    let steps = steps.transpose()?;
+    let steps = match (&wish.script, &wish.script_file) {
+        (Some(text), _) => Some(prices.script(text)?),
+        (None, Some(path)) => Some(prices.script_file(path)?),
+        (None, None) => None,
+    };
     let by_hand = steps.as_ref().is_some_and(|steps| {
         let hand = [Step::Dispense, Step::Jam];
         steps.iter().any(|step| hand.contains(step))
@@ -795,6 +1047,9 @@ fn run(wish: &Arguments) -> Result<(), VmcFault> {
         motors_end: None,
         by_itself: !by_hand,
         jams: wish.faults.contains(&Fault::Jams),
+        wished: None,
+        explainer: wish.bus.then(|| Explainer::new(Hearing::Both)),
+        heard: Vec::new(),
         news: VecDeque::new(),
     };
     let mut script = steps.map(|steps| Script {
@@ -804,7 +1059,8 @@ fn run(wish: &Arguments) -> Result<(), VmcFault> {
         step_s: wish.step_s,
     });
     let mut line = Line::open(&wish.link)?;
-    machine.say(format_args!("a machine of level {} is on", wish.level));
+    let level = config.level.number();
+    machine.say(format_args!("a machine of level {level} is on"));
     let typed = script.is_none().then(typed_lines);
     machine.drive(&mut line, Input::Operator(Operator::PowerUp))?;
     loop {
@@ -856,7 +1112,10 @@ fn live(
             .next_deadline()
             .map_or(LOOK_EVERY, |at| at.saturating_sub(now).min(LOOK_EVERY));
         let input = match line.read(wait)? {
-            Read::Word(word) => machine.wire.carry(word).map(Input::Word),
+            Read::Word(word) => {
+                machine.hear(word);
+                machine.wire.carry(word).map(Input::Word)
+            }
             Read::Break | Read::Nothing => None,
         };
         machine.drive(line, input.unwrap_or(Input::Tick))?;
@@ -954,6 +1213,48 @@ mod tests {
             assert!(prices.script(wrong).is_err(), "{wrong}");
         }
         assert!(Prices::parse("3", money()).is_err());
+    }
+
+    #[test]
+    fn a_script_in_a_file_says_which_line_is_wrong() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("script");
+        let prices = Prices::parse("", money()).expect("a list");
+        let text = "# a bad day\nsession\n\nfaults lost-words,jams  # from here on\nselect 3 1.20\nfaults none\n";
+        std::fs::write(&path, text).expect("a file");
+        let steps = prices.script_file(&path).expect("steps");
+        let broken = Step::Faults(vec![Fault::LostWords, Fault::Jams]);
+        let select = Step::Select {
+            item: 3,
+            price: 120,
+        };
+        let whole = [Step::Session, broken, select, Step::Faults(Vec::new())];
+        assert_eq!(steps, whole);
+        std::fs::write(&path, "session\nfaults gremlins\n").expect("a file");
+        let fault = prices.script_file(&path).expect_err("no such fault");
+        assert!(matches!(fault, VmcFault::Line { line: 2, .. }));
+        assert!(prices.script_file(place.path()).is_err());
+    }
+
+    #[test]
+    fn a_preset_is_the_machine_it_is_named_after() {
+        let of = |options: &[&str]| {
+            let all = ["vmc", "--link", "x"]
+                .into_iter()
+                .chain(options.iter().copied());
+            config(&Arguments::parse_from(all), &money()).expect("a machine")
+        };
+        let silent = of(&["--preset", "silent-vendor"]);
+        assert_eq!(silent.dispensing, Dispensing::Silent);
+        assert_eq!((silent.level, silent.columns), (Level::Two, 0));
+        assert_eq!(of(&["--preset", "reset-happy"]).approved, Approved::Resets);
+        assert_eq!(of(&["--preset", "plain"]).level, Level::One);
+        let idle = of(&["--preset", "always-idle", "--option", "wide-money"]);
+        assert_eq!(idle.level, Level::Three);
+        assert!(
+            idle.options
+                .has(Options::ALWAYS_IDLE.with(Options::WIDE_MONEY))
+        );
     }
 
     #[test]
