@@ -710,6 +710,11 @@ impl Machine {
             }
             Event::KeysAsked { keys } => format!("the reader wants {} keys", keys & 0x7F),
             Event::Told => "what was told is acknowledged".to_owned(),
+            Event::CouponShown(coupon) => format!("the reader shows coupon {:08X}", coupon.id),
+            Event::KeysOver => "the reader wants no keys any more".to_owned(),
+            Event::TimeAsked => "the reader asks for the time".to_owned(),
+            Event::File(transfer) => format!("the reader says {transfer}"),
+            Event::AgeFeature(_) | Event::AgeStatus(_) => format!("{event:?}"),
             Event::Display(text) => format!("shows |{text}|"),
             Event::Malfunction { code } => format!("the reader has a malfunction, {code:02X}"),
             other => format!("{other:?}"),

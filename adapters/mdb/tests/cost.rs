@@ -44,8 +44,8 @@ fn a_revalue_of_level_2() {
         display: 1,
     });
     for command in [Command::Poll, setup, Command::Enable] {
-        play(&mut device, &mut now, &frame(command));
-        play(&mut device, &mut now, &[ack]);
+        let words: Vec<Word> = frame(command).iter().copied().chain([ack]).collect();
+        play(&mut device, &mut now, &words);
     }
     device.handle(now, Input::Host(Host::BeginSession { funds: 500 }));
     while device.poll().is_some() {}
