@@ -261,10 +261,22 @@ impl Entities {
             Action::Settle { rseq, outcome } => self.settle(turn, (at, name), (rseq, outcome))?,
             Action::Release { reason } => self.release(turn, (at, name), reason)?,
             Action::Finish { rseq, outcome } => {
-                let settled = self.settle(turn, (at, name), (rseq, outcome))?;
-                // A wallet does not refuse a release, so this is both or nothing.
-                let released = self.release(turn, (at, name), Reason::Closed)?;
-                settled.or(released)
+                self.customers.at(at).allows(name, Step::Settle)?;
+                let finish = wallet::Command::Finish {
+                    vend: name,
+                    rseq,
+                    outcome,
+                };
+                let event = self.decide(turn, at, &finish)?;
+                let is_over = event.as_ref().is_some_and(|event| event.ended().is_some());
+                let settled = self.commit_money(turn, at, event)?;
+                if is_over {
+                    settled
+                } else {
+                    // A wallet does not refuse a release, so this is both or nothing.
+                    let released = self.release(turn, (at, name), Reason::Closed)?;
+                    settled.or(released)
+                }
             }
         };
         Ok((at, event))

@@ -499,16 +499,9 @@ impl Audit {
                 format!("hold {vend}: receipt {rseq} twice")
             });
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "two events end a hold")]
-        let ends = match event {
-            wallet::Event::Released { vend, reason, .. } if *reason != Reason::TimedOut => {
-                Some(vend)
-            }
-            wallet::Event::Orphaned { vend, .. } => Some(vend),
-            _ => None,
-        };
-        if let Some(vend) = ends
-            && !self.ended.insert((id, *vend))
+        if let Some((vend, reason)) = event.ended()
+            && reason != Reason::TimedOut
+            && !self.ended.insert((id, vend))
         {
             self.fault(Check::GrantsEndOnce, || format!("hold {vend} ended twice"));
         }
@@ -530,12 +523,17 @@ impl Audit {
             _ if event.vend().is_some_and(is_test) => Amount::ZERO,
             wallet::Event::Released { freed, .. } => -freed.total(),
             wallet::Event::Captured {
-                vend, rseq, parts, ..
+                vend,
+                rseq,
+                parts,
+                freed,
+                ..
             } => {
+                let freed = freed.unwrap_or_default();
                 let from_hold = doubted(*vend, *rseq).is_some()
                     || grant(*vend).is_some_and(|grant| grant.state == GrantState::Issued);
                 if from_hold {
-                    -parts.total()
+                    -parts.total() - freed.total()
                 } else {
                     Amount::ZERO
                 }

@@ -24,7 +24,7 @@ use rkyv::{Archive, Deserialize, Portable, Serialize};
 
 /// Names the layout of archived records: a store writes it into each segment's header and refuses
 /// segments that name another.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The largest archived record, in bytes: one envelope's receipts and a little more.
 pub const RECORD_MAX: usize = 16 * 1024;
@@ -97,6 +97,7 @@ const WHOLE: u8 = 0;
 const HELD: u8 = 1;
 const SOLD: u8 = 2;
 const FREED: u8 = 3;
+const DONE: u8 = 4;
 
 impl Record {
     /// Appends the archived record to `out`, which is where a frame's payload begins. The records
@@ -108,6 +109,7 @@ impl Record {
         match Lean::of(self) {
             Some(Lean::Held(held)) => archive_lean(HELD, &held, out),
             Some(Lean::Sold(sold)) => archive_lean(SOLD, &sold, out),
+            Some(Lean::Done(done)) => archive_lean(DONE, &done, out),
             Some(Lean::Freed(freed)) => archive_lean(FREED, &freed, out),
             None => {
                 let bytes =
@@ -132,6 +134,7 @@ impl Record {
             HELD => lean::Held::wallet(archived),
             SOLD => lean::Sold::wallet(archived),
             FREED => lean::Freed::wallet(archived),
+            DONE => lean::Done::wallet(archived),
             _ => return Ok(Self::decode(bytes)?.event.entity()),
         }
         .map(Key::from)
@@ -152,6 +155,7 @@ impl Record {
             HELD => read_lean::<lean::Held>(archived).map(Self::from),
             SOLD => read_lean::<lean::Sold>(archived).map(Self::from),
             FREED => read_lean::<lean::Freed>(archived).map(Self::from),
+            DONE => read_lean::<lean::Done>(archived).map(Self::from),
             _ => Err(RecordFault::Unreadable),
         }
     }

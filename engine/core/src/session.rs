@@ -107,6 +107,7 @@ impl Session {
         self.phase = match event {
             wallet::Event::Reserved { .. } => Phase::Held,
             wallet::Event::Released { .. }
+            | wallet::Event::Captured { freed: Some(_), .. }
             | wallet::Event::Barred { .. }
             | wallet::Event::Orphaned { .. } => Phase::Over,
             wallet::Event::Opened { .. }
@@ -125,7 +126,7 @@ impl Session {
             | wallet::Event::ChargedBack { .. }
             | wallet::Event::Disputed { .. }
             | wallet::Event::DisputeEnded { .. }
-            | wallet::Event::Captured { .. }
+            | wallet::Event::Captured { freed: None, .. }
             | wallet::Event::Credited { .. }
             | wallet::Event::CashDoubted { .. }
             | wallet::Event::CashDeclined { .. }

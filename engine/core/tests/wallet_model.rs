@@ -206,6 +206,24 @@ impl Model {
                 rseq,
                 outcome,
             } => self.settle(vend, rseq.number(), outcome, now_ms),
+            Command::Finish {
+                vend,
+                rseq,
+                outcome,
+            } => {
+                let lives = self.holds.get(&vend).map(|hold| hold.state) == Some("issued");
+                let settled = self.settle(vend, rseq.number(), outcome, now_ms);
+                let is_sale = matches!(outcome, Outcome::Vended { .. });
+                if let Some(hold) = self.holds.get_mut(&vend)
+                    && lives
+                    && is_sale
+                    && settled == Verdicts::Done
+                {
+                    hold.state = "closed";
+                    (hold.closed, hold.emoney) = (0, 0);
+                }
+                settled
+            }
             Command::Judge {
                 vend,
                 rseq,
@@ -1070,7 +1088,12 @@ impl Dice {
                     },
                 },
             },
-            7..=13 => Command::Settle {
+            7 | 8 => Command::Finish {
+                vend: self.vend(),
+                rseq: Rseq::new(1 + self.roll(30)),
+                outcome: self.outcome(),
+            },
+            9..=13 => Command::Settle {
                 vend: self.vend(),
                 rseq: Rseq::new(1 + self.roll(30)),
                 outcome: self.outcome(),

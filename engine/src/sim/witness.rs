@@ -176,6 +176,9 @@ impl Witness {
                 if let Some(trace) = trace_of(*wallet, event) {
                     found.traces.insert(trace);
                 }
+                if let Some((vend, _)) = event.ended() {
+                    found.traces.insert(Trace::Ended(*wallet, vend));
+                }
                 match effect_of(*wallet, event) {
                     Some((effect, minor)) => self.count(found, effect, minor),
                     None => Ok(()),

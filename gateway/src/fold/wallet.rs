@@ -91,7 +91,13 @@ impl Fold<'_> {
             wallet::Event::WrittenOff {
                 operator, amount, ..
             } => self.moved_by(id, ("written_off", *operator), *amount),
-            wallet::Event::Captured { .. } => self.captured(id, event),
+            wallet::Event::Captured { .. } => {
+                self.captured(id, event)?;
+                match event.ended() {
+                    Some((vend, reason)) => self.over(vend, reason),
+                    None => Ok(()),
+                }
+            }
             wallet::Event::Failed { vend, rseq } => {
                 self.unsold(id, "failed", (*vend, *rseq, None), Amount::ZERO)
             }

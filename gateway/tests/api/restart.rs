@@ -101,6 +101,7 @@ fn books_that_do_not_balance_are_said_not_to() {
                 debt: Amount::ZERO,
                 fee: Amount::from_minor(1),
                 review: wallet::Review::Unneeded,
+                freed: None,
             },
         },
     };

@@ -48,6 +48,14 @@ pub(super) struct Sold {
     review: Review,
 }
 
+/// `Captured`, and with it the hold closed.
+#[derive(Archive, Serialize, Deserialize)]
+pub(super) struct Done {
+    sold: Sold,
+    closed: u32,
+    emoney: u32,
+}
+
 /// `Released`.
 #[derive(Archive, Serialize, Deserialize)]
 pub(super) struct Freed {
@@ -65,6 +73,7 @@ pub(super) struct Freed {
 pub(super) enum Lean {
     Held(Held),
     Sold(Sold),
+    Done(Done),
     Freed(Freed),
 }
 
@@ -113,22 +122,33 @@ impl Lean {
                 debt,
                 fee,
                 review,
+                freed,
                 at,
-            } if at == record.at => Some(Self::Sold(Sold {
-                at,
-                wallet,
-                vend,
-                rseq: u32::try_from(rseq.number()).ok()?,
-                operator,
-                machine,
-                item,
-                purpose,
-                closed: short(parts.closed)?,
-                emoney: short(parts.emoney)?,
-                debt: short(debt)?,
-                fee: short(fee)?,
-                review,
-            })),
+            } if at == record.at => {
+                let sold = Sold {
+                    at,
+                    wallet,
+                    vend,
+                    rseq: u32::try_from(rseq.number()).ok()?,
+                    operator,
+                    machine,
+                    item,
+                    purpose,
+                    closed: short(parts.closed)?,
+                    emoney: short(parts.emoney)?,
+                    debt: short(debt)?,
+                    fee: short(fee)?,
+                    review,
+                };
+                Some(match freed {
+                    Some(freed) => Self::Done(Done {
+                        sold,
+                        closed: short(freed.closed)?,
+                        emoney: short(freed.emoney)?,
+                    }),
+                    None => Self::Sold(sold),
+                })
+            }
             wallet::Event::Released {
                 vend,
                 rseq,
@@ -168,6 +188,14 @@ impl Sold {
     }
 }
 
+impl Done {
+    /// Whose an archived one is.
+    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
+        let done = rkyv::access::<ArchivedDone, Error>(archived).ok()?;
+        read_wallet(&done.sold.wallet)
+    }
+}
+
 impl Freed {
     /// Whose an archived one is.
     pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
@@ -204,21 +232,32 @@ impl From<Held> for Record {
 
 impl From<Sold> for Record {
     fn from(sold: Sold) -> Self {
-        let event = wallet::Event::Captured {
-            vend: sold.vend,
-            rseq: Rseq::new(u64::from(sold.rseq)),
-            operator: sold.operator,
-            machine: sold.machine,
-            item: sold.item,
-            purpose: sold.purpose,
-            parts: parts(sold.closed, sold.emoney),
-            debt: long(sold.debt),
-            fee: long(sold.fee),
-            review: sold.review,
-            at: sold.at,
-        };
-        of_wallet(sold.at, sold.wallet, event)
+        captured(&sold, None)
     }
+}
+
+impl From<Done> for Record {
+    fn from(done: Done) -> Self {
+        captured(&done.sold, Some(parts(done.closed, done.emoney)))
+    }
+}
+
+fn captured(sold: &Sold, freed: Option<Parts>) -> Record {
+    let event = wallet::Event::Captured {
+        vend: sold.vend,
+        rseq: Rseq::new(u64::from(sold.rseq)),
+        operator: sold.operator,
+        machine: sold.machine,
+        item: sold.item,
+        purpose: sold.purpose,
+        parts: parts(sold.closed, sold.emoney),
+        debt: long(sold.debt),
+        fee: long(sold.fee),
+        review: sold.review,
+        freed,
+        at: sold.at,
+    };
+    of_wallet(sold.at, sold.wallet, event)
 }
 
 impl From<Freed> for Record {

@@ -54,6 +54,16 @@ pub enum Command {
         /// What happened.
         outcome: Outcome,
     },
+    /// Takes in the last that happened under a hold, and ends it. What sells nothing leaves the end
+    /// to a [`Command::Release`].
+    Finish {
+        /// The hold.
+        vend: VendId,
+        /// Which receipt says so.
+        rseq: Rseq,
+        /// What happened.
+        outcome: Outcome,
+    },
     /// Decides about a vend that nobody saw.
     Judge {
         /// The hold.

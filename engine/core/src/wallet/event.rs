@@ -125,6 +125,8 @@ pub enum Event {
         fee: Amount,
         /// Whether a person should look at it.
         review: Review,
+        /// What is free again, when the hold was closed with it.
+        freed: Option<Parts>,
         /// When it was booked.
         at: Timestamp,
     },
@@ -389,6 +391,21 @@ pub enum Event {
 }
 
 impl Event {
+    /// The hold that ended with it, and why.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "three events end a hold")]
+    pub const fn ended(&self) -> Option<(VendId, Reason)> {
+        match self {
+            Self::Released { vend, reason, .. } => Some((*vend, *reason)),
+            Self::Orphaned { vend, .. } => Some((*vend, Reason::ReaderLost)),
+            Self::Captured {
+                vend,
+                freed: Some(_),
+                ..
+            } => Some((*vend, Reason::Closed)),
+            _ => None,
+        }
+    }
+
     /// The hold that it is about, when it is about one.
     pub const fn vend(&self) -> Option<VendId> {
         match self {

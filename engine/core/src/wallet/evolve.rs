@@ -141,6 +141,7 @@ impl Wallet {
                 purpose,
                 parts,
                 debt,
+                freed,
                 at,
                 ..
             } => {
@@ -157,6 +158,12 @@ impl Wallet {
                     at: *at,
                 };
                 self.capture(capture, *purpose);
+                if freed.is_some()
+                    && let Some(grant) = self.grant_mut(*vend)
+                {
+                    grant.held = Parts::default();
+                    grant.state = GrantState::Closed;
+                }
                 self.shelve(*vend);
             }
             Event::Credited {

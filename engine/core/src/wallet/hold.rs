@@ -193,6 +193,24 @@ impl Wallet {
         }))
     }
 
+    /// What settles a hold; a sale closes it as well, while nothing else is expected of it.
+    pub(super) fn finish(
+        &self,
+        vend: VendId,
+        rseq: Rseq,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Option<Event>, Refusal> {
+        let mut event = self.settle(vend, rseq, outcome, now)?;
+        if let Some(Event::Captured { parts, freed, .. }) = &mut event
+            && let Some(grant) = self.grant(vend)
+            && grant.state == GrantState::Issued
+        {
+            *freed = Some(grant.held.less(*parts));
+        }
+        Ok(event)
+    }
+
     fn vended(
         &self,
         grant: &Grant,
@@ -252,6 +270,7 @@ impl Wallet {
             debt,
             fee: fee(parts.emoney, grant.terms.fee_basis_points),
             review,
+            freed: None,
             at: now,
         }
     }
@@ -405,6 +424,7 @@ impl Wallet {
                 debt: Amount::ZERO,
                 fee: fee(doubt.parts.emoney, grant.terms.fee_basis_points),
                 review: Review::Unneeded,
+                freed: None,
                 at: now,
             },
             (Verdict::Forgive, false) => Event::Excused {

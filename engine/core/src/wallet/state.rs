@@ -344,6 +344,11 @@ impl Entity for Wallet {
                 rseq,
                 outcome,
             } => self.settle(vend, rseq, outcome, now),
+            Command::Finish {
+                vend,
+                rseq,
+                outcome,
+            } => self.finish(vend, rseq, outcome, now),
             Command::Judge {
                 vend,
                 rseq,
