@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 use crate::wallet::Verdict;
 use rkyv::{Archive, Deserialize, Serialize};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 /// The most receipts one grant can have: 255 vends, their failures, and the close.
 pub const RECEIPTS_MAX: usize = 1_024;
@@ -247,7 +248,10 @@ impl Grant {
             vend: self.vend,
             terms: self.terms.mark(),
             receipts: self.receipts,
-            judged: self.doubts.map(|doubts| Box::new(doubts.judged)),
+            judged: self
+                .doubts
+                .map(|doubts| doubts.judged.into_iter().collect())
+                .unwrap_or_default(),
             held_first: self.held_first,
             captured: self.captured,
             operator: self.terms.operator,
@@ -269,7 +273,7 @@ pub struct Past {
     pub vend: VendId,
     terms: u64,
     receipts: SmallVec<[Rseq; 2]>,
-    judged: Option<Box<Vec<(Rseq, Verdict)>>>,
+    judged: ThinVec<(Rseq, Verdict)>,
     /// What was held at first.
     pub held_first: Amount,
     /// What was charged for, debt included.
@@ -305,7 +309,7 @@ impl Past {
 
     /// What was decided about what nobody saw.
     pub fn judged(&self) -> &[(Rseq, Verdict)] {
-        self.judged.as_ref().map_or(&[], |judged| judged)
+        &self.judged
     }
 }
 

@@ -5,13 +5,14 @@ use crate::grant::{Grant, GrantState, Past};
 use crate::id::VendId;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::VecDeque;
+use thin_vec::ThinVec;
 
 /// Holds that live, and some that have ended.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Holds {
     live: Vec<Grant>,
     /// Released for want of news: what comes late is still captured. Most wallets never have any.
-    late: Option<Box<VecDeque<Grant>>>,
+    late: ThinVec<Grant>,
     past: VecDeque<Past>,
     /// The marks of the past ones, in their order: a new name is looked for among all of them, and
     /// these lie close together.
@@ -22,7 +23,7 @@ impl Holds {
     pub(super) const fn new() -> Self {
         Self {
             live: Vec::new(),
-            late: None,
+            late: ThinVec::new(),
             past: VecDeque::new(),
             marks: VecDeque::new(),
         }
@@ -35,14 +36,12 @@ impl Holds {
     /// A hold of which something can still come.
     pub(super) fn find(&self, vend: VendId) -> Option<&Grant> {
         let live = self.live.iter();
-        live.chain(self.late.iter().flat_map(|late| late.iter()))
-            .find(|grant| grant.vend == vend)
+        live.chain(&self.late).find(|grant| grant.vend == vend)
     }
 
     pub(super) fn find_mut(&mut self, vend: VendId) -> Option<&mut Grant> {
         let live = self.live.iter_mut();
-        live.chain(self.late.iter_mut().flat_map(|late| late.iter_mut()))
-            .find(|grant| grant.vend == vend)
+        live.chain(&mut self.late).find(|grant| grant.vend == vend)
     }
 
     /// A hold of which nothing can come any more.
@@ -73,22 +72,21 @@ impl Holds {
                 Some(grant)
             }
             Some(_) => None,
-            None => self.late.as_mut().and_then(|late| {
+            None => {
                 // One with cash in doubt waits for the decision here.
                 let is_past = |grant: &Grant| {
                     is_it(grant) && grant.is_resolved() && grant.state != GrantState::Released
                 };
-                let at = late.iter().position(is_past)?;
-                late.remove(at)
-            }),
+                let at = self.late.iter().position(is_past);
+                at.map(|at| self.late.remove(at))
+            }
         };
         let Some(grant) = grant else { return };
         if grant.state == GrantState::Released {
-            let late = self.late.get_or_insert_default();
-            if late.len() >= RESOLVED_KEPT {
-                late.pop_front();
+            if self.late.len() >= RESOLVED_KEPT {
+                self.late.remove(0);
             }
-            late.push_back(grant);
+            self.late.push(grant);
             return;
         }
         if self.past.len() >= RESOLVED_KEPT {
