@@ -178,7 +178,7 @@ enum LevelThree {
     RemoteVend,
     Basket,
     AskBeginSession,
-    ItemInfo,
+    NamedItem,
 }
 
 impl LevelThree {
@@ -192,7 +192,7 @@ impl LevelThree {
             Self::RemoteVend => Options::REMOTE_VEND,
             Self::Basket => Options::BASKET,
             Self::AskBeginSession => Options::ASK_BEGIN_SESSION,
-            Self::ItemInfo => Options::ITEM_INFO,
+            Self::NamedItem => Options::ITEM_INFO,
         }
     }
 }

@@ -322,6 +322,10 @@ impl Reflex {
         None
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what only options bring, and none is on"
+    )]
     fn event(&mut self, event: Event) {
         match event {
             Event::Reset { approval } => self.reset(approval),
@@ -419,7 +423,7 @@ impl Reflex {
                 self.tell_fault(Code::OTHER_DEVICE, [0; 8]);
             }
             Event::DenialDelivered { .. } | Event::ReaderCancelled => {}
-            other => tracing::debug!(?other, "an event of a later day"),
+            other => tracing::debug!(?other, "an event of an option"),
         }
     }
 

@@ -263,7 +263,7 @@ impl fmt::Debug for Keys {
 
 /// Which item was chosen and which one fell, by number and by name (PA101, padded with blanks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ItemInfo {
+pub struct NamedItem {
     /// The number chosen.
     pub selected: u16,
     /// The number dispensed.
@@ -297,7 +297,7 @@ pub struct LongSale {
     /// The currency, told with money of 32 bits.
     pub currency: Option<Country>,
     /// Names, and who took part in a mixed sale (b0 cash, b1 cashless 1, b2 cashless 2), told with item info.
-    pub info: Option<(ItemInfo, u8)>,
+    pub info: Option<(NamedItem, u8)>,
 }
 
 /// One command to a cashless device.
@@ -340,9 +340,9 @@ pub enum Command {
         item: u16,
     },
     /// 13 02 with option b10: which was dispensed.
-    VendSuccessNamed(ItemInfo),
+    VendSuccessNamed(NamedItem),
     /// 13 02 with option b7: a part was dispensed.
-    PartSuccess(Part, Option<ItemInfo>),
+    PartSuccess(Part, Option<NamedItem>),
     /// 13 03: it was not dispensed.
     VendFailure,
     /// 13 03 with option b7: a part was not dispensed.

@@ -57,8 +57,8 @@ pub mod words;
 
 pub use block::{Block, Frame, checksum};
 pub use command::{
-    Address, Clock, Command, CommandFault, Identity, ItemInfo, Keys, Level, LongSale, Part, Prices,
-    Setup, Supply,
+    Address, Clock, Command, CommandFault, Identity, Keys, Level, LongSale, NamedItem, Part,
+    Prices, Setup, Supply,
 };
 pub use message::{AgeStatus, Coupon, Locale, Media, Message, MessageFault, Messages, Selection};
 pub use money::{Digits, Inexact, Scale, ScaleFault, Units, Width};

@@ -2,9 +2,10 @@
 
 use gettone_mdb::file::Transfer;
 use gettone_mdb::{
-    Address, AgeStatus, Block, Clock, Command, Country, Coupon, Digits, Frame, Identity, ItemInfo,
-    ItemOptions, Keys, Layout, Level, Locale, LongSale, Media, Message, Mode, Options, Part,
-    Prices, ReaderConfig, ReaderOptions, Reason, Scale, Selection, Setup, Supply, Units, Word,
+    Address, AgeStatus, Block, Clock, Command, Country, Coupon, Digits, Frame, Identity,
+    ItemOptions, Keys, Layout, Level, Locale, LongSale, Media, Message, Mode, NamedItem, Options,
+    Part, Prices, ReaderConfig, ReaderOptions, Reason, Scale, Selection, Setup, Supply, Units,
+    Word,
 };
 
 fn hex(text: &str) -> Vec<u8> {
@@ -254,7 +255,7 @@ fn optional_commands() -> Vec<(Layout, Command, &'static str)> {
         left: 2,
         options: units(10),
     };
-    let info = ItemInfo {
+    let info = NamedItem {
         selected: 0x17,
         dispensed: 0x18,
         selected_name: *b"A1    ",

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::block::Block;
 use crate::block::Frame;
-use crate::command::{Clock, Command, Identity, ItemInfo, Keys, Level};
+use crate::command::{Clock, Command, Identity, Keys, Level, NamedItem};
 use crate::message::AgeStatus;
 use crate::money::Inexact;
 use crate::options::{ItemOptions, Options, Reason};
@@ -294,7 +294,7 @@ pub enum Event {
         tag: u64,
     },
     /// The names of what was chosen and what fell; the result follows. [MDB 4.3, option b10]
-    ItemNamed(ItemInfo),
+    ItemNamed(NamedItem),
     /// A part of a basket was dispensed, or was not. [MDB 4.3, option b7]
     PartEnded {
         /// The host's mark.

@@ -11,7 +11,7 @@ use crate::block::Frame;
 use crate::bounds::{NON_RESPONSE, REPLY_MAX};
 use crate::cashless::outbox::{Kind, Sent};
 use crate::cashless::revalue::Overtaken;
-use crate::command::{Command, ItemInfo, Level, LongSale, Part};
+use crate::command::{Command, Level, LongSale, NamedItem, Part};
 use crate::message::{Locale, Media, Message};
 use crate::money::{Units, Width};
 use crate::options::{Options, Reason};
@@ -480,7 +480,7 @@ impl Cashless {
         (delivery == Delivery::Acknowledged || left).then_some(tag)
     }
 
-    fn succeeded(&mut self, item: u16, info: Option<ItemInfo>, command: Command) {
+    fn succeeded(&mut self, item: u16, info: Option<NamedItem>, command: Command) {
         match (self.seen_approval(), self.last) {
             (Some(tag), _) => {
                 self.approval_delivered();
@@ -511,7 +511,7 @@ impl Cashless {
     }
 
     /// A part of a basket fell. [MDB 4.3, option b7]
-    fn part_dispensed(&mut self, part: Part, info: Option<ItemInfo>, command: Command) {
+    fn part_dispensed(&mut self, part: Part, info: Option<NamedItem>, command: Command) {
         if let Some(tag) = self.part_ended(Parted::Dispensed, part, command) {
             if let Some(info) = info {
                 self.event(Event::ItemNamed(info));

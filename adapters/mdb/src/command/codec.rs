@@ -1,8 +1,8 @@
 //! How long commands are, how they are read and written.
 
 use super::{
-    Address, Clock, Command, CommandFault, Identity, ItemInfo, Keys, Level, LongSale, Part, Prices,
-    Setup, Supply,
+    Address, Clock, Command, CommandFault, Identity, Keys, Level, LongSale, NamedItem, Part,
+    Prices, Setup, Supply,
 };
 use crate::block::Block;
 use crate::file::Transfer;
@@ -13,7 +13,7 @@ use crate::options::{Layout, Options, Reason};
 /// Ends of the two frames of age verification. [MDB 4.3, chapter 11]
 const SET_AGE: &[u8; 5] = b"DRAVP";
 const ASK_AGE: &[u8; 5] = b"DRAVS";
-/// Bytes of an [`ItemInfo`].
+/// Bytes of an [`NamedItem`].
 const INFO: usize = 16;
 
 /// Where a block ends.
@@ -167,7 +167,7 @@ impl Command {
                 };
                 let info = match info {
                     true => {
-                        let info = ItemInfo {
+                        let info = NamedItem {
                             selected: item,
                             dispensed: from.number()?,
                             selected_name: from.bytes()?,
@@ -388,8 +388,8 @@ fn setup([level, columns, rows, display]: [u8; 4]) -> Setup {
     }
 }
 
-fn item_info(from: &mut Fields<'_>) -> Option<ItemInfo> {
-    Some(ItemInfo {
+fn item_info(from: &mut Fields<'_>) -> Option<NamedItem> {
+    Some(NamedItem {
         selected: from.number()?,
         dispensed: from.number()?,
         selected_name: from.bytes()?,
@@ -397,7 +397,7 @@ fn item_info(from: &mut Fields<'_>) -> Option<ItemInfo> {
     })
 }
 
-fn put_info(block: &mut Block, info: &ItemInfo) {
+fn put_info(block: &mut Block, info: &NamedItem) {
     block.put(&info.selected.to_be_bytes());
     block.put(&info.dispensed.to_be_bytes());
     block.put(&info.selected_name);

@@ -6,7 +6,7 @@ use super::{
     Approved, Back, Cash, Choice, Completes, Ending, Event, Exchange, Operator, Origin, Outcome,
     Output, Phase, Reader, Restart, SelectionRefusal, Step, Trade, Turn, Vmc,
 };
-use crate::command::{Command, ItemInfo, Level, LongSale, Part, Prices, Setup, Supply};
+use crate::command::{Command, Level, LongSale, NamedItem, Part, Prices, Setup, Supply};
 use crate::message::Message;
 use crate::money::{Digits, Scale, Units, Width};
 use crate::options::{Options, Reason};
@@ -79,7 +79,7 @@ impl Vmc {
     /// The result in the form that the options on ask for.
     fn report(&self, choice: Choice, outcome: Outcome) -> Command {
         let item = choice.item;
-        let info = self.options.has(Options::ITEM_INFO).then_some(ItemInfo {
+        let info = self.options.has(Options::ITEM_INFO).then_some(NamedItem {
             selected: item,
             dispensed: item,
             selected_name: named(item),
@@ -736,7 +736,7 @@ impl Vmc {
             Width::Narrow => None,
         };
         let info = self.options.has(Options::ITEM_INFO).then(|| {
-            let info = ItemInfo {
+            let info = NamedItem {
                 selected: item,
                 dispensed: item,
                 selected_name: named(item),

@@ -9,8 +9,8 @@ use gettone_mdb::cashless::{
 };
 use gettone_mdb::file::{FileRequest, Transfer};
 use gettone_mdb::{
-    Address, AgeStatus, Block, Clock, Command, Digits, Frame, Identity, ItemInfo, ItemOptions,
-    Keys, Message, Mode, Options, Part, Prices, Reason, Scale, Setup, Supply, Text, Units, Word,
+    Address, AgeStatus, Block, Clock, Command, Digits, Frame, Identity, ItemOptions, Keys, Message,
+    Mode, NamedItem, Options, Part, Prices, Reason, Scale, Setup, Supply, Text, Units, Word,
 };
 
 pub(crate) struct Stage {
@@ -242,7 +242,7 @@ fn command(words: &[&str]) -> Command {
         },
         ["fell", ..] => Command::PartSuccess(part(words), None),
         ["stuck", ..] => Command::PartFailure(part(words), Reason::EMPTY),
-        ["named", ..] => Command::VendSuccessNamed(ItemInfo {
+        ["named", ..] => Command::VendSuccessNamed(NamedItem {
             selected: number(words, 1),
             dispensed: number(words, 2),
             selected_name: *b"A1    ",

@@ -9,6 +9,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a look at a shelf finds wrong.
+type Look = fn(&dyn Shelf) -> Option<StoreFault>;
+
 const ANN: Key = Key::new(Kind::Wallet, 1);
 const BOB: Key = Key::new(Kind::Wallet, 2);
 
@@ -157,7 +160,7 @@ fn a_deposed_node_finishes_no_snapshot_and_reads_none_of_its_successor() {
 fn what_was_changed_or_set_back_on_a_shelf_is_told_and_can_be_cleared() {
     with_server(|server| {
         let (_store, shelf) = opened(&server.settings());
-        let damages: [(&str, fn(&dyn Shelf) -> Option<StoreFault>); 4] = [
+        let damages: [(&str, Look); 4] = [
             (
                 "update gettone.shelf set bytes = set_byte(bytes, 4, get_byte(bytes, 4) # 1)",
                 |shelf| shelf.load(ANN).err(),
