@@ -5,7 +5,8 @@
 #   ./test.sh NAME...    these groups: format lint rust docs example bench instructions postgres browser
 #                        deploy bluez supply
 #   ./test.sh long NAME [FROM..TO]
-#                        a long campaign: simulation (seeds; a million unless told), kill (how many; 2,000)
+#                        a long campaign: simulation (seeds; a million unless told), cuts (how many; 10^8),
+#                        kill (how many; 2,000), mdb (rounds of each fuzz target; a million)
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
@@ -69,7 +70,9 @@ run_example() {
     local last
     last=$(tail -n 1 "$out")
     rm -f "$out"
-    [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ]
+    [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ] &&
+        cargo run --release --locked -p gettone-examples --example embed &&
+        cargo test --release --locked -p gettone-examples --example custom_store
 }
 
 # The programs as the tests were built: without `--tests` the features of their dependencies would be
@@ -153,12 +156,16 @@ run_browser() {
 if [ "${1:-}" = long ]; then
     prepare
     case "${2:-}" in
-    simulation) GETTONE_SEEDS=${3:-0..1000000} exec cargo test -p gettone --release --locked --lib \
+    simulation) GETTONE_TAPE_ONLY=1 GETTONE_SEEDS=${3:-0..1000000} exec cargo test -p gettone --release --locked --lib \
         sim::nothing_is_lost -- --nocapture ;;
+    cuts) GETTONE_CUTS=${3:-100000000} exec cargo test -p gettone --release --locked --lib \
+        sim::a_cut_at_any -- --nocapture ;;
+    mdb) GETTONE_FUZZ=${3:-1000000} exec cargo test -p gettone-mdb --release --locked --test fuzz \
+        -- --nocapture ;;
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)
-        echo "long campaigns: simulation [FROM..TO], kill [COUNT]" >&2
+        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], kill [COUNT], mdb [ROUNDS]" >&2
         exit 2
         ;;
     esac

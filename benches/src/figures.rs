@@ -15,6 +15,8 @@ pub struct Figures {
     pub vends: Option<f64>,
     /// How long each took.
     pub latencies: Latencies,
+    /// How long each answer took, where a vend waits for more than one.
+    pub replies: Latencies,
     /// Syncs, where they were counted.
     pub flushes: Option<f64>,
     /// Bytes of journal, for each vend.
@@ -68,6 +70,17 @@ impl Figures {
         }
         for (key, percent) in [("p50_us", 50.0), ("p99_us", 99.0), ("p999_us", 99.9)] {
             if let Some(time) = self.latencies.at(percent) {
+                let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+                keys.insert(key.to_owned(), micros.into());
+            }
+        }
+        let replies = [
+            ("reply_p50_us", 50.0),
+            ("reply_p99_us", 99.0),
+            ("reply_p999_us", 99.9),
+        ];
+        for (key, percent) in replies {
+            if let Some(time) = self.replies.at(percent) {
                 let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                 keys.insert(key.to_owned(), micros.into());
             }

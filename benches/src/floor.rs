@@ -56,6 +56,7 @@ pub fn measure(dir: &Path, span: Duration) -> Result<Figures, Fault> {
         vends: None,
         flushes: Some(times.len() as f64),
         latencies: times.into_iter().collect::<Latencies>(),
+        replies: Latencies::default(),
         bytes_per_vend: None,
         span,
         compare: Vec::new(),

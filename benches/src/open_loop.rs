@@ -92,6 +92,7 @@ impl Ran {
             conditions,
             vends: Some(answered as f64),
             latencies: self.times.into_iter().collect(),
+            replies: Latencies::default(),
             flushes: None,
             bytes_per_vend: None,
             span: self.span,

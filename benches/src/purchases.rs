@@ -102,6 +102,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     conditions.note_load_after();
     let of = |name, latencies| Figures {
         name,
+        replies: crate::Latencies::default(),
         conditions: conditions.clone(),
         vends: Some(bought.len() as f64),
         latencies,

@@ -112,6 +112,7 @@ mod tests {
                 conditions: Conditions::of_this_machine(),
                 vends: Some(self.1.remove(0)),
                 latencies: [Duration::from_micros(7)].into_iter().collect(),
+                replies: crate::Latencies::default(),
                 flushes: None,
                 bytes_per_vend: None,
                 span: Duration::from_secs(1),

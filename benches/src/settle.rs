@@ -94,6 +94,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
         vends: Some(vends),
         flushes: Some((ran.after.flushes - ran.before.flushes) as f64),
         latencies: ran.times.into_iter().collect(),
+        replies: ran.replies.into_iter().collect(),
         bytes_per_vend: (vends > 0.0).then_some(journal / vends),
         span: ran.span,
         compare,
@@ -107,6 +108,7 @@ fn framed(metrics: &Metrics) -> f64 {
 
 struct Ran {
     times: Vec<Duration>,
+    replies: Vec<Duration>,
     before: Metrics,
     after: Metrics,
     span: Duration,
@@ -154,12 +156,15 @@ async fn run(engine: &Engine, plan: &Plan) -> Result<Ran, Fault> {
     tokio::time::sleep(plan.span).await;
     phase.store(OVER, Ordering::Relaxed);
     let (span, after) = (began.elapsed(), engine.metrics());
-    let mut times = Vec::new();
+    let (mut times, mut replies) = (Vec::new(), Vec::new());
     for task in tasks {
-        times.extend(task.await.map_err(Fault::call("buying"))??);
+        let bought = task.await.map_err(Fault::call("buying"))??;
+        times.extend(bought.vends);
+        replies.extend(bought.replies);
     }
     Ok(Ran {
         times,
+        replies,
         before,
         after,
         span,
@@ -200,15 +205,28 @@ struct Flight {
     number: u64,
     counted: bool,
     began: Instant,
+    /// When its last command was pushed.
+    asked: Instant,
     held: bool,
+}
+
+/// How long things took.
+struct Bought {
+    /// Each vend.
+    vends: Vec<Duration>,
+    /// Each answer of them.
+    replies: Vec<Duration>,
 }
 
 /// Buys one coffee after the other in each of its flights until it is over; gives how long each
 /// took that was counted. A moment is read once for each batch of answers.
-async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Duration>, Fault> {
+async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Bought, Fault> {
     let demand = share.demand;
     let mut pipeline = engine.pipeline();
-    let mut times = Vec::with_capacity(TIMES_EXPECTED);
+    let mut bought = Bought {
+        vends: Vec::with_capacity(TIMES_EXPECTED),
+        replies: Vec::with_capacity(2 * TIMES_EXPECTED),
+    };
     let mut now = Instant::now();
     let mut flights: Vec<Flight> = (0..)
         .zip(share.callers.clone())
@@ -219,6 +237,7 @@ async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Dura
                 number,
                 counted: false,
                 began: now,
+                asked: now,
                 held: false,
             }
         })
@@ -232,7 +251,7 @@ async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Dura
             tokio::task::yield_now().await;
         }
         if pipeline.answers(&mut answers).await == 0 {
-            return Ok(times);
+            return Ok(bought);
         }
         now = Instant::now();
         let moment = phase.load(Ordering::Relaxed);
@@ -244,19 +263,24 @@ async fn buy(engine: &Engine, share: Share, phase: &AtomicU8) -> Result<Vec<Dura
             else {
                 continue;
             };
+            if flight.counted && moment == COUNTING {
+                bought.replies.push(now.duration_since(flight.asked));
+            }
+            flight.asked = now;
             if !flight.held {
                 flight.held = true;
                 pipeline.push(answer.tag, vends::finish(demand, flight.number));
                 continue;
             }
             if flight.counted && moment == COUNTING {
-                times.push(now.duration_since(flight.began));
+                bought.vends.push(now.duration_since(flight.began));
             }
             if moment != OVER {
                 *flight = Flight {
                     number: share.next(engine, flight.number + share.of),
                     counted: moment == COUNTING,
                     began: now,
+                    asked: now,
                     held: false,
                 };
                 pipeline.push(answer.tag, vends::begin(demand, flight.number));

@@ -125,6 +125,7 @@ async fn run(plan: Naive) -> Result<Figures, Fault> {
         conditions,
         vends: Some(times.len() as f64),
         latencies: times.into_iter().collect::<Latencies>(),
+        replies: Latencies::default(),
         flushes: None,
         bytes_per_vend: None,
         span,

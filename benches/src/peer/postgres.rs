@@ -198,6 +198,7 @@ impl Contender for Postgres {
             conditions,
             vends: Some((counted.times.len() * self.piece()) as f64),
             latencies: counted.times.into_iter().collect(),
+            replies: crate::Latencies::default(),
             flushes: None,
             bytes_per_vend: None,
             span: counted.span,
