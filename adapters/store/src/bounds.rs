@@ -19,7 +19,7 @@ pub const SEGMENTS_MAX: usize = 1 << 20;
 /// One entity on a shelf.
 pub const ENTITY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a snapshot keeps in memory before it goes into the shelf's tables, in the order of keys.
-pub const SNAPSHOT_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a snapshot writes before it syncs: little, so that the journal never waits long behind it.
 pub const SHELF_UNSYNCED_MAX: usize = 512 * 1024;
 /// Memory for the shelf's pages, unless set otherwise.
