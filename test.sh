@@ -71,8 +71,8 @@ run_example() {
     last=$(tail -n 1 "$out")
     rm -f "$out"
     [ "$status" -eq 0 ] && [ "$last" = "audit: balanced" ] &&
-        cargo run --release --locked -p gettone-examples --example embed &&
-        cargo test --release --locked -p gettone-examples --example custom_store
+        cargo run --release --locked --example embed &&
+        cargo test --workspace --release --locked --example custom_store
 }
 
 # The programs as the tests were built: without `--tests` the features of their dependencies would be
