@@ -14,13 +14,13 @@ use crate::id::{MachineId, OperatorId, ReaderId, VendId, WalletId};
 use crate::port::Key;
 use crate::time::Timestamp;
 use crate::{machine, operator, reader, session, wallet};
-use lean::Lean;
+use lean::{Done, Freed, Held, Lean, Sold, wallet_in};
 use rkyv::api::high::{HighSerializer, HighValidator, to_bytes_in_with_alloc};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::de::Pool;
 use rkyv::rancor::{self, Strategy};
 use rkyv::ser::allocator::SubAllocator;
-use rkyv::{Archive, Deserialize, Portable, Serialize};
+use rkyv::{Archive, Archived, Deserialize, Portable, Serialize};
 
 /// Names the layout of archived records: a store writes it into each segment's header and refuses
 /// segments that name another.
@@ -131,10 +131,10 @@ impl Record {
     pub fn entity(bytes: &[u8]) -> Result<Key, RecordFault> {
         let (kind, archived) = bytes.split_first().ok_or(RecordFault::Unreadable)?;
         match *kind {
-            HELD => lean::Held::wallet(archived),
-            SOLD => lean::Sold::wallet(archived),
-            FREED => lean::Freed::wallet(archived),
-            DONE => lean::Done::wallet(archived),
+            HELD => wallet_in(archived, |held: &Archived<Held>| &held.wallet),
+            SOLD => wallet_in(archived, |sold: &Archived<Sold>| &sold.wallet),
+            FREED => wallet_in(archived, |freed: &Archived<Freed>| &freed.wallet),
+            DONE => wallet_in(archived, |done: &Archived<Done>| &done.sold.wallet),
             _ => return Ok(Self::decode(bytes)?.event.entity()),
         }
         .map(Key::from)
@@ -152,10 +152,10 @@ impl Record {
         let (kind, archived) = bytes.split_first().ok_or(RecordFault::Unreadable)?;
         match *kind {
             WHOLE => read::<Self>(archived),
-            HELD => read_lean::<lean::Held>(archived).map(Self::from),
-            SOLD => read_lean::<lean::Sold>(archived).map(Self::from),
-            FREED => read_lean::<lean::Freed>(archived).map(Self::from),
-            DONE => read_lean::<lean::Done>(archived).map(Self::from),
+            HELD => read_lean::<Held>(archived).map(Self::from),
+            SOLD => read_lean::<Sold>(archived).map(Self::from),
+            FREED => read_lean::<Freed>(archived).map(Self::from),
+            DONE => read_lean::<Done>(archived).map(Self::from),
             _ => Err(RecordFault::Unreadable),
         }
     }

@@ -6,8 +6,10 @@ use crate::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use crate::money::Amount;
 use crate::time::Timestamp;
 use crate::wallet::{self, Reason, Review};
+use rkyv::api::high::HighValidator;
+use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error;
-use rkyv::{Archive, Archived, Deserialize, Serialize};
+use rkyv::{Archive, Archived, Deserialize, Portable, Serialize};
 
 use super::{Event, Record};
 
@@ -15,7 +17,7 @@ use super::{Event, Record};
 #[derive(Archive, Serialize, Deserialize)]
 pub(super) struct Held {
     at: Timestamp,
-    wallet: WalletId,
+    pub(super) wallet: WalletId,
     vend: VendId,
     operator: OperatorId,
     machine: MachineId,
@@ -34,7 +36,7 @@ pub(super) struct Held {
 #[derive(Archive, Serialize, Deserialize)]
 pub(super) struct Sold {
     at: Timestamp,
-    wallet: WalletId,
+    pub(super) wallet: WalletId,
     vend: VendId,
     rseq: u32,
     operator: OperatorId,
@@ -51,7 +53,7 @@ pub(super) struct Sold {
 /// `Captured`, and with it the hold closed.
 #[derive(Archive, Serialize, Deserialize)]
 pub(super) struct Done {
-    sold: Sold,
+    pub(super) sold: Sold,
     closed: u32,
     emoney: u32,
 }
@@ -60,7 +62,7 @@ pub(super) struct Done {
 #[derive(Archive, Serialize, Deserialize)]
 pub(super) struct Freed {
     at: Timestamp,
-    wallet: WalletId,
+    pub(super) wallet: WalletId,
     vend: VendId,
     /// One more than the receipt; 0 when none said so.
     rseq: u32,
@@ -172,40 +174,16 @@ impl Lean {
     }
 }
 
-impl Held {
-    /// Whose an archived one is.
-    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
-        let held = rkyv::access::<ArchivedHeld, Error>(archived).ok()?;
-        read_wallet(&held.wallet)
-    }
-}
-
-impl Sold {
-    /// Whose an archived one is.
-    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
-        let sold = rkyv::access::<ArchivedSold, Error>(archived).ok()?;
-        read_wallet(&sold.wallet)
-    }
-}
-
-impl Done {
-    /// Whose an archived one is.
-    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
-        let done = rkyv::access::<ArchivedDone, Error>(archived).ok()?;
-        read_wallet(&done.sold.wallet)
-    }
-}
-
-impl Freed {
-    /// Whose an archived one is.
-    pub(super) fn wallet(archived: &[u8]) -> Option<WalletId> {
-        let freed = rkyv::access::<ArchivedFreed, Error>(archived).ok()?;
-        read_wallet(&freed.wallet)
-    }
-}
-
-fn read_wallet(archived: &Archived<WalletId>) -> Option<WalletId> {
-    rkyv::deserialize::<WalletId, Error>(archived).ok()
+/// Whose an archived one is; `wallet` is where it says so.
+pub(super) fn wallet_in<T>(
+    archived: &[u8],
+    wallet: impl FnOnce(&T) -> &Archived<WalletId>,
+) -> Option<WalletId>
+where
+    T: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>,
+{
+    let lean = rkyv::access::<T, Error>(archived).ok()?;
+    rkyv::deserialize::<WalletId, Error>(wallet(lean)).ok()
 }
 
 impl From<Held> for Record {
