@@ -68,27 +68,19 @@ impl Figures {
         if let Some(vends) = self.vends_per_s() {
             keys.insert("vends_per_s".to_owned(), round(vends, 0));
         }
-        for (key, percent) in [("p50_us", 50.0), ("p99_us", 99.0), ("p999_us", 99.9)] {
-            if let Some(time) = self.latencies.at(percent) {
+        let mut insert = |key: &str, time: Option<Duration>| {
+            if let Some(time) = time {
                 let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                 keys.insert(key.to_owned(), micros.into());
             }
-        }
-        let replies = [
-            ("reply_p50_us", 50.0),
-            ("reply_p99_us", 99.0),
-            ("reply_p999_us", 99.9),
-        ];
-        for (key, percent) in replies {
-            if let Some(time) = self.replies.at(percent) {
-                let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-                keys.insert(key.to_owned(), micros.into());
-            }
-        }
-        if let Some(most) = self.latencies.most() {
-            let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-            keys.insert("max_us".to_owned(), micros.into());
-        }
+        };
+        insert("p50_us", self.latencies.at(50.0));
+        insert("p99_us", self.latencies.at(99.0));
+        insert("p999_us", self.latencies.at(99.9));
+        insert("max_us", self.latencies.most());
+        insert("reply_p50_us", self.replies.at(50.0));
+        insert("reply_p99_us", self.replies.at(99.0));
+        insert("reply_p999_us", self.replies.at(99.9));
         if let Some(flushes) = self.flushes_per_s() {
             keys.insert("flushes_per_s".to_owned(), round(flushes, 0));
         }
