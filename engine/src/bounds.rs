@@ -73,8 +73,8 @@ pub const LAPSE_EVERY: Duration = Duration::from_secs(10);
 pub const WATCH_EVERY_MAX: Duration = Duration::from_millis(100);
 /// How often it is looked whether a snapshot is due.
 pub const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Records after which a snapshot is taken, unless set otherwise: a restart replays a million plain
-/// vends at most.
+/// Records after which a snapshot is taken, unless set otherwise: a restart replays a million and a
+/// half of plain vends at most.
 pub const SNAPSHOT_EVERY_DEFAULT: u64 = 3_000_000;
 /// Wallets that are kept in memory though nothing needs them, unless set otherwise.
 pub const RESIDENTS_DEFAULT: usize = 1_000_000;
