@@ -14,7 +14,7 @@ use crate::text::{amount, currency, money, words};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use gettone_core::id::{OperatorId, TransferId, WalletId};
-use gettone_core::money::Currency;
+use gettone_core::money::{Amount, Currency};
 use gettone_core::wallet::Command;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -74,11 +74,23 @@ async fn give(
     new: NewCredit,
     key: TransferId,
 ) -> Result<(StatusCode, Credited), Problem> {
-    let currency = currency("currency", &new.currency)?;
-    let amount = amount("amount", &new.amount, currency)?;
-    let note = words("note", &new.note, WORDS_LEN_MAX)?;
-    let who = who(new.customer, new.address.as_deref())?;
-    let (customer, wallet) = find(gateway, who, currency).await?;
+    let meant = Meant::of(
+        gateway,
+        Written {
+            customer: new.customer,
+            address: new.address.as_deref(),
+            amount: &new.amount,
+            currency: &new.currency,
+            note: &new.note,
+        },
+    )
+    .await?;
+    let Meant {
+        wallet,
+        amount,
+        currency,
+        ..
+    } = meant;
     let operator = staff.operator;
     gateway
         .engine()
@@ -92,23 +104,62 @@ async fn give(
         )
         .await
         .map_err(|failed| failure::told(failed, |refusal| failure::wallet(refusal, currency)))?;
-    let given = money(amount, currency);
-    let line = staff
-        .did(
-            "credit.give",
-            format_args!("customer {}", customer.number()),
-        )
-        .changed(
-            json!(null),
-            json!({"amount": given, "currency": currency.code(), "note": note}),
-        );
-    note_in_log(gateway, operator, line).await;
+    meant.note_in_log(gateway, staff, "credit.give").await;
     let credited = Credited {
-        customer: customer.number(),
-        amount: given,
+        customer: meant.customer.number(),
+        amount: money(amount, currency),
         currency: currency.code(),
     };
     Ok((StatusCode::CREATED, credited))
+}
+
+/// What a clerk wrote of an amount that a customer is given or let off.
+pub(super) struct Written<'a> {
+    pub(super) customer: Option<u64>,
+    pub(super) address: Option<&'a str>,
+    pub(super) amount: &'a str,
+    pub(super) currency: &'a str,
+    pub(super) note: &'a str,
+}
+
+/// What is meant by it.
+pub(super) struct Meant {
+    pub(super) customer: CustomerNumber,
+    pub(super) wallet: WalletId,
+    pub(super) amount: Amount,
+    pub(super) currency: Currency,
+    note: String,
+}
+
+impl Meant {
+    pub(super) async fn of(gateway: &Gateway, written: Written<'_>) -> Result<Self, Problem> {
+        let currency = currency("currency", written.currency)?;
+        let amount = amount("amount", written.amount, currency)?;
+        let note = words("note", written.note, WORDS_LEN_MAX)?;
+        let who = who(written.customer, written.address)?;
+        let (customer, wallet) = find(gateway, who, currency).await?;
+        Ok(Self {
+            customer,
+            wallet,
+            amount,
+            currency,
+            note,
+        })
+    }
+
+    /// Adds what was done with it to the log of the operator whom `staff` works for.
+    pub(super) async fn note_in_log(&self, gateway: &Gateway, staff: &Staff, deed: &'static str) {
+        let subject = format!("customer {}", self.customer.number());
+        let line = staff.did(deed, subject).changed(
+            json!(null),
+            json!({
+                "amount": money(self.amount, self.currency),
+                "currency": self.currency.code(),
+                "note": self.note,
+            }),
+        );
+        note_in_log(gateway, staff.operator, line).await;
+    }
 }
 
 /// Adds a line to the staff log about money that has moved; a missing line is no reason to say that
@@ -127,7 +178,7 @@ pub(super) async fn note_in_log(gateway: &Gateway, operator: OperatorId, line: s
 ///
 /// # Errors
 /// `Malformed` when it is neither, or both.
-pub(super) fn who(customer: Option<u64>, address: Option<&str>) -> Result<Who, Problem> {
+fn who(customer: Option<u64>, address: Option<&str>) -> Result<Who, Problem> {
     match (customer, address) {
         (Some(number), None) => Ok(Who::Number(CustomerNumber::new(number))),
         (None, Some(address)) => Ok(Who::Address(Address::parse(address)?)),

@@ -1,15 +1,14 @@
 //! What customers owe: they repay it, or an operator gives it up.
 
-use super::credit::{self, note_in_log};
+use super::credit::{Meant, Written};
 use super::person::ShownWallet;
 use crate::api::{Asker, At, at, does};
-use crate::bounds::WORDS_LEN_MAX;
 use crate::failure;
 use crate::gateway::Gateway;
 use crate::once::Keyed;
 use crate::problem::Problem;
 use crate::request::{Clerk, Customer, Staff, nothing};
-use crate::text::{amount, currency, money, words};
+use crate::text::{currency, money};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use gettone_core::id::TransferId;
@@ -111,11 +110,23 @@ async fn give_up(
     new: NewWriteOff,
     key: TransferId,
 ) -> Result<(StatusCode, WrittenOff), Problem> {
-    let currency = currency("currency", &new.currency)?;
-    let amount = amount("amount", &new.amount, currency)?;
-    let note = words("note", &new.note, WORDS_LEN_MAX)?;
-    let who = credit::who(new.customer, new.address.as_deref())?;
-    let (customer, wallet) = credit::find(gateway, who, currency).await?;
+    let meant = Meant::of(
+        gateway,
+        Written {
+            customer: new.customer,
+            address: new.address.as_deref(),
+            amount: &new.amount,
+            currency: &new.currency,
+            note: &new.note,
+        },
+    )
+    .await?;
+    let Meant {
+        wallet,
+        amount,
+        currency,
+        ..
+    } = meant;
     let operator = staff.operator;
     gateway
         .engine()
@@ -123,15 +134,10 @@ async fn give_up(
         .await
         .map_err(|failed| failure::told(failed, |refusal| failure::wallet(refusal, currency)))?;
     let given_up = WrittenOff {
-        customer: customer.number(),
+        customer: meant.customer.number(),
         amount: money(amount, currency),
         currency: currency.code(),
     };
-    let subject = format!("customer {}", customer.number());
-    let line = staff.did("debt.write_off", subject).changed(
-        json!(null),
-        json!({"amount": given_up.amount, "currency": given_up.currency, "note": note}),
-    );
-    note_in_log(gateway, operator, line).await;
+    meant.note_in_log(gateway, staff, "debt.write_off").await;
     Ok((StatusCode::CREATED, given_up))
 }

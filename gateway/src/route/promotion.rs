@@ -1,14 +1,13 @@
 //! E-money that an operator gives a customer out of what it earned: spendable everywhere.
 
-use super::credit::{self, note_in_log};
+use super::credit::{Meant, Written};
 use crate::api::{Asker, At, at, does};
-use crate::bounds::WORDS_LEN_MAX;
 use crate::failure;
 use crate::gateway::Gateway;
 use crate::once::Keyed;
 use crate::problem::Problem;
 use crate::request::{Clerk, Staff};
-use crate::text::{amount, currency, money, words};
+use crate::text::money;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use gettone_core::id::TransferId;
@@ -74,11 +73,23 @@ async fn give(
     new: NewPromotion,
     key: TransferId,
 ) -> Result<(StatusCode, Promoted), Problem> {
-    let currency = currency("currency", &new.currency)?;
-    let amount = amount("amount", &new.amount, currency)?;
-    let note = words("note", &new.note, WORDS_LEN_MAX)?;
-    let who = credit::who(new.customer, new.address.as_deref())?;
-    let (customer, wallet) = credit::find(gateway, who, currency).await?;
+    let meant = Meant::of(
+        gateway,
+        Written {
+            customer: new.customer,
+            address: new.address.as_deref(),
+            amount: &new.amount,
+            currency: &new.currency,
+            note: &new.note,
+        },
+    )
+    .await?;
+    let Meant {
+        wallet,
+        amount,
+        currency,
+        ..
+    } = meant;
     let operator = staff.operator;
     gateway
         .engine()
@@ -87,15 +98,10 @@ async fn give(
         .map_err(|failed| failure::told(failed, |refusal| failure::transfer(refusal, currency)))?;
     let promoted = Promoted {
         transfer: key.to_string(),
-        customer: customer.number(),
+        customer: meant.customer.number(),
         amount: money(amount, currency),
         currency: currency.code(),
     };
-    let subject = format!("customer {}", customer.number());
-    let line = staff.did("promotion.give", subject).changed(
-        json!(null),
-        json!({"amount": promoted.amount, "currency": promoted.currency, "note": note}),
-    );
-    note_in_log(gateway, operator, line).await;
+    meant.note_in_log(gateway, staff, "promotion.give").await;
     Ok((StatusCode::CREATED, promoted))
 }
