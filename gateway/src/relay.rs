@@ -208,6 +208,7 @@ impl Outcome {
                 revalue_max,
                 balance,
                 ttl: GRANT_LIFE,
+                favourite: None,
             }),
             Answer::Funds { short_by, pending } => Self::Refused {
                 reason: if pending.is_positive() {

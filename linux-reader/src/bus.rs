@@ -16,8 +16,9 @@ use gettone_mdb::cashless::{
     State,
 };
 use gettone_mdb::diagnosis::Diagnosis;
+use gettone_mdb::item::Numbering;
 use gettone_mdb::link::{Link, LinkFault, Read, Spec};
-use gettone_mdb::{Frame, Text};
+use gettone_mdb::{Frame, ItemOptions, Text};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -87,6 +88,7 @@ enum Hub {
 /// The reader's side of the bus. Whoever runs it gives it a thread of its own.
 pub struct Reflex {
     device: Cashless,
+    numbering: Numbering,
     page: ResultPage,
     uptime: Uptime,
     news: NewsSender,
@@ -109,6 +111,7 @@ impl Reflex {
     pub fn new(device: Cashless, page: ResultPage, uptime: Uptime, news: NewsSender) -> Self {
         Self {
             device,
+            numbering: Numbering::default(),
             page,
             uptime,
             news,
@@ -122,6 +125,12 @@ impl Reflex {
             diagnosis: None,
             pulse: Pulse::default(),
         }
+    }
+
+    /// The machine counts its items so.
+    #[must_use]
+    pub fn counting(self, numbering: Numbering) -> Self {
+        Self { numbering, ..self }
     }
 
     /// Where to feel whether it lives.
@@ -242,6 +251,24 @@ impl Reflex {
         let open = |ask: Ask| self.asked.filter(|(open, _)| *open == ask);
         Some(match order {
             Order::BeginSession { funds } => Host::BeginSession { funds },
+            Order::Select {
+                item,
+                options,
+                funds,
+            } => {
+                let Some(item) = self.numbering.bus(item.number()) else {
+                    tracing::warn!(
+                        item = item.number(),
+                        "the machine has no number for the favourite"
+                    );
+                    return None;
+                };
+                Host::Select {
+                    item,
+                    options: ItemOptions::from_u32(options),
+                    funds,
+                }
+            }
             Order::CancelSession => Host::CancelSession,
             Order::EndSession => Host::EndSession,
             Order::Approve {
@@ -362,7 +389,7 @@ impl Reflex {
                 item,
             } => {
                 let ask = self.ask(request);
-                let item = Item::new(item);
+                let item = Item::new(self.numbering.shown(item));
                 self.tell_machine(Machine::Asked { ask, price, item });
             }
             Event::VendCancelled { request } | Event::VendTimedOut { request } => {
@@ -394,7 +421,7 @@ impl Reflex {
                 self.tell_fault(Code::BUS_LOST, [0; 8]);
             }
             Event::CashSold { item, price } => {
-                let item = Item::new(item);
+                let item = Item::new(self.numbering.sold(item));
                 self.tell_machine(Machine::CashSold { item, price });
             }
             Event::RevalueLimitAsked(request) => {
@@ -421,6 +448,13 @@ impl Reflex {
             Event::AddressTaken => {
                 tracing::error!("another device answers at this reader's address");
                 self.tell_fault(Code::OTHER_DEVICE, [0; 8]);
+            }
+            Event::SelectionOver { item, why } => {
+                tracing::info!(
+                    item,
+                    ?why,
+                    "the favourite is not made; the customer may still choose"
+                );
             }
             Event::DenialDelivered { .. } | Event::ReaderCancelled => {}
             other => tracing::debug!(?other, "an event of an option"),

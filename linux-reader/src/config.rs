@@ -11,6 +11,7 @@ use gettone_core::money::Currency;
 use gettone_display::Language;
 use gettone_display::gpio::Wiring;
 use gettone_mdb::cashless;
+use gettone_mdb::item::{Numbering, NumberingFault};
 use gettone_mdb::link::Spec;
 use gettone_relay::{SERVERS_MAX, Server};
 use std::io::{self, Read};
@@ -45,6 +46,8 @@ pub struct Config {
     pub link: Spec,
     /// The cashless device.
     pub device: cashless::Config,
+    /// How the machine counts its items.
+    pub numbering: Numbering,
     /// The machine's money.
     pub currency: Currency,
     /// The server's keys, oldest first.
@@ -271,6 +274,9 @@ pub enum ConfigFault {
     /// What enrolment has left is no good.
     #[error("the enrolment")]
     Enrolment(#[from] EnrolmentFault),
+    /// The numbers of items contradict each other.
+    #[error("[mdb.items]: a number has to name one item")]
+    Items(#[from] NumberingFault),
     /// The MDB settings contradict each other.
     #[error("the settings of [mdb] contradict each other")]
     Device(#[from] cashless::ConfigFault),
@@ -344,6 +350,9 @@ mod tests {
                 "1 to 86400 seconds",
             ),
             ("[mdb]", "[mdb]\naddress = \"third\"", 7, "first"),
+            ("[mdb]", "[mdb]\noptions = [\"coupon\"]", 7, "remote-vend"),
+            ("[mdb]", "[mdb]\nitem_coding = \"roman\"", 7, "price-list"),
+            ("[mdb]", "[mdb]\nitems = { four = 4 }", 7, "0x0000"),
         ] {
             let fault = Config::parse(&GOOD.replace(good, bad)).expect_err(bad);
             let told = told(&fault);
@@ -394,11 +403,31 @@ mod tests {
             "[mdb]",
             "language = \"de\"\nstatus = \"/run/gettone/status.json\"\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
-             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 1\ncash_sales = true\naddress = \"second\"",
+             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\"]\ncash_sales = true\n\
+             address = \"second\"\nitem_coding = \"bcd\"\nitems = { 0xAB00 = 12, 7 = 70 }",
         );
         let config = Config::parse(&text).expect("good");
         let again = Config::parse(&config.print()).expect("what is printed is good");
         assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn options_need_level_3_and_are_off_unless_they_are_written() {
+        let silent = Config::parse(&GOOD.replace("[mdb]", "[mdb]\nlevel = 3")).expect("good");
+        assert_eq!(silent.device.options, gettone_mdb::Options::NONE);
+        let wish = "[mdb]\noptions = [\"remote-vend\"]";
+        let fault = Config::parse(&GOOD.replace("[mdb]", wish)).expect_err("level 2");
+        assert!(told(&fault).contains("need level 3"), "{}", told(&fault));
+        let wish = format!("{wish}\nlevel = 3");
+        let config = Config::parse(&GOOD.replace("[mdb]", &wish)).expect("good");
+        assert_eq!(config.device.options, gettone_mdb::Options::REMOTE_VEND);
+    }
+
+    #[test]
+    fn one_number_names_one_item() {
+        let twice = GOOD.replace("[mdb]", "[mdb]\nitems = { 1 = 11, 2 = 11 }");
+        let fault = Config::parse(&twice).expect_err("twice");
+        assert!(told(&fault).contains("share a number"), "{}", told(&fault));
     }
 
     #[test]

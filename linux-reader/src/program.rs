@@ -54,7 +54,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         open_page(&page)?,
         uptime,
         told,
-    );
+    )
+    .counting(config.numbering);
     let pulse = reflex.pulse();
     let reflex = answer_machine(reflex, config.link.clone(), commands)?;
 

@@ -2,7 +2,7 @@
 
 mod street;
 
-use gettone_channel::{BoardState, LastResult, LinkMessage, ReceiptKind, StatusReason};
+use gettone_channel::{BoardState, Favourite, LastResult, LinkMessage, ReceiptKind, StatusReason};
 use gettone_core::board::{Record, Stamp, Written};
 use gettone_core::id::{Item, JournalEpoch, Order, Rseq, VendId};
 use gettone_core::money::Amount;
@@ -302,5 +302,84 @@ fn receipts_and_starts_are_remembered_over_a_restart() {
     assert_eq!(second.journal_epoch, first.journal_epoch);
     use ReceiptKind::{Close, EpochStart, VendOk};
     assert_eq!(street.server.kinds(), [EpochStart, VendOk, Close]);
+    street.stop_reader();
+}
+
+/// b6 of the options: remote vend.
+const REMOTE_VEND: u32 = 1 << 6;
+/// Sugar 1 (none) and cup 1 (the smallest), in the bits of the standard's item options.
+const SHORT_WITHOUT_SUGAR: u32 = 1 << 2 | 1 << 5;
+
+/// From the light to the machine's session, with a favourite in the grant.
+async fn begin_favourite(street: &mut Street, machine: &mut Machine, item: u16) -> Phone {
+    street.show(CODE);
+    let mut phone = Phone::link(&street.air(), CODE).await;
+    street.server.record(&phone.envelope().await);
+    let favourite = Favourite::new(item, SHORT_WITHOUT_SUGAR).expect("an item");
+    let grant = street.server.grant_favourite(500, favourite);
+    phone.bring(grant).await;
+    assert_eq!(machine.await_session(), 500);
+    phone
+}
+
+#[test]
+fn a_favourite_is_ordered_with_its_options_in_the_machines_own_numbers_and_paid() {
+    let mut street = Street::new();
+    street.mdb = "level = 3\noptions = [\"remote-vend\"]\nitem_coding = \"bcd\"";
+    let mut machine = street.machine();
+    street.start_reader("");
+    assert_eq!(machine.power_up_level_3(REMOTE_VEND), REMOTE_VEND);
+    act(async {
+        let mut phone = begin_favourite(&mut street, &mut machine, 40).await;
+        // The keypad's digits 4 and 0.
+        assert_eq!(machine.await_selection(), (0x0040, SHORT_WITHOUT_SUGAR));
+        assert_eq!(machine.select(120, 0x0040), Some(120));
+        machine.deliver(0x0040);
+        machine.await_cancel();
+        drain(&mut street, &mut phone, 3).await;
+    });
+    use ReceiptKind::{Close, EpochStart, VendOk};
+    assert_eq!(street.server.kinds(), [EpochStart, VendOk, Close]);
+    let sold = &street.server.receipts[&2];
+    assert_eq!((sold.item, sold.amount), (40, 120));
+    street.stop_reader();
+}
+
+#[test]
+fn a_favourite_that_the_machine_refuses_leaves_the_customer_free_to_choose() {
+    let mut street = Street::new();
+    street.mdb = "level = 3\noptions = [\"remote-vend\"]";
+    let mut machine = street.machine();
+    street.start_reader("");
+    machine.power_up_level_3(REMOTE_VEND);
+    act(async {
+        let mut phone = begin_favourite(&mut street, &mut machine, 40).await;
+        assert_eq!(machine.await_selection().0, 40);
+        machine.refuse_selection(40, 0x02);
+        machine.never_hears(0x14, 20);
+        assert_eq!(machine.select(80, 5), Some(80));
+        machine.deliver(5);
+        machine.await_cancel();
+        drain(&mut street, &mut phone, 3).await;
+    });
+    assert_eq!(street.server.receipts[&2].amount, 80);
+    street.stop_reader();
+}
+
+#[test]
+fn a_favourite_is_never_ordered_from_a_machine_that_did_not_switch_it_on() {
+    let mut street = Street::new();
+    street.mdb = "level = 3\noptions = [\"remote-vend\"]";
+    let mut machine = street.machine();
+    street.start_reader("");
+    machine.power_up_level_3(0);
+    act(async {
+        let mut phone = begin_favourite(&mut street, &mut machine, 40).await;
+        machine.never_hears(0x14, 20);
+        assert_eq!(machine.select(80, 5), Some(80));
+        machine.deliver(5);
+        machine.await_cancel();
+        drain(&mut street, &mut phone, 3).await;
+    });
     street.stop_reader();
 }

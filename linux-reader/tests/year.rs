@@ -144,6 +144,7 @@ impl Year {
             revalue_max: 0,
             balance: 500,
             ttl: Duration::from_secs(300),
+            favourite: None,
         };
         let answers = vec![Answer::Grant(terms)];
         self.tell(place, Input::Answered { answers, fresh });

@@ -46,6 +46,8 @@ pub const BRIDGE_ACK_MAX: Duration = Duration::from_secs(1);
 pub(crate) const BRIDGE_POLL: Duration = Duration::from_millis(100);
 /// Bytes of one packet of an adapter.
 pub const PACKET_MAX: usize = 4 * BLOCK_MAX;
+/// Items of one machine that have numbers of their own.
+pub const ITEM_PAIRS_MAX: usize = 128;
 /// How long after a block its answer may begin. [MDB 2.5]
 pub const ANSWER_MAX: Duration = Duration::from_millis(5);
 /// How late an immediate answer may still leave.

@@ -37,6 +37,7 @@ pub mod dts;
 mod ear;
 mod explain;
 pub mod file;
+pub mod item;
 #[cfg(feature = "link")]
 pub mod link;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::names::{bind_in, chain_in, epoch_in, nonce_in, vend_in};
 use core::time::Duration;
 use gettone_channel as channel;
-use gettone_core::board::{Answer, Refusal, Terms};
-use gettone_core::id::Rseq;
+use gettone_core::board::{Answer, Favourite, Refusal, Terms};
+use gettone_core::id::{Item, Rseq};
 use gettone_core::lock::{Lock, LockState};
 use gettone_core::money::Currency;
 use gettone_core::time::Timestamp;
@@ -25,6 +25,10 @@ pub fn answer_in(item: &channel::Item) -> Option<Answer> {
             revalue_max: grant.max_revalue,
             balance: grant.show_balance,
             ttl: Duration::from_secs(u64::from(grant.ttl_s)),
+            favourite: grant.favourite.map(|favourite| Favourite {
+                item: Item::new(favourite.item()),
+                options: favourite.options(),
+            }),
         }),
         Wire::Ack(ack) => Answer::Ack {
             epoch: epoch_in(ack.journal_epoch),

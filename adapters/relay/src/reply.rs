@@ -58,6 +58,8 @@ pub struct Granted {
     pub balance: Amount,
     /// How long it lives, from the HELLO.
     pub ttl: Duration,
+    /// What the machine makes at once.
+    pub favourite: Option<channel::Favourite>,
 }
 
 /// The items of the answer: ACK, AUDIT_ACK, LOCK, TIME, then GRANT, REFUSE or RESEND.
@@ -125,6 +127,6 @@ fn grant(told: &channel::Hello, reply: &Reply, granted: &Granted) -> channel::Gr
         max_revalue: minor_out(granted.revalue_max),
         show_balance: i32::try_from(shown).unwrap_or(0),
         ttl_s: u16::try_from(granted.ttl.as_secs()).unwrap_or(u16::MAX),
-        favourite: None,
+        favourite: granted.favourite,
     }
 }

@@ -239,6 +239,15 @@ impl Station {
                 self.outputs.push_back(Output::Journal(ticket, record));
             }
             board::Output::BeginSession { funds } => self.order(Order::BeginSession { funds }),
+            board::Output::Select {
+                item,
+                options,
+                funds,
+            } => self.order(Order::Select {
+                item,
+                options,
+                funds,
+            }),
             board::Output::CancelSession => self.order(Order::CancelSession),
             board::Output::EndSession => self.order(Order::EndSession),
             board::Output::Approve { ask, rseq, amount } => self.order(Order::Approve {

@@ -54,7 +54,7 @@ mod walk;
 )]
 mod year;
 
-pub use grant::{Grant, Terms};
+pub use grant::{Favourite, Grant, Terms};
 pub use life::{Life, Step};
 pub use notices::Notices;
 pub use outbox::{Outbox, Written};

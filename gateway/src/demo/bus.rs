@@ -4,6 +4,7 @@
 use core::time::Duration;
 use gettone_core::board::{Approval, Ask, Machine, NoSession};
 use gettone_core::id::{Item, Rseq};
+use gettone_mdb::ItemOptions;
 use gettone_mdb::cashless::{
     self, ApprovalState, Cashless, Completion, Host, RequestNumber, SessionRefusal, State,
 };
@@ -103,6 +104,15 @@ impl Bus {
         };
         let host = match order {
             Order::BeginSession { funds } => Some(Host::BeginSession { funds: *funds }),
+            Order::Select {
+                item,
+                options,
+                funds,
+            } => Some(Host::Select {
+                item: item.number(),
+                options: ItemOptions::from_u32(*options),
+                funds: *funds,
+            }),
             Order::CancelSession => Some(Host::CancelSession),
             Order::EndSession => Some(Host::EndSession),
             Order::Approve {

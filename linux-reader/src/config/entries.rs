@@ -7,11 +7,13 @@ use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
 use gettone_display::Language;
 use gettone_display::gpio::{Active, Wiring};
-use gettone_mdb::cashless;
+use gettone_mdb::item::{Coding, ItemPair, Numbering, NumberingFault};
 use gettone_mdb::link::Spec;
+use gettone_mdb::{Options, cashless};
 use gettone_relay::{SERVERS_MAX, Server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -72,6 +74,9 @@ struct MdbEntries {
     level: Option<Level>,
     cash_sales: Option<bool>,
     vend_answer: Option<VendAnswer>,
+    options: Option<Vec<LevelThree>>,
+    item_coding: Option<ItemCoding>,
+    items: Option<Items>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default, Debug)]
@@ -101,14 +106,86 @@ impl TryFrom<u8> for Level {
         match level {
             1 => Ok(Self(gettone_mdb::Level::One)),
             2 => Ok(Self(gettone_mdb::Level::Two)),
+            3 => Ok(Self(gettone_mdb::Level::Three)),
             _ => Err(LevelFault),
         }
     }
 }
 
 #[derive(thiserror::Error, Debug)]
-#[error("level is 1 or 2")]
+#[error("level is 1, 2 or 3")]
 struct LevelFault;
+
+/// The options of level 3 that a board can serve: the others need an answer that its rules do not have.
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(rename_all = "kebab-case")]
+enum LevelThree {
+    WideMoney,
+    Currencies,
+    AlwaysIdle,
+    RemoteVend,
+    NamedItem,
+}
+
+impl LevelThree {
+    const fn option(self) -> Options {
+        match self {
+            Self::WideMoney => Options::WIDE_MONEY,
+            Self::Currencies => Options::CURRENCIES,
+            Self::AlwaysIdle => Options::ALWAYS_IDLE,
+            Self::RemoteVend => Options::REMOTE_VEND,
+            Self::NamedItem => Options::ITEM_INFO,
+        }
+    }
+}
+
+#[derive(Deserialize, Clone, Copy, Default, Debug)]
+#[serde(rename_all = "kebab-case")]
+enum ItemCoding {
+    #[default]
+    Plain,
+    Bcd,
+    RowColumn,
+    Ascii,
+    PriceList,
+}
+
+impl ItemCoding {
+    const fn coding(self) -> Coding {
+        match self {
+            Self::Plain => Coding::Plain,
+            Self::Bcd => Coding::Bcd,
+            Self::RowColumn => Coding::RowColumn,
+            Self::Ascii => Coding::Ascii,
+            Self::PriceList => Coding::PriceList,
+        }
+    }
+}
+
+/// Numbers of the bus, decimal or as 0xHEX, and the catalogue's.
+#[derive(Clone, Debug)]
+struct Items(Vec<ItemPair>);
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let pairs = BTreeMap::<String, u16>::deserialize(from)?;
+        let parsed = pairs.into_iter().map(|(key, shown)| {
+            let number = match key.strip_prefix("0x") {
+                Some(hex) => u16::from_str_radix(hex, 16),
+                None => key.parse(),
+            };
+            let wrong = |_| {
+                D::Error::custom(format!(
+                    "{key} is no item number of the bus; write 0 to 65534, or 0x0000 to 0xFFFE"
+                ))
+            };
+            number.map(|bus| ItemPair { bus, shown }).map_err(wrong)
+        });
+        let mut parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+        parsed.sort_by_key(|pair| pair.bus);
+        Ok(Self(parsed))
+    }
+}
 
 /// A whole `[[server]]` entry.
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +271,9 @@ impl Entries {
                 level: mdb.level.or(mdb_before.level),
                 cash_sales: mdb.cash_sales.or(mdb_before.cash_sales),
                 vend_answer: mdb.vend_answer.or(mdb_before.vend_answer),
+                options: mdb.options.or(mdb_before.options),
+                item_coding: mdb.item_coding.or(mdb_before.item_coding),
+                items: mdb.items.or(mdb_before.items),
             },
             server,
             limits: LimitEntries {
@@ -235,6 +315,7 @@ impl Entries {
         )?;
         Ok(Config {
             device: self.mdb.device(currency, &link)?,
+            numbering: self.mdb.numbering()?,
             limits: self.limits.over(Limits::PROTOCOL),
             state: need(self.state, "state", "state = \"/var/lib/gettone\"")?,
             machine: need(
@@ -304,6 +385,15 @@ impl PanelEntries {
 }
 
 impl MdbEntries {
+    fn numbering(&self) -> Result<Numbering, NumberingFault> {
+        let coding = self.item_coding.unwrap_or_default().coding();
+        let mut numbering = Numbering::new(coding);
+        for pair in self.items.iter().flat_map(|items| &items.0) {
+            numbering.name(*pair)?;
+        }
+        Ok(numbering)
+    }
+
     fn device(&self, currency: Currency, link: &Spec) -> Result<cashless::Config, ConfigFault> {
         let standard = cashless::Config::default();
         let device = cashless::Config {
@@ -319,6 +409,11 @@ impl MdbEntries {
             max_response_s: self.max_response_s.unwrap_or(standard.max_response_s),
             multivend: self.multivend.unwrap_or(false),
             level: self.level.map_or(standard.level, |level| level.0),
+            options: self
+                .options
+                .iter()
+                .flatten()
+                .fold(Options::NONE, |all, one| all.with(one.option())),
             // What is sold for cash is counted for the operator.
             cash_sales: self.cash_sales.unwrap_or(true),
             answers: cashless::Answers {

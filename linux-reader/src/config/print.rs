@@ -3,7 +3,8 @@
 use super::{Config, LightSource};
 use gettone_core::board::Sessions;
 use gettone_display::gpio::{Active, Wiring};
-use gettone_mdb::{Address, cashless};
+use gettone_mdb::item::Coding;
+use gettone_mdb::{Address, Options, cashless};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -43,6 +44,16 @@ pub(super) fn print(config: &Config) -> String {
     say(format_args!("level = {}", device.level.number()));
     say(format_args!("cash_sales = {}", device.cash_sales));
     say(format_args!("vend_answer = \"{}\"", vend_answer(device)));
+    let options = options(device).map(quoted).collect::<Vec<_>>();
+    say(format_args!("options = [{}]", options.join(", ")));
+    let coding = coding(config.numbering.coding());
+    say(format_args!("item_coding = \"{coding}\""));
+    if !config.numbering.pairs().is_empty() {
+        say(format_args!("\n[mdb.items]"));
+    }
+    for pair in config.numbering.pairs() {
+        say(format_args!("0x{:04X} = {}", pair.bus, pair.shown));
+    }
     match &config.panel {
         Some(wiring) => print_panel(wiring, &mut say),
         None => say(format_args!("\n# [panel]: no lamp and no buzzer")),
@@ -111,5 +122,29 @@ fn vend_answer(device: &cashless::Config) -> &'static str {
     match device.answers.vend {
         cashless::Answer::Immediate => "immediate",
         cashless::Answer::Deferred => "deferred",
+    }
+}
+
+/// The names of what it offers at level 3.
+fn options(device: &cashless::Config) -> impl Iterator<Item = String> {
+    let offered = device.options;
+    let names = [
+        (Options::WIDE_MONEY, "wide-money"),
+        (Options::CURRENCIES, "currencies"),
+        (Options::ALWAYS_IDLE, "always-idle"),
+        (Options::REMOTE_VEND, "remote-vend"),
+        (Options::ITEM_INFO, "named-item"),
+    ];
+    let named = names.into_iter().filter(move |(it, _)| offered.has(*it));
+    named.map(|(_, name)| name.to_owned())
+}
+
+fn coding(coding: Coding) -> &'static str {
+    match coding {
+        Coding::Bcd => "bcd",
+        Coding::RowColumn => "row-column",
+        Coding::Ascii => "ascii",
+        Coding::PriceList => "price-list",
+        Coding::Plain | _ => "plain",
     }
 }

@@ -12,6 +12,9 @@ pub(crate) struct Machine {
     listener: UnixListener,
     line: Option<UnixStream>,
     level: u8,
+    /// What it switches on at level 3, and what it was offered.
+    options: u32,
+    offered: u32,
 }
 
 impl Machine {
@@ -21,6 +24,8 @@ impl Machine {
             listener: UnixListener::bind(path).expect("a free path"),
             line: None,
             level: 1,
+            options: 0,
+            offered: 0,
         }
     }
 
@@ -37,6 +42,40 @@ impl Machine {
     pub(crate) fn power_up_level_2(&mut self) {
         self.level = 2;
         self.power_up();
+    }
+
+    /// As [`Machine::power_up`], speaking level 3 and switching these options on; gives those that were offered.
+    pub(crate) fn power_up_level_3(&mut self, options: u32) -> u32 {
+        self.level = 3;
+        self.options = options;
+        self.power_up();
+        self.offered
+    }
+
+    fn switch_on(&mut self) {
+        let mut request = vec![0x17, 0x00];
+        request.extend(b"ABC000000000042VMC-1       ");
+        request.extend([0x01, 0x07]);
+        let id = self.say(&request);
+        assert_eq!((id[0], id.len()), (0x09, 34), "PERIPHERAL ID of level 3");
+        self.offered = u32::from_be_bytes([id[30], id[31], id[32], id[33]]);
+        let [o1, o2, o3, o4] = self.options.to_be_bytes();
+        assert_eq!(self.say(&[0x17, 0x04, o1, o2, o3, o4]), NOTHING);
+    }
+
+    /// Polls until the reader wants a selection; gives the item and its options.
+    pub(crate) fn await_selection(&mut self) -> (u16, u32) {
+        let wish = self.poll_for(0x14);
+        assert_eq!(wish.len(), 16, "SELECTION REQUEST of 16 bits");
+        let item = u16::from_be_bytes([wish[10], wish[11]]);
+        let options = u32::from_be_bytes([wish[12], wish[13], wish[14], wish[15]]);
+        (item, options)
+    }
+
+    /// Refuses the selection that the reader wants, for a reason of the standard's table 7.
+    pub(crate) fn refuse_selection(&mut self, item: u16, reason: u8) {
+        let [i1, i2] = item.to_be_bytes();
+        assert_eq!(self.say(&[0x13, 0x07, i1, i2, reason]), NOTHING);
     }
 
     /// Something is bought for cash.
@@ -85,6 +124,9 @@ impl Machine {
         };
         assert_eq!(config.first(), Some(&0x01), "READER CONFIG");
         assert_eq!(self.say(&[0x11, 0x01, 0x01, 0x2c, 0x00, 0x14]), NOTHING);
+        if self.level == 3 {
+            self.switch_on();
+        }
         assert_eq!(self.say(&[0x14, 0x01]), NOTHING, "READER ENABLE");
     }
 

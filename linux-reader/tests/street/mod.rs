@@ -33,6 +33,8 @@ pub(crate) struct Street {
     place: tempfile::TempDir,
     reader: Option<Running>,
     pub(crate) server: Server,
+    /// More lines for `[mdb]`.
+    pub(crate) mdb: &'static str,
 }
 
 struct Running {
@@ -56,6 +58,7 @@ impl Street {
             place,
             reader: None,
             server,
+            mdb: "",
         }
     }
 
@@ -137,6 +140,7 @@ impl Street {
             [mdb]
             link = "words:{words}"
             currency = "EUR"
+            {mdb}
             [[server]]
             epoch = 1
             key = "{key}"
@@ -147,6 +151,7 @@ impl Street {
             light = show(&self.path("light")),
             words = show(&self.path("mdb")),
             key = self.server.public(),
+            mdb = self.mdb,
         )
     }
 }

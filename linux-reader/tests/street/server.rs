@@ -1,9 +1,9 @@
 //! The server's word, sealed as the server seals it.
 
 use gettone_channel::{
-    Ack, Audit, Chain, Counters, Direction, Ephemeral, Grant, Header, Hello, Item, JournalEpoch,
-    Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, Utc, open, reader_id, seal,
-    vend_id,
+    Ack, Audit, Chain, Counters, Direction, Ephemeral, Favourite, Grant, Header, Hello, Item,
+    JournalEpoch, Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, Utc, open,
+    reader_id, seal, vend_id,
 };
 use std::collections::BTreeMap;
 
@@ -77,6 +77,21 @@ impl Server {
 
     /// As above, and so much cash may be put in.
     pub(crate) fn grant_cash(&mut self, max_spend: u32, max_vends: u8, cash: u32) -> Vec<u8> {
+        self.grant_with(max_spend, max_vends, cash, None)
+    }
+
+    /// One vend of a favourite, at most so much.
+    pub(crate) fn grant_favourite(&mut self, max_spend: u32, favourite: Favourite) -> Vec<u8> {
+        self.grant_with(max_spend, 1, 0, Some(favourite))
+    }
+
+    fn grant_with(
+        &mut self,
+        max_spend: u32,
+        max_vends: u8,
+        cash: u32,
+        favourite: Option<Favourite>,
+    ) -> Vec<u8> {
         let hello = self.hello.expect("a HELLO");
         let grant = Item::Grant(Grant {
             grant: vend_id(reader_id(&self.reader), hello.nonce),
@@ -89,7 +104,7 @@ impl Server {
             max_revalue: cash,
             show_balance: i32::try_from(max_spend).expect("small"),
             ttl_s: 300,
-            favourite: None,
+            favourite,
         });
         let time = Item::Time(Time {
             utc: Utc::from_unix_ms(1_800_000_000_000),

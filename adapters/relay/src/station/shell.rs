@@ -6,7 +6,7 @@ use crate::status::{Line, Telling};
 use gettone_channel as channel;
 use gettone_channel::{Eid, Ephemeral, StaticKey};
 use gettone_core::board::{self, Ask, Code, Fresh, Life, Machine, Past, Record, Ticket};
-use gettone_core::id::{JournalEpoch, Rseq};
+use gettone_core::id::{Item, JournalEpoch, Rseq};
 use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
 use gettone_core::notice;
@@ -144,6 +144,15 @@ pub enum Report {
 pub enum Order {
     /// Offer a session.
     BeginSession {
+        /// What the customer may spend, in minor units.
+        funds: u32,
+    },
+    /// Ask it for a selection; it answers with a question like any other, or not at all.
+    Select {
+        /// The selection.
+        item: Item,
+        /// How it is to be made, in the bits of MDB's item options.
+        options: u32,
         /// What the customer may spend, in minor units.
         funds: u32,
     },

@@ -342,6 +342,7 @@ impl Book {
             revalue_max: Amount::ZERO,
             balance: Amount::from_minor(held * 2),
             ttl: Duration::from_secs(300),
+            favourite: None,
         }))
     }
 

@@ -1,7 +1,7 @@
 //! A grant as the board holds it: how much, how often, how long.
 
 use super::shell::{Fresh, LastResult, Note};
-use crate::id::{Bind, Nonce, VendId};
+use crate::id::{Bind, Item, Nonce, VendId};
 use crate::money::{Amount, Currency};
 use core::time::Duration;
 
@@ -28,6 +28,17 @@ pub struct Terms {
     pub balance: i32,
     /// How long it lives, from the HELLO.
     pub ttl: Duration,
+    /// What the customer wants to be made at once.
+    pub favourite: Option<Favourite>,
+}
+
+/// A selection that the customer has made beforehand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Favourite {
+    /// The selection.
+    pub item: Item,
+    /// How it is to be made; only the machine reads it.
+    pub options: u32,
 }
 
 /// One live grant and what has been used of it.
@@ -49,6 +60,8 @@ pub struct Grant {
     pub(super) alone_since: Option<Duration>,
     /// Why it is over, once it is.
     pub(super) over: Option<Note>,
+    /// What the machine has still to be asked for.
+    favourite: Option<Favourite>,
     /// How its last vend ended.
     pub(super) last: LastResult,
     receipts: u16,
@@ -70,6 +83,7 @@ impl Grant {
             resume,
             alone_since: None,
             over: None,
+            favourite: terms.favourite,
             last: LastResult::None,
             receipts: 0,
             total: Amount::ZERO,
@@ -93,6 +107,11 @@ impl Grant {
     pub(super) fn funds(&self) -> u32 {
         let shown = self.balance.clamp(0, i64::from(self.spend_left));
         u32::try_from(shown).unwrap_or(0)
+    }
+
+    /// What the machine is to be asked for, once.
+    pub(super) const fn take_favourite(&mut self) -> Option<Favourite> {
+        self.favourite.take()
     }
 
     /// Whether nothing is left to spend.

@@ -513,6 +513,15 @@ pub enum Output {
         /// What the customer may spend, in minor units.
         funds: u32,
     },
+    /// Ask the machine for a selection; it answers with a question like any other, or not at all.
+    Select {
+        /// The selection.
+        item: Item,
+        /// How it is to be made.
+        options: u32,
+        /// What the customer may spend, in minor units.
+        funds: u32,
+    },
     /// Ask the machine to end its session.
     CancelSession,
     /// Let the machine end the session that it has completed.

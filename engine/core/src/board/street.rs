@@ -187,6 +187,11 @@ pub(super) fn brief(output: &Output) -> String {
         ),
         Output::Journal(_, Record::NoticesAcked(upto)) => format!("write notices acked {upto}"),
         Output::BeginSession { funds } => format!("begin {funds}"),
+        Output::Select {
+            item,
+            options,
+            funds,
+        } => format!("select {item} as {options:x} for {funds}"),
         Output::CancelSession => "cancel session".to_owned(),
         Output::EndSession => "end session".to_owned(),
         Output::Approve { rseq, amount, .. } => format!("approve {rseq} {amount}"),

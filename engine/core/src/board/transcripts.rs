@@ -2,7 +2,9 @@
 
 use super::state::Unguarded;
 use super::street::{CODE, EPOCH, Flash, brief, fresh, tell};
-use super::{Answer, Approval, Ask, Board, Input, Machine, Output, Refusal, Sessions, Terms};
+use super::{
+    Answer, Approval, Ask, Board, Favourite, Input, Machine, Output, Refusal, Sessions, Terms,
+};
 use crate::id::{Bind, Item, Nonce, Rseq, VendId};
 use crate::lock::{Lock, LockState};
 use crate::money::Currency;
@@ -106,6 +108,14 @@ impl Stage {
             }
             ["server", "grants", spend, vends, "cash", cash] => {
                 answered(self.grant(number(spend), number(vends), number(cash)))
+            }
+            ["server", "grants", spend, vends, "with", item] => {
+                let Answer::Grant(terms) = self.grant(number(spend), number(vends), 0) else {
+                    panic!("a grant is a grant");
+                };
+                let item = Item::new(item.parse().expect("an item"));
+                let favourite = Some(Favourite { item, options: 4 });
+                answered(Answer::Grant(Terms { favourite, ..terms }))
             }
             ["server", "locks", version] => answered(Answer::Lock(Lock {
                 version: number(version),
@@ -212,6 +222,7 @@ impl Stage {
             revalue_max,
             balance: i32::try_from(spend_max).expect("little"),
             ttl: Duration::from_secs(300),
+            favourite: None,
         })
     }
 }
@@ -298,6 +309,35 @@ fn a_grant_that_goes_on_ends_the_session_once_its_result_is_on_flash() {
          phone leaves            -> write Close 3 120, [Closing Left]
          machine completes       ->
          flash syncs             -> end session, [Linked Left]",
+    );
+}
+
+#[test]
+fn a_favourite_is_asked_for_once_and_paid_by_the_machines_own_question() {
+    play(
+        "machine enables            ->
+         light code                 -> advertise
+         phone links                -> hush, hello <1>
+         server grants 500 2 with 7 -> [Granted 500 resume], begin 500
+         machine begins             -> select 7 as 4 for 500
+         machine asks 120           -> write INTENT 2 120, [Vending 500]
+         flash syncs                -> approve 2 120
+         machine delivers 2         -> write VendOk 2 120
+         machine completes          ->
+         flash syncs                -> [Granted 380], end session, begin 380
+         machine begins             ->",
+    );
+}
+
+#[test]
+fn a_favourite_of_somebody_who_has_left_is_not_asked_for() {
+    play(
+        "machine enables            ->
+         light code                 -> advertise
+         phone links                -> hush, hello <1>
+         server grants 500 2 with 7 -> [Granted 500 resume], begin 500
+         phone leaves               -> write Close 2 0, [Closing Left]
+         machine begins             ->",
     );
 }
 

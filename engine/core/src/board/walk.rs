@@ -378,6 +378,7 @@ impl Walk {
             revalue_max: u32::try_from(self.dice.roll(3) * 150).unwrap_or(0),
             balance: 300,
             ttl: Duration::from_secs(self.dice.roll(400)),
+            favourite: None,
         };
         self.grants.entry(terms.grant).or_insert(Held {
             spend_max: terms.spend_max,

@@ -129,6 +129,7 @@ impl Year {
             revalue_max: 0,
             balance: 500,
             ttl: Duration::from_secs(300),
+            favourite: None,
         };
         let time = Answer::Time {
             utc: Timestamp::from_millis(1_800_000_000_000),

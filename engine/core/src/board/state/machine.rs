@@ -17,6 +17,7 @@ impl Board {
                 if self.machine.session == Session::Offered {
                     self.machine.session = Session::Open;
                     self.machine.vended = Vended::Nothing;
+                    self.order_favourite();
                 }
             }
             Machine::Asked { ask, price, item } => self.asked(Asked {
@@ -87,6 +88,24 @@ impl Board {
         match admitted {
             Ok(()) => self.open_intent(asked),
             Err(note) => self.deny(asked, note),
+        }
+    }
+
+    /// What the customer has chosen beforehand is asked for once; the machine's own question decides.
+    fn order_favourite(&mut self) {
+        if self.life != Life::Granted {
+            return;
+        }
+        let Some(grant) = self.grant.as_mut().filter(|grant| grant.over.is_none()) else {
+            return;
+        };
+        let funds = grant.funds();
+        if let Some(favourite) = grant.take_favourite() {
+            self.outputs.push_back(Output::Select {
+                item: favourite.item,
+                options: favourite.options,
+                funds,
+            });
         }
     }
 
