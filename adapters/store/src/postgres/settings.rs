@@ -72,8 +72,8 @@ impl PostgresSettings {
         // What is merely preferred would silently not happen.
         if config.get_ssl_mode() != SslMode::Disable && !is_on_this_machine(&config) {
             return Err(invalid(
-                "a journal would cross the network in clear text: use a Unix socket or a tunnel, \
-                 or accept it with sslmode=disable"
+                "what is kept there would cross the network in clear text: use a Unix socket or a \
+                 tunnel, or accept it with sslmode=disable"
                     .to_owned(),
             ));
         }
@@ -99,6 +99,11 @@ impl PostgresSettings {
             statement_max: Duration::from_secs(10),
             patience: Duration::from_secs(30),
         })
+    }
+
+    /// How its connections are made, for whatever else is kept in such a server.
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Refuses times that nobody can mean.
