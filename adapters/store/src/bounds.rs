@@ -41,9 +41,13 @@ pub const ROW_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows shorter than this are not packed.
 #[cfg(feature = "postgres")]
 pub const PACKED_FROM: usize = 512;
-/// Rows that one portion of a replay from PostgreSQL asks for.
+/// Rows that one portion of a replay, or of the history, in PostgreSQL has at most.
 #[cfg(feature = "postgres")]
 pub const PORTION_ROWS: u16 = 256;
+/// Bytes of rows that one portion of PostgreSQL's history has at most, unless its first row alone has
+/// more.
+#[cfg(feature = "postgres")]
+pub const HISTORY_PORTION_BYTES: i64 = 1024 * 1024;
 /// Rows of a replay that are fetched ahead of whoever takes them.
 #[cfg(feature = "postgres")]
 pub const ROWS_AHEAD: usize = 4;

@@ -1,6 +1,7 @@
 //! A journal in a PostgreSQL server: one row for each append, and one statement for each row.
 
 mod desk;
+mod history;
 mod lease;
 mod link;
 mod pack;
@@ -12,14 +13,14 @@ mod worker;
 
 pub use self::settings::{PostgresSettings, Standby, Takeover};
 
+use self::history::{PostgresHistory, Reading};
 use self::link::Batch;
-use self::row::Row;
 use self::shelf::PostgresShelf;
 use self::worker::{Answer, Order, Worker};
 use crate::bounds::{FRAME_MAX, GRACE, ROW_BYTES_MAX, ROWS_AHEAD};
 use core::fmt;
 use core::time::Duration;
-use gettone_core::port::{Each, Frames, Seq, Shelf, Store, StoreFault};
+use gettone_core::port::{Each, Frames, History, Seq, Shelf, Store, StoreFault};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -39,6 +40,7 @@ pub struct Postgres {
     answers: Receiver<Answer>,
     ended: Receiver<()>,
     shelf: PostgresShelf,
+    history: Arc<PostgresHistory>,
     next: Seq,
     spare: Batch,
     framed: Vec<u8>,
@@ -83,6 +85,7 @@ impl Postgres {
         let next = u64::try_from(next).map_err(|_| damaged(&settings, "it begins before 1"))?;
         Ok(Self {
             shelf: PostgresShelf::new(&settings, holder),
+            history: Arc::new(PostgresHistory::new(&settings)),
             settings,
             orders: Some(orders),
             answers,
@@ -152,56 +155,6 @@ impl Postgres {
         self.next = first.after(u64::try_from(frames.len()).unwrap_or(u64::MAX));
         Ok(())
     }
-
-    /// Takes one row of a replay; gives the place behind it.
-    fn read(
-        &self,
-        row: Row,
-        (expected, from): (Option<&Read>, Seq),
-        each: &mut Each<'_>,
-    ) -> Result<Read, StoreFault> {
-        let settings = &self.settings;
-        let stands = match expected {
-            Some(read) => row.first == read.end && row.epoch >= read.epoch,
-            None => row.first <= from,
-        };
-        let Some(end) = row.end().filter(|end| *end > row.first && stands) else {
-            let what = format!(
-                "a row of {} frames from {} on, under epoch {}, does not follow",
-                row.count,
-                row.first.number(),
-                row.epoch
-            );
-            return Err(damaged(settings, &what));
-        };
-        if end > self.next {
-            // It was not there when the partition was taken, so another has it by now.
-            return Err(StoreFault::Deposed {
-                place: settings.place(),
-            });
-        }
-        let row = row.unpack().map_err(|what| damaged(settings, &what))?;
-        let payloads = row
-            .payloads(settings.partition)
-            .map_err(|what| damaged(settings, &what))?;
-        let mut seq = row.first;
-        for payload in payloads {
-            if seq >= from {
-                each(seq, payload)?;
-            }
-            seq = seq.after(1);
-        }
-        Ok(Read {
-            end,
-            epoch: row.epoch,
-        })
-    }
-}
-
-/// How far a replay is.
-struct Read {
-    end: Seq,
-    epoch: u64,
 }
 
 impl Store for Postgres {
@@ -216,10 +169,19 @@ impl Store for Postgres {
         let (send, rows) = sync_channel(ROWS_AHEAD);
         self.order(Order::Replay(begin, send))?;
         let from = from.max(Seq::FIRST);
-        let mut read = None;
+        let mut reading = Reading::begin(&self.settings, (from, self.next));
         loop {
             match rows.recv_timeout(hang_max(&self.settings)) {
-                Ok(row) => read = Some(self.read(row?, (read.as_ref(), from), each)?),
+                Ok(row) => {
+                    let row = row?;
+                    if reading.follows(&row)? > self.next {
+                        // It was not there when the partition was taken, so another has it by now.
+                        return Err(StoreFault::Deposed {
+                            place: self.settings.place(),
+                        });
+                    }
+                    reading.take(row, each)?;
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     // The thread hangs, and would not see another order.
@@ -228,7 +190,7 @@ impl Store for Postgres {
                 }
             }
         }
-        let end = read.map_or(from, |read| read.end);
+        let end = reading.place();
         if end == self.next {
             Ok(end)
         } else {
@@ -252,6 +214,10 @@ impl Store for Postgres {
 
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {
         Some(Arc::new(self.shelf.clone()))
+    }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        Some(Arc::clone(&self.history) as Arc<dyn History>)
     }
 }
 

@@ -18,19 +18,23 @@ type Job = Box<dyn FnOnce(&mut Sitter) + Send>;
 #[derive(Debug)]
 pub(super) struct Desk {
     settings: PostgresSettings,
+    /// What it is for.
+    name: &'static str,
     jobs: Mutex<Option<SyncSender<Job>>>,
 }
 
 /// Whoever asks the server.
 struct Sitter {
     settings: PostgresSettings,
+    name: &'static str,
     session: Option<Session>,
 }
 
 impl Desk {
-    pub(super) fn new(settings: PostgresSettings) -> Self {
+    pub(super) fn new(settings: PostgresSettings, name: &'static str) -> Self {
         Self {
             settings,
+            name,
             jobs: Mutex::new(None),
         }
     }
@@ -59,7 +63,7 @@ impl Desk {
         match answer.recv_timeout(hang_max) {
             Ok(done) => done,
             Err(RecvTimeoutError::Timeout) => Err(given_up(
-                settings,
+                (settings, self.name),
                 doing,
                 "the server does not answer".to_owned(),
             )),
@@ -75,10 +79,11 @@ impl Desk {
         let (send, to_do): (SyncSender<Job>, Receiver<Job>) = sync_channel(JOBS_MAX);
         let mut sitter = Sitter {
             settings: self.settings.clone(),
+            name: self.name,
             session: None,
         };
         thread::Builder::new()
-            .name("postgres-shelf".to_owned())
+            .name(format!("postgres-{}", self.name))
             .spawn(move || {
                 while let Ok(job) = to_do.recv() {
                     job(&mut sitter);
@@ -110,7 +115,7 @@ impl Sitter {
                 }
             };
             if !pauses.wait() {
-                return Err(given_up(&self.settings, doing, words));
+                return Err(given_up((&self.settings, self.name), doing, words));
             }
         }
     }
@@ -122,8 +127,9 @@ impl Sitter {
         let session = match &mut self.session {
             Some(session) => session,
             None => {
-                let name = format!("gettone shelf {}", self.settings.partition);
-                self.session.insert(link::connect(&self.settings, &name)?)
+                let name = format!("gettone {} {}", self.name, self.settings.partition);
+                let session = link::connect(&self.settings, &name).map_err(Trouble::patient)?;
+                self.session.insert(session)
             }
         };
         let done = step(&mut session.client);
@@ -134,9 +140,9 @@ impl Sitter {
     }
 }
 
-fn given_up(settings: &PostgresSettings, doing: &str, words: String) -> StoreFault {
+fn given_up((settings, name): (&PostgresSettings, &str), doing: &str, words: String) -> StoreFault {
     StoreFault::Io {
-        doing: format!("{doing} the shelf of {}", settings.place()),
+        doing: format!("{doing} the {name} of {}", settings.place()),
         source: io::Error::new(ErrorKind::TimedOut, words),
     }
 }

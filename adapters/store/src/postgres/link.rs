@@ -3,6 +3,7 @@
 use super::row::Row;
 use super::schema;
 use super::settings::{PostgresSettings, Standby};
+use crate::bounds::PORTION_ROWS;
 use ::postgres::error::{DbError, Severity, SqlState};
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::Type;
@@ -38,6 +39,17 @@ pub(super) enum Trouble {
     Gone(String),
     /// Trying again is of no use; nothing was written.
     Final(StoreFault),
+}
+
+impl Trouble {
+    /// The same, to whoever holds the partition: the server was fit when it was taken, and a standby
+    /// may come back, or take over.
+    pub(super) fn patient(self) -> Self {
+        match self {
+            Self::Final(fault @ StoreFault::Unfit { .. }) => Self::Gone(fault.to_string()),
+            other @ (Self::Again(_) | Self::Gone(_) | Self::Final(_)) => other,
+        }
+    }
 }
 
 /// What a server did that ended a commit's wait for its standby.
@@ -276,19 +288,7 @@ impl Link {
             .query_raw(sql, params)
             .map_err(answered)?;
         while let Some(row) = rows.next().map_err(answered)? {
-            let read = || {
-                Ok(Row {
-                    first: Seq::new(unsigned(row.try_get(0)?)),
-                    count: u32::try_from(row.try_get::<_, i32>(1)?).unwrap_or(0),
-                    epoch: unsigned(row.try_get(2)?),
-                    // What is negative is longer than any row.
-                    unpacked: row
-                        .try_get::<_, Option<i32>>(3)?
-                        .map(|len| u32::try_from(len).unwrap_or(u32::MAX)),
-                    bytes: row.try_get(4)?,
-                })
-            };
-            if !each(read().map_err(answered)?) {
+            if !each(row_of(&row).map_err(answered)?) {
                 break;
             }
         }
@@ -304,6 +304,44 @@ impl Link {
             Err(fault) => Err(answered(fault)),
         }
     }
+}
+
+/// The rows from the one that holds `from` on and before `upto`: the first, and as many behind it as
+/// keep the whole under `bytes`.
+pub(super) fn portion(
+    client: &mut Client,
+    partition: i32,
+    (from, upto): (i64, i64),
+    bytes: i64,
+) -> Result<Vec<Row>, Trouble> {
+    // The server adds up lengths that it need not fetch the bytes for.
+    let sql = "select first, count, epoch, unpacked, frames from ( \
+                   select *, sum(octet_length(frames)) over (order by first) \
+                             - octet_length(frames) as before \
+                   from (select first, count, epoch, unpacked, frames from gettone.journal \
+                         where partition = $1 and first < $3 and first >= coalesce( \
+                             (select max(first) from gettone.journal \
+                              where partition = $1 and first <= $2), $2) \
+                         order by first limit $4) as next \
+               ) as portion where before < $5 order by first";
+    let limit = i64::from(PORTION_ROWS);
+    client
+        .query(sql, &[&partition, &from, &upto, &limit, &bytes])
+        .and_then(|rows| rows.iter().map(row_of).collect())
+        .map_err(answered)
+}
+
+fn row_of(row: &::postgres::Row) -> Result<Row, ::postgres::Error> {
+    Ok(Row {
+        first: Seq::new(unsigned(row.try_get(0)?)),
+        count: u32::try_from(row.try_get::<_, i32>(1)?).unwrap_or(0),
+        epoch: unsigned(row.try_get(2)?),
+        // What is negative is longer than any row.
+        unpacked: row
+            .try_get::<_, Option<i32>>(3)?
+            .map(|len| u32::try_from(len).unwrap_or(u32::MAX)),
+        bytes: row.try_get(4)?,
+    })
 }
 
 /// What this connection needs, whatever the server, the database or the user is set to.

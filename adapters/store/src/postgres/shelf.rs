@@ -51,8 +51,8 @@ impl PostgresShelf {
             shared: Arc::new(Shared {
                 settings: settings.clone(),
                 holder,
-                reading: Desk::new(settings.clone()),
-                writing: Desk::new(settings.clone()),
+                reading: Desk::new(settings.clone(), "shelf"),
+                writing: Desk::new(settings.clone(), "shelf"),
                 is_writing: AtomicBool::new(false),
                 generation: AtomicI64::new(UNKNOWN),
             }),

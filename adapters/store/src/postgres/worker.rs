@@ -182,11 +182,7 @@ impl Worker {
 
     /// Connects again, and shuts the fence to whatever the old connection may still be doing.
     fn resume(&self) -> Result<(Link, Lease), Trouble> {
-        let mut link = Link::open(&self.settings).map_err(|trouble| match trouble {
-            // It was fit when the partition was taken: a standby may come back, or take over.
-            Trouble::Final(fault @ StoreFault::Unfit { .. }) => Trouble::Gone(fault.to_string()),
-            other @ (Trouble::Again(_) | Trouble::Gone(_) | Trouble::Final(_)) => other,
-        })?;
+        let mut link = Link::open(&self.settings).map_err(Trouble::patient)?;
         let claim = (self.holder.as_str(), Claim::Resumed);
         let lease = lease::take(&mut link, claim, &self.settings)?;
         Ok((link, lease))

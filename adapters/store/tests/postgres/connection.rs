@@ -29,6 +29,15 @@ fn live(server: &Server, (side, nth): (Side, u64), partition: u16) -> bool {
         Ok(())
     });
     assert_eq!((end.expect("it connects again"), seen), (Seq::new(5), 3));
+    let mut read = Vec::new();
+    let history = store.history().expect("it has one");
+    history
+        .read(Seq::new(2), Seq::new(4), &mut |_, payload| {
+            read.push(payload.to_vec());
+            Ok(())
+        })
+        .expect("it connects again");
+    assert_eq!(read, [b"two".to_vec(), b"three".to_vec()]);
     let has_broken = proxy.has_broken();
     drop(store);
 

@@ -76,6 +76,12 @@ fn damage_is_told_with_its_place() {
             let place = format!("partition {partition} of the database postgres");
             assert!(told.to_string().contains(&place), "{damage}: {told}");
             assert!(told.to_string().contains(words), "{damage}: {told}");
+            let history = store.history().expect("it has one");
+            let told = history.read(Seq::FIRST, store.next(), &mut |_, _| Ok(()));
+            assert!(
+                matches!(told, Err(StoreFault::Damaged { .. })),
+                "{damage}: {told:?}"
+            );
         }
     });
 }

@@ -7,6 +7,7 @@
 mod connection;
 mod contention;
 mod damage;
+mod history;
 mod node;
 mod proxy;
 mod refusal;
