@@ -97,14 +97,16 @@ run_instructions() {
     programs && "${CARGO_TARGET_DIR:-target}/release/gettone-benches" instructions
 }
 
-# The journal in PostgreSQL, on real servers that the tests start.
+# The journal and the gateway's tables in PostgreSQL, on real servers that the tests start.
 run_postgres() {
     if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then need initdb postgresql-15 || return 77; fi
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked --cargo-profile release --no-fail-fast \
-            --run-ignored only -E 'package(gettone-store) & binary(postgres)' --test-threads 2
+            --run-ignored only --test-threads 2 \
+            -E 'package(gettone-store) & binary(postgres) | package(gettone-gateway) & test(database::contract)'
     else
-        cargo test --release --locked -p gettone-store --features postgres --test postgres -- --ignored
+        cargo test --release --locked -p gettone-store --features postgres --test postgres -- --ignored \
+            && cargo test --release --locked -p gettone-gateway --lib database::contract -- --ignored
     fi
 }
 

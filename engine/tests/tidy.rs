@@ -34,7 +34,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("dashmap", &["gettone"]),
     ("dbus", &["gettone-ble"]),
     ("gpiocdev", &["gettone-display"]),
-    ("postgres", &["gettone-store"]),
+    ("postgres", &["gettone-store", "gettone-gateway"]),
     ("redb", &["gettone-store"]),
     ("rkyv", &["gettone-core"]),
     ("rust_decimal", &["gettone-core", "gettone-gateway"]),

@@ -164,3 +164,18 @@ pub(crate) const TEST_LIFE: Duration = Duration::from_secs(600);
 pub(crate) const TESTS_MAX: usize = 1_024;
 /// How often it is looked whether the work beside the journal fails.
 pub(crate) const UPKEEP_LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How often a portion of the journal is tried to be folded when the tables' server is lost meanwhile.
+pub(crate) const FOLD_TRIES_MAX: usize = 8;
+/// How long a connection to the tables' server is waited for.
+pub(crate) const SQL_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries to connect to it.
+pub(crate) const SQL_PAUSE: Duration = Duration::from_millis(50);
+/// How long it may work on one statement.
+pub(crate) const SQL_STATEMENT_MAX: Duration = Duration::from_secs(10);
+/// How long one waits there until nobody else writes, as long as with SQLite.
+pub(crate) const SQL_LOCK_MAX: Duration = Duration::from_secs(5);
+/// The oldest server that has all that is asked of it, as it counts itself.
+pub(crate) const SQL_SERVER_LEAST: i32 = 130_000;
+/// Statements that one connection has prepared.
+pub(crate) const SQL_PREPARED_MAX: usize = 256;

@@ -6,6 +6,7 @@ use crate::bounds::{
 };
 use crate::credential::KeyDigest;
 use crate::gateway::Ownership;
+use crate::sql::Records;
 use core::time::Duration;
 use gettone_core::id::OperatorId;
 use gettone_store::bounds::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX};
@@ -33,6 +34,9 @@ pub struct Config {
     pub proxies: Vec<IpAddr>,
     /// The PostgreSQL server that keeps the journal; none when the journal lies in `state`.
     pub journal: Option<PostgresSettings>,
+    /// The PostgreSQL server that keeps people, names and what pages list; none when they lie in
+    /// `state`.
+    pub records: Option<Records>,
     /// How much it takes on at once.
     pub limits: Limits,
     /// Whether it is looked at whose a thing is.
@@ -154,6 +158,7 @@ struct Written {
     platform: Option<WrittenPlatform>,
     courier: Option<WrittenCourier>,
     journal: Option<WrittenJournal>,
+    records: Option<WrittenRecords>,
     #[serde(default)]
     proxies: Vec<IpAddr>,
 }
@@ -166,6 +171,14 @@ struct WrittenJournal {
     partition: u16,
     #[serde(default)]
     standby: WrittenStandby,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRecords {
+    postgres: String,
+    #[serde(default)]
+    partition: u16,
 }
 
 #[derive(Deserialize, Default)]
@@ -257,6 +270,13 @@ impl Config {
                 .transpose()?,
             proxies: proxies(written.proxies)?,
             journal: written.journal.map(WrittenJournal::parse).transpose()?,
+            records: written
+                .records
+                .map(|records| {
+                    Records::parse(&records.postgres, records.partition)
+                        .map_err(|fault| field("records.postgres", fault.to_string()))
+                })
+                .transpose()?,
             limits: written.limits,
             ownership: Ownership::default(),
         })
@@ -495,6 +515,11 @@ mod tests {
             (
                 format!("{SOUND}\n[journal]\npostgres = \"host=db.example user=x\""),
                 "journal.postgres",
+                "sslmode=disable",
+            ),
+            (
+                format!("{SOUND}\n[records]\npostgres = \"host=db.example user=x\""),
+                "records.postgres",
                 "sslmode=disable",
             ),
             (

@@ -1,16 +1,18 @@
-//! What people look at and who they are, in SQLite: customers, staff, sessions, keys, names of
-//! machines, kept answers, refund cases, and the projections of the journal. No decision about
-//! money reads it.
+//! What people look at and who they are, in SQLite or PostgreSQL: customers, staff, sessions, keys,
+//! names of machines, kept answers, refund cases, and the projections of the journal. No decision
+//! about money reads it.
 //!
-//! SQLite takes one writer at a time, so one thread writes and the others only read: no statement
-//! ever waits for a lock, and a full queue is told to its client at once instead of filling a pool
-//! of blocked threads. Commits are synced (`synchronous = FULL`): a number that was given to a
+//! SQLite takes one writer at a time, and so do the tables in PostgreSQL: one thread writes and the
+//! others only read. No statement of a gateway waits for a lock of its own, and a full queue is told
+//! to its client at once instead of filling a pool of blocked threads. Commits are synced (`synchronous = FULL`): a number that was given to a
 //! customer must not be given to another one after a power cut. Only what is folded from the journal
 //! is not: a start folds again what a power cut took.
 
 pub(crate) mod answer;
 pub(crate) mod api_key;
 pub(crate) mod code;
+#[cfg(test)]
+mod contract;
 pub(crate) mod person;
 pub(crate) mod place;
 pub(crate) mod refund;
@@ -19,13 +21,15 @@ pub(crate) mod session;
 pub(crate) mod staff;
 pub(crate) mod staff_log;
 
-use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT};
+use crate::bounds::{
+    DATABASE_READERS, FOLD_TRIES_MAX, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT,
+};
 use crate::fold;
 use crate::problem::{Kind, Problem};
+use crate::sql::{self, Access, Connection, Records, SqlFault, Synced, Transaction};
 use crate::worker::{Undone, Workers};
 use gettone_core::port::Seq;
 use gettone_core::record::Record;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -49,9 +53,9 @@ pub enum DatabaseFault {
         /// What the system said.
         source: io::Error,
     },
-    /// SQLite refuses.
+    /// The tables gave no answer.
     #[error("the database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sql(#[from] SqlFault),
     /// It was written by a newer gateway.
     #[error("the database has schema {found}, this gateway knows up to {known}; use the newer one")]
     Newer {
@@ -83,11 +87,13 @@ impl From<Undone> for DatabaseFault {
 impl From<DatabaseFault> for Problem {
     fn from(fault: DatabaseFault) -> Self {
         match fault {
-            DatabaseFault::Busy => Kind::Busy
-                .because("nothing was done")
-                .retry_after(core::time::Duration::from_secs(1)),
+            DatabaseFault::Busy => busy(),
+            fault @ DatabaseFault::Sql(SqlFault::Again(_)) => {
+                tracing::warn!(%fault, "the database is not there");
+                busy()
+            }
             fault @ (DatabaseFault::File { .. }
-            | DatabaseFault::Sqlite(_)
+            | DatabaseFault::Sql(_)
             | DatabaseFault::Newer { .. }
             | DatabaseFault::Thread(_)
             | DatabaseFault::BrokenOff) => {
@@ -98,12 +104,36 @@ impl From<DatabaseFault> for Problem {
     }
 }
 
+fn busy() -> Problem {
+    Kind::Busy
+        .because("nothing was done")
+        .retry_after(core::time::Duration::from_secs(1))
+}
+
 /// A database that nobody else of this process uses yet: it is brought up to date by the one who
 /// opened it.
 #[derive(Debug)]
 pub(crate) struct Ground {
-    path: PathBuf,
+    place: Place,
     connection: Connection,
+}
+
+/// Where the tables are.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a file of this machine.
+    File(PathBuf),
+    /// In a PostgreSQL server.
+    Server(Box<Records>),
+}
+
+impl Place {
+    fn connect(&self, access: Access) -> sql::Result<Connection> {
+        match self {
+            Self::File(path) => Connection::sqlite(path, access, PAGES_CACHED_KIB),
+            Self::Server(records) => Connection::postgres(records, access),
+        }
+    }
 }
 
 /// The database of a running gateway.
@@ -115,16 +145,23 @@ pub(crate) struct Database {
 }
 
 impl Ground {
-    /// Opens the database of a state directory, and brings its schema up to date.
+    /// Opens the database of a state directory, or the one in a PostgreSQL server, and brings its
+    /// schema up to date.
     ///
     /// # Errors
     /// `DatabaseFault` when it cannot be opened, or a newer gateway wrote it.
-    pub(crate) fn open(state: &Path) -> Result<Self, DatabaseFault> {
-        let path = state.join(DATABASE_FILE);
-        close_to_others(&path)?;
-        let mut connection = connect(&path)?;
-        schema::migrate(&mut connection)?;
-        Ok(Self { path, connection })
+    pub(crate) fn open(state: &Path, records: Option<&Records>) -> Result<Self, DatabaseFault> {
+        let place = match records {
+            Some(records) => Place::Server(Box::new(records.clone())),
+            None => {
+                let path = state.join(DATABASE_FILE);
+                close_to_others(&path)?;
+                Place::File(path)
+            }
+        };
+        let connection = place.connect(Access::Write)?;
+        schema::migrate(&connection)?;
+        Ok(Self { place, connection })
     }
 
     /// Starts the threads.
@@ -134,12 +171,8 @@ impl Ground {
     pub(crate) fn start(self) -> Result<Database, DatabaseFault> {
         let folded = fold::folded(&self.connection)?.map_or(0, |(seq, _)| seq.number());
         let readers = (0..DATABASE_READERS)
-            .map(|_| {
-                let reader = connect(&self.path)?;
-                reader.pragma_update(None, "query_only", true)?;
-                Ok(reader)
-            })
-            .collect::<Result<Vec<_>, DatabaseFault>>()?;
+            .map(|_| self.place.connect(Access::Read))
+            .collect::<sql::Result<Vec<_>>>()?;
         let start = |name, connections: Vec<Connection>| {
             Workers::start(name, connections, JOBS_WAITING_MAX).map_err(DatabaseFault::Thread)
         };
@@ -153,18 +186,18 @@ impl Ground {
     /// Does something in one transaction.
     ///
     /// # Errors
-    /// What SQLite says; then nothing has changed.
+    /// What the tables say; then nothing has changed.
     pub(crate) fn write<T>(
         &mut self,
-        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        job: impl FnOnce(&Transaction<'_>) -> sql::Result<T>,
     ) -> Result<T, DatabaseFault> {
-        Ok(transact(&mut self.connection, Synced::Now, job)?)
+        Ok(self.connection.transact(Synced::Now, job)?)
     }
 
     /// Begins to take in the journal from its beginning.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the tables say.
     pub(crate) fn catch_up(&mut self) -> Result<fold::CatchUp<'_>, DatabaseFault> {
         Ok(fold::CatchUp::begin(&self.connection)?)
     }
@@ -172,7 +205,7 @@ impl Ground {
     /// Forgets the projections; the journal has to be taken in again from its beginning.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the tables say.
     pub(crate) fn forget_projections(&mut self) -> Result<(), DatabaseFault> {
         self.write(schema::renew_projections)
     }
@@ -182,14 +215,14 @@ impl Database {
     /// Does something in one transaction of the only writer; it is on disk when this returns.
     ///
     /// # Errors
-    /// `DatabaseFault`; after `Busy` and `Sqlite` nothing has changed.
+    /// `DatabaseFault`; unless the end of a commit was lost on its way, nothing has changed then.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        job: impl FnOnce(&Transaction<'_>) -> sql::Result<T> + Send + 'static,
     ) -> Result<T, DatabaseFault> {
         let done = self
             .writer
-            .run(move |connection| transact(connection, Synced::Now, job))
+            .run(move |connection| connection.transact(Synced::Now, job))
             .await?;
         Ok(done?)
     }
@@ -200,7 +233,7 @@ impl Database {
     /// `DatabaseFault` when it cannot be looked up.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        job: impl FnOnce(&Connection) -> sql::Result<T> + Send + 'static,
     ) -> Result<T, DatabaseFault> {
         Ok(self
             .readers
@@ -215,17 +248,22 @@ impl Database {
     pub(crate) async fn fold(&self, records: Vec<(Seq, Record)>) -> Result<(), DatabaseFault> {
         debug_assert!(records.len() <= RECORDS_OF_ONE_COMMIT);
         let last = records.last().map(|(seq, _)| seq.number());
-        let fold = move |transaction: &Transaction<'_>| {
-            records
-                .iter()
-                .try_for_each(|(seq, record)| fold::take(transaction, *seq, record))
-                .and_then(|()| match records.last() {
-                    Some((seq, record)) => fold::mark(transaction, *seq, record),
-                    None => Ok(()),
-                })
-        };
         self.writer
-            .run(move |connection| transact(connection, Synced::Later, fold))
+            .run(move |connection| {
+                let mut tries = 1;
+                loop {
+                    match fold::take_in(connection, &records) {
+                        // Whatever of it was kept is passed over the next time.
+                        Err(SqlFault::Again(why) | SqlFault::Unknown(why))
+                            if tries < FOLD_TRIES_MAX =>
+                        {
+                            tracing::warn!(why, "folding again");
+                            tries += 1;
+                        }
+                        other => return other,
+                    }
+                }
+            })
             .await??;
         if let Some(last) = last {
             self.folded.send_replace(last);
@@ -258,54 +296,6 @@ pub(crate) fn kept(number: u64) -> i64 {
 /// A number of ours as it was kept.
 pub(crate) fn unkept(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
-}
-
-/// When a commit is on disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Synced {
-    /// When it is made.
-    Now,
-    /// With the next one that is synced: until then a power cut takes it back, whole.
-    Later,
-}
-
-impl Synced {
-    /// SQLite's word for it, where the journal mode is WAL.
-    const fn pragma(self) -> &'static str {
-        match self {
-            Self::Now => "FULL",
-            Self::Later => "NORMAL",
-        }
-    }
-}
-
-fn transact<T>(
-    connection: &mut Connection,
-    synced: Synced,
-    job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    connection.pragma_update(None, "synchronous", synced.pragma())?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = job(&transaction)?;
-    transaction.commit()?;
-    Ok(done)
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    // Another process may write too: `staff add` beside a running gateway.
-    connection.busy_timeout(core::time::Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    // KiB, as SQLite counts when the number is negative. The system caches the file as well.
-    connection.pragma_update(None, "cache_size", -PAGES_CACHED_KIB)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
 }
 
 /// Makes the file, or closes the one that is there, before SQLite gives its mode to its neighbours.

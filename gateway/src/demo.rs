@@ -247,7 +247,7 @@ fn hire(state: &Path, secret: &str) -> Result<(), DemoFault> {
     key::state_directory(state)?;
     let chosen = Password::chosen(secret.to_owned()).expect("twelve digits are long enough");
     let password = password::hash(&chosen)?;
-    Ground::open(state)?.write(|transaction| {
+    Ground::open(state, None)?.write(|transaction| {
         match staff::find_by_email(transaction, STAFF)? {
             Some((member, _)) => staff::change_password(transaction, member.id, &password)?,
             None => {

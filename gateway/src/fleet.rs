@@ -4,10 +4,10 @@
 use crate::bounds::{ALARM_SHOWN, ALARMS_SHOWN_MAX};
 use crate::database::{kept, unkept};
 use crate::list::{Page, look_ahead, page};
+use crate::sql::{self, Connection, OptionalExtension, params};
 use gettone_core::id::{MachineId, OperatorId, ReaderId, TransferId};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,7 +48,7 @@ pub(crate) struct Heard {
 pub(crate) fn operator_of(
     connection: &Connection,
     machine: MachineId,
-) -> rusqlite::Result<Option<OperatorId>> {
+) -> sql::Result<Option<OperatorId>> {
     connection
         .prepare_cached("SELECT operator FROM machine WHERE machine = ?1")?
         .query_row([machine.number()], |row| Ok(OperatorId::new(row.get(0)?)))
@@ -61,7 +61,7 @@ pub(crate) fn machines(
     operator: OperatorId,
     after: Option<u64>,
     limit: usize,
-) -> rusqlite::Result<Page<MachineId>> {
+) -> sql::Result<Page<MachineId>> {
     let lines = connection
         .prepare_cached(
             "SELECT machine FROM machine WHERE operator = ?1 AND machine > ?2
@@ -84,7 +84,7 @@ pub(crate) fn readers(
     operator: OperatorId,
     after: Option<u64>,
     limit: usize,
-) -> rusqlite::Result<Page<Heard>> {
+) -> sql::Result<Page<Heard>> {
     let lines = connection
         .prepare_cached(
             "SELECT seq, reader, heard_ms FROM reader WHERE operator = ?1 AND seq > ?2
@@ -109,7 +109,7 @@ pub(crate) fn readers(
 pub(crate) fn last_seen(
     connection: &Connection,
     reader: ReaderId,
-) -> rusqlite::Result<Option<(Timestamp, Option<u8>)>> {
+) -> sql::Result<Option<(Timestamp, Option<u8>)>> {
     let heard: Option<(Option<i64>, Option<u8>)> = connection
         .prepare_cached("SELECT heard_ms, mdb_state FROM reader WHERE reader = ?1")?
         .query_row([reader.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -122,7 +122,7 @@ pub(crate) fn cash_counts(
     connection: &Connection,
     machine: MachineId,
     limit: usize,
-) -> rusqlite::Result<Vec<CashCounted>> {
+) -> sql::Result<Vec<CashCounted>> {
     connection
         .prepare_cached(
             "SELECT at_ms, expected, counted, counter.who FROM cash_count
@@ -149,7 +149,7 @@ pub(crate) fn note_counter(
     operator: OperatorId,
     name: TransferId,
     who: &str,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO counter (name, operator, who) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -163,12 +163,12 @@ pub(crate) fn alarms(
     connection: &Connection,
     machine: MachineId,
     now: Timestamp,
-) -> rusqlite::Result<Vec<Alarm>> {
+) -> sql::Result<Vec<Alarm>> {
     let shown_ms = u64::try_from(ALARM_SHOWN.as_millis()).unwrap_or(u64::MAX);
     connection
         .prepare_cached(
             "SELECT at_ms, code, words FROM alarm WHERE machine = ?1 AND at_ms >= ?2
-             ORDER BY at_ms DESC LIMIT ?3",
+             ORDER BY at_ms DESC, code LIMIT ?3",
         )?
         .query_map(
             params![

@@ -9,11 +9,11 @@ mod wallet;
 use crate::bounds::RECORDS_OF_ONE_COMMIT;
 use crate::database::{kept, unkept};
 use crate::happening::{self, Subject};
+use crate::sql::{self, Connection, NONE, OptionalExtension, SqlFault, Synced, params};
 use gettone_core::id::{MachineId, OperatorId};
 use gettone_core::port::Seq;
 use gettone_core::record::{Event, Record};
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -26,7 +26,7 @@ pub(crate) struct CatchUp<'a> {
     seen: Option<Seq>,
     since_commit: usize,
     is_another: bool,
-    fault: Option<rusqlite::Error>,
+    fault: Option<SqlFault>,
 }
 
 /// What a journal turned out to be.
@@ -42,18 +42,27 @@ impl<'a> CatchUp<'a> {
     /// Begins where the projections end.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub(crate) fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
-        let folded = folded(connection)?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+    /// What the tables say.
+    pub(crate) fn begin(connection: &'a Connection) -> sql::Result<Self> {
+        let folded = Self::go_on(connection).inspect_err(|_| {
+            // Where the connection is gone there is nothing left to be taken back.
+            let _ = connection.roll_back();
+        });
         Ok(Self {
             connection,
-            folded,
+            folded: folded?,
             seen: None,
             since_commit: 0,
             is_another: false,
             fault: None,
         })
+    }
+
+    /// Begins a commit, and looks where it goes on: another gateway that still folds the same
+    /// journal may have been here meanwhile.
+    fn go_on(connection: &Connection) -> sql::Result<Option<(Seq, [u8; 32])>> {
+        connection.begin(Synced::Now)?;
+        folded(connection)
     }
 
     /// Takes in the next record. After a fault it takes none; the fault is told at the end.
@@ -73,12 +82,13 @@ impl<'a> CatchUp<'a> {
         }
     }
 
-    fn fold(&mut self, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+    fn fold(&mut self, seq: Seq, record: &Record) -> sql::Result<()> {
         take(self.connection, seq, record)?;
         mark(self.connection, seq, record)?;
         self.since_commit += 1;
         if self.since_commit >= RECORDS_OF_ONE_COMMIT {
-            self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+            self.connection.commit()?;
+            self.folded = Self::go_on(self.connection)?;
             self.since_commit = 0;
         }
         Ok(())
@@ -87,13 +97,14 @@ impl<'a> CatchUp<'a> {
     /// Ends the last commit, and tells whether it was the journal that was folded before.
     ///
     /// # Errors
-    /// What SQLite said first.
-    pub(crate) fn finish(self) -> rusqlite::Result<Journal> {
+    /// What the tables said first.
+    pub(crate) fn finish(self) -> sql::Result<Journal> {
         if let Some(fault) = self.fault {
-            self.connection.execute_batch("ROLLBACK")?;
+            // What failed may have ended the transaction; the first fault is the one to tell.
+            let _ = self.connection.roll_back();
             return Err(fault);
         }
-        self.connection.execute_batch("COMMIT")?;
+        self.connection.commit()?;
         let is_short = self
             .folded
             .is_some_and(|(upto, _)| self.seen.is_none_or(|seen| seen < upto));
@@ -106,16 +117,16 @@ impl<'a> CatchUp<'a> {
 }
 
 /// Up to which record the projections are folded, and that record's digest.
-pub(crate) fn folded(connection: &Connection) -> rusqlite::Result<Option<(Seq, [u8; 32])>> {
+pub(crate) fn folded(connection: &Connection) -> sql::Result<Option<(Seq, [u8; 32])>> {
     connection
-        .query_row("SELECT seq, digest FROM fold", [], |row| {
+        .query_row("SELECT seq, digest FROM fold", NONE, |row| {
             Ok((Seq::new(unkept(row.get(0)?)), row.get(1)?))
         })
         .optional()
 }
 
 /// Notes up to which record the projections are folded.
-pub(crate) fn mark(connection: &Connection, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+pub(crate) fn mark(connection: &Connection, seq: Seq, record: &Record) -> sql::Result<()> {
     let values = params![kept(seq.number()), digest_of(record)];
     let known = connection
         .prepare_cached("UPDATE fold SET seq = ?1, digest = ?2")?
@@ -135,8 +146,32 @@ fn digest_of(record: &Record) -> [u8; 32] {
     Sha256::digest(&bytes).into()
 }
 
+/// Takes in the next records of the journal, all of them or none. What was folded before is passed
+/// over, so it is harmless to repeat.
+pub(crate) fn take_in(connection: &Connection, records: &[(Seq, Record)]) -> sql::Result<()> {
+    connection.transact(Synced::Later, |transaction| {
+        let upto = folded(transaction)?.map(|(upto, _)| upto);
+        let fresh = records
+            .iter()
+            .filter(|(seq, _)| upto.is_none_or(|upto| *seq > upto));
+        let mut last = None;
+        let mut expected = upto.map_or(Seq::FIRST, |upto| upto.after(1));
+        for (seq, record) in fresh {
+            if *seq != expected {
+                // A server that lost what it had kept; a start folds on from where it is.
+                let what = format!("records {} and on are missing", expected.number());
+                return Err(SqlFault::Value(what));
+            }
+            expected = seq.after(1);
+            take(transaction, *seq, record)?;
+            last = Some((*seq, record));
+        }
+        last.map_or(Ok(()), |(seq, record)| mark(transaction, seq, record))
+    })
+}
+
 /// Takes in the next record of the journal.
-pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> rusqlite::Result<()> {
+pub(crate) fn take(connection: &Connection, seq: Seq, record: &Record) -> sql::Result<()> {
     let fold = Fold {
         connection,
         seq,
@@ -166,12 +201,12 @@ impl Fold<'_> {
         operator: OperatorId,
         machine: MachineId,
         alarm: (&str, &str),
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let (code, words) = alarm;
         self.connection
             .prepare_cached(
                 "INSERT INTO alarm (machine, code, at_ms, words) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, words = excluded.words",
+                 ON CONFLICT (machine, code) DO UPDATE SET at_ms = excluded.at_ms, words = excluded.words",
             )?
             .execute(params![
                 machine.number(),
@@ -190,7 +225,7 @@ impl Fold<'_> {
         subject: Subject,
         machine: Option<MachineId>,
         body: Value,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let body = placed(self.connection, self.at, machine, body)?;
         happening::tell(self.connection, operator, self.seq, (subject, &body))
     }
@@ -202,7 +237,7 @@ pub(crate) fn placed(
     at: Timestamp,
     machine: Option<MachineId>,
     mut body: Value,
-) -> rusqlite::Result<Value> {
+) -> sql::Result<Value> {
     body["at_ms"] = at.as_millis().into();
     if let Some(machine) = machine {
         body["machine"] = machine.number().into();

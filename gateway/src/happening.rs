@@ -4,10 +4,10 @@
 use crate::bounds::{HAPPENINGS_KEPT, HAPPENINGS_OF_RECORD_MAX};
 use crate::database::{kept, unkept};
 use crate::fold;
+use crate::sql::{self, Connection, OptionalExtension, params};
 use core::fmt;
 use gettone_core::id::OperatorId;
 use gettone_core::port::Seq;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 /// What an event is about: its name on the stream.
@@ -102,7 +102,7 @@ pub(crate) fn tell(
     operator: OperatorId,
     seq: Seq,
     event: (Subject, &Value),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let (subject, body) = event;
     let first = Place::first_of(seq.number());
     let end = Place::first_of(seq.number().saturating_add(1));
@@ -136,7 +136,7 @@ pub(crate) fn tell_aside(
     connection: &Connection,
     operator: OperatorId,
     event: (Subject, &Value),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let seq = fold::folded(connection)?.map_or(Seq::new(0), |(seq, _)| seq);
     tell(connection, operator, seq, event)
 }
@@ -146,7 +146,7 @@ pub(crate) fn begin(
     connection: &Connection,
     operator: OperatorId,
     recent: usize,
-) -> rusqlite::Result<Place> {
+) -> sql::Result<Place> {
     let recent = i64::try_from(recent).unwrap_or(i64::MAX);
     let before: Option<i64> = connection
         .prepare_cached(
@@ -159,7 +159,7 @@ pub(crate) fn begin(
 }
 
 /// Whether events after `place` have given way already.
-pub(crate) fn has_gap(connection: &Connection, place: Place) -> rusqlite::Result<bool> {
+pub(crate) fn has_gap(connection: &Connection, place: Place) -> sql::Result<bool> {
     let newest = fold::folded(connection)?.map_or(0, |(seq, _)| seq.number());
     Ok(place < Place::first_of(newest.saturating_sub(HAPPENINGS_KEPT)))
 }
@@ -170,7 +170,7 @@ pub(crate) fn after(
     operator: OperatorId,
     place: Place,
     limit: usize,
-) -> rusqlite::Result<Vec<Happening>> {
+) -> sql::Result<Vec<Happening>> {
     connection
         .prepare_cached(
             "SELECT place, name, body FROM happening
@@ -202,7 +202,7 @@ mod tests {
     const TWO: OperatorId = OperatorId::new(2);
 
     fn tables() -> Connection {
-        let connection = Connection::open_in_memory().expect("opened");
+        let connection = Connection::in_memory().expect("opened");
         connection
             .execute_batch(include_str!("database/projections.sql"))
             .expect("made");
@@ -257,8 +257,8 @@ mod tests {
         assert_eq!(told(&connection, ONE, "0"), [far.to_string()]);
         connection
             .execute(
-                "INSERT INTO fold (seq, digest) VALUES (?1, zeroblob(32))",
-                [kept(far)],
+                "INSERT INTO fold (seq, digest) VALUES (?1, ?2)",
+                params![kept(far), [0_u8; 32]],
             )
             .expect("marked");
         let gap = |text| has_gap(&connection, Place::parse(text).expect("a place")).expect("read");

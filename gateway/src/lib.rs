@@ -62,6 +62,7 @@ mod request;
 mod route;
 mod sales;
 mod server;
+mod sql;
 mod stream;
 #[cfg(test)]
 mod tenants;
@@ -79,3 +80,4 @@ pub use database::DatabaseFault;
 pub use key::KeyFault;
 pub use program::main_with;
 pub use server::{ServeFault, serve};
+pub use sql::{Records, SqlFault};

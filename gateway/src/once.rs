@@ -180,7 +180,7 @@ mod tests {
         key::state_directory(&config.state).expect("made");
         let settings = Settings::default();
         let engine = Engine::start(Box::new(Memory::default()), settings, &mut |_, _| {});
-        let database = Ground::open(&config.state).and_then(Ground::start);
+        let database = Ground::open(&config.state, None).and_then(Ground::start);
         let (engine, database) = (engine.expect("started"), database.expect("opened"));
         Gateway::open(&config, engine, database).expect("opened")
     }

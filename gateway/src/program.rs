@@ -373,7 +373,7 @@ fn add_staff(new: &NewStaff) -> Result<ExitCode, Fault> {
         role,
         password: password::hash(&password)?,
     };
-    let hired = Ground::open(&config.state)?.write(|transaction| {
+    let hired = Ground::open(&config.state, config.records.as_ref())?.write(|transaction| {
         let line = |what| {
             let who = "command line".to_owned();
             let mut line = staff_log::Line::new(now(), who, what, recruit.email.clone());

@@ -3,11 +3,11 @@
 use crate::database::{kept, refund, unkept};
 use crate::gateway::Gateway;
 use crate::list::{Page, look_ahead, page};
+use crate::sql::{self, Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::text::{decimal, hex};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,9 +81,9 @@ pub(crate) fn receipts(
     wallets: &[WalletId],
     before: Option<u64>,
     limit: usize,
-) -> rusqlite::Result<Page<Receipt>> {
+) -> sql::Result<Page<Receipt>> {
     let places = vec!["?"; wallets.len()].join(", ");
-    let mut query = connection.prepare_cached(&format!(
+    let sql = format!(
         "SELECT receipt.seq, receipt.at_ms, receipt.kind, receipt.amount, receipt.currency,
                 receipt.operator, receipt.vend, receipt.rseq, receipt.machine, receipt.item,
                 receipt.product, receipt.owed, nullif(place.name, '') AS name, refund.state, refund.words,
@@ -94,12 +94,13 @@ pub(crate) fn receipts(
               AND (refund.words <> '' OR refund.state <> 'open')
          WHERE receipt.seq < ? AND receipt.wallet IN ({places})
          ORDER BY receipt.seq DESC LIMIT ?",
-    ))?;
+    );
     let values = [before.map_or(i64::MAX, kept)]
         .into_iter()
         .chain(wallets.iter().map(|wallet| kept(wallet.number())))
         .chain([look_ahead(limit)]);
-    let lines = query
+    let lines = connection
+        .prepare_cached(&sql)?
         .query_map(params_from_iter(values), |row| {
             Ok((unkept(row.get(0)?), receipt(row)?))
         })?
@@ -159,7 +160,7 @@ pub(crate) fn charged(
     wallets: &[WalletId],
     vend: VendId,
     rseq: Rseq,
-) -> rusqlite::Result<Option<Charged>> {
+) -> sql::Result<Option<Charged>> {
     let found = connection
         .prepare_cached(
             "SELECT operator, wallet, machine, item, product, amount, at_ms FROM receipt
@@ -184,7 +185,7 @@ pub(crate) fn charged(
     Ok(found.filter(|charged| wallets.contains(&charged.wallet)))
 }
 
-fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+fn receipt(row: &Row) -> sql::Result<Receipt> {
     let currency: String = row.get("currency")?;
     let vend: Option<[u8; 16]> = row.get("vend")?;
     let owed: i64 = row.get("owed")?;
@@ -199,7 +200,7 @@ fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
         machine_name: row.get("name")?,
         owed: (owed > 0).then(|| decimal(owed, &currency)),
         claim: state
-            .map(|state| -> rusqlite::Result<Claim> {
+            .map(|state| -> sql::Result<Claim> {
                 let refunded: i64 = row.get("refunded")?;
                 Ok(Claim {
                     state,
@@ -213,7 +214,7 @@ fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     })
 }
 
-fn sold(row: &Row<'_>, vend: [u8; 16]) -> rusqlite::Result<Sold> {
+fn sold(row: &Row, vend: [u8; 16]) -> sql::Result<Sold> {
     Ok(Sold {
         vend: hex(&vend),
         rseq: unkept(row.get("rseq")?),

@@ -4,13 +4,13 @@
 use crate::bounds::LINES_OF_RECORD_MAX;
 use crate::database::{kept, unkept};
 use crate::list::{Page, look_ahead, page};
+use crate::sql::{self, Connection, Row, params, params_from_iter};
 use crate::text::decimal;
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::port::Seq;
 use gettone_core::time::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -166,7 +166,7 @@ pub(crate) fn add(
     seq: Seq,
     at: Timestamp,
     new: &New<'_>,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let first = seq.number().saturating_mul(LINES_OF_RECORD_MAX);
     let newest: Option<i64> = connection
         .prepare_cached("SELECT max(line) FROM sale WHERE line >= ?1 AND line < ?2")?
@@ -180,8 +180,8 @@ pub(crate) fn add(
             "INSERT INTO sale (line, kind, at_ms, sold_at_ms, when_ms, operator, machine, wallet,
                                vend, rseq, item, product, count, amount, currency, from_closed,
                                owed, fee, test, review)
-             VALUES (?1, ?2, ?3, ?4, ifnull(?4, ?3), ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                     ?15, ?16, ?17, ?18, ?19)",
+             VALUES (?1, ?2, ?3, ?4, coalesce(CAST(?4 AS BIGINT), ?3), ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+                     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             kept(line),
@@ -213,7 +213,7 @@ pub(crate) fn list(
     filter: &Filter,
     before: Option<u64>,
     limit: usize,
-) -> rusqlite::Result<Page<Sale>> {
+) -> sql::Result<Page<Sale>> {
     let (wanted, mut values) = filter.to_sql();
     values.push(Value::Integer(before.map_or(i64::MAX, kept)));
     values.push(Value::Integer(look_ahead(limit)));
@@ -231,7 +231,7 @@ pub(crate) fn list(
 }
 
 /// What the lines that fit come to.
-pub(crate) fn totals(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Total>> {
+pub(crate) fn totals(connection: &Connection, filter: &Filter) -> sql::Result<Vec<Total>> {
     let (wanted, values) = filter.to_sql();
     let tests = match filter.wanted {
         Some(Wanted::Test) => "",
@@ -241,8 +241,12 @@ pub(crate) fn totals(connection: &Connection, filter: &Filter) -> rusqlite::Resu
     };
     connection
         .prepare_cached(&format!(
-            "SELECT currency, sum(count * (kind <> 'refund')), sum(amount),
-                    sum(amount * (kind = 'cash')), sum(amount * (kind = 'refund')), sum(fee)
+            "SELECT currency,
+                    CAST(sum(CASE WHEN kind <> 'refund' THEN count ELSE 0 END) AS BIGINT),
+                    CAST(sum(amount) AS BIGINT),
+                    CAST(sum(CASE WHEN kind = 'cash' THEN amount ELSE 0 END) AS BIGINT),
+                    CAST(sum(CASE WHEN kind = 'refund' THEN amount ELSE 0 END) AS BIGINT),
+                    CAST(sum(fee) AS BIGINT)
              FROM sale WHERE {wanted} {tests} GROUP BY currency ORDER BY currency"
         ))?
         .query_map(params_from_iter(values), |row| {
@@ -296,7 +300,7 @@ impl Filter {
     }
 }
 
-fn sale(row: &Row<'_>) -> rusqlite::Result<Sale> {
+fn sale(row: &Row) -> sql::Result<Sale> {
     let currency: String = row.get("currency")?;
     let vend: Option<[u8; 16]> = row.get("vend")?;
     let sold: Option<i64> = row.get("sold_at_ms")?;

@@ -142,7 +142,7 @@ pub async fn serve(
 /// Starts the engine on its journal, and folds what the database does not have yet. A database that
 /// was folded from another journal, or from more of it, is folded anew.
 async fn recover(config: &Config) -> Result<(Engine, Ground, Option<Backlog>), ServeFault> {
-    let mut ground = Ground::open(&config.state)?;
+    let mut ground = Ground::open(&config.state, config.records.as_ref())?;
     loop {
         let (store, backlog) = open_store(config)?;
         let mut catch_up = ground.catch_up()?;

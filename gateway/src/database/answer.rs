@@ -2,8 +2,8 @@
 
 use super::kept;
 use crate::bounds::{ANSWER_KEPT, ANSWERS_SWEPT_AT_ONCE};
+use crate::sql::{self, Connection, OptionalExtension, Transaction, params};
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// An answer, and the digest of the body that it was given to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub(crate) fn keep(
     slot: &[u8; 32],
     answer: &Answer,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let kept_ms = u64::try_from(ANSWER_KEPT.as_millis()).unwrap_or(u64::MAX);
     let oldest = now.as_millis().saturating_sub(kept_ms);
     transaction
@@ -47,7 +47,7 @@ pub(crate) fn keep(
 }
 
 /// The answer that was given before.
-pub(crate) fn find(connection: &Connection, slot: &[u8; 32]) -> rusqlite::Result<Option<Answer>> {
+pub(crate) fn find(connection: &Connection, slot: &[u8; 32]) -> sql::Result<Option<Answer>> {
     connection
         .prepare_cached("SELECT body, status, answer FROM answer WHERE slot = ?1")?
         .query_row([slot], |row| {

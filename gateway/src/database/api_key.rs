@@ -3,9 +3,9 @@
 use super::staff::Role;
 use super::{kept, unkept};
 use crate::credential::KeyDigest;
+use crate::sql::{self, Connection, OptionalExtension, Row, Transaction, params};
 use gettone_core::id::OperatorId;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 /// What is known of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,11 +31,11 @@ pub(crate) fn make(
     name: &str,
     role: Role,
     made: (&str, Timestamp),
-) -> rusqlite::Result<i64> {
+) -> sql::Result<i64> {
     let ((operator, digest), (made_by, at)) = (key, made);
-    transaction.execute(
+    transaction.query_row(
         "INSERT INTO api_key (operator, name, role, digest, made_by, made_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
         params![
             operator.number(),
             name,
@@ -44,8 +44,8 @@ pub(crate) fn make(
             made_by,
             kept(at.as_millis())
         ],
-    )?;
-    Ok(transaction.last_insert_rowid())
+        |row| row.get(0),
+    )
 }
 
 /// Revokes a key of an operator; gives what it was.
@@ -53,7 +53,7 @@ pub(crate) fn revoke(
     transaction: &Transaction<'_>,
     operator: OperatorId,
     id: i64,
-) -> rusqlite::Result<Option<ApiKey>> {
+) -> sql::Result<Option<ApiKey>> {
     transaction
         .query_row(
             "DELETE FROM api_key WHERE id = ?1 AND operator = ?2 RETURNING *",
@@ -64,7 +64,7 @@ pub(crate) fn revoke(
 }
 
 /// The keys of an operator.
-pub(crate) fn all(connection: &Connection, operator: OperatorId) -> rusqlite::Result<Vec<ApiKey>> {
+pub(crate) fn all(connection: &Connection, operator: OperatorId) -> sql::Result<Vec<ApiKey>> {
     connection
         .prepare_cached("SELECT * FROM api_key WHERE operator = ?1 ORDER BY id")?
         .query_map([operator.number()], api_key)?
@@ -72,17 +72,14 @@ pub(crate) fn all(connection: &Connection, operator: OperatorId) -> rusqlite::Re
 }
 
 /// The key with this digest.
-pub(crate) fn find(
-    connection: &Connection,
-    digest: &KeyDigest,
-) -> rusqlite::Result<Option<ApiKey>> {
+pub(crate) fn find(connection: &Connection, digest: &KeyDigest) -> sql::Result<Option<ApiKey>> {
     connection
         .prepare_cached("SELECT * FROM api_key WHERE digest = ?1")?
         .query_row([digest], api_key)
         .optional()
 }
 
-fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+fn api_key(row: &Row) -> sql::Result<ApiKey> {
     Ok(ApiKey {
         id: row.get("id")?,
         operator: OperatorId::new(row.get("operator")?),

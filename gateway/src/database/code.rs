@@ -3,9 +3,9 @@
 use super::{kept, unkept};
 use crate::bounds::{CODE_LIFE, CODE_TRIES_MAX, CODES_PER_HOUR};
 use crate::credential::Sealed;
+use crate::sql::{self, OptionalExtension, Transaction, params};
 use core::time::Duration;
 use gettone_core::time::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -24,7 +24,7 @@ pub(crate) fn send(
     address: &Sealed,
     code: &Sealed,
     now: Timestamp,
-) -> rusqlite::Result<Sent> {
+) -> sql::Result<Sent> {
     // What is older than its hour counts no more; so the table is never larger than an hour's codes.
     let hour_ago = now.as_millis().saturating_sub(millis(HOUR));
     transaction.execute("DELETE FROM code WHERE hour_ms < ?1", [kept(hour_ago)])?;
@@ -40,7 +40,7 @@ pub(crate) fn send(
     }
     transaction.execute(
         "INSERT INTO code (digest, code, tries, made_ms, hour_ms, sent) VALUES (?1, ?2, 0, ?3, ?3, 1)
-         ON CONFLICT DO UPDATE SET code = ?2, tries = 0, made_ms = ?3, sent = sent + 1",
+         ON CONFLICT (digest) DO UPDATE SET code = ?2, tries = 0, made_ms = ?3, sent = code.sent + 1",
         params![address, code, kept(now.as_millis())],
     )?;
     Ok(Sent::Yes)
@@ -61,7 +61,7 @@ pub(crate) fn redeem(
     address: &Sealed,
     code: &Sealed,
     now: Timestamp,
-) -> rusqlite::Result<Proof> {
+) -> sql::Result<Proof> {
     let known: Option<(Option<Sealed>, u32, i64)> = transaction
         .query_row(
             "SELECT code, tries, made_ms FROM code WHERE digest = ?1",
@@ -92,7 +92,7 @@ pub(crate) fn unredeem(
     transaction: &Transaction<'_>,
     address: &Sealed,
     code: &Sealed,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     transaction.execute(
         "UPDATE code SET code = ?2 WHERE digest = ?1",
         params![address, code],

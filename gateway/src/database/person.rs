@@ -2,10 +2,10 @@
 
 use super::{kept, unkept};
 use crate::credential::Sealed;
+use crate::sql::{self, Connection, OptionalExtension, Transaction, params};
 use gettone_core::id::WalletId;
 use gettone_core::money::Currency;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// A customer's number: drawn at random, so that no number is given twice even when an old copy of
 /// the database is put back.
@@ -38,10 +38,7 @@ pub(crate) struct Person {
 }
 
 /// The customer with this number.
-pub(crate) fn find(
-    connection: &Connection,
-    number: CustomerNumber,
-) -> rusqlite::Result<Option<Person>> {
+pub(crate) fn find(connection: &Connection, number: CustomerNumber) -> sql::Result<Option<Person>> {
     connection
         .prepare_cached("SELECT address, language, made_ms FROM customer WHERE number = ?1")?
         .query_row([kept(number.0)], |row| {
@@ -59,7 +56,7 @@ pub(crate) fn find(
 pub(crate) fn find_by_address(
     connection: &Connection,
     digest: &Sealed,
-) -> rusqlite::Result<Option<CustomerNumber>> {
+) -> sql::Result<Option<CustomerNumber>> {
     connection
         .prepare_cached("SELECT number FROM customer WHERE digest = ?1")?
         .query_row([digest], |row| Ok(CustomerNumber(unkept(row.get(0)?))))
@@ -82,7 +79,7 @@ pub(crate) fn welcome(
     digest: &Sealed,
     address: &str,
     fresh: (CustomerNumber, Timestamp),
-) -> rusqlite::Result<Option<Welcome>> {
+) -> sql::Result<Option<Welcome>> {
     if let Some(number) = find_by_address(transaction, digest)? {
         return Ok(Some(Welcome::Back(number)));
     }
@@ -109,7 +106,7 @@ pub(crate) fn speak(
     transaction: &Transaction<'_>,
     number: CustomerNumber,
     language: &str,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     transaction.execute(
         "UPDATE customer SET language = ?2 WHERE number = ?1",
         params![kept(number.0), language],
@@ -118,10 +115,7 @@ pub(crate) fn speak(
 }
 
 /// Forgets a customer; its sessions go with it, its wallets keep its number.
-pub(crate) fn forget(
-    transaction: &Transaction<'_>,
-    number: CustomerNumber,
-) -> rusqlite::Result<()> {
+pub(crate) fn forget(transaction: &Transaction<'_>, number: CustomerNumber) -> sql::Result<()> {
     let digest: Option<Sealed> = transaction
         .query_row(
             "DELETE FROM customer WHERE number = ?1 RETURNING digest",
@@ -145,7 +139,7 @@ pub(crate) fn forget(
 pub(crate) fn wallets(
     connection: &Connection,
     number: CustomerNumber,
-) -> rusqlite::Result<Vec<(Currency, WalletId)>> {
+) -> sql::Result<Vec<(Currency, WalletId)>> {
     connection
         .prepare_cached(
             "SELECT currency, wallet FROM wallet WHERE customer = ?1 ORDER BY made_ms, wallet",
@@ -173,7 +167,7 @@ pub(crate) fn own(
     number: CustomerNumber,
     currency: Currency,
     fresh: (WalletId, Timestamp),
-) -> rusqlite::Result<Option<WalletId>> {
+) -> sql::Result<Option<WalletId>> {
     let known = wallets(transaction, number)?
         .into_iter()
         .find(|(other, _)| *other == currency);

@@ -1,7 +1,7 @@
 //! What machines are called, and where they stand.
 
+use crate::sql::{self, Connection, OptionalExtension, Transaction, params};
 use gettone_core::id::{MachineId, OperatorId};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// A machine's name and place; both may be empty.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -18,12 +18,12 @@ pub(crate) fn note(
     operator: OperatorId,
     machine: MachineId,
     place: &Place,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO place (machine, operator, name, place) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET name = excluded.name, place = excluded.place
-             WHERE operator = excluded.operator",
+             ON CONFLICT (machine) DO UPDATE SET name = excluded.name, place = excluded.place
+             WHERE place.operator = excluded.operator",
         )?
         .execute(params![
             machine.number(),
@@ -35,7 +35,7 @@ pub(crate) fn note(
 }
 
 /// A machine's name and place.
-pub(crate) fn find(connection: &Connection, machine: MachineId) -> rusqlite::Result<Option<Place>> {
+pub(crate) fn find(connection: &Connection, machine: MachineId) -> sql::Result<Option<Place>> {
     connection
         .prepare_cached("SELECT name, place FROM place WHERE machine = ?1")?
         .query_row([machine.number()], |row| {

@@ -4,11 +4,11 @@
 use super::{kept, unkept};
 use crate::list::{Page, look_ahead, page};
 use crate::receipts::Claim;
+use crate::sql::{self, Connection, OptionalExtension, Row, params};
 use crate::text::decimal;
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// A vend on its way before a person.
 #[derive(Clone, Debug)]
@@ -45,11 +45,7 @@ pub(crate) enum Opened {
 }
 
 /// Opens a case, once for each vend, with what its customer says.
-pub(crate) fn open(
-    connection: &Connection,
-    case: &Case<'_>,
-    words: &str,
-) -> rusqlite::Result<Opened> {
+pub(crate) fn open(connection: &Connection, case: &Case<'_>, words: &str) -> sql::Result<Opened> {
     let made = connection
         .prepare_cached(
             "INSERT INTO refund (kind, operator, wallet, vend, rseq, machine, item, product,
@@ -90,7 +86,7 @@ pub(crate) fn claim(
     connection: &Connection,
     vend: VendId,
     rseq: Rseq,
-) -> rusqlite::Result<Option<Claim>> {
+) -> sql::Result<Option<Claim>> {
     connection
         .prepare_cached(
             "SELECT state, words, answer, refunded, currency FROM refund
@@ -182,7 +178,7 @@ pub(crate) fn list(
     operator: OperatorId,
     stage: Option<Stage>,
     paging: (Option<u64>, usize),
-) -> rusqlite::Result<Page<Found>> {
+) -> sql::Result<Page<Found>> {
     let (before, limit) = paging;
     let stage = match stage {
         Some(Stage::Open) => "AND refund.state = 'open'",
@@ -207,7 +203,7 @@ pub(crate) fn list(
 }
 
 /// One case.
-pub(crate) fn find(connection: &Connection, id: u64) -> rusqlite::Result<Option<Found>> {
+pub(crate) fn find(connection: &Connection, id: u64) -> sql::Result<Option<Found>> {
     connection
         .prepare_cached(&format!("{FOUND} WHERE refund.id = ?1"))?
         .query_row([kept(id)], read)
@@ -215,11 +211,7 @@ pub(crate) fn find(connection: &Connection, id: u64) -> rusqlite::Result<Option<
 }
 
 /// Ends a case, or says who ended it when the journal told of it first.
-pub(crate) fn decide(
-    connection: &Connection,
-    id: u64,
-    decision: &Decision,
-) -> rusqlite::Result<()> {
+pub(crate) fn decide(connection: &Connection, id: u64, decision: &Decision) -> sql::Result<()> {
     connection
         .prepare_cached(
             "UPDATE refund SET state = ?2, refunded = ?3, answer = ?4, decided_by = ?5,
@@ -244,7 +236,7 @@ pub(crate) fn settle(
     vend: (VendId, Rseq),
     end: (&'static str, Amount),
     at: Timestamp,
-) -> rusqlite::Result<Option<(u64, OperatorId, MachineId)>> {
+) -> sql::Result<Option<(u64, OperatorId, MachineId)>> {
     let ((vend, rseq), (state, refunded)) = (vend, end);
     connection
         .prepare_cached(
@@ -272,11 +264,7 @@ pub(crate) fn settle(
 }
 
 /// Whether a vend that nobody saw waits for a person.
-pub(crate) fn is_doubted(
-    connection: &Connection,
-    vend: VendId,
-    rseq: Rseq,
-) -> rusqlite::Result<bool> {
+pub(crate) fn is_doubted(connection: &Connection, vend: VendId, rseq: Rseq) -> sql::Result<bool> {
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM refund
@@ -287,7 +275,7 @@ pub(crate) fn is_doubted(
         })
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
+fn read(row: &Row) -> sql::Result<Found> {
     let name: Option<String> = row.get("machine_name")?;
     let item: u16 = row.get("item")?;
     Ok(Found {

@@ -2,7 +2,7 @@
 //! dropped and folded anew whenever its shape changes.
 
 use super::DatabaseFault;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use crate::sql::{self, Connection, NONE, OptionalExtension, Synced, Transaction};
 
 /// Each step once, in this order; a step that has been released is never changed.
 const MIGRATIONS: [&str; 2] = [
@@ -33,33 +33,37 @@ const PROJECTED: [&str; 13] = [
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
 const PROJECTIONS_VERSION: u32 = 3;
 
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseFault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+pub(super) fn migrate(connection: &Connection) -> Result<(), DatabaseFault> {
     let known = MIGRATIONS.len() as u32;
+    let found = connection.transact(Synced::Now, |transaction| {
+        let found = transaction.version()?;
+        if found > known {
+            return Ok(found);
+        }
+        for step in MIGRATIONS.iter().skip(found as usize) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.set_version(known)?;
+        let projected: Option<u32> = transaction
+            .query_row("SELECT version FROM projection", NONE, |row| row.get(0))
+            .optional()?;
+        if projected != Some(PROJECTIONS_VERSION) {
+            renew_projections(transaction)?;
+        }
+        Ok(found)
+    })?;
     if found > known {
         return Err(DatabaseFault::Newer { found, known });
     }
-    for step in MIGRATIONS.iter().skip(found as usize) {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "user_version", known)?;
-    let projected: Option<u32> = transaction
-        .query_row("SELECT version FROM projection", [], |row| row.get(0))
-        .optional()?;
-    if projected != Some(PROJECTIONS_VERSION) {
-        renew_projections(&transaction)?;
-    }
-    transaction.commit()?;
     Ok(())
 }
 
-pub(super) fn renew_projections(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+pub(super) fn renew_projections(transaction: &Transaction<'_>) -> sql::Result<()> {
     for table in PROJECTED {
         transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
     }
     transaction.execute_batch(PROJECTIONS)?;
-    transaction.execute("DELETE FROM projection", [])?;
+    transaction.execute("DELETE FROM projection", NONE)?;
     transaction.execute(
         "INSERT INTO projection (version) VALUES (?1)",
         [PROJECTIONS_VERSION],
@@ -72,18 +76,18 @@ mod tests {
     use super::*;
 
     fn migrated() -> Connection {
-        let mut connection = Connection::open_in_memory().expect("opened");
-        migrate(&mut connection).expect("migrated");
+        let connection = Connection::in_memory().expect("opened");
+        migrate(&connection).expect("migrated");
         connection
     }
 
     #[test]
     fn the_list_of_projections_is_the_list_of_their_tables() {
-        let connection = Connection::open_in_memory().expect("opened");
+        let connection = Connection::in_memory().expect("opened");
         connection.execute_batch(PROJECTIONS).expect("made");
         let mut tables: Vec<String> = connection
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .and_then(|query| query.query_map(NONE, |row| row.get(0))?.collect())
             .expect("listed");
         tables.sort();
         assert_eq!(tables, PROJECTED);
@@ -91,23 +95,23 @@ mod tests {
 
     #[test]
     fn a_second_migration_changes_nothing() {
-        let mut connection = migrated();
+        let connection = migrated();
         connection
             .execute(
                 "INSERT INTO account (wallet, currency) VALUES (1, 'EUR')",
-                [],
+                NONE,
             )
             .expect("inserted");
-        migrate(&mut connection).expect("migrated");
+        migrate(&connection).expect("migrated");
         let kept: u32 = connection
-            .query_row("SELECT count(*) FROM account", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM account", NONE, |row| row.get(0))
             .expect("counted");
         assert_eq!(kept, 1);
     }
 
     #[test]
     fn projections_of_another_shape_are_made_anew_and_what_people_entered_stays() {
-        let mut connection = migrated();
+        let connection = migrated();
         connection
             .execute_batch(
                 "INSERT INTO account (wallet, currency) VALUES (1, 'EUR');
@@ -115,10 +119,10 @@ mod tests {
                  UPDATE projection SET version = 0;",
             )
             .expect("written");
-        migrate(&mut connection).expect("migrated");
+        migrate(&connection).expect("migrated");
         let count = |table: &str| -> u32 {
             connection
-                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                .query_row(&format!("SELECT count(*) FROM {table}"), NONE, |row| {
                     row.get(0)
                 })
                 .expect("counted")
@@ -128,11 +132,9 @@ mod tests {
 
     #[test]
     fn a_database_of_a_newer_gateway_is_left_alone() {
-        let mut connection = migrated();
-        connection
-            .pragma_update(None, "user_version", 99)
-            .expect("set");
-        let fault = migrate(&mut connection).expect_err("newer").to_string();
+        let connection = migrated();
+        connection.set_version(99).expect("set");
+        let fault = migrate(&connection).expect_err("newer").to_string();
         assert!(fault.contains("schema 99"), "{fault}");
     }
 }

@@ -5,8 +5,8 @@ use super::staff::StaffId;
 use super::{kept, unkept};
 use crate::bounds::SESSIONS_OF_ONE_MAX;
 use crate::credential::KeyDigest;
+use crate::sql::{self, Connection, OptionalExtension, Transaction, params};
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Who signs in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +23,7 @@ pub(crate) fn begin(
     token: &KeyDigest,
     holder: Holder,
     life: (Timestamp, Timestamp),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let (now, ends) = life;
     transaction.execute(
         "DELETE FROM session WHERE ends_ms <= ?1",
@@ -54,7 +54,7 @@ pub(crate) fn begin(
 }
 
 /// Ends a session.
-pub(crate) fn end(transaction: &Transaction<'_>, token: &KeyDigest) -> rusqlite::Result<()> {
+pub(crate) fn end(transaction: &Transaction<'_>, token: &KeyDigest) -> sql::Result<()> {
     transaction.execute("DELETE FROM session WHERE digest = ?1", [token])?;
     Ok(())
 }
@@ -64,7 +64,7 @@ pub(crate) fn find(
     connection: &Connection,
     token: &KeyDigest,
     now: Timestamp,
-) -> rusqlite::Result<Option<Holder>> {
+) -> sql::Result<Option<Holder>> {
     let found = connection
         .prepare_cached("SELECT staff, customer FROM session WHERE digest = ?1 AND ends_ms > ?2")?
         .query_row(params![token, kept(now.as_millis())], |row| {

@@ -1,11 +1,11 @@
 //! People who work for operators.
 
 use super::{kept, unkept};
+use crate::sql::{self, Connection, OptionalExtension, Row, Transaction, params};
 use core::fmt;
 use gettone_core::id::OperatorId;
 use gettone_core::time::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -119,10 +119,10 @@ pub(crate) fn hire(
     transaction: &Transaction<'_>,
     recruit: &Recruit,
     now: Timestamp,
-) -> rusqlite::Result<Hired> {
-    let made = transaction.execute(
+) -> sql::Result<Hired> {
+    let made = transaction.query_row(
         "INSERT INTO staff (operator, email, name, role, password, made_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING id",
         params![
             recruit.operator.number(),
             recruit.email,
@@ -131,11 +131,11 @@ pub(crate) fn hire(
             recruit.password,
             kept(now.as_millis())
         ],
-    )?;
-    Ok(if made == 1 {
-        Hired::As(StaffId(transaction.last_insert_rowid()))
-    } else {
-        Hired::EmailTaken
+        |row| row.get(0),
+    );
+    Ok(match made.optional()? {
+        Some(id) => Hired::As(StaffId(id)),
+        None => Hired::EmailTaken,
     })
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn change_password(
     transaction: &Transaction<'_>,
     id: StaffId,
     password: &str,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     transaction.execute(
         "UPDATE staff SET password = ?2 WHERE id = ?1",
         params![id.0, password],
@@ -158,7 +158,7 @@ pub(crate) fn dismiss(
     transaction: &Transaction<'_>,
     operator: OperatorId,
     id: StaffId,
-) -> rusqlite::Result<Option<Member>> {
+) -> sql::Result<Option<Member>> {
     transaction
         .query_row(
             "DELETE FROM staff WHERE id = ?1 AND operator = ?2 RETURNING *",
@@ -169,7 +169,7 @@ pub(crate) fn dismiss(
 }
 
 /// Everybody of an operator.
-pub(crate) fn all(connection: &Connection, operator: OperatorId) -> rusqlite::Result<Vec<Member>> {
+pub(crate) fn all(connection: &Connection, operator: OperatorId) -> sql::Result<Vec<Member>> {
     connection
         .prepare_cached("SELECT * FROM staff WHERE operator = ?1 ORDER BY id")?
         .query_map([operator.number()], member)?
@@ -177,7 +177,7 @@ pub(crate) fn all(connection: &Connection, operator: OperatorId) -> rusqlite::Re
 }
 
 /// Who this is.
-pub(crate) fn find(connection: &Connection, id: StaffId) -> rusqlite::Result<Option<Member>> {
+pub(crate) fn find(connection: &Connection, id: StaffId) -> sql::Result<Option<Member>> {
     connection
         .prepare_cached("SELECT * FROM staff WHERE id = ?1")?
         .query_row([id.0], member)
@@ -188,14 +188,14 @@ pub(crate) fn find(connection: &Connection, id: StaffId) -> rusqlite::Result<Opt
 pub(crate) fn find_by_email(
     connection: &Connection,
     email: &str,
-) -> rusqlite::Result<Option<(Member, String)>> {
+) -> sql::Result<Option<(Member, String)>> {
     connection
         .prepare_cached("SELECT * FROM staff WHERE email = ?1")?
         .query_row([email], |row| Ok((member(row)?, row.get("password")?)))
         .optional()
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+fn member(row: &Row) -> sql::Result<Member> {
     Ok(Member {
         id: StaffId(row.get("id")?),
         operator: OperatorId::new(row.get("operator")?),

@@ -2,9 +2,9 @@
 
 use super::{kept, unkept};
 use crate::list::{Page, look_ahead, page};
+use crate::sql::{self, Connection, Transaction, params};
 use gettone_core::id::OperatorId;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -31,7 +31,7 @@ pub(crate) fn add(
     transaction: &Transaction<'_>,
     operator: OperatorId,
     line: &Line,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO staff_log (operator, at_ms, who, what, subject, before, after)
@@ -55,7 +55,7 @@ pub(crate) fn all(
     operator: OperatorId,
     before: Option<u64>,
     limit: usize,
-) -> rusqlite::Result<Page<Line>> {
+) -> sql::Result<Page<Line>> {
     let lines = connection
         .prepare_cached(
             "SELECT id, at_ms, who, what, subject, before, after FROM staff_log

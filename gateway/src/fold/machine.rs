@@ -5,13 +5,13 @@ use crate::database::kept;
 use crate::fleet::operator_of;
 use crate::happening::Subject;
 use crate::sales;
+use crate::sql::{self, Connection, OptionalExtension, params};
 use crate::text::decimal;
 use gettone_core::counters::{OTHER_ITEM, Row};
 use gettone_core::id::{Item, MachineId, OperatorId, TransferId};
 use gettone_core::lock::LockState;
 use gettone_core::machine::{self, Product};
 use gettone_core::money::Amount;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 
 impl Fold<'_> {
@@ -20,7 +20,7 @@ impl Fold<'_> {
         self,
         machine: MachineId,
         event: &machine::Event,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         if let machine::Event::Listed { item, product } = event {
             self.name(machine, *item, product)?;
         }
@@ -75,11 +75,11 @@ impl Fold<'_> {
     }
 
     /// What is sold there; what is taken off the list keeps its name in what was sold before.
-    fn name(self, machine: MachineId, item: Item, product: &Product) -> rusqlite::Result<()> {
+    fn name(self, machine: MachineId, item: Item, product: &Product) -> sql::Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT INTO product (machine, item, name, price) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET name = excluded.name, price = excluded.price",
+                 ON CONFLICT (machine, item) DO UPDATE SET name = excluded.name, price = excluded.price",
             )?
             .execute(params![
                 machine.number(),
@@ -96,7 +96,7 @@ impl Fold<'_> {
         operator: OperatorId,
         machine: MachineId,
         sold: &[Row],
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let Some(currency) = currency_of(self.connection, machine)? else {
             return Ok(());
         };
@@ -139,7 +139,7 @@ impl Fold<'_> {
         operator: OperatorId,
         machine: MachineId,
         count: (TransferId, Amount, Amount),
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let (key, counted, expected) = count;
         self.connection
             .prepare_cached(
@@ -166,7 +166,7 @@ impl Fold<'_> {
     }
 }
 
-fn currency_of(connection: &Connection, machine: MachineId) -> rusqlite::Result<Option<String>> {
+fn currency_of(connection: &Connection, machine: MachineId) -> sql::Result<Option<String>> {
     connection
         .prepare_cached("SELECT currency FROM machine WHERE machine = ?1")?
         .query_row([machine.number()], |row| row.get(0))

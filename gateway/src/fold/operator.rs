@@ -2,6 +2,7 @@
 
 use super::Fold;
 use crate::happening::Subject;
+use crate::sql;
 use crate::text::money;
 use gettone_core::id::{OperatorId, TransferId};
 use gettone_core::money::{Amount, Currency};
@@ -10,11 +11,7 @@ use serde_json::json;
 
 impl Fold<'_> {
     /// Takes in what happened to an operator's money.
-    pub(super) fn take_operator(
-        &self,
-        operator: OperatorId,
-        event: &Event,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn take_operator(&self, operator: OperatorId, event: &Event) -> sql::Result<()> {
         let (step, key, moved) = match event {
             Event::PaidOut {
                 key,
@@ -70,7 +67,7 @@ impl Fold<'_> {
         operator: OperatorId,
         (step, key): (&str, &TransferId),
         moved: Option<(Currency, Amount)>,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let mut body = json!({"step": step, "transfer": key.to_string()});
         if let Some((currency, amount)) = moved {
             body["amount"] = money(amount, currency).into();

@@ -3,21 +3,17 @@
 use super::Fold;
 use crate::database::{kept, unkept};
 use crate::happening::Subject;
+use crate::sql::{self, Connection, OptionalExtension, params};
 use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, Rseq, VendId};
 use gettone_core::notice::{Code, Notice};
 use gettone_core::reader::{self, Contradiction, Hello};
 use gettone_core::receipt::ReceiptKind;
 use gettone_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 
 impl Fold<'_> {
     /// Takes in what happened to a reader.
-    pub(super) fn take_reader(
-        self,
-        reader: ReaderId,
-        event: &reader::Event,
-    ) -> rusqlite::Result<()> {
+    pub(super) fn take_reader(self, reader: ReaderId, event: &reader::Event) -> sql::Result<()> {
         match event {
             reader::Event::Enrolled {
                 machine, operator, ..
@@ -76,7 +72,7 @@ impl Fold<'_> {
         subject: Subject,
         what: &str,
         words: &str,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let Some((operator, machine)) = place_of(self.connection, reader)? else {
             return Ok(());
         };
@@ -84,17 +80,17 @@ impl Fold<'_> {
         self.tell(operator, subject, Some(machine), body)
     }
 
-    fn ring_of(self, reader: ReaderId, code: &str, words: &str) -> rusqlite::Result<()> {
+    fn ring_of(self, reader: ReaderId, code: &str, words: &str) -> sql::Result<()> {
         match place_of(self.connection, reader)? {
             Some((operator, machine)) => self.ring(operator, machine, (code, words)),
             None => Ok(()),
         }
     }
 
-    fn heard(self, reader: ReaderId, hello: Option<&Hello>) -> rusqlite::Result<()> {
+    fn heard(self, reader: ReaderId, hello: Option<&Hello>) -> sql::Result<()> {
         self.connection
             .prepare_cached(
-                "UPDATE reader SET heard_ms = ?2, mdb_state = ifnull(?3, mdb_state)
+                "UPDATE reader SET heard_ms = ?2, mdb_state = coalesce(?3, mdb_state)
                  WHERE reader = ?1",
             )?
             .execute(params![
@@ -108,7 +104,8 @@ impl Fold<'_> {
             self.connection
                 .prepare_cached(
                     "INSERT INTO start (reader, boot, at_ms) VALUES (?1, ?2, ?3)
-                     ON CONFLICT DO UPDATE SET at_ms = min(at_ms, excluded.at_ms)",
+                     ON CONFLICT (reader, boot) DO UPDATE SET at_ms = CASE
+                         WHEN excluded.at_ms < start.at_ms THEN excluded.at_ms ELSE start.at_ms END",
                 )?
                 .execute(params![reader.as_bytes(), order.boot, kept(started)])?;
         }
@@ -116,7 +113,7 @@ impl Fold<'_> {
     }
 
     /// Notes when something was sold, as far as the reader's start is known.
-    fn date(self, reader: ReaderId, order: Order, vend: (VendId, Rseq)) -> rusqlite::Result<()> {
+    fn date(self, reader: ReaderId, order: Order, vend: (VendId, Rseq)) -> sql::Result<()> {
         let started: Option<i64> = self
             .connection
             .prepare_cached("SELECT at_ms FROM start WHERE reader = ?1 AND boot = ?2")?
@@ -144,7 +141,7 @@ pub(super) fn dated(
     connection: &Connection,
     vend: VendId,
     rseq: Rseq,
-) -> rusqlite::Result<Option<Timestamp>> {
+) -> sql::Result<Option<Timestamp>> {
     connection
         .prepare_cached("DELETE FROM dated WHERE vend = ?1 AND rseq = ?2 RETURNING at_ms")?
         .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
@@ -156,7 +153,7 @@ pub(super) fn dated(
 fn place_of(
     connection: &Connection,
     reader: ReaderId,
-) -> rusqlite::Result<Option<(OperatorId, MachineId)>> {
+) -> sql::Result<Option<(OperatorId, MachineId)>> {
     connection
         .prepare_cached("SELECT operator, machine FROM reader WHERE reader = ?1")?
         .query_row([reader.as_bytes()], |row| {

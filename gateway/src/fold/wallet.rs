@@ -6,13 +6,13 @@ use crate::bounds::PRICE_FACTOR_MAX;
 use crate::database::{kept, refund};
 use crate::happening::Subject;
 use crate::sales;
+use crate::sql::{self, OptionalExtension, params};
 use crate::text::decimal;
 use gettone_core::grant::{NO_RECEIPT, Purpose};
 use gettone_core::id::{Item, MachineId, OperatorId, Rseq, VendId, WalletId};
 use gettone_core::money::Amount;
 use gettone_core::transfer::Party;
 use gettone_core::wallet;
-use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 /// A line of the table of receipts.
@@ -38,7 +38,7 @@ struct Place {
 
 impl Fold<'_> {
     /// Takes in what happened to a wallet.
-    pub(super) fn take_wallet(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+    pub(super) fn take_wallet(&self, id: WalletId, event: &wallet::Event) -> sql::Result<()> {
         match event {
             wallet::Event::Opened { currency } => {
                 self.connection
@@ -194,7 +194,7 @@ impl Fold<'_> {
     }
 
     /// A line about money that was for nothing in particular.
-    fn moved(&self, id: WalletId, kind: &'static str, amount: Amount) -> rusqlite::Result<()> {
+    fn moved(&self, id: WalletId, kind: &'static str, amount: Amount) -> sql::Result<()> {
         let line = Line {
             kind,
             amount,
@@ -209,7 +209,7 @@ impl Fold<'_> {
         id: WalletId,
         (kind, operator): (&'static str, OperatorId),
         amount: Amount,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let line = Line {
             kind,
             amount,
@@ -226,7 +226,7 @@ impl Fold<'_> {
         (step, operator): (&str, OperatorId),
         (vend, rseq): (VendId, Rseq),
         amount: Amount,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let place = self.place(vend, rseq, None)?;
         let currency = self.currency(id)?;
         let body = json!({
@@ -243,7 +243,7 @@ impl Fold<'_> {
         id: WalletId,
         (vend, rseq, operator): (VendId, Rseq, OperatorId),
         amount: Amount,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let (item, product) = self.sold(vend, rseq)?;
         let place = self.place(vend, rseq, None)?;
         let currency = self.currency(id)?;
@@ -268,7 +268,7 @@ impl Fold<'_> {
     }
 
     /// What was sold, and what it was called.
-    fn sold(&self, vend: VendId, rseq: Rseq) -> rusqlite::Result<(Option<Item>, Option<String>)> {
+    fn sold(&self, vend: VendId, rseq: Rseq) -> sql::Result<(Option<Item>, Option<String>)> {
         let sold: Option<(Item, Option<String>)> = self
             .connection
             .prepare_cached(
@@ -284,7 +284,7 @@ impl Fold<'_> {
     }
 
     /// Adds what was given back, to both sides.
-    fn refunded(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+    fn refunded(&self, id: WalletId, event: &wallet::Event) -> sql::Result<()> {
         let wallet::Event::Refunded {
             vend,
             rseq,
@@ -323,10 +323,10 @@ impl Fold<'_> {
     }
 
     /// What a hold had, less what was sold for it.
-    fn still_held(&self, vend: VendId) -> rusqlite::Result<Amount> {
+    fn still_held(&self, vend: VendId) -> sql::Result<Amount> {
         self.connection
             .prepare_cached(
-                "SELECT held - (SELECT ifnull(sum(amount - owed), 0) FROM sale
+                "SELECT held - (SELECT CAST(coalesce(sum(amount - owed), 0) AS BIGINT) FROM sale
                                 WHERE sale.vend = ?1 AND kind = 'sale')
                  FROM hold WHERE vend = ?1",
             )?
@@ -336,7 +336,7 @@ impl Fold<'_> {
     }
 
     /// Ends the case of a vend that was decided, when it is open.
-    fn settled(&self, vend: (VendId, Rseq), end: (&'static str, Amount)) -> rusqlite::Result<()> {
+    fn settled(&self, vend: (VendId, Rseq), end: (&'static str, Amount)) -> sql::Result<()> {
         let Some((id, operator, machine)) = refund::settle(self.connection, vend, end, self.at)?
         else {
             return Ok(());
@@ -346,7 +346,7 @@ impl Fold<'_> {
     }
 
     /// Tells that a customer has left.
-    fn over(&self, vend: VendId, reason: wallet::Reason) -> rusqlite::Result<()> {
+    fn over(&self, vend: VendId, reason: wallet::Reason) -> sql::Result<()> {
         let place = self.place(vend, Rseq::new(0), None)?;
         let Some(operator) = place.operator else {
             return Ok(());
@@ -362,7 +362,7 @@ impl Fold<'_> {
         self.tell(operator, Subject::Session, machine, body)
     }
 
-    fn ring_about(&self, vend: (VendId, Rseq), code: &str, words: &str) -> rusqlite::Result<()> {
+    fn ring_about(&self, vend: (VendId, Rseq), code: &str, words: &str) -> sql::Result<()> {
         let place = self.place(vend.0, vend.1, None)?;
         match place.operator.zip(place.machine) {
             Some((operator, machine)) => {
@@ -372,13 +372,13 @@ impl Fold<'_> {
         }
     }
 
-    fn currency(&self, id: WalletId) -> rusqlite::Result<String> {
+    fn currency(&self, id: WalletId) -> sql::Result<String> {
         self.connection
             .prepare_cached("SELECT currency FROM account WHERE wallet = ?1")?
             .query_row([kept(id.number())], |row| row.get(0))
     }
 
-    fn captured(&self, id: WalletId, event: &wallet::Event) -> rusqlite::Result<()> {
+    fn captured(&self, id: WalletId, event: &wallet::Event) -> sql::Result<()> {
         let wallet::Event::Captured {
             vend,
             rseq,
@@ -452,7 +452,7 @@ impl Fold<'_> {
         kind: &'static str,
         vend: (VendId, Rseq, Option<Item>),
         amount: Amount,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let (vend, rseq, item) = vend;
         let place = self.place(vend, rseq, item)?;
         let line = Line {
@@ -465,7 +465,7 @@ impl Fold<'_> {
         self.receipt(id, line)
     }
 
-    fn place(&self, vend: VendId, rseq: Rseq, item: Option<Item>) -> rusqlite::Result<Place> {
+    fn place(&self, vend: VendId, rseq: Rseq, item: Option<Item>) -> sql::Result<Place> {
         let hold: Option<(u32, u32)> = self
             .connection
             .prepare_cached("SELECT machine, operator FROM hold WHERE vend = ?1")?
@@ -494,7 +494,7 @@ impl Fold<'_> {
         })
     }
 
-    fn receipt(&self, id: WalletId, line: Line<'_>) -> rusqlite::Result<()> {
+    fn receipt(&self, id: WalletId, line: Line<'_>) -> sql::Result<()> {
         let sold = line.sold;
         self.connection
             .prepare_cached(
@@ -528,7 +528,7 @@ impl Fold<'_> {
         kind: &'static str,
         place: (&Place, Option<OperatorId>),
         amount: Amount,
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let (sold, Some(operator)) = place else {
             return Ok(());
         };
