@@ -581,7 +581,7 @@ impl Entities {
     }
 
     /// Gives a part of what the cut has to save, and whether that was the last.
-    pub(crate) fn save(&mut self) -> Result<(Vec<Saved>, Left), SnapshotFault> {
+    pub(crate) fn save(&mut self) -> Result<(Saved, Left), SnapshotFault> {
         let rests = &mut self.rests;
         let more = self.customers.save(rests)
             || self.machines.save(rests)

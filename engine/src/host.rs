@@ -83,7 +83,7 @@ pub(crate) enum Request {
     /// journal.
     Cut(oneshot::Sender<Seq>),
     /// A part of what the cut has to save.
-    Save(oneshot::Sender<Result<(Vec<Saved>, Left), SnapshotFault>>),
+    Save(oneshot::Sender<Result<(Saved, Left), SnapshotFault>>),
     /// The snapshot is complete, or will never be.
     End(Ended),
     /// What the shelf has of an entity.

@@ -3,7 +3,7 @@
 
 use crate::bounds::{PARTITIONS, SNAPSHOT_LOOK_EVERY};
 use crate::directory::host;
-use crate::entities::{Left, Mark, Saved};
+use crate::entities::{Left, Mark};
 use crate::failure::SnapshotFailure;
 use crate::host::{Ended, Request};
 use crate::line::Line;
@@ -113,8 +113,8 @@ impl Snapshots {
         let (reply, answer) = oneshot::channel();
         self.line.tell(shard, Request::Save(reply));
         let (saved, left) = answer.await.map_err(|_| SnapshotFailure::Stopped)??;
-        for Saved { key, bytes, mark } in saved {
-            generation.put(key, &bytes)?;
+        for (key, bytes, mark) in saved.iter() {
+            generation.put(key, bytes)?;
             match mark {
                 Some((mark, Mark::Needed)) => generation.put(mark, &[])?,
                 Some((mark, Mark::Quiet)) => generation.remove(mark)?,

@@ -42,6 +42,8 @@ struct Sums {
     /// What the pages are in all.
     len: u64,
     unsynced: usize,
+    /// Pages that are not in the file yet: neighbours go there together.
+    waiting: BTreeMap<u64, Box<[u8; PAGE]>>,
     head: Option<Box<[u8; PAGE]>>,
 }
 
@@ -120,6 +122,28 @@ impl Pages {
         Ok(())
     }
 
+    /// Writes the pages that wait, each run of neighbours at once.
+    fn write_waiting(&self, sums: &mut Sums) -> io::Result<()> {
+        let mut run: Vec<u8> = Vec::new();
+        let mut begin = 0;
+        for (number, page) in &sums.waiting {
+            let at = page_at(*number);
+            if !run.is_empty() && at != begin + wide(run.len()) {
+                self.file.write_at(&run, begin)?;
+                run.clear();
+            }
+            if run.is_empty() {
+                begin = at;
+            }
+            run.extend_from_slice(page.as_slice());
+        }
+        if !run.is_empty() {
+            self.file.write_at(&run, begin)?;
+        }
+        sums.waiting.clear();
+        Ok(())
+    }
+
     fn write_sums(&self, sums: &mut Sums) -> io::Result<()> {
         while let Some(group) = sums.changed.first().copied() {
             let bytes: Vec<u8> = self
@@ -149,6 +173,7 @@ impl Pages {
         for (to, from) in head.iter_mut().zip(bytes) {
             *to = *from;
         }
+        self.write_waiting(sums)?;
         self.note(sums, 0, sum_of(0, head.as_slice()))?;
         self.block(sums, 0)?[BEFORE] = before;
         self.write_sums(sums)?;
@@ -174,11 +199,16 @@ impl redb::StorageBackend for Pages {
             if at >= len {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            page.fill(0);
-            // Without the lock: no page is read while it is written, and loads are not to wait
-            // for a snapshot's syncs.
-            read_whole(self.file.as_ref(), &mut page, page_at(number))?;
-            self.check(&mut self.sums(), number, &page)?;
+            let waits = self.sums().waiting.get(&number).map(|waiting| **waiting);
+            if let Some(waiting) = waits {
+                page = waiting;
+            } else {
+                page.fill(0);
+                // Without the lock: no page is read while it is written, and loads are not to
+                // wait for a snapshot's syncs.
+                read_whole(self.file.as_ref(), &mut page, page_at(number))?;
+                self.check(&mut self.sums(), number, &page)?;
+            }
             let len = rest.len().min(PAGE - begin);
             let (part, later) = rest.split_at_mut(len);
             part.copy_from_slice(page.get(begin..begin + len).unwrap_or_default());
@@ -195,6 +225,7 @@ impl redb::StorageBackend for Pages {
         for number in pages..known {
             self.note(&mut sums, number, 0)?;
         }
+        sums.waiting.retain(|number, _| *number < pages);
         let groups = pages.div_ceil(GROUP);
         sums.changed.retain(|group| *group < groups);
         sums.blocks.retain(|group, _| *group < groups);
@@ -206,6 +237,7 @@ impl redb::StorageBackend for Pages {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut sums = self.sums();
+        self.write_waiting(&mut sums)?;
         self.write_sums(&mut sums)?;
         sums.unsynced = 0;
         drop(sums);
@@ -226,14 +258,17 @@ impl redb::StorageBackend for Pages {
         }
         for (number, page) in (offset / wide(PAGE)..).zip(pages) {
             self.note(&mut sums, number, sum_of(number, page))?;
-            self.file.write_at(page, page_at(number))?;
             if number == 0 {
+                self.file.write_at(page, page_at(number))?;
                 sums.head = None;
+            } else {
+                sums.waiting.insert(number, Box::new(*page));
             }
         }
         // What piles up unsynced would all have to be written while the journal waits for its own.
         sums.unsynced = sums.unsynced.saturating_add(data.len());
         if sums.unsynced >= SHELF_UNSYNCED_MAX {
+            self.write_waiting(&mut sums)?;
             sums.unsynced = 0;
             drop(sums);
             self.file.sync()?;

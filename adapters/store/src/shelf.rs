@@ -5,9 +5,9 @@ use crate::bounds::{ENTITY_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 use crate::disk::{Disk, Lock};
 use crate::file::io_fault;
 use crate::pages::Pages;
+use core::ops::Range;
 use gettone_core::port::{Generation, Key, Kind, Seq, Shelf, StoreFault};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -347,8 +347,8 @@ impl Shelf for FileShelf {
             self.shared.fault("beginning a snapshot in", bad)
         })?;
         Ok(Box::new(Snapshot {
-            waiting: BTreeMap::new(),
-            waiting_bytes: 0,
+            waiting: Vec::new(),
+            bytes: Vec::new(),
             transaction,
             opened,
             turn,
@@ -368,33 +368,46 @@ impl Shelf for FileShelf {
 
 /// A snapshot that is being written: one transaction, filled in the order of keys.
 struct Snapshot {
-    /// What goes into the tables next; none for what is taken out.
-    waiting: BTreeMap<[u8; 9], Option<Vec<u8>>>,
-    waiting_bytes: usize,
+    /// What goes into the tables next.
+    waiting: Vec<Change>,
+    /// The entities of it, one behind the other.
+    bytes: Vec<u8>,
     transaction: WriteTransaction,
     opened: Arc<Opened>,
     turn: Turn,
 }
 
+/// An entity to be put in, and where its bytes stand; none for one to be taken out.
+struct Change {
+    key: [u8; 9],
+    bytes: Option<Range<usize>>,
+}
+
 impl Snapshot {
-    fn change(&mut self, key: Key, bytes: Option<Vec<u8>>) -> Result<(), StoreFault> {
-        let len = bytes.as_ref().map_or(0, Vec::len).saturating_add(9);
-        self.waiting_bytes = self.waiting_bytes.saturating_add(len);
-        self.waiting.insert(key.to_bytes(), bytes);
-        if self.waiting_bytes < SNAPSHOT_BYTES_MAX {
+    fn change(&mut self, key: Key, bytes: Option<&[u8]>) -> Result<(), StoreFault> {
+        let begin = self.bytes.len();
+        self.waiting.push(Change {
+            key: key.to_bytes(),
+            bytes: bytes.map(|bytes| {
+                self.bytes.extend_from_slice(bytes);
+                begin..self.bytes.len()
+            }),
+        });
+        let listed = self.waiting.len().saturating_mul(size_of::<Change>());
+        if self.bytes.len().saturating_add(listed) < SNAPSHOT_BYTES_MAX {
             return Ok(());
         }
         self.flush()
     }
 
     fn flush(&mut self) -> Result<(), StoreFault> {
-        let waiting = core::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
+        // Of two changes to one entity the later one stays the later one.
+        self.waiting.sort_by_key(|change| change.key);
         let write = || -> Result<(), redb::Error> {
             let mut table = self.transaction.open_table(ENTITIES)?;
-            for (key, bytes) in &waiting {
-                match bytes {
-                    Some(bytes) => drop(table.insert(key.as_slice(), bytes.as_slice())?),
+            for Change { key, bytes } in &self.waiting {
+                match bytes.clone().and_then(|at| self.bytes.get(at)) {
+                    Some(bytes) => drop(table.insert(key.as_slice(), bytes)?),
                     None => drop(table.remove(key.as_slice())?),
                 }
             }
@@ -403,7 +416,10 @@ impl Snapshot {
         write().map_err(|fault| {
             let bad = Bad::of(fault, &self.opened.damaged);
             self.turn.0.fault("writing a snapshot into", bad)
-        })
+        })?;
+        self.waiting.clear();
+        self.bytes.clear();
+        Ok(())
     }
 }
 
@@ -416,7 +432,7 @@ impl Generation for Snapshot {
             ));
             return Err(io_fault(doing, ErrorKind::InvalidInput.into()));
         }
-        self.change(key, Some(bytes.to_vec()))
+        self.change(key, Some(bytes))
     }
 
     fn remove(&mut self, key: Key) -> Result<(), StoreFault> {

@@ -84,33 +84,53 @@ impl Lodger for Operator {
     }
 }
 
-/// Where one entity stands: in which span between cuts it changed last, and whether that is saved.
+/// Where one entity stands: in which span between cuts it changed last, whether that is saved, and
+/// whether the shelf has its mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Rest {
     changed: u32,
     pub(super) saved: bool,
+    marked: bool,
 }
 
-impl Default for Rest {
-    /// As what came from the shelf, or is not there at all.
-    fn default() -> Self {
+impl Rest {
+    /// Of what came from the shelf as it is, or is not there at all: what needs its mark bears it.
+    pub(super) fn of<E: Lodger>(entity: &E) -> Self {
         Self {
             changed: 0,
             saved: true,
+            marked: entity.is_restless(),
         }
     }
 }
 
-/// One entity as it was at the cut.
-#[derive(Debug)]
+/// Entities as they were at the cut, one behind the other.
+#[derive(Debug, Default)]
 pub(crate) struct Saved {
-    pub(crate) key: Key,
-    pub(crate) bytes: Vec<u8>,
-    /// The mark that it bears, or bears no more.
-    pub(crate) mark: Option<(Key, Mark)>,
+    bytes: Vec<u8>,
+    entities: Vec<SavedEntity>,
 }
 
-/// Whether an entity is needed whenever the engine runs.
+#[derive(Debug)]
+struct SavedEntity {
+    key: Key,
+    /// Where its bytes end; they begin where those before it end.
+    end: usize,
+    mark: Option<(Key, Mark)>,
+}
+
+impl Saved {
+    /// Each entity, its bytes, and its mark, when it bears one now or bears it no more.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &[u8], Option<(Key, Mark)>)> {
+        self.entities.iter().scan(0, |begin, entity| {
+            let bytes = self.bytes.get(*begin..entity.end)?;
+            *begin = entity.end;
+            Some((entity.key, bytes, entity.mark))
+        })
+    }
+}
+
+/// How the need for an entity, whenever the engine runs, has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
     Needed,
@@ -124,8 +144,7 @@ pub(crate) struct Rests {
     span: Option<u32>,
     /// Everything that changed up to this span rests on the shelf.
     settled: u32,
-    saved: Vec<Saved>,
-    bytes: usize,
+    saved: Saved,
     fault: Option<SnapshotFault>,
 }
 
@@ -137,8 +156,7 @@ impl Rests {
                 Shelved::No => None,
             },
             settled: 0,
-            saved: Vec::new(),
-            bytes: 0,
+            saved: Saved::default(),
             fault: None,
         }
     }
@@ -154,10 +172,12 @@ impl Rests {
             .is_some_and(|span| rest.changed < span && rest.changed > self.settled && !rest.saved)
     }
 
-    pub(super) fn changed(&self) -> Rest {
+    /// How it stands once it has changed in this span.
+    pub(super) fn changed(&self, rest: Rest) -> Rest {
         Rest {
             changed: self.span.unwrap_or_default(),
             saved: false,
+            ..rest
         }
     }
 
@@ -165,28 +185,39 @@ impl Rests {
         self.span.is_some() && rest.changed <= self.settled
     }
 
-    pub(super) fn save<E: Lodger>(&mut self, id: E::Id, entity: &E) {
-        let mut bytes = Vec::new();
-        match snapshot::encode(entity.state(), &mut bytes) {
-            Ok(()) => {
-                self.bytes = self.bytes.saturating_add(bytes.len());
-                let key: Key = id.into();
-                let mark = E::MARK.map(|kind| {
-                    let mark = if entity.is_restless() {
-                        Mark::Needed
-                    } else {
-                        Mark::Quiet
-                    };
-                    (Key::new(kind, key.number()), mark)
-                });
-                self.saved.push(Saved { key, bytes, mark });
-            }
-            Err(fault) => self.fault = Some(fault),
+    /// Saves an entity as it is.
+    pub(super) fn save<E: Lodger>(&mut self, id: E::Id, entity: &E, rest: &mut Rest) {
+        let saved = &mut self.saved;
+        if saved.bytes.capacity() == 0 {
+            saved.bytes.reserve(SAVE_BYTES + SAVE_BYTES / 2);
         }
+        if let Err(fault) = snapshot::encode(entity.state(), &mut saved.bytes) {
+            self.fault = Some(fault);
+            return;
+        }
+        let key: Key = id.into();
+        let mut mark = None;
+        if let Some(kind) = E::MARK
+            && rest.marked != entity.is_restless()
+        {
+            rest.marked = !rest.marked;
+            let now = if rest.marked {
+                Mark::Needed
+            } else {
+                Mark::Quiet
+            };
+            mark = Some((Key::new(kind, key.number()), now));
+        }
+        rest.saved = true;
+        saved.entities.push(SavedEntity {
+            key,
+            end: saved.bytes.len(),
+            mark,
+        });
     }
 
     pub(super) fn has_enough(&self) -> bool {
-        self.bytes >= SAVE_BYTES || self.fault.is_some()
+        self.saved.bytes.len() >= SAVE_BYTES || self.fault.is_some()
     }
 
     /// A new span begins.
@@ -195,8 +226,7 @@ impl Rests {
     }
 
     /// What was saved since it was asked last.
-    pub(super) fn take(&mut self) -> Result<Vec<Saved>, SnapshotFault> {
-        self.bytes = 0;
+    pub(super) fn take(&mut self) -> Result<Saved, SnapshotFault> {
         let saved = core::mem::take(&mut self.saved);
         match self.fault.take() {
             Some(fault) => Err(fault),
@@ -212,8 +242,7 @@ impl Rests {
     /// There will be no other cut.
     pub(super) fn forget(&mut self) {
         self.span = None;
-        self.saved = Vec::new();
-        self.bytes = 0;
+        self.saved = Saved::default();
     }
 }
 

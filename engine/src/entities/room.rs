@@ -56,10 +56,11 @@ impl<E: Lodger> Room<E> {
         if let Some(place) = self.place(id) {
             return place;
         }
+        let entity = E::of(state());
         let place = self.slots.insert(Slot {
             id,
-            entity: E::of(state()),
-            rest: Rest::default(),
+            rest: Rest::of(&entity),
+            entity,
         });
         let (slots, hash) = (&self.slots, &self.hash);
         let hash_at = |at: &u32| {
@@ -102,9 +103,9 @@ impl<E: Lodger> Room<E> {
             .expect("the index names filled slots only");
         if rests.is_news(slot.rest) {
             if rests.must_save(slot.rest) {
-                rests.save(slot.id, &slot.entity);
+                rests.save(slot.id, &slot.entity, &mut slot.rest);
             }
-            slot.rest = rests.changed();
+            slot.rest = rests.changed(slot.rest);
             self.dirty.push(short(place));
         }
         &mut slot.entity
@@ -160,8 +161,7 @@ impl<E: Lodger> Room<E> {
                 .get_mut(place as usize)
                 .expect("what is to be saved is not let go");
             if rests.must_save(slot.rest) {
-                rests.save(slot.id, &slot.entity);
-                slot.rest.saved = true;
+                rests.save(slot.id, &slot.entity, &mut slot.rest);
             }
         }
         true
