@@ -6,7 +6,7 @@ use gettone_core::port::{Frames, Key, Kind, Seq, Shelf, StoreFault};
 use gettone_core::record::Record;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 /// What one shard gets of a replay.
@@ -47,19 +47,28 @@ impl Share {
             let wallets = keys.filter(|key| key.kind() == Kind::Wallet);
             let wallets = wallets.map(|key| WalletId::new(key.number()));
             self.entities.look_ahead(wallets, &mut self.places);
-            let mut records = core::mem::take(&mut self.records);
-            for record in records.drain(..) {
+            let records = core::mem::take(&mut self.records);
+            for record in &records {
                 self.lodge(record.event.entity())?;
-                self.entities.apply(&record);
+                self.entities.apply(record);
             }
             self.records = records;
         }
         Ok(())
     }
 
-    fn run(mut self, batches: &Receiver<Batch>) -> Result<Self, StoreFault> {
-        while let Ok(batch) = batches.recv() {
+    /// Takes in what comes, and sends the emptied batches back.
+    fn run(
+        mut self,
+        batches: &Receiver<Batch>,
+        spares: &Sender<Batch>,
+    ) -> Result<Self, StoreFault> {
+        while let Ok(mut batch) = batches.recv() {
             self.take(&batch)?;
+            batch.frames.clear();
+            batch.seqs.clear();
+            // Who reads may need none any more.
+            let _ = spares.send(batch);
         }
         Ok(self)
     }
@@ -75,8 +84,15 @@ struct Batch {
 /// Who takes the records of one shard in: who reads them, or a thread of its own.
 struct Taker<'scope> {
     own: Option<Share>,
-    thread: Option<(SyncSender<Batch>, Thread<'scope>)>,
+    thread: Option<Worker<'scope>>,
     batch: Batch,
+}
+
+struct Worker<'scope> {
+    to: SyncSender<Batch>,
+    /// Emptied batches, which come back.
+    spares: Receiver<Batch>,
+    thread: Thread<'scope>,
 }
 
 type Thread<'scope> = ScopedJoinHandle<'scope, Result<Share, StoreFault>>;
@@ -116,16 +132,17 @@ impl<'scope, 'env> Desk<'scope, 'env> {
             return Ok(());
         }
         if let Some(share) = taker.own.take() {
-            let (sender, batches) = sync_channel(REPLAY_WAITING);
-            let thread = self.scope.spawn(move || share.run(&batches));
-            taker.thread = Some((sender, thread));
+            let (to, batches) = sync_channel(REPLAY_WAITING);
+            let (emptied, spares) = channel();
+            let thread = self.scope.spawn(move || share.run(&batches, &emptied));
+            taker.thread = Some(Worker { to, spares, thread });
         }
-        let batch = core::mem::take(&mut taker.batch);
-        let sent = taker.thread.as_ref().map(|(to, _)| to.send(batch));
-        match sent {
-            Some(Err(_)) => Err(given_up()),
-            Some(Ok(())) | None => Ok(()),
-        }
+        let Some(worker) = &taker.thread else {
+            return Ok(());
+        };
+        let spare = worker.spares.try_recv().unwrap_or_default();
+        let batch = core::mem::replace(&mut taker.batch, spare);
+        worker.to.send(batch).map_err(|_| given_up())
     }
 
     /// Gives what is left, and waits until every shard has taken everything in.
@@ -134,13 +151,13 @@ impl<'scope, 'env> Desk<'scope, 'env> {
             let batch = core::mem::take(&mut taker.batch);
             if let Some(share) = &mut taker.own {
                 share.take(&batch)?;
-            } else if let Some((to, _)) = &taker.thread {
+            } else if let Some(worker) = &taker.thread {
                 // One that gave up says why when it is joined.
-                let _ = to.send(batch);
+                let _ = worker.to.send(batch);
             }
         }
         let shares = self.takers.into_iter().filter_map(|taker| {
-            if let Some((to, thread)) = taker.thread {
+            if let Some(Worker { to, thread, .. }) = taker.thread {
                 drop(to);
                 return Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
             }
