@@ -18,7 +18,7 @@ use thin_vec::ThinVec;
 
 /// Names the layout of archived states; a golden file keeps it from changing unseen. States of
 /// another format are not read: the journal replaces them.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 /// The largest archived state, in bytes: a wallet with every list full takes a third of it.
 pub const STATE_MAX: usize = 16 * 1024 * 1024;
@@ -46,10 +46,19 @@ pub trait Resting:
 {
     /// The kind of its keys.
     const KIND: Kind;
+
+    /// Whether all that is packed in it can be read.
+    fn is_whole(&self) -> bool {
+        true
+    }
 }
 
 impl Resting for Customer {
     const KIND: Kind = Kind::Wallet;
+
+    fn is_whole(&self) -> bool {
+        self.wallet.is_whole()
+    }
 }
 
 impl Resting for Machine {
@@ -103,7 +112,10 @@ pub fn decode<T: Resting>(bytes: &[u8]) -> Result<T, SnapshotFault> {
     if kind != T::KIND.code() {
         return Err(SnapshotFault::Unreadable);
     }
-    rkyv::from_bytes(archived).map_err(|_: rancor::Error| SnapshotFault::Unreadable)
+    rkyv::from_bytes(archived)
+        .ok()
+        .filter(|state: &T| state.is_whole())
+        .ok_or(SnapshotFault::Unreadable)
 }
 
 /// Why a state could not be written or read.

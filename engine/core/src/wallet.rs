@@ -9,6 +9,7 @@ mod hold;
 mod holds;
 mod limit;
 mod names;
+pub(crate) mod packed;
 mod paid;
 mod refusal;
 mod state;

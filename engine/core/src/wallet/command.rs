@@ -258,3 +258,20 @@ pub enum Verdict {
     /// It was not.
     Decline,
 }
+
+impl Verdict {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Charge => 0,
+            Self::Forgive => 1,
+            Self::Credit => 2,
+            Self::Decline => 3,
+        }
+    }
+
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        [Self::Charge, Self::Forgive, Self::Credit, Self::Decline]
+            .into_iter()
+            .find(|verdict| verdict.code() == code)
+    }
+}

@@ -281,8 +281,8 @@ impl Wallet {
             Event::Closing { vend, rseq } => {
                 if let Some(grant) = self.grant_mut(*vend) {
                     grant.note(*rseq);
-                } else if let Some(past) = self.trade_mut().holds.past_mut(*vend) {
-                    past.note(*rseq);
+                } else {
+                    self.trade_mut().holds.note_past(*vend, *rseq);
                 }
             }
             Event::Released {
@@ -392,8 +392,8 @@ impl Wallet {
         if let Some(grant) = self.grant_mut(vend) {
             grant.note(rseq);
             grant.counted = grant.counted.saturating_add(1);
-        } else if let Some(past) = self.trade_mut().holds.past_mut(vend) {
-            past.note(rseq);
+        } else {
+            self.trade_mut().holds.note_past(vend, rseq);
         }
     }
 

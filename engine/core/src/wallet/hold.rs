@@ -143,7 +143,7 @@ impl Wallet {
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
         if let Some(past) = self.past(vend) {
-            return settle_past(past, rseq, outcome);
+            return settle_past(&past, rseq, outcome);
         }
         let grant = self.grant(vend).ok_or(Refusal::NoSuchGrant)?;
         if grant.knows(rseq) {

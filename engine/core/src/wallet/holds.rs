@@ -1,8 +1,9 @@
 //! The holds of a wallet: those that live, and the last that ended, to recognise repeats by.
 
 use super::RESOLVED_KEPT;
-use crate::grant::{Grant, GrantState, Past};
-use crate::id::VendId;
+use super::packed::{Packed, Place};
+use crate::grant::{Grant, GrantState, Past, RECEIPTS_MAX};
+use crate::id::{Rseq, VendId};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::VecDeque;
 use thin_vec::ThinVec;
@@ -13,10 +14,17 @@ pub(super) struct Holds {
     live: Vec<Grant>,
     /// Released for want of news: what comes late is still captured. Most wallets never have any.
     late: ThinVec<Grant>,
-    past: VecDeque<Past>,
-    /// The marks of the past ones, in their order: a new name is looked for among all of them, and
+    past: Packed<Past>,
+    /// A little of each past one, in their order: a new name is looked for among all of them, and
     /// these lie close together.
-    marks: VecDeque<u32>,
+    marks: VecDeque<Mark>,
+}
+
+/// What tells most past holds apart, and how many bytes one takes.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+struct Mark {
+    name: u16,
+    len: u16,
 }
 
 impl Holds {
@@ -24,7 +32,7 @@ impl Holds {
         Self {
             live: Vec::new(),
             late: ThinVec::new(),
-            past: VecDeque::new(),
+            past: Packed::new(),
             marks: VecDeque::new(),
         }
     }
@@ -45,12 +53,43 @@ impl Holds {
     }
 
     /// A hold of which nothing can come any more.
-    pub(super) fn past(&self, vend: VendId) -> Option<&Past> {
-        self.past.get(self.place(vend)?)
+    pub(super) fn past(&self, vend: VendId) -> Option<Past> {
+        self.find_past(vend).map(|(_, _, past)| past)
     }
 
-    pub(super) fn past_mut(&mut self, vend: VendId) -> Option<&mut Past> {
-        self.past.get_mut(self.place(vend)?)
+    /// Takes the number of a receipt in that came after the end of its hold.
+    pub(super) fn note_past(&mut self, vend: VendId, rseq: Rseq) {
+        let Some((at, place, mut past)) = self.find_past(vend) else {
+            return;
+        };
+        past.note(rseq);
+        if let Some(len) = self.past.replace(place, &past)
+            && let Some(mark) = self.marks.get_mut(at)
+        {
+            mark.len = short(len);
+        }
+    }
+
+    fn find_past(&self, vend: VendId) -> Option<(usize, Place, Past)> {
+        let wanted = mark(vend);
+        let mut before_end = 0;
+        for (at, mark) in self.marks.iter().enumerate().rev() {
+            let len = usize::from(mark.len);
+            if mark.name == wanted {
+                let place = Place { before_end, len };
+                let past = self.past.behind(place).filter(|past| past.vend == vend);
+                if let Some(past) = past {
+                    return Some((at, place, past));
+                }
+            }
+            before_end += len;
+        }
+        None
+    }
+
+    /// Whether all of it can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.past.is_whole() && self.past.len() == self.marks.len()
     }
 
     /// Adds a live one.
@@ -90,32 +129,26 @@ impl Holds {
             return;
         }
         if self.past.len() >= RESOLVED_KEPT {
-            self.past.pop_front();
+            self.past.pop();
             self.marks.pop_front();
         }
-        make_room(&mut self.past, RESOLVED_KEPT);
         make_room(&mut self.marks, RESOLVED_KEPT);
-        self.marks.push_back(mark(vend));
-        self.past.push_back(grant.into_past());
+        let len = self.past.push(&grant.into_past());
+        self.marks.push_back(Mark {
+            name: mark(vend),
+            len: short(len),
+        });
     }
 
     /// Reads a little of where the next hold and the next end of one will go.
     pub(super) fn look(&self) -> usize {
         let live = self.live.first().map_or(0, Grant::receipts);
-        let past = self.past.back().map_or(0, Past::receipts);
-        live ^ past ^ self.marks.back().map_or(0, |_| 1)
-    }
-
-    fn place(&self, vend: VendId) -> Option<usize> {
-        let wanted = mark(vend);
-        let marks = self.marks.iter().enumerate().rev();
-        let mut places = marks.filter(|(_, mark)| **mark == wanted);
-        places.find_map(|(at, _)| (self.past.get(at)?.vend == vend).then_some(at))
+        live ^ self.past.look() ^ self.marks.back().map_or(0, |mark| usize::from(mark.len))
     }
 }
 
 /// Room for one more, and for half as many again, up to `most`: there are very many wallets.
-pub(super) fn make_room<T>(queue: &mut VecDeque<T>, most: usize) {
+fn make_room<T>(queue: &mut VecDeque<T>, most: usize) {
     let len = queue.len();
     if len == queue.capacity() {
         queue.reserve_exact((1 + len / 2).min(most.saturating_sub(len)).max(1));
@@ -123,9 +156,15 @@ pub(super) fn make_room<T>(queue: &mut VecDeque<T>, most: usize) {
 }
 
 /// A few bits of a name; two may have the same.
-fn mark(vend: VendId) -> u32 {
-    let (words, _) = vend.as_bytes().as_chunks::<4>();
+fn mark(vend: VendId) -> u16 {
+    let (words, _) = vend.as_bytes().as_chunks::<2>();
     words.iter().fold(0, |mark, word| {
-        mark.rotate_left(5) ^ u32::from_le_bytes(*word)
+        mark.rotate_left(5) ^ u16::from_le_bytes(*word)
     })
+}
+
+/// How many bytes a past hold takes: at most ten for a receipt, and eleven for a verdict.
+fn short(len: usize) -> u16 {
+    const _: () = assert!(RECEIPTS_MAX * 21 + 64 < u16::MAX as usize);
+    u16::try_from(len).expect("RECEIPTS_MAX bounds its receipts")
 }

@@ -1,6 +1,6 @@
 //! What a wallet has paid, for as long as it can be refunded.
 
-use super::holds::make_room;
+use super::packed::{Pack, Packed, Unpacking, put, put_signed};
 use super::{CAPTURE_KEPT, CAPTURES_MAX};
 use crate::grant::Parts;
 use crate::id::{Item, MachineId, OperatorId, Rseq, VendId};
@@ -8,7 +8,7 @@ use crate::money::Amount;
 use crate::time::Timestamp;
 use rkyv::with::AsVec;
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// One sale that was paid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,12 +64,12 @@ impl Capture {
 /// every wallet, so what most of them never have lies apart.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Captures {
-    sales: VecDeque<Sale>,
+    sales: Packed<Sale>,
     #[rkyv(with = AsVec)]
     amended: BTreeMap<(VendId, Rseq), Amended>,
 }
 
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Sale {
     vend: VendId,
     rseq: Rseq,
@@ -78,6 +78,34 @@ struct Sale {
     operator: OperatorId,
     machine: MachineId,
     item: Item,
+}
+
+impl Pack for Sale {
+    fn pack(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.vend.as_bytes());
+        put(self.rseq.number(), out);
+        put_signed(self.parts.closed.minor(), out);
+        put_signed(self.parts.emoney.minor(), out);
+        put(self.at.as_millis(), out);
+        put(self.operator.number().into(), out);
+        put(self.machine.number().into(), out);
+        put(self.item.number().into(), out);
+    }
+
+    fn unpack(bytes: &mut Unpacking<'_>) -> Option<Self> {
+        Some(Self {
+            vend: VendId::from_bytes(bytes.take()?),
+            rseq: Rseq::new(bytes.number()?),
+            parts: Parts {
+                closed: Amount::from_minor(bytes.signed()?),
+                emoney: Amount::from_minor(bytes.signed()?),
+            },
+            at: Timestamp::from_millis(bytes.number()?),
+            operator: OperatorId::new(u32::try_from(bytes.number()?).ok()?),
+            machine: MachineId::new(u32::try_from(bytes.number()?).ok()?),
+            item: Item::new(u16::try_from(bytes.number()?).ok()?),
+        })
+    }
 }
 
 /// A debt, or what was given back.
@@ -91,7 +119,7 @@ struct Amended {
 impl Captures {
     pub(super) const fn new() -> Self {
         Self {
-            sales: VecDeque::new(),
+            sales: Packed::new(),
             amended: BTreeMap::new(),
         }
     }
@@ -101,17 +129,20 @@ impl Captures {
     }
 
     pub(super) fn look(&self) -> usize {
-        self.sales
-            .back()
-            .map_or(0, |sale| usize::from(sale.item.number()))
+        self.sales.look()
+    }
+
+    /// Whether all of it can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.sales.is_whole()
     }
 
     pub(super) fn find(&self, vend: VendId, rseq: Rseq) -> Option<Capture> {
         self.sales
             .iter()
-            .rev()
-            .find(|sale| (sale.vend, sale.rseq) == (vend, rseq))
-            .map(|sale| self.whole(sale))
+            .filter(|sale| (sale.vend, sale.rseq) == (vend, rseq))
+            .last()
+            .map(|sale| self.whole(&sale))
     }
 
     pub(super) fn keep(&mut self, capture: &Capture) {
@@ -119,15 +150,13 @@ impl Captures {
         while self.sales.len() >= CAPTURES_MAX
             || self
                 .sales
-                .front()
+                .first()
                 .is_some_and(|oldest| now.since(oldest.at) > CAPTURE_KEPT)
         {
-            if let Some(gone) = self.sales.pop_front() {
-                self.amended.remove(&(gone.vend, gone.rseq));
-            }
+            let Some(gone) = self.sales.pop() else { break };
+            self.amended.remove(&(gone.vend, gone.rseq));
         }
-        make_room(&mut self.sales, CAPTURES_MAX);
-        self.sales.push_back(Sale {
+        self.sales.push(&Sale {
             vend: capture.vend,
             rseq: capture.rseq,
             parts: capture.parts,
@@ -147,7 +176,7 @@ impl Captures {
 
     pub(super) fn give_back(&mut self, vend: VendId, rseq: Rseq, parts: Parts, forgiven: Amount) {
         let is_kept = |sale: &Sale| (sale.vend, sale.rseq) == (vend, rseq);
-        if self.sales.iter().any(is_kept) {
+        if self.sales.iter().any(|sale| is_kept(&sale)) {
             let amended = self.amended.entry((vend, rseq)).or_default();
             amended.refunded.closed = amended.refunded.closed + parts.closed;
             amended.refunded.emoney = amended.refunded.emoney + parts.emoney;
@@ -167,12 +196,12 @@ impl Captures {
     /// Forgives debts of sales of `operator`, the newest first: older ones were repaid before.
     pub(super) fn write_off(&mut self, operator: OperatorId, amount: Amount) {
         let mut left = amount;
-        for sale in self
+        let theirs: Vec<Sale> = self
             .sales
             .iter()
-            .rev()
             .filter(|sale| sale.operator == operator)
-        {
+            .collect();
+        for sale in theirs.iter().rev() {
             let Some(amended) = self.amended.get_mut(&(sale.vend, sale.rseq)) else {
                 continue;
             };
@@ -184,8 +213,8 @@ impl Captures {
         }
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = Capture> {
-        self.sales.iter().map(|sale| self.whole(sale))
+    pub(super) fn iter(&self) -> impl Iterator<Item = Capture> {
+        self.sales.iter().map(|sale| self.whole(&sale))
     }
 
     fn whole(&self, sale: &Sale) -> Capture {
@@ -247,8 +276,19 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_sale_takes_sixty_four_bytes() {
-        assert_eq!(size_of::<Sale>(), 64);
+    fn a_kept_sale_takes_thirty_two_bytes_and_comes_out_as_it_went_in() {
+        let capture = sale(900, 20_000);
+        let mut captures = Captures::default();
+        captures.keep(&capture);
+        assert!(captures.iter().eq([capture]));
+        let mut packed = Vec::new();
+        let kept = captures.sales.first().expect("it is there");
+        kept.pack(&mut packed);
+        assert!(packed.len() <= 32, "{} bytes", packed.len());
+        for short in 0..packed.len() {
+            let cut = packed.get(..short).unwrap_or_default();
+            assert_eq!(Sale::unpack(&mut Unpacking(cut)), None);
+        }
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Wallet {
     }
 
     /// A hold of which nothing can come any more, as long as it is kept.
-    pub fn past(&self, vend: VendId) -> Option<&Past> {
+    pub fn past(&self, vend: VendId) -> Option<Past> {
         self.trade().holds.past(vend)
     }
 
@@ -148,8 +148,14 @@ impl Wallet {
     }
 
     /// Sales that can still be refunded, oldest first.
-    pub fn captures(&self) -> impl DoubleEndedIterator<Item = Capture> {
+    pub fn captures(&self) -> impl Iterator<Item = Capture> {
         self.captures_kept().iter()
+    }
+
+    /// Whether all that is packed in it can be read; no other wallet is ever made.
+    pub(crate) fn is_whole(&self) -> bool {
+        let trade = self.trade();
+        trade.holds.is_whole() && trade.captures.is_whole()
     }
 
     /// The sale of one receipt, if it can still be refunded.
