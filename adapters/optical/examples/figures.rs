@@ -1,9 +1,11 @@
-//! Measures the light link on simulated channels: time to payload, failures, cost.
+//! Measures the light link on simulated channels: time to payload, failures, cost, causes.
 //!
-//! `cargo run --release -p gettone-optical --example figures -- [nominal|hard|torture] [counter|clock|drawn] [SEEDS] [FIRST] [HZ] [chip|photodiodes|slow] [loop|ladder]`
+//! `cargo run --release -p gettone-optical --example figures -- [nominal|hard|torture] [counter|clock|drawn] [SEEDS] [FIRST] [HZ] [chip|photodiodes|slow|stranger] [loop|ladder] [causes]`
 
-use gettone_optical::sim::{App, Channel, Eye, Random, Tier};
-use gettone_optical::{Decoder, Kind, LOOP_SYMBOLS, Payload, RefreshRate, encode_at, ladder_at};
+use gettone_optical::sim::{App, Channel, Eye, Random, Stranger, Tier, Trouble};
+use gettone_optical::{
+    Decoded, Decoder, Kind, LOOP_SYMBOLS, Payload, RefreshRate, Rgb, Sample, encode_at, ladder_at,
+};
 use std::collections::BTreeMap;
 
 fn main() {
@@ -19,7 +21,9 @@ fn main() {
         "slow" => Eye::SlowChip,
         _ => Eye::Chip,
     };
+    let strange = word(5, "chip") == "stranger";
     let ladder = word(6, "loop") == "ladder";
+    let causes = word(7, "") == "causes";
     let app = match word(1, "counter").as_str() {
         "clock" => Some(App::Clock),
         "drawn" => None,
@@ -32,8 +36,31 @@ fn main() {
     let loop_us = LOOP_SYMBOLS as u64 * rate.frames_per_symbol() as u64 * 1_000_000 / u64::from(hz);
 
     let watched_us = if ladder { 7 * loop_us } else { 3 * loop_us } + loop_us / 50;
+    let see = |seed: u64, frames: &[Rgb], without: Option<Trouble>| -> Vec<Sample> {
+        let samples: Box<dyn Iterator<Item = Sample>> = if strange {
+            let mut channel = Stranger::new(seed, tier, rate);
+            if let Some(app) = app {
+                channel = channel.with_app(app);
+            }
+            Box::new(channel.play(frames))
+        } else {
+            let mut channel = Channel::new(seed, tier, rate).with_eye(eye);
+            if let Some(app) = app {
+                channel = channel.with_app(app);
+            }
+            if let Some(trouble) = without {
+                channel = channel.without(trouble);
+            }
+            Box::new(channel.play(frames))
+        };
+        let mut begin_us = None;
+        samples
+            .take_while(|sample| sample.t_us - *begin_us.get_or_insert(sample.t_us) <= watched_us)
+            .collect()
+    };
 
     let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
+    let mut by: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let (mut times, mut failed, mut wrong, mut first_missed) =
         (Vec::new(), Vec::new(), 0, Vec::new());
     let mut costs = Vec::new();
@@ -46,30 +73,10 @@ fn main() {
         } else {
             encode_at(&payload, rate)
         };
-        let mut channel = Channel::new(seed, tier, rate).with_eye(eye);
-        if let Some(app) = app {
-            channel = channel.with_app(app);
-        }
-        let mut samples = Vec::new();
-        let mut begin_us = None;
-        for sample in channel.play(&frames) {
-            let begin_us = *begin_us.get_or_insert(sample.t_us);
-            if sample.t_us - begin_us > watched_us {
-                break;
-            }
-            samples.push(sample);
-        }
-        let mut decoder = Decoder::new();
-        let (mut pushes, began_ns) = (0_u32, busy_ns());
-        let mut decoded = None;
-        for sample in samples {
-            pushes += 1;
-            decoded = decoder.push(sample);
-            if decoded.is_some() {
-                break;
-            }
-        }
-        costs.push((busy_ns() - began_ns) / 1e3 / f64::from(pushes));
+        let samples = see(seed, &frames, None);
+        let begun_ns = busy_ns();
+        let (decoded, pushes, told) = decode(&samples);
+        costs.push((busy_ns() - begun_ns) / 1e3 / f64::from(pushes));
         match decoded {
             Some(decoded) if decoded.payload == payload => {
                 if decoded.elapsed_us > loop_us * 11 / 10 {
@@ -79,8 +86,20 @@ fn main() {
             }
             Some(_) => wrong += 1,
             None => {
-                *refusals.entry(decoder.progress().to_string()).or_default() += 1;
+                *refusals.entry(told).or_default() += 1;
                 failed.push(seed);
+                if causes {
+                    let mut alone = 0;
+                    for trouble in Trouble::ALL {
+                        if decode(&see(seed, &frames, Some(trouble))).0.is_some() {
+                            by.entry(format!("{trouble:?}")).or_default().push(seed);
+                            alone += 1;
+                        }
+                    }
+                    if alone == 0 {
+                        by.entry("several".to_owned()).or_default().push(seed);
+                    }
+                }
             }
         }
     }
@@ -103,18 +122,34 @@ fn main() {
     println!(
         "later than 1.1 loops {} {:?}",
         first_missed.len(),
-        &first_missed[..first_missed.len().min(30)]
+        &first_missed[..first_missed.len().min(10)]
     );
     println!(
-        "failed {} {refusals:?} {:?}",
+        "failed {} = {:.2} % {refusals:?} {:?}",
         failed.len(),
-        &failed[..failed.len().min(40)]
+        100.0 * failed.len() as f64 / seeds as f64,
+        &failed[..failed.len().min(100)]
     );
+    for (trouble, seeds) in by {
+        println!("  {:3} {trouble} {seeds:?}", seeds.len());
+    }
     costs.sort_unstable_by(f64::total_cmp);
     println!(
         "wrong {wrong} | {:.2} us per sample in the median run",
         costs[costs.len() / 2]
     );
+}
+
+fn decode(samples: &[Sample]) -> (Option<Decoded>, u32, String) {
+    let mut decoder = Decoder::new();
+    let mut pushes = 0;
+    for sample in samples {
+        pushes += 1;
+        if let Some(decoded) = decoder.push(*sample) {
+            return (Some(decoded), pushes, String::new());
+        }
+    }
+    (None, pushes, decoder.progress().to_string())
 }
 
 /// Returns the time this thread has spent on a processor: other programs on the machine do not count.

@@ -19,7 +19,7 @@ pub const LOOP_SYMBOLS: usize = PREAMBLE.len() + DATA_SYMBOLS + 1;
 /// Shortest symbol a reader accepts, in microseconds.
 pub const SYMBOL_MIN_US: u32 = 8_000;
 /// Longest symbol a reader accepts, in microseconds.
-pub const SYMBOL_MAX_US: u32 = 60_000;
+pub const SYMBOL_MAX_US: u32 = 70_000;
 
 /// A display's refresh rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -216,7 +216,7 @@ fn best_cut(
 }
 
 /// What it costs that two have seen the same colour.
-fn disagreement(a: &Costs, b: &Costs) -> f32 {
+pub(crate) fn disagreement(a: &Costs, b: &Costs) -> f32 {
     let least = |costs: &Costs| costs.iter().copied().fold(f32::INFINITY, f32::min);
     let mut both = *a;
     for (sum, more) in both.iter_mut().zip(b) {

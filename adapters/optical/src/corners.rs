@@ -10,9 +10,14 @@ use crate::ring::Row;
 /// Variance along each primary, as a share of its swing.
 const MIXED_VARIANCE: f32 = 0.2 * 0.2;
 /// Variance of the gain of one row before anything is known about it.
-pub(crate) const GAIN_VARIANCE_USUAL: f32 = 0.3 * 0.3;
+const GAIN_VARIANCE_USUAL: f32 = 0.3 * 0.3;
 /// Bounds of what is learned about the gain.
 const GAIN_VARIANCE: (f32, f32) = (0.2 * 0.2, 0.6 * 0.6);
+/// Share of dark rows before anything is known, and the bounds of what is learned.
+const DARK_USUAL: f32 = 0.05;
+const DARK_SHARE: (f32, f32) = (0.01, 0.4);
+/// A row with less than this share of its colour's light is dark.
+pub(crate) const DARK_BELOW: f32 = 0.25;
 /// Variance of the room's light, as a share of it: mains ripple.
 const ROOM_VARIANCE: f32 = 0.15 * 0.15;
 /// Noise of any sensor in counts squared, and its growth with the counts.
@@ -20,10 +25,29 @@ const NOISE_VARIANCE: (f32, f32) = (2.0, 0.03);
 /// Most that one row may cost: beyond, it is an accident and says nothing.
 const MISS_MAX: f32 = 14.0;
 
+/// How wide the light spreads around its corners, as shares of a corner's own swing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    /// Variance of what all channels share.
+    pub(crate) gain: f32,
+    /// Share of rows in which a lit screen is dark: a dimming wave is off, or the reader's view was blocked.
+    pub(crate) dark: f32,
+}
+
+impl Spread {
+    /// Before anything is known.
+    pub(crate) const USUAL: Self = Self {
+        gain: GAIN_VARIANCE_USUAL,
+        dark: DARK_USUAL,
+    };
+}
+
 /// The eight corners of one calibration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Corners {
     corners: [Corner; 8],
+    /// What it costs that a lit colour looks black.
+    dark_cost: f32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,13 +60,20 @@ struct Corner {
 }
 
 impl Corners {
-    pub(crate) fn new(calibration: &Calibration, gain_variance: f32) -> Self {
-        let gain_variance = gain_variance.clamp(GAIN_VARIANCE.0, GAIN_VARIANCE.1);
+    pub(crate) fn new(calibration: &Calibration, spread: Spread) -> Self {
+        let spread = Spread {
+            gain: spread.gain.clamp(GAIN_VARIANCE.0, GAIN_VARIANCE.1),
+            ..spread
+        };
         let mut corners = [Corner::default(); 8];
         for (bits, corner) in corners.iter_mut().enumerate() {
-            *corner = Corner::new(calibration, bits, gain_variance);
+            *corner = Corner::new(calibration, bits, spread);
         }
-        Self { corners }
+        let (least, greatest) = DARK_SHARE;
+        Self {
+            corners,
+            dark_cost: -spread.dark.clamp(least, greatest).ln(),
+        }
     }
 
     /// Returns what each colour costs: half the squared distance, and what a wide corner costs for being wide.
@@ -59,6 +90,10 @@ impl Corners {
                 corner.unclip(&mut off, counts, ceiling);
             }
             *cost = corner.miss(off).min(MISS_MAX) + corner.spread;
+        }
+        let dark = costs[0] + self.dark_cost;
+        for cost in &mut costs {
+            *cost = cost.min(dark);
         }
         costs
     }
@@ -77,7 +112,7 @@ impl Corners {
 }
 
 impl Corner {
-    fn new(calibration: &Calibration, bits: usize, gain_variance: f32) -> Self {
+    fn new(calibration: &Calibration, bits: usize, spread: Spread) -> Self {
         let (black, columns) = (calibration.black(), calibration.columns());
         let mut swing = [0.0; 3];
         for (primary, column) in columns.iter().enumerate() {
@@ -96,7 +131,7 @@ impl Corner {
                 0.0
             };
             MIXED_VARIANCE * mixed
-                + gain_variance * swing[a] * swing[b]
+                + spread.gain * swing[a] * swing[b]
                 + ROOM_VARIANCE * black[a] * black[b]
                 + noise
         };

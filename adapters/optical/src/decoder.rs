@@ -8,17 +8,22 @@ use crate::preamble::{Preamble, Search};
 use crate::progress::{self, Progress};
 use crate::reading::{Attempt, Effort, REPAIRABLE_BYTES, Reading};
 use crate::sample::Sample;
-use crate::symbols::WORD_BYTES;
+use crate::symbols::{SYMBOLS_PER_BYTE, WORD_BYTES};
 use crate::trellis::{Light, Trellis};
 
-/// Symbols between two attempts.
-const ATTEMPT_SYMBOLS: f32 = 0.75;
-/// Symbols between two attempts that also guess at lost or extra symbols.
+/// Symbols between two attempts, when the word may be complete with each one, and when far from it.
+const ATTEMPT_SYMBOLS: (f32, f32) = (0.75, 8.0);
+/// Symbols between two attempts that also look for lost and extra symbols.
 const GUESS_SYMBOLS: f32 = 8.0;
 /// Symbols between two fits of the calibration to what has been read.
 const REFIT_SYMBOLS: f32 = 26.0;
 /// Time between two comparisons of a lock with another preamble, in microseconds.
 const COMPARE_US: u64 = 500_000;
+/// Known bytes from which a lock is left for a clear preamble only.
+const USEFUL_BYTES: usize = 10;
+const CLEAR_MISFIT: f32 = 0.03;
+/// Known bytes from which a code is told: three of four bytes of chance are legal, but few follow a preamble of chance.
+const TOLD_BYTES: usize = 9;
 /// Symbols without a preamble after which the code is taken to have gone: two loops and a half.
 const GONE_SYMBOLS: f32 = 2.5 * LOOP_SYMBOLS as f32;
 
@@ -115,7 +120,7 @@ impl Decoder {
     /// Returns how far it has come, or why it does not.
     pub fn progress(&self) -> Progress {
         match self.lock {
-            Some(lock) if lock.bytes > 0 => Progress::Locked {
+            Some(lock) if lock.bytes >= TOLD_BYTES => Progress::Locked {
                 percent: (lock.bytes.min(WORD_BYTES) * 100 / WORD_BYTES) as u8,
             },
             None if self
@@ -141,7 +146,9 @@ impl Decoder {
         if let Some(lock) = &mut self.lock {
             lock.gone_at_us = gone_at_us;
             // A lock that has just been compared is left alone, unless this preamble is the clearer one.
-            if now_us < lock.compare_at_us && preamble.misfit >= lock.misfit {
+            let is_clearer = preamble.misfit < lock.misfit;
+            let is_of_use = lock.bytes >= USEFUL_BYTES && preamble.misfit > CLEAR_MISFIT;
+            if !is_clearer && (now_us < lock.compare_at_us || is_of_use) {
                 return;
             }
             lock.compare_at_us = now_us.saturating_add(COMPARE_US);
@@ -170,7 +177,7 @@ impl Decoder {
         let mut lock = self.lock?;
         let now_us = self.feed.now_us();
         if now_us >= lock.gone_at_us {
-            self.lost_at_us = (lock.bytes_most > 0).then_some(now_us);
+            self.lost_at_us = (lock.bytes_most >= TOLD_BYTES).then_some(now_us);
             self.lock = None;
             return None;
         }
@@ -178,9 +185,7 @@ impl Decoder {
         if now_us < lock.attempt_at_us {
             return None;
         }
-        lock.attempt_at_us = self.in_symbols(ATTEMPT_SYMBOLS, lock.period_us);
-        let repairable = lock.bytes >= REPAIRABLE_BYTES;
-        let effort = if repairable && now_us >= lock.guess_at_us {
+        let effort = if now_us >= lock.guess_at_us {
             lock.guess_at_us = self.in_symbols(GUESS_SYMBOLS, lock.period_us);
             Effort::Guessing
         } else {
@@ -193,6 +198,11 @@ impl Decoder {
             Attempt::Payload(payload) => return Some(payload),
             Attempt::Partial { bytes, calibration } => {
                 lock.bytes = bytes;
+                // So many symbols at least are wanting.
+                let (least, most) = ATTEMPT_SYMBOLS;
+                let wanting = REPAIRABLE_BYTES.saturating_sub(bytes) * SYMBOLS_PER_BYTE;
+                let symbols = (wanting as f32).clamp(least, most);
+                lock.attempt_at_us = self.in_symbols(symbols, lock.period_us);
                 lock.bytes_most = lock.bytes_most.max(bytes);
                 // Look again with what the light has said about its colours since.
                 if now_us >= lock.refit_at_us {

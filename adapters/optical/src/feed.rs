@@ -102,7 +102,7 @@ impl Feed {
                     row_us: t_us,
                 });
                 self.ring
-                    .push(Row::seen(t_us as u32, [sample.r, sample.g, sample.b]));
+                    .push(Row::seen(t_us, [sample.r, sample.g, sample.b]));
                 return Taken::First;
             }
         }
@@ -114,9 +114,7 @@ impl Feed {
         }
         self.fill(row_us, since_us);
         self.learn_spacing(since_us as f32);
-        // Rows compare times only with their near neighbours: the low half is enough.
-        self.ring
-            .push(Row::seen(sample.t_us as u32, self.merged.mean()));
+        self.ring.push(Row::seen(sample.t_us, self.merged.mean()));
         self.merged = Merged::default();
         if let Some(span) = &mut self.span {
             span.row_us = sample.t_us;
@@ -143,7 +141,7 @@ impl Feed {
         let missed = rows.saturating_sub(1).min(MISSED_MAX);
         for place in 1..=missed {
             let at_us = row_us + since_us * place / (missed + 1);
-            self.ring.push(Row::missed(at_us as u32));
+            self.ring.push(Row::missed(at_us));
         }
     }
 }

@@ -36,10 +36,11 @@
 //! **Loop.** K W K R G B (offset twice, sum, each primary: the calibration), 72 data colours that begin as a change of that
 //! blue, and one guard colour that says nothing: white, or green when the last data colour is white. 79 symbols, repeated.
 //!
-//! **Time.** A symbol lasts a whole number of frames, 8 to 60 ms in all: one up to 120 Hz. A ladder plays the loop at one, one, two and
+//! **Time.** A symbol lasts a whole number of frames, 8 to 70 ms in all: one up to 120 Hz. A ladder plays the loop at one, one, two and
 //! three times that length, and then ends. The sender counts
 //! the frames it has really shown and goes by no clock: a missed refresh then makes a symbol longer and loses nothing.
 
+mod align;
 mod calibration;
 mod code;
 mod colour;

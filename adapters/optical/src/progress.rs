@@ -58,8 +58,8 @@ const CEILING_SHARE: f32 = 0.1;
 const REPEATED_SHARE: f32 = 0.6;
 /// Rows over which a change counts: longer than any transition, shorter than a shadow.
 const JUMP_ROWS: usize = 6;
-/// A channel jumps when it goes this much further than from row to row; noise and mains ripple go less than 5 times as far.
-const JUMP_MIN: f32 = 5.5;
+/// A channel jumps when it goes this much further than from row to row; noise and mains ripple go less than 6 times as far.
+const JUMP_MIN: f32 = 6.2;
 /// Share of rows at which a light that flickers turns back, by how much of its range; a code turns once in a symbol at most.
 const FLICKER_SHARE: f32 = 0.2;
 const FLICKER_DEPTH: f32 = 0.4;

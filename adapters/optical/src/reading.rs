@@ -1,27 +1,36 @@
 //! From traced slots to a payload: symbols, anchors, bytes, repair.
 
+use crate::align::{WALKED_MAX, Walk};
 use crate::calibration::Calibration;
 use crate::code::PREAMBLE;
 use crate::colour::Colour;
-use crate::consensus::{Consensus, Costs};
+use crate::consensus::{Consensus, Costs, Evidence as Known};
 use crate::payload::Payload;
 use crate::ring::Ring;
 use crate::symbols::{self, DATA_SYMBOLS, SYMBOLS_PER_BYTE, WORD_BYTES, Word};
 use crate::trellis::{Slot, Trellis};
 use crate::words::{Erased, Words};
+use core::array;
 
-/// Slots looked at: three loops.
-const SLOTS_MAX: usize = 240;
+/// Slots looked at: four loops.
+const SLOTS_MAX: usize = WALKED_MAX;
 /// Parity bytes a repair may spend; the others keep refusing false words.
 const SPENT_MAX: usize = 6;
 /// Parity bytes a repair may spend when it is one of hundreds of guesses.
 const SPENT_GUESSING_MAX: usize = 4;
 /// Known bytes from which a repair is tried.
 pub(crate) const REPAIRABLE_BYTES: usize = WORD_BYTES - SPENT_MAX;
+/// Symbols from which a walk round the loop is worth its while.
+const WALKED_MIN: usize = 60;
 /// Most that one symbol may cost.
 const DOUBT_MAX: f32 = 16.0;
 /// Preambles around which a lost or extra symbol is searched.
-const ANCHORS_MAX: usize = 5;
+const ANCHORS_MAX: usize = 6;
+
+/// Logarithm of the odds from which six symbols are a preamble: far above one place in a loop by chance.
+const ANCHOR_MIN: f32 = 7.0;
+/// Colours of it that must have been seen.
+const ANCHOR_SEEN_MIN: usize = 4;
 
 /// How a phone that missed a refresh goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +46,7 @@ enum Sender {
 pub(crate) enum Effort {
     /// Every symbol is taken to be in its place.
     Plain,
-    /// Also tries that one symbol was lost or seen twice, at every place.
+    /// Also walks all symbols round the loop, and tries that one was lost or seen twice, at every place.
     Guessing,
 }
 
@@ -57,8 +66,40 @@ pub(crate) enum Attempt {
 #[derive(Clone, Copy)]
 struct Symbol {
     colour: Colour,
-    /// Cost of each colour; none when the slot covers a symbol that was not shown.
-    evidence: Option<[f32; 8]>,
+    /// None when the slot covers a symbol that was not shown.
+    evidence: Option<Evidence>,
+}
+
+/// What each colour costs, in small steps: eight bytes.
+#[derive(Clone, Copy)]
+struct Evidence([u8; 8]);
+
+impl Evidence {
+    /// Two symbols in most doubt can be added up.
+    const STEPS: f32 = 126.0 / DOUBT_MAX;
+
+    /// Takes costs above the least one, none of them so great that one loop outvotes all others.
+    fn new(costs: Costs) -> Self {
+        let least = costs.into_iter().fold(f32::INFINITY, f32::min);
+        Self(costs.map(|cost| ((cost - least).min(DOUBT_MAX) * Self::STEPS) as u8))
+    }
+
+    fn costs(self) -> Costs {
+        self.0.map(|steps| f32::from(steps) / Self::STEPS)
+    }
+
+    fn add(&mut self, more: Self) {
+        for (steps, more) in self.0.iter_mut().zip(more.0) {
+            *steps = steps.saturating_add(more);
+        }
+    }
+}
+
+impl Symbol {
+    /// What it says by itself.
+    fn decision(&self) -> Option<Decision> {
+        self.evidence.map(|evidence| decide(&evidence.costs()))
+    }
 }
 
 /// A colour, and how much worse the next best one is.
@@ -89,8 +130,9 @@ pub(crate) struct Reading {
     words: Words,
     slots: Vec<Slot>,
     symbols: Vec<Symbol>,
-    /// What each symbol says by itself.
-    decided: Vec<Option<Decision>>,
+    walk: Walk,
+    /// Which loop is the first of the next walk.
+    turn: usize,
 }
 
 impl Reading {
@@ -104,7 +146,8 @@ impl Reading {
             words: Words::new(),
             slots: vec![slot; SLOTS_MAX],
             symbols: Vec::with_capacity(SLOTS_MAX),
-            decided: Vec::with_capacity(SLOTS_MAX),
+            walk: Walk::new(),
+            turn: 0,
         }
     }
 
@@ -142,10 +185,11 @@ impl Reading {
         sender: Sender,
     ) -> bool {
         self.symbols.clear();
+        let corners = trellis.corners_of(calibration);
         let mut any_stayed = false;
         // The newest slot is still being shown.
         for slot in self.slots[..written].iter().skip(1).rev() {
-            let evidence = relative(trellis.evidence(ring, calibration, slot));
+            let evidence = Evidence::new(trellis.evidence(ring, &corners, slot));
             let stayed = self
                 .symbols
                 .last()
@@ -153,8 +197,12 @@ impl Reading {
             any_stayed |= stayed;
             match (sender, stayed) {
                 (Sender::Counts, true) => {
-                    if let Some(last) = self.symbols.last_mut() {
-                        sum(&mut last.evidence, &evidence);
+                    if let Some(Symbol {
+                        evidence: Some(sum),
+                        ..
+                    }) = self.symbols.last_mut()
+                    {
+                        sum.add(evidence);
                     }
                 }
                 (Sender::Skips, true) => self.symbols.push(Symbol {
@@ -167,38 +215,55 @@ impl Reading {
                 }),
             }
         }
-        self.decided.clear();
-        self.decided.extend(
-            self.symbols
-                .iter()
-                .map(|symbol| symbol.evidence.as_ref().map(decide)),
-        );
         any_stayed
     }
 
     /// Returns the payload, or how many bytes of the word are known.
     fn read(&mut self, effort: Effort) -> Result<Payload, usize> {
-        let decisions = self.all_loops();
-        let known = match self.solve(&decisions) {
+        let evidence = self.all_loops();
+        let known = match self.solve(&decided(&evidence)) {
             Ok(payload) => return Ok(payload),
             Err(known) => known,
         };
-        if effort == Effort::Guessing
-            && let Some(payload) = self.with_one_slip()
-        {
-            return Ok(payload);
+        if effort == Effort::Plain || self.symbols.len() < WALKED_MIN {
+            return Err(known);
         }
-        Err(known)
+        let walked = self.walked(&evidence);
+        let known = match self.solve(&decided(&walked)) {
+            Ok(payload) => return Ok(payload),
+            Err(walked) => known.max(walked),
+        };
+        if known < REPAIRABLE_BYTES {
+            return Err(known);
+        }
+        self.with_one_slip().ok_or(known)
     }
 
     /// Adds up what all loops say about each symbol.
-    fn all_loops(&self) -> Decisions {
+    fn all_loops(&self) -> Known {
         let mut anchors = [0; ANCHORS_MAX];
         let count = self.newest_anchors(&mut anchors);
         let mut consensus = Consensus::new(&anchors[ANCHORS_MAX - count..], self.symbols.len());
-        consensus
-            .unite(|place| self.symbols.get(place).and_then(|symbol| symbol.evidence))
-            .map(|evidence| evidence.as_ref().map(decide))
+        consensus.unite(|place| self.costs(place))
+    }
+
+    /// Walks all symbols round the loop; what they are first held against takes turns: what all loops said, or only one did.
+    fn walked(&mut self, all: &Known) -> Known {
+        let mut anchors = [0; ANCHORS_MAX];
+        let count = self.newest_anchors(&mut anchors);
+        let anchors = &anchors[ANCHORS_MAX - count..];
+        self.turn = (self.turn + 1) % (count + 1);
+        let one = anchors
+            .get(self.turn)
+            .map(|begin| array::from_fn(|place| self.costs(begin + PREAMBLE.len() + place)));
+        let known = one.as_ref().unwrap_or(all);
+        let symbols = &self.symbols;
+        let costs = |place: usize| symbols.get(place)?.evidence.map(Evidence::costs);
+        self.walk.unite(symbols.len(), costs, known)
+    }
+
+    fn costs(&self, place: usize) -> Option<Costs> {
+        self.symbols.get(place)?.evidence.map(Evidence::costs)
     }
 
     /// Writes where the newest preambles begin, the newest last, and returns how many there are.
@@ -238,8 +303,8 @@ impl Reading {
     fn around(&self, begin: usize, side: Side, slip: Slip, byte: usize) -> Decisions {
         let mut decisions: Decisions = [None; DATA_SYMBOLS];
         let end = begin + PREAMBLE.len();
-        let after = &self.decided[end..(end + DATA_SYMBOLS + 1).min(self.decided.len())];
-        let before = &self.decided[begin.saturating_sub(DATA_SYMBOLS + 2)..begin];
+        let after = &self.symbols[end..(end + DATA_SYMBOLS + 1).min(self.symbols.len())];
+        let before = &self.symbols[begin.saturating_sub(DATA_SYMBOLS + 2)..begin];
         let first = byte * SYMBOLS_PER_BYTE;
         match side {
             Side::After => {
@@ -260,17 +325,19 @@ impl Reading {
         decisions
     }
 
+    /// Returns where the next preamble begins; one of its colours may be in doubt, or hidden.
     fn next_anchor(&self, from: usize) -> Option<usize> {
-        self.symbols
-            .get(from..)?
-            .windows(PREAMBLE.len())
-            .position(|window| {
-                window
-                    .iter()
-                    .zip(PREAMBLE)
-                    .all(|(symbol, expected)| symbol.colour == expected)
-            })
-            .map(|place| from + place)
+        let likeness = |place: usize| {
+            let window = self.symbols.get(place..place + PREAMBLE.len())?;
+            let likeness = likeness(window);
+            (likeness >= ANCHOR_MIN).then_some(likeness)
+        };
+        let first = (from..self.symbols.len()).find(|place| likeness(*place).is_some())?;
+        // A neighbour may be more like one.
+        (first..first + PREAMBLE.len())
+            .filter_map(|place| Some((place, likeness(place)?)))
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(place, _)| place)
     }
 
     /// Returns the payload, or how many bytes of the word are known.
@@ -299,22 +366,35 @@ impl Reading {
     }
 }
 
+/// Returns how much likelier six symbols are a preamble than colours of chance, as a logarithm: at most 6 ln 8.
+fn likeness(window: &[Symbol]) -> f32 {
+    let seen = |(symbol, expected): &(&Symbol, Colour)| symbol.colour == *expected;
+    if window.iter().zip(PREAMBLE).filter(seen).count() < ANCHOR_SEEN_MIN {
+        return f32::NEG_INFINITY;
+    }
+    window
+        .iter()
+        .zip(PREAMBLE)
+        .filter_map(|(symbol, expected)| {
+            let costs = symbol.evidence?.costs();
+            let chance = costs.iter().map(|cost| (-cost).exp()).sum::<f32>() / 8.0;
+            Some(-costs[usize::from(expected.bits())] - chance.ln())
+        })
+        .sum()
+}
+
 /// Places symbols that follow a preamble.
-fn place_after(decisions: &mut Decisions, after: &[Option<Decision>], slip: Option<(Slip, usize)>) {
-    for (step, decision) in after.iter().enumerate() {
-        put(decisions, slipped(step, slip), *decision);
+fn place_after(decisions: &mut Decisions, after: &[Symbol], slip: Option<(Slip, usize)>) {
+    for (step, symbol) in after.iter().enumerate() {
+        put(decisions, slipped(step, slip), symbol.decision());
     }
 }
 
 /// Places symbols that lead to a preamble; the last of them is the guard.
-fn place_before(
-    decisions: &mut Decisions,
-    before: &[Option<Decision>],
-    slip: Option<(Slip, usize)>,
-) {
-    for (step, decision) in before.iter().rev().enumerate() {
+fn place_before(decisions: &mut Decisions, before: &[Symbol], slip: Option<(Slip, usize)>) {
+    for (step, symbol) in before.iter().rev().enumerate() {
         let place = slipped(step, slip).and_then(|back| DATA_SYMBOLS.checked_sub(back));
-        put(decisions, place, *decision);
+        put(decisions, place, symbol.decision());
     }
 }
 
@@ -374,18 +454,8 @@ fn put(decisions: &mut Decisions, place: Option<usize>, decision: Option<Decisio
     }
 }
 
-/// Returns costs above the least one, none of them so great that one loop outvotes all others.
-fn relative(costs: Costs) -> Costs {
-    let least = costs.into_iter().fold(f32::INFINITY, f32::min);
-    costs.map(|cost| (cost - least).min(DOUBT_MAX))
-}
-
-fn sum(evidence: &mut Option<[f32; 8]>, more: &[f32; 8]) {
-    if let Some(evidence) = evidence {
-        for (cost, more) in evidence.iter_mut().zip(more) {
-            *cost += more;
-        }
-    }
+fn decided(evidence: &Known) -> Decisions {
+    evidence.map(|evidence| evidence.as_ref().map(decide))
 }
 
 fn decide(evidence: &[f32; 8]) -> Decision {

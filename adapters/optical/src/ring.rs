@@ -1,49 +1,56 @@
 //! The newest rows, at most a fixed number of them.
 
-/// Rows kept: more than three seconds of the usual poll: nearly three loops at 60 Hz or one of the slowest step of the ladder.
-pub(crate) const RING_ROWS: usize = 1_216;
+/// Rows kept: more than five seconds of the usual poll: four loops at 60 Hz, or one of the longest symbols.
+pub(crate) const RING_ROWS: usize = 1_760;
 
 /// Least end of a scale.
 const CEILING_MIN: u16 = 255;
 /// Times that the greatest count has to come back.
 const CEILING_ROWS: u32 = 8;
 
-/// One row, or a row that should have been there.
+/// Time is kept in ticks of this many microseconds: less than any reader's jitter.
+const TICK_US: u32 = 32;
+/// The count that stands for none; a sensor's own greatest count is taken for one less.
+const MISSED: u16 = u16::MAX;
+
+/// One row, or a row that should have been there: eight bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
-    /// Microseconds since the decoder's origin, wrapping.
-    t_us: u32,
+    /// Ticks since the decoder's origin, wrapping after two seconds.
+    ticks: u16,
     rgb: [u16; 3],
-    seen: bool,
 }
 
 impl Row {
-    pub(crate) const fn seen(t_us: u32, rgb: [u16; 3]) -> Self {
+    pub(crate) fn seen(t_us: u64, rgb: [u16; 3]) -> Self {
         Self {
-            t_us,
-            rgb,
-            seen: true,
+            ticks: ticks(t_us),
+            rgb: rgb.map(|count| count.min(MISSED - 1)),
         }
     }
 
     /// A row that the reader missed; it says nothing, but keeps its place in time.
-    pub(crate) const fn missed(t_us: u32) -> Self {
+    pub(crate) const fn missed(t_us: u64) -> Self {
         Self {
-            t_us,
-            rgb: [0; 3],
-            seen: false,
+            ticks: ticks(t_us),
+            rgb: [MISSED; 3],
         }
     }
 
     /// Returns the counts, if the row was seen.
     pub(crate) fn counts(&self) -> Option<[f32; 3]> {
-        self.seen.then(|| self.rgb.map(f32::from))
+        (self.rgb[0] != MISSED).then(|| self.rgb.map(f32::from))
     }
 
-    /// Returns the microseconds from an older row to this one.
+    /// Returns the microseconds from an older row to this one, when they are less than two seconds apart.
     pub(crate) const fn since_us(&self, older: &Self) -> u32 {
-        self.t_us.wrapping_sub(older.t_us)
+        self.ticks.wrapping_sub(older.ticks) as u32 * TICK_US
     }
+}
+
+/// The low part is enough: only near rows are compared.
+const fn ticks(t_us: u64) -> u16 {
+    (t_us / TICK_US as u64) as u16
 }
 
 /// A ring of rows, addressed by their running number.
@@ -72,7 +79,8 @@ impl Ring {
     }
 
     pub(crate) fn push(&mut self, row: Row) {
-        for count in row.rgb {
+        let counts = row.counts().map_or([0; 3], |_| row.rgb);
+        for count in counts {
             if count > self.greatest {
                 self.greatest = count;
                 self.at_greatest = 0;

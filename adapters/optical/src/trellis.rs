@@ -2,11 +2,11 @@
 
 use crate::calibration::{Calibration, Fit};
 use crate::colour::Colour;
-use crate::corners::{Corners, GAIN_VARIANCE_USUAL};
-use crate::ring::{RING_ROWS, Ring, Row, slot};
+use crate::corners::{Corners, DARK_BELOW, Spread};
+use crate::ring::{RING_ROWS, Ring, slot};
 
 /// Rows a slot may span.
-const SPAN_ROWS: usize = 44;
+const SPAN_ROWS: usize = 46;
 /// Shortest slot, as a share of a symbol.
 const SLOT_MIN: f32 = 0.62;
 /// Longest slot: a symbol of two frames that lasted three.
@@ -40,21 +40,14 @@ const BEGIN: u8 = u8::MAX;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) colour: Colour,
-    /// Number of its first row.
-    pub(crate) first: u64,
+    /// How far its first row is from the oldest row kept: good until the next row comes.
+    pub(crate) first: u16,
     /// How many rows it has; never none.
     pub(crate) rows: u16,
 }
 
-impl Slot {
-    const fn last(&self) -> u64 {
-        self.first + self.rows as u64 - 1
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Column {
-    row: Row,
     cost: [f32; 8],
     /// Least cost of a path whose slot of this colour ends here.
     path: [f32; 8],
@@ -83,7 +76,7 @@ pub(crate) struct Light {
 pub(crate) struct Trellis {
     calibration: Calibration,
     corners: Corners,
-    gain_variance: f32,
+    spread: Spread,
     /// What was taken off all paths so far.
     lowered: f32,
     period_us: f32,
@@ -94,8 +87,8 @@ pub(crate) struct Trellis {
     settling_rows: usize,
     columns: Vec<Column>,
     back: Vec<[u8; 8]>,
-    /// By row, the two colours whose slots may best end there.
-    ranks: Vec<[Colour; 2]>,
+    /// By row, the two colours whose slots may best end there: three bits each, the best one lowest.
+    ranks: Vec<u8>,
 }
 
 impl Trellis {
@@ -105,7 +98,6 @@ impl Trellis {
             Calibration::new(black, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
                 .expect("unit primaries are a calibration");
         let column = Column {
-            row: Row::missed(0),
             cost: [0.0; 8],
             path: [0.0; 8],
             least: (0.0, 0),
@@ -117,8 +109,8 @@ impl Trellis {
         };
         Self {
             calibration,
-            corners: Corners::new(&calibration, GAIN_VARIANCE_USUAL),
-            gain_variance: GAIN_VARIANCE_USUAL,
+            corners: Corners::new(&calibration, Spread::USUAL),
+            spread: Spread::USUAL,
             lowered: 0.0,
             period_us: 0.0,
             end_variance: 1.0,
@@ -128,7 +120,7 @@ impl Trellis {
             settling_rows: 0,
             columns: vec![column; SPAN_ROWS],
             back: vec![[BEGIN; 8]; RING_ROWS],
-            ranks: vec![[Colour::BLACK; 2]; RING_ROWS],
+            ranks: vec![0; RING_ROWS],
         }
     }
 
@@ -148,7 +140,7 @@ impl Trellis {
     /// Starts over with another light and a few rows only; returns what a row of them costs.
     pub(crate) fn try_on(&mut self, light: Light, spacing_us: f32, ring: &Ring) -> f32 {
         let begin = ring.oldest().max(ring.next().saturating_sub(TRIED_ROWS));
-        self.gain_variance = GAIN_VARIANCE_USUAL;
+        self.spread = Spread::USUAL;
         self.restart_at(light, spacing_us, ring, begin);
         let rows = ring.next().saturating_sub(begin).max(1);
         (self.least() + self.lowered) / rows as f32
@@ -160,7 +152,7 @@ impl Trellis {
             period_us,
         } = light;
         self.calibration = calibration;
-        self.corners = Corners::new(&calibration, self.gain_variance);
+        self.corners = Corners::new(&calibration, self.spread);
         self.period_us = period_us;
         self.settling_rows = (period_us * SETTLING / spacing_us).round().max(1.0) as usize;
         // An end is only known to the row: a uniform error of one spacing.
@@ -183,14 +175,15 @@ impl Trellis {
     pub(crate) fn follow(&mut self, ring: &Ring) {
         self.next = self.next.max(ring.oldest());
         while self.next < ring.next() {
-            self.step(*ring.row(self.next), ring.ceiling());
+            self.step(ring);
             self.next += 1;
         }
     }
 
-    fn step(&mut self, row: Row, ceiling: u16) {
+    fn step(&mut self, ring: &Ring) {
         let number = self.next;
-        let cost = self.corners.costs(&row, ceiling);
+        let row = ring.row(number);
+        let cost = self.corners.costs(row, ring.ceiling());
         let mut path = [f32::INFINITY; 8];
         let mut back = [BEGIN; 8];
         let mut clock = [Clock {
@@ -222,14 +215,14 @@ impl Trellis {
                 break;
             }
             let before = self.column(number - rows as u64);
-            let length = row.since_us(&before.row) as f32 / self.period_us;
+            let elapsed_us = row.since_us(ring.row(number - rows as u64)) as f32;
+            let length = elapsed_us / self.period_us;
             if length > SLOT_MAX {
                 break;
             }
             if length < SLOT_MIN {
                 continue;
             }
-            let elapsed_us = row.since_us(&before.row) as f32;
             for colour in 0..8_u8 {
                 let here = usize::from(colour);
                 let changed = if before.least.1 == colour {
@@ -271,9 +264,8 @@ impl Trellis {
             least.0 = 0.0;
         }
         self.back[slot(number)] = back;
-        self.ranks[slot(number)] = [least.1, second.1].map(Colour::from_bits);
+        self.ranks[slot(number)] = least.1 | second.1 << 3;
         *self.column_mut(number) = Column {
-            row,
             cost,
             path,
             least,
@@ -341,8 +333,8 @@ impl Trellis {
             }
             *place = Slot {
                 colour,
-                first,
-                // The ring holds fewer.
+                // The ring holds fewer rows.
+                first: (first - ring.oldest()) as u16,
                 rows: (last + 1 - first) as u16,
             };
             written += 1;
@@ -351,7 +343,8 @@ impl Trellis {
             }
             last = first - 1;
             if step & STAYED == 0 {
-                let [least, second] = self.ranks[slot(last)];
+                let ranks = self.ranks[slot(last)];
+                let [least, second] = [ranks, ranks >> 3].map(Colour::from_bits);
                 colour = if least == colour { second } else { least };
             }
         }
@@ -362,9 +355,10 @@ impl Trellis {
     pub(crate) fn refit(&mut self, ring: &Ring, slots: &[Slot]) -> Calibration {
         let ceiling = f32::from(ring.ceiling());
         let mut fit = Fit::default();
-        let (mut squares, mut rows) = (4.0 * GAIN_VARIANCE_USUAL, 4.0);
+        let (mut squares, mut rows) = (4.0 * Spread::USUAL.gain, 4.0);
+        let (mut dark, mut lit) = (16.0 * Spread::USUAL.dark, 16.0);
         for slot in slots {
-            for number in self.settled(slot) {
+            for number in self.settled(ring, slot) {
                 let Some(counts) = ring.row(number).counts() else {
                     continue;
                 };
@@ -373,25 +367,38 @@ impl Trellis {
                     continue;
                 }
                 fit.add(slot.colour, counts);
-                if let Some(gain) = self.corners.gain(usize::from(slot.colour.bits()), counts) {
-                    squares += (gain.clamp(0.0, 3.0) - 1.0).powi(2);
-                    rows += 1.0;
-                }
+                let bits = usize::from(slot.colour.bits());
+                let Some(gain) = self.corners.gain(bits, counts) else {
+                    continue;
+                };
+                lit += 1.0;
+                dark += f32::from(u8::from(gain < DARK_BELOW));
+                squares += (gain.clamp(0.0, 3.0) - 1.0).powi(2);
+                rows += 1.0;
             }
         }
-        self.gain_variance = squares / rows;
+        self.spread = Spread {
+            gain: squares / rows,
+            dark: dark / lit,
+        };
         fit.solve().unwrap_or(self.calibration)
     }
 
-    fn settled(&self, slot: &Slot) -> std::ops::RangeInclusive<u64> {
-        (slot.first + self.settling_rows as u64).min(slot.last())..=slot.last()
+    fn settled(&self, ring: &Ring, slot: &Slot) -> core::ops::RangeInclusive<u64> {
+        let first = ring.oldest() + u64::from(slot.first);
+        let last = first + u64::from(slot.rows) - 1;
+        (first + self.settling_rows as u64).min(last)..=last
+    }
+
+    /// Returns the corners of a calibration, as wide as the light has shown them to be.
+    pub(crate) fn corners_of(&self, calibration: &Calibration) -> Corners {
+        Corners::new(calibration, self.spread)
     }
 
     /// Returns what each colour would cost in a slot, once the light has settled.
-    pub(crate) fn evidence(&self, ring: &Ring, calibration: &Calibration, slot: &Slot) -> [f32; 8] {
-        let corners = Corners::new(calibration, self.gain_variance);
+    pub(crate) fn evidence(&self, ring: &Ring, corners: &Corners, slot: &Slot) -> [f32; 8] {
         let mut evidence = [0.0; 8];
-        for number in self.settled(slot) {
+        for number in self.settled(ring, slot) {
             let cost = corners.costs(ring.row(number), ring.ceiling());
             for (sum, cost) in evidence.iter_mut().zip(cost) {
                 *sum += cost;

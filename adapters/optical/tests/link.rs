@@ -162,7 +162,7 @@ fn bad_phones_are_read_or_refused_but_never_read_wrongly() {
 #[test]
 fn every_step_of_the_ladder_is_read_by_itself() {
     let sent = payload(5);
-    for frames_per_symbol in [2, 3] {
+    for frames_per_symbol in [2, 3, 4] {
         let frames: Vec<_> = encode(&sent)
             .into_iter()
             .flat_map(|frame| std::iter::repeat_n(frame, frames_per_symbol))

@@ -169,6 +169,8 @@ pub(super) struct Conditions {
     pub(super) hole: f64,
     pub(super) hole_mean_us: f64,
     pub(super) read_noise: f64,
+    /// Growth of the noise's variance with the counts.
+    pub(super) shot_noise: f64,
     pub(super) full_scale: f64,
     pub(super) clock_drift: f64,
     pub(super) clock_origin_us: u64,
@@ -301,12 +303,25 @@ impl Conditions {
             hole: ranges.hole,
             hole_mean_us: 1e3 * ranges.hole_mean_ms,
             read_noise: random.within((0.5, 2.0)),
+            shot_noise: 0.02,
             full_scale: 1_024.0,
             clock_drift: random.around(100e-6),
             clock_origin_us: random.bits() >> 20,
         };
         conditions.expose(random, ranges.swing, ranges.ambient);
         conditions
+    }
+
+    /// Dims the screen to a share of its light.
+    pub(super) fn fade(&mut self, share: f64) {
+        for response in self.chip.iter_mut().flatten() {
+            *response *= share;
+        }
+    }
+
+    /// Leaves the noise of rounding alone.
+    pub(super) const fn quieten(&mut self) {
+        (self.read_noise, self.shot_noise) = (0.0, 0.0);
     }
 
     /// Looks with another eye than the tier's chip.

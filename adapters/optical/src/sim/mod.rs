@@ -18,9 +18,13 @@ mod conditions;
 mod random;
 mod screen;
 mod sensor;
+mod stranger;
+mod trouble;
 
 pub use conditions::{App, Eye, Tier};
 pub use random::Random;
+pub use stranger::{Strange, Stranger};
+pub use trouble::Trouble;
 
 use crate::code::RefreshRate;
 use crate::colour::Rgb;
@@ -61,6 +65,13 @@ impl Channel {
         self
     }
 
+    /// Takes one trouble away and leaves all else as it was drawn: what fails only with it, fails by it.
+    #[must_use]
+    pub fn without(mut self, trouble: Trouble) -> Self {
+        trouble.remove(&mut self.conditions);
+        self
+    }
+
     /// Plays the frames over and over from a random place; the samples never end.
     ///
     /// An empty list of frames shows black.
@@ -69,12 +80,13 @@ impl Channel {
             conditions,
             mut random,
         } = self;
-        let screen = Screen::new(&conditions, frames, &mut random);
-        let sensor = Sensor::new(&conditions, &mut random);
+        // Each has draws of its own: what one draws more or less of leaves the others as they were.
+        let [mut screens, mut sensors] = [(); 2].map(|()| Random::new(random.bits()));
         Samples {
-            screen,
-            sensor,
-            random,
+            screen: Screen::new(&conditions, frames, &mut screens),
+            sensor: Sensor::new(&conditions, &mut sensors),
+            screens,
+            sensors,
         }
     }
 }
@@ -84,18 +96,19 @@ impl Channel {
 pub struct Samples {
     screen: Screen,
     sensor: Sensor,
-    random: Random,
+    screens: Random,
+    sensors: Random,
 }
 
 impl Iterator for Samples {
     type Item = Sample;
 
     fn next(&mut self) -> Option<Sample> {
-        let rows_end_us = self.sensor.plan_row(&mut self.random);
+        let rows_end_us = self.sensor.plan_row(&mut self.sensors);
         while self.sensor.seen_us() < rows_end_us {
-            let light = self.screen.step(&mut self.random);
+            let light = self.screen.step(&mut self.screens);
             self.sensor.expose(light);
         }
-        Some(self.sensor.read_row(&mut self.random))
+        Some(self.sensor.read_row(&mut self.sensors))
     }
 }

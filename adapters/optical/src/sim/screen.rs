@@ -168,7 +168,7 @@ pub(super) fn swing(swing: Swing, now_us: f64) -> f64 {
     swing.depth * (TAU * (now_us * swing.hz / 1e6 + swing.phase)).sin()
 }
 
-fn light_of(conditions: &Conditions, frame: Rgb) -> [f64; 3] {
+pub(super) fn light_of(conditions: &Conditions, frame: Rgb) -> [f64; 3] {
     let linear = [frame.r, frame.g, frame.b].map(|code| {
         let code = f64::from(code) / 255.0;
         let light = match conditions.curve {

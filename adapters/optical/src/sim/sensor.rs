@@ -113,7 +113,9 @@ impl Sensor {
                 Some((before_us, counts)) if before_us == end_us => counts,
                 Some(_) | None => {
                     let mean = self.mean(channel, end_us);
-                    let deviation = (self.conditions.read_noise.powi(2) + 0.02 * mean).sqrt();
+                    let deviation = (self.conditions.read_noise.powi(2)
+                        + self.conditions.shot_noise * mean)
+                        .sqrt();
                     let noisy = mean + deviation * random.normal();
                     noisy.round().clamp(0.0, self.conditions.full_scale) as u16
                 }
