@@ -63,7 +63,7 @@ pub use command::{
 };
 pub use message::{AgeStatus, Coupon, Locale, Media, Message, MessageFault, Messages, Selection};
 pub use money::{Digits, Inexact, Scale, ScaleFault, Units, Width};
-pub use options::{ItemOptions, Layout, Options, Reason};
+pub use options::{ItemOptions, Layout, Options, Reason, Taste};
 pub use reader::{Country, ReaderConfig, ReaderOptions};
 pub use text::Text;
 pub use word::{ACK, Mode, NAK, RET, Word};

@@ -189,7 +189,50 @@ const WISHES: [(&str, u32, u8); 6] = [
     ("extra amount", 16, 7),
 ];
 
+/// What a customer may wish of an item; 0 is always the machine's own choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Taste {
+    /// 1 none, 7 most.
+    Sugar,
+    /// 1 smallest, 3 largest.
+    Cup,
+    /// 1 weakest, 7 strongest.
+    Strength,
+    /// 1 none, 7 most.
+    Whitener,
+}
+
+impl Taste {
+    /// The greatest value.
+    #[must_use]
+    pub const fn most(self) -> u8 {
+        WISHES[self.place()].2
+    }
+
+    const fn place(self) -> usize {
+        match self {
+            Self::Sugar => 0,
+            Self::Cup => 1,
+            Self::Strength => 2,
+            Self::Whitener => 3,
+        }
+    }
+}
+
 impl ItemOptions {
+    /// This much of it. `None` above its greatest value.
+    #[must_use]
+    pub const fn taste(self, taste: Taste, amount: u8) -> Option<Self> {
+        self.wish(taste.place(), amount)
+    }
+
+    /// How much of it is wished.
+    #[must_use]
+    pub const fn amount(self, taste: Taste) -> u8 {
+        let (_, low, max) = WISHES[taste.place()];
+        (self.0 >> low) as u8 & max
+    }
+
     /// Everything as the machine does it.
     pub const DEFAULT: Self = Self(0);
     const NO_LID: u32 = 1 << 1;
@@ -350,6 +393,12 @@ mod tests {
         let wish = wish.expect("wishes a machine knows");
         assert_eq!(wish.to_u32(), 1 << 2 | 1 << 5);
         assert_eq!(wish.to_string(), "sugar 1 cup 1");
+        let told = [Taste::Sugar, Taste::Cup, Taste::Strength].map(|taste| wish.amount(taste));
+        assert_eq!(told, [1, 1, 0]);
+        assert_eq!(
+            ItemOptions::DEFAULT.taste(Taste::Cup, Taste::Cup.most() + 1),
+            None
+        );
         assert_eq!(ItemOptions::DEFAULT.cup(4), None);
         assert_eq!(ItemOptions::DEFAULT.sugar(8), None);
         assert_eq!(ItemOptions::from_u32(u32::MAX).to_u32(), 0x7_FFFF);

@@ -9,7 +9,7 @@ mod life;
 
 use core::time::Duration;
 
-pub use config::{Approved, Completes, Config, Dispensing, Garbled, Timing};
+pub use config::{Approved, Completes, Config, Credit, Dispensing, Garbled, Takes, Timing};
 pub use event::{Event, Input, Operator, Output, Restart, SelectionRefusal};
 
 use crate::block::{Block, Frame};
@@ -180,6 +180,8 @@ pub struct Vmc {
     offered: Options,
     options: Options,
     wished: Option<u16>,
+    /// What the reader showed with the session that is open.
+    funds: Option<u32>,
     cash: Cash,
     /// The fault that stands, so that it is told once.
     fault: Option<u8>,
@@ -209,6 +211,7 @@ impl Vmc {
             offered: Options::NONE,
             options: Options::NONE,
             wished: None,
+            funds: None,
             cash: Cash::Settled,
             fault: None,
             owed: None,
@@ -383,8 +386,10 @@ impl Vmc {
         // In this order: the reader spoke before it can have known what its answer leads to.
         // Cash that was not offered yet is not answered yet.
         let unasked = self.is_unasked_cash() && command == Command::Poll;
+        // Such a machine reads nothing but what comes at a POLL.
+        let unread = self.config.takes == Takes::Later && command != Command::Poll;
         for message in Message::parse_all(block, layout).flatten() {
-            if !(unasked && answers(&message)) {
+            if !(unread || unasked && answers(&message)) {
                 self.take(now, message);
             }
         }

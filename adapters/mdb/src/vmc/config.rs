@@ -40,6 +40,10 @@ pub struct Config {
     pub dispensing: Dispensing,
     /// What it says to a reply it cannot read.
     pub garbled: Garbled,
+    /// Which of the two ways of answering it understands.
+    pub takes: Takes,
+    /// What it makes of the credit it was told.
+    pub credit: Credit,
     /// How fast it is, and how patient.
     pub timing: Timing,
 }
@@ -68,6 +72,8 @@ impl Default for Config {
             completes: Completes::AsReaderSays,
             dispensing: Dispensing::Polls,
             garbled: Garbled::Nak,
+            takes: Takes::Both,
+            credit: Credit::Shown,
             timing: Timing::default(),
         }
     }
@@ -80,6 +86,29 @@ pub enum Approved {
     Dispenses,
     /// It resets the reader, as real machines do that dislike the amount; nothing is dispensed.
     Resets,
+    /// It runs the motors when the amount is the price it had asked for, and resets the reader otherwise, against the
+    /// rules: the amount is the reader's to set.
+    ResetsUnlessExact,
+}
+
+/// Which ways of answering a controller understands. A reader may use either. [MDB 2.4]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Both, as it must.
+    Both,
+    /// SETUP, REQUEST ID and SESSION COMPLETE have to be answered at once: to a bare ACK it starts over.
+    AtOnce,
+    /// What comes in place of an ACK is acknowledged and never read.
+    Later,
+}
+
+/// What a controller makes of the credit it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credit {
+    /// It shows it; what a selection costs is between the customer and the reader.
+    Shown,
+    /// It refuses a selection above it without asking, as many do against best practice.
+    Limits,
 }
 
 /// When a controller sends SESSION COMPLETE.

@@ -237,4 +237,6 @@ pub enum SelectionRefusal {
     NoRevalue,
     /// The reader does not want to hear of cash sales.
     NotWanted,
+    /// It costs more than the credit; see [`Credit::Limits`](super::Credit).
+    AboveCredit,
 }

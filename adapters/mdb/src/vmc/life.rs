@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::{
-    Approved, Back, Cash, Choice, Completes, Ending, Event, Exchange, Operator, Origin, Outcome,
-    Output, Phase, Reader, Restart, SelectionRefusal, Step, Trade, Turn, Vmc,
+    Approved, Back, Cash, Choice, Completes, Credit, Ending, Event, Exchange, Operator, Origin,
+    Outcome, Output, Phase, Reader, Restart, SelectionRefusal, Step, Takes, Trade, Turn, Vmc,
 };
 use crate::command::{Command, Level, LongSale, NamedItem, Part, Prices, Setup, Supply};
 use crate::message::Message;
@@ -175,6 +175,11 @@ impl Vmc {
                 self.enter(Phase::AwaitingReset);
                 self.wait(now);
             }
+            Phase::SettingUp | Phase::Identifying | Phase::Completing
+                if self.config.takes == Takes::AtOnce =>
+            {
+                self.start_over(now, Restart::NoAnswer);
+            }
             Phase::SettingUp
             | Phase::Identifying
             | Phase::Asking(_)
@@ -329,6 +334,7 @@ impl Vmc {
             (Message::BeginSession { funds, .. }, Phase::Telling(told, Back::Enabled)) => {
                 self.phase = Phase::Telling(told, Back::Session);
                 let funds = self.known(funds);
+                self.funds = funds;
                 self.event(Event::SessionBegan { funds });
             }
             (Message::EndSession, Phase::Telling(told, Back::Session)) => {
@@ -339,6 +345,12 @@ impl Vmc {
             (Message::VendApproved { .. } | Message::BasketApproved { .. }, Phase::Asking(_))
                 if self.config.approved == Approved::Resets =>
             {
+                self.start_over(now, Restart::Approval);
+            }
+            (
+                Message::VendApproved { amount } | Message::BasketApproved { amount, .. },
+                Phase::Asking(choice),
+            ) if self.config.approved == Approved::ResetsUnlessExact && amount != choice.price => {
                 self.start_over(now, Restart::Approval);
             }
             (Message::RevalueApproved, Phase::Revaluing(amount)) => {
@@ -458,6 +470,7 @@ impl Vmc {
     fn customer(&mut self, funds: Units) {
         self.enter(Phase::Session);
         let funds = self.known(funds);
+        self.funds = funds;
         self.event(Event::SessionBegan { funds });
     }
 
@@ -611,7 +624,11 @@ impl Vmc {
     fn select(&mut self, price: u32, item: u16, trade: Trade) {
         let wished = self.wished == Some(item) && trade == Trade::Sale;
         let alone = self.options.has(Options::ALWAYS_IDLE) || wished;
+        let dear = trade == Trade::Sale
+            && self.config.credit == Credit::Limits
+            && self.funds.is_some_and(|funds| price > funds);
         let refusal = match (self.phase, self.scale) {
+            (Phase::Session, _) if dear => SelectionRefusal::AboveCredit,
             (Phase::Session | Phase::Enabled, Some(scale))
                 if self.phase == Phase::Session || alone =>
             {

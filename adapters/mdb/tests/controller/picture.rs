@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use gettone_mdb::vmc::{Completes, Config, State};
+use gettone_mdb::{Level, Options};
 
-use crate::stage::{READY, READY_OF_TWO, Stage};
+use crate::stage::{READY, READY_OF_THREE, READY_OF_TWO, Stage};
 
 const START: &[&str] = &["operator on"];
 const RESET: &[&str] = &["operator on", "reader ack"];
@@ -99,13 +100,86 @@ const CASH_COLUMNS: [&str; 17] = [
     "operator off",
 ];
 
+/// What level 3 adds, with options that leave VEND REQUEST as it is.
+const THREE: Options = Options::NEGATIVE_VEND
+    .with(Options::DATA_ENTRY)
+    .with(Options::ALWAYS_IDLE)
+    .with(Options::REMOTE_VEND)
+    .with(Options::COUPON)
+    .with(Options::ASK_BEGIN_SESSION);
+
+/// Offer: the options are being switched on. Wished: the reader wants a selection, outside a session and in one.
+/// Alone: asked without a session. Bring, Taking: something is brought back. Telling: something is told.
+const THREE_ROWS: [(&str, &[&str]); 9] = [
+    (
+        "Offer",
+        &[
+            "operator on",
+            "reader ack",
+            "reader JUST RESET",
+            "reader config three",
+            "reader ack",
+            "reader offer",
+        ],
+    ),
+    ("Enabled", &["three", "reader end"]),
+    ("Wished", &["three", "reader end", "reader wish 11"]),
+    (
+        "Alone",
+        &["three", "reader end", "operator select 80 5", "reader ack"],
+    ),
+    ("Session", &["three"]),
+    ("Wanted", &["three", "reader wish 11"]),
+    ("Bring", &["three", "operator bring 25 9", "reader ack"]),
+    (
+        "Taking",
+        &["three", "operator bring 25 9", "reader approved 25"],
+    ),
+    (
+        "Telling",
+        &["three", "reader wish 11", "operator refuse 11"],
+    ),
+];
+
+const THREE_COLUMNS: [&str; 24] = [
+    "reader ack",
+    "reader JUST RESET",
+    "reader begin media",
+    "reader cancel",
+    "reader approved 25",
+    "reader denied",
+    "reader end",
+    "reader out of place",
+    "reader wish 11",
+    "reader coupon",
+    "reader keys",
+    "reader no keys",
+    "reader time",
+    "operator select 80 11",
+    "operator select 80 5",
+    "operator bring 30 8",
+    "operator refuse 11",
+    "operator type",
+    "operator dispensed",
+    "operator jammed",
+    "operator return",
+    "operator cash",
+    "operator restart",
+    "operator off",
+];
+
 fn reached(steps: &[&str]) -> Stage {
+    let is_three = |it: &&str| ["three", "reader offer"].contains(it);
+    let three = steps.iter().any(is_three);
     let mut stage = Stage::new(Config {
         completes: Completes::OnRequest,
+        level: if three { Level::Three } else { Level::Two },
+        options: if three { THREE } else { Options::NONE },
         ..Config::default()
     });
     for step in steps {
         match *step {
+            "three" => READY_OF_THREE.iter().for_each(|it| drop(stage.play(it))),
             "two" => READY_OF_TWO.iter().for_each(|it| drop(stage.play(it))),
             "session" => READY.iter().for_each(|it| drop(stage.play(it))),
             other => drop(stage.play(other)),
@@ -412,4 +486,12 @@ fn every_place_meets_everything_that_can_happen() {
     let (steps, next) = (steps(&ROWS, &COLUMNS), next(&ROWS[1..], &COLUMNS));
     assert!(steps == STEPS, "\n{steps}");
     assert!(next == NEXT, "\n{next}");
+}
+
+#[test]
+fn level_3_meets_everything_that_can_happen() {
+    let steps = steps(&THREE_ROWS, &THREE_COLUMNS);
+    let next = next(&THREE_ROWS, &THREE_COLUMNS);
+    let picture = format!("{steps}\n{next}");
+    assert!(picture == include_str!("picture_three.txt"), "\n{picture}");
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use gettone_mdb::vmc::{Config, Event, Input, Operator, Output, Vmc};
 use gettone_mdb::{
-    Address, Command, Country, Digits, Frame, Identity, Level, Media, Message, Mode, ReaderConfig,
-    ReaderOptions, Scale, Text, Units, Word,
+    Address, Command, Country, Coupon, Digits, Frame, Identity, ItemOptions, Keys, Level, Media,
+    Message, Mode, Options, ReaderConfig, ReaderOptions, Reason, Scale, Selection, Text, Units,
+    Word,
 };
 
 pub(crate) struct Stage {
@@ -107,6 +108,19 @@ pub(crate) const READY_OF_TWO: [&str; 9] = [
     "reader begin media",
 ];
 
+/// The same with a reader of level 3 that offers every option.
+pub(crate) const READY_OF_THREE: [&str; 9] = [
+    "operator on",
+    "reader ack",
+    "reader JUST RESET",
+    "reader config three",
+    "reader ack",
+    "reader offer",
+    "reader ack",
+    "reader ack",
+    "reader begin media",
+];
+
 fn said(frame: &Frame) -> String {
     let bytes: Vec<u8> = frame.iter().map(|word| word.byte()).collect();
     let (sum, body) = bytes.split_last().expect("a frame has words");
@@ -145,6 +159,32 @@ fn reply(text: &str) -> Frame {
         "config multivend" => config(Level::One, 1, ReaderOptions::MULTIVEND),
         "config level 2" => config(Level::Two, 1, ReaderOptions::NONE),
         "config scale 0" => config(Level::One, 0, ReaderOptions::NONE),
+        "config three" => config(Level::Three, 1, ReaderOptions::CASH_SALE),
+        "offer" => Message::Offer(
+            Identity {
+                manufacturer: *b"ABC",
+                serial: *b"000000000042",
+                model: *b"reader      ",
+                version: 0x0107,
+            },
+            Options::ALL,
+        ),
+        "wish 11" => Message::SelectionRequest(Selection {
+            funds: Units::from_u16(500),
+            media: Media::UNKNOWN,
+            locale: None,
+            item: 11,
+            options: ItemOptions::DEFAULT,
+        }),
+        "coupon" => Message::Coupon(Coupon {
+            item: u16::MAX,
+            options: 0,
+            value: Units::from_u16(50),
+            id: 7,
+        }),
+        "keys" => Message::DataEntry { keys: 4 },
+        "no keys" => Message::DataEntryCancel,
+        "time" => Message::TimeRequest,
         "id" => Message::PeripheralId(Identity {
             manufacturer: *b"ABC",
             serial: *b"000000000042",
@@ -205,6 +245,15 @@ fn operator(text: &str) -> Operator {
             price: price.parse().expect("a price"),
             item: item.parse().expect("an item"),
         },
+        ["bring", value, item] => Operator::BringBack {
+            value: value.parse().expect("a value"),
+            item: item.parse().expect("an item"),
+        },
+        ["refuse", item] => Operator::Tell(Command::SelectionDenied {
+            item: item.parse().expect("an item"),
+            reason: Reason::EMPTY,
+        }),
+        ["type"] => Operator::Tell(Command::KeysTyped(Keys::from_bytes(*b"1234\0\0\0\0"))),
         ["dispensed"] => Operator::Dispensed,
         ["jammed"] => Operator::Jammed,
         ["return"] => Operator::Return,
