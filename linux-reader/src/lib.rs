@@ -11,6 +11,7 @@
 
 mod air;
 mod bus;
+mod capture;
 mod cli;
 mod config;
 mod enrol;
