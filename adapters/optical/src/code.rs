@@ -21,6 +21,9 @@ pub const SYMBOL_MIN_US: u32 = 8_000;
 /// Longest symbol a reader accepts, in microseconds.
 pub const SYMBOL_MAX_US: u32 = 70_000;
 
+/// What a longest symbol leaves to a display that is slower than it says.
+const SPARE_US: u32 = 5_000;
+
 /// A display's refresh rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRate(u16);
@@ -45,8 +48,17 @@ impl RefreshRate {
 
     /// Returns the least number of frames that makes a symbol long enough for the sensor.
     pub const fn frames_per_symbol(self) -> usize {
-        let frame_us = 1_000_000 / self.0 as u32;
-        SYMBOL_MIN_US.div_ceil(frame_us) as usize
+        SYMBOL_MIN_US.div_ceil(self.frame_us()) as usize
+    }
+
+    /// Returns how many frames a symbol lasts at each step of the ladder.
+    pub fn frames_on_ladder(self) -> [usize; LADDER.len()] {
+        let longest = ((SYMBOL_MAX_US - SPARE_US) / self.frame_us()).max(1) as usize;
+        LADDER.map(|step| (step * self.frames_per_symbol()).min(longest))
+    }
+
+    const fn frame_us(self) -> u32 {
+        1_000_000 / self.0 as u32
     }
 }
 
@@ -66,7 +78,7 @@ pub fn encode_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
         .collect()
 }
 
-/// Frames per symbol of the loops of a ladder, in units of the least one; then it is over.
+/// Frames per symbol of the loops of a ladder, in units of the least one; then it begins again.
 pub const LADDER: [usize; 4] = [1, 1, 2, 3];
 
 /// Returns a whole ladder: two quick loops, and slower ones for displays that stumble and sensors that are slow.
@@ -74,10 +86,9 @@ pub const LADDER: [usize; 4] = [1, 1, 2, 3];
 /// A player shows it once, or over and over.
 pub fn ladder_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
     let colours = colours(payload);
-    LADDER
-        .iter()
-        .flat_map(|step| {
-            let frames = step * rate.frames_per_symbol();
+    rate.frames_on_ladder()
+        .into_iter()
+        .flat_map(|frames| {
             colours
                 .iter()
                 .flat_map(move |colour| std::iter::repeat_n(colour.rgb(), frames))

@@ -37,7 +37,7 @@
 //! blue, and one guard colour that says nothing: white, or green when the last data colour is white. 79 symbols, repeated.
 //!
 //! **Time.** A symbol lasts a whole number of frames, 8 to 70 ms in all: one up to 120 Hz. A ladder plays the loop at one, one, two and
-//! three times that length, and then ends. The sender counts
+//! three times that length, and then begins again. The sender counts
 //! the frames it has really shown and goes by no clock: a missed refresh then makes a symbol longer and loses nothing.
 
 mod align;

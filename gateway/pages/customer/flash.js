@@ -3,14 +3,12 @@
 // The patch stays under the area that WCAG 2.3.1 holds for safe at any rhythm (21,824 CSS pixels),
 // nothing else on the screen moves, and the customer is warned before the first time.
 
-import { LOOP_SYMBOLS, SYMBOL_MAX_MS, framesPerSymbol } from "./optical.js";
+import { LOOP_SYMBOLS, holds } from "./optical.js";
 
 /** The side of the patch, in CSS pixels: 144 x 144 = 20,736. */
 export const PATCH_SIDE = 144;
 /** A code is good for 45 s; the light ends with it. */
 export const FLASH_MAX_MS = 45_000;
-/** How much longer the symbols of each loop are: two quick loops, then slower ones for screens that stumble. */
-const LADDER = [1, 1, 2, 3];
 /** As many as a steady middle takes: the light waits for them. */
 const FRAMES_MEASURED = 9;
 const FRAME_MS_USUAL = 1000 / 60;
@@ -54,7 +52,7 @@ export class Flash {
     return new Promise((resolve) => {
       this.#done = resolve;
       const times = [];
-      let holds = null;
+      let ladder = null;
       let [loop, symbol, shown] = [0, 0, 0];
       const step = (now) => {
         if (times.length < FRAMES_MEASURED) times.push(now);
@@ -62,17 +60,17 @@ export class Flash {
           this.stop();
           return;
         }
-        if (!holds && times.length === FRAMES_MEASURED) {
-          holds = LADDER.map((step) => holdOf(times, this.#pace * step));
+        if (!ladder && times.length === FRAMES_MEASURED) {
+          ladder = holds(frameMsOf(times), this.#pace);
         }
-        if (holds) {
+        if (ladder) {
           // Counted, never by the clock: a picture that comes late makes its symbol longer, and loses none.
           fill(this.#colours[symbol]);
           shown += 1;
-          if (shown >= holds[loop]) {
+          if (shown >= ladder[loop]) {
             shown = 0;
             symbol = (symbol + 1) % LOOP_SYMBOLS;
-            if (symbol === 0) loop = (loop + 1) % LADDER.length;
+            if (symbol === 0) loop = (loop + 1) % ladder.length;
           }
         }
         this.#request = requestAnimationFrame(step);
@@ -104,13 +102,11 @@ export class Flash {
   }
 }
 
-/** How many pictures a symbol lasts on this display. */
-export function holdOf(times, pace) {
+/** How long this display shows a picture, in milliseconds. */
+export function frameMsOf(times) {
   const gaps = times.slice(1).map((time, place) => time - times[place]);
   gaps.sort((a, b) => a - b);
   const median = gaps[Math.floor(gaps.length / 2)];
   // A display that says nonsense is taken for a usual one.
-  const frameMs = median >= 1000 / 240 - 0.5 && median <= 1000 / 24 ? median : FRAME_MS_USUAL;
-  const longest = Math.max(1, Math.floor((SYMBOL_MAX_MS - 5) / frameMs));
-  return Math.min(framesPerSymbol(frameMs) * pace, longest);
+  return median >= 1000 / 240 - 0.5 && median <= 1000 / 24 + 0.5 ? median : FRAME_MS_USUAL;
 }

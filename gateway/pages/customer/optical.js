@@ -8,8 +8,12 @@ export const SECRET_BYTES = 10;
 /** Colours of one loop. */
 export const LOOP_SYMBOLS = 79;
 /** The shortest and the longest symbol that a reader takes, in milliseconds. */
-export const SYMBOL_MIN_MS = 12;
-export const SYMBOL_MAX_MS = 60;
+export const SYMBOL_MIN_MS = 8;
+export const SYMBOL_MAX_MS = 70;
+/** How much longer the symbols of each loop are: two quick loops, slower ones for screens that stumble, then over again. */
+export const LADDER = [1, 1, 2, 3];
+/** What a longest symbol leaves to a display that is slower than it says. */
+const SPARE_MS = 5;
 
 const PAIRING = 1;
 const PARITY_BYTES = 8;
@@ -43,6 +47,20 @@ export function coloursOf(payload) {
 /** How many frames a symbol lasts on a display with this frame time, at the least. */
 export function framesPerSymbol(frameMs) {
   return Math.max(1, Math.ceil(SYMBOL_MIN_MS / frameMs - 1e-6));
+}
+
+/** How many frames the symbols of each loop of the ladder last; `pace` lengthens them all. */
+export function holds(frameMs, pace = 1) {
+  const longest = Math.max(1, Math.floor((SYMBOL_MAX_MS - SPARE_MS) / frameMs));
+  return LADDER.map((step) => Math.min(framesPerSymbol(frameMs) * step * pace, longest));
+}
+
+/** Every picture of one ladder, in order: what the patch shows, and the encoder prints. */
+export function pictures(payload, frameMs, pace = 1) {
+  const loop = coloursOf(payload);
+  return holds(frameMs, pace).flatMap((hold) =>
+    loop.flatMap((colour) => new Array(hold).fill(colour)),
+  );
 }
 
 /** CRC-32C (Castagnoli), reflected. */
