@@ -12,6 +12,8 @@ const HUNDRED: u64 = 100;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Demand {
     wallets: u64,
+    first: u64,
+    stride: u64,
     hot_percent: u8,
 }
 
@@ -21,6 +23,8 @@ impl Demand {
     pub fn new(wallets: u64, hot_percent: u8) -> Self {
         Self {
             wallets: wallets.max(1),
+            first: 0,
+            stride: 1,
             hot_percent: hot_percent.min(100),
         }
     }
@@ -35,9 +39,19 @@ impl Demand {
         self.hot_percent
     }
 
+    /// The same with every so manieth customer alone, from the `first` on.
+    pub fn spread(self, first: u64, stride: u64) -> Self {
+        Self {
+            first,
+            stride: stride.max(1),
+            ..self
+        }
+    }
+
     /// Who buys the vend of this number: everybody in turn.
     pub const fn wallet(&self, number: u64) -> WalletId {
-        WalletId::new(number % self.wallets)
+        let nth = number.wrapping_mul(self.stride).wrapping_add(self.first);
+        WalletId::new(nth % self.wallets)
     }
 
     /// Where the vend of this number takes place, and whose machine it is.

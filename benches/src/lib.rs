@@ -13,6 +13,7 @@
 //! assert_eq!(latencies.at(99.0), Some(Duration::from_micros(99)));
 //! ```
 
+pub mod accounts;
 pub mod compare;
 mod conditions;
 mod demand;

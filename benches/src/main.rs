@@ -5,8 +5,8 @@ use core::time::Duration;
 use gettone_benches::compare::{Compared, Peer};
 use gettone_benches::instructions::Counted;
 use gettone_benches::{
-    Demand, Fault, Medium, Report, compare, floor, instructions, memory, open_loop, purchases,
-    recover, reflex, settle,
+    Demand, Fault, Medium, Report, accounts, compare, floor, instructions, memory, open_loop,
+    purchases, recover, reflex, settle,
 };
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -76,6 +76,9 @@ enum Measurement {
         /// For how long.
         #[arg(long, default_value_t = 10)]
         seconds: u32,
+        /// Seconds between two snapshots; 0: none but those that fall due.
+        #[arg(long, default_value_t = 2)]
+        snapshot_seconds: u32,
         /// Where the journal goes.
         #[arg(long, value_enum, default_value_t = Kind::File)]
         store: Kind,
@@ -123,6 +126,21 @@ enum Measurement {
         #[arg(long, default_value_t = 100_000)]
         sessions: u64,
         /// On which disk the journal goes.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a process keeps that serves very many accounts, few of them at a time.
+    Accounts {
+        /// Accounts on the disk, each with money in it.
+        #[arg(long, default_value_t = 10_000_000, value_parser = value_parser!(u64).range(1..))]
+        accounts: u64,
+        /// How many of them stay in memory, and buy once.
+        #[arg(long, default_value_t = 100_000, value_parser = value_parser!(u64).range(1..))]
+        residents: u64,
+        /// On which disk; it takes about 400 bytes for each account.
         #[arg(long, default_value = ".")]
         dir: PathBuf,
         /// Prints one object for programs.
@@ -202,23 +220,30 @@ impl Kind {
     }
 }
 
+type Run = fn(Option<&str>, Option<&str>) -> Result<(), Fault>;
+
+/// Parts of measurements that are processes of their own.
+const PARTS: [(&str, Run); 2] = [
+    (instructions::PART, instructions::run),
+    (accounts::PART, accounts::fill),
+];
+
 fn main() -> ExitCode {
     // The gateway that is measured runs in a process of its own: this executable again.
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|part| part == purchases::PART) {
         return gettone_gateway::main_with(arguments);
     }
-    // What callgrind counts is this executable once more.
-    if arguments
-        .peek()
-        .is_some_and(|part| part == instructions::PART)
-    {
-        let mut rest = arguments.skip(1).map(OsString::into_string).map(Result::ok);
-        let (way, vends) = (rest.next().flatten(), rest.next().flatten());
-        return match instructions::run(way.as_deref(), vends.as_deref()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(fault) => tell(Err::<Report, _>(fault), false),
-        };
+    // What callgrind counts, and what fills a store, is this executable once more.
+    for (part, run) in PARTS {
+        if arguments.peek().is_some_and(|told| told == part) {
+            let mut rest = arguments.skip(1).map(OsString::into_string).map(Result::ok);
+            let (first, second) = (rest.next().flatten(), rest.next().flatten());
+            return match run(first.as_deref(), second.as_deref()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(fault) => tell(Err::<Report, _>(fault), false),
+            };
+        }
     }
     match Arguments::parse().measurement {
         Measurement::Settle {
@@ -271,6 +296,7 @@ fn main() -> ExitCode {
         Measurement::OpenLoop {
             rate,
             seconds,
+            snapshot_seconds,
             store,
             server,
             wallets,
@@ -281,6 +307,7 @@ fn main() -> ExitCode {
             let plan = open_loop::Plan {
                 rate,
                 span: Duration::from_secs(seconds.into()),
+                snapshots_every: Duration::from_secs(snapshot_seconds.into()),
                 medium: store.on(&dir, server),
                 demand: Demand::new(wallets, hot),
             };
@@ -300,6 +327,19 @@ fn main() -> ExitCode {
                 dir,
             };
             tell(recover::measure(&plan), json)
+        }
+        Measurement::Accounts {
+            accounts,
+            residents,
+            dir,
+            json,
+        } => {
+            let plan = accounts::Plan {
+                accounts,
+                residents,
+                dir,
+            };
+            tell(accounts::measure(&plan), json)
         }
         Measurement::Memory {
             wallets,

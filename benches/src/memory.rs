@@ -30,11 +30,11 @@ pub struct Plan {
 
 /// Resident memory of this process, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Resident {
+pub(crate) struct Resident {
     /// All of it, the program's own pages included.
-    all: u64,
+    pub(crate) all: u64,
     /// What no file backs: heap and stacks.
-    anonymous: u64,
+    pub(crate) anonymous: u64,
 }
 
 /// Fills an engine step by step and looks at this process after each.
@@ -101,7 +101,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
 }
 
 impl Resident {
-    fn now() -> Result<Self, Fault> {
+    pub(crate) fn now() -> Result<Self, Fault> {
         let told = fs::read_to_string("/proc/self/smaps_rollup")
             .map_err(Fault::io("reading what this process uses"))?;
         let figure = |name: &str| {

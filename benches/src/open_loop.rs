@@ -17,7 +17,7 @@ use core::task::Poll;
 use core::time::Duration;
 use gettone::{Answer, Engine, Failure, Pipeline, Settings};
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -30,6 +30,8 @@ pub const TICK: Duration = Duration::from_micros(200);
 pub const LATE: Duration = Duration::from_millis(1);
 /// Vends under way at once; one that comes beyond them is not sent, and told.
 pub const UNDER_WAY_MAX: usize = 1 << 18;
+/// Records of a plain vend: its hold, and its sale that ends it.
+const RECORDS_PER_VEND: u64 = 2;
 /// How long the last ones may take.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ pub struct Plan {
     pub rate: NonZeroU32,
     /// For how long, after the warm-up.
     pub span: Duration,
+    /// Time between two snapshots, as far as vends come as offered; none: only those that fall due.
+    pub snapshots_every: Duration,
     /// On what.
     pub medium: Medium,
     /// Who buys where.
@@ -59,18 +63,33 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     conditions.note("hot_percent", plan.demand.hot_percent());
     conditions.note("tick_us", u64::try_from(TICK.as_micros()).unwrap_or(0));
     conditions.note("latency", "from the moment at which the vend was due");
-    let engine = Engine::start(store, Settings::default(), &mut |_, _| {})?;
+    let engine = Engine::start(store, plan.settings(), &mut |_, _| {})?;
     let runtime = vends::runtime()?;
     let ran = runtime.block_on(async {
         let wallets = 0..plan.demand.wallets();
         vends::open(&engine, wallets.clone()).await?;
         vends::fund(&engine, wallets).await?;
-        run(&engine, plan).await
+        let before = engine.metrics().snapshots;
+        let ran = run(&engine, plan).await?;
+        conditions.note("snapshots", engine.metrics().snapshots - before);
+        Ok::<_, Fault>(ran)
     })?;
     runtime.block_on(engine.shutdown())?;
     drop(place);
     conditions.note_load_after();
     Ok(ran.report(conditions, compare))
+}
+
+impl Plan {
+    fn settings(&self) -> Settings {
+        let default = Settings::default();
+        let records =
+            RECORDS_PER_VEND * u64::from(self.rate.get()) * self.snapshots_every.as_secs();
+        Settings {
+            snapshot_every: NonZeroU64::new(records).or(default.snapshot_every),
+            ..default
+        }
+    }
 }
 
 /// What became of the vends.
@@ -268,6 +287,7 @@ mod tests {
         let plan = Plan {
             rate: NonZeroU32::new(2_000).expect("not zero"),
             span: Duration::from_millis(250),
+            snapshots_every: Duration::from_secs(1),
             medium: Medium::Memory,
             demand: Demand::new(100, 90),
         };

@@ -121,7 +121,7 @@ fn forget(place: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn disk_bytes(place: &Path) -> Result<u64, Fault> {
+pub(crate) fn disk_bytes(place: &Path) -> Result<u64, Fault> {
     let mut bytes = 0;
     for path in files(place)? {
         let known = fs::metadata(path).map_err(Fault::io("looking at a journal file"))?;

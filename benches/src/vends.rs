@@ -119,6 +119,23 @@ pub(crate) async fn fund(engine: &Engine, wallets: Range<u64>) -> Result<(), Fau
     .await
 }
 
+/// Looks at wallets, each that many after the one before.
+pub(crate) async fn look(engine: &Engine, count: u64, stride: u64) -> Result<(), Fault> {
+    let engine = engine.clone();
+    each(0..count, move |number| {
+        let engine = engine.clone();
+        async move {
+            let wallet = WalletId::new(number.number() * stride);
+            engine
+                .balance(wallet)
+                .await
+                .map(|_| ())
+                .map_err(Fault::call("looking at a wallet"))
+        }
+    })
+    .await
+}
+
 async fn each<Asked>(
     wallets: Range<u64>,
     ask: impl Fn(WalletId) -> Asked + Clone + Send + 'static,
