@@ -21,7 +21,7 @@ pub const ENTITY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a snapshot keeps in memory before it goes into the shelf's tables, in the order of keys.
 pub const SNAPSHOT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a snapshot writes before it syncs: little, so that the journal never waits long behind it.
-pub const SHELF_UNSYNCED_MAX: usize = 512 * 1024;
+pub const SHELF_UNSYNCED_MAX: usize = 128 * 1024;
 /// Memory for the shelf's pages, unless set otherwise.
 pub const SHELF_CACHE_BYTES_DEFAULT: usize = 4 * 1024 * 1024;
 /// A segment that has to be there at once, because no spare is ready.
