@@ -33,5 +33,14 @@ pub const SKIPPABLE_FROM: u8 = 0x80;
 /// Most rows of one COUNTERS item: a HELLO still fits beside a full one.
 pub const COUNTER_ROWS_MAX: usize = 100;
 
+/// Most receipts in a QR.
+pub const SLIP_RECEIPTS_MAX: usize = 6;
+/// Shortest news of a QR: no receipt.
+pub const SLIP_LEN_MIN: usize = 43;
+/// Longest news of a QR.
+pub const SLIP_LEN_MAX: usize = SLIP_LEN_MIN + 16 * SLIP_RECEIPTS_MAX;
+/// Longest code in a URL: reader 13, step 20, code 26, news 186, three dots.
+pub const TOKEN_LINK_LEN_MAX: usize = 248;
+
 pub(crate) const KEY_LEN: usize = 32;
 pub(crate) const TAG_LEN: usize = 16;

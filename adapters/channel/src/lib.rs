@@ -52,6 +52,8 @@ mod message;
 mod pair;
 mod secret;
 mod suite;
+mod text;
+mod token;
 #[cfg(test)]
 mod vectors;
 mod wire;
@@ -59,7 +61,8 @@ mod wire;
 pub use bounds::{
     COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN, ENVELOPE_VERSION, HEADER_LEN,
     ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN, LINK_MESSAGE_MAX, LINK_OVERHEAD,
-    LINK_VERSION, NOISE_K_OVERHEAD, PLAINTEXT_LEN_MAX, SKIPPABLE_FROM,
+    LINK_VERSION, NOISE_K_OVERHEAD, PLAINTEXT_LEN_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN,
+    SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX,
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
 pub use id::{
@@ -77,3 +80,6 @@ pub use link::{Hello1, Initiator, Link, LinkFault, Responder};
 pub use message::{BoardState, LastResult, LinkMessage, Status, StatusReason};
 pub use pair::Pair;
 pub use secret::{Psk, ResumeSecret, Secret, TokenKey};
+pub use token::{
+    CapClass, LightGrant, LightPlace, SealedSlip, Slip, SlipReceipt, Token, TokenFault, TokenLink,
+};

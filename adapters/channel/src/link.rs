@@ -130,6 +130,36 @@ impl Responder {
         ephemeral: Ephemeral,
         link1: &[u8],
     ) -> Result<(Link, Vec<u8>, Hello1), LinkFault> {
+        Self::try_psk(psk, &ephemeral, link1)
+    }
+
+    /// Takes Link 1 under whichever of these secrets it was made; returns which, and the rest as
+    /// [`Responder::accept`].
+    ///
+    /// # Errors
+    /// The phone holds none of them, or its message was changed, or it speaks another version.
+    pub fn accept_any(
+        psks: &[Psk],
+        ephemeral: Ephemeral,
+        link1: &[u8],
+    ) -> Result<(usize, Link, Vec<u8>, Hello1), LinkFault> {
+        let mut fault = LinkFault::Refused;
+        for (place, psk) in psks.iter().enumerate() {
+            // A Link 1 that does not decrypt is not answered: the ephemeral key was not shown.
+            match Self::try_psk(psk, &ephemeral, link1) {
+                Ok((link, link2, hello)) => return Ok((place, link, link2, hello)),
+                Err(refused) => fault = refused,
+            }
+        }
+        Err(fault)
+    }
+
+    fn try_psk(
+        psk: &Psk,
+        ephemeral: &Ephemeral,
+        link1: &[u8],
+    ) -> Result<(Link, Vec<u8>, Hello1), LinkFault> {
+        let ephemeral = Ephemeral::from_bytes(*ephemeral.bytes());
         if link1.len() != LINK_1_LEN {
             return Err(LinkFault::Length { len: link1.len() });
         }
