@@ -5,7 +5,7 @@ use crate::news::News;
 use core::ops::ControlFlow;
 use gettone_core::board::Code;
 use gettone_optical::iio::{IioFault, Sensor};
-use gettone_optical::{Decoded, Decoder, Kind, Sample};
+use gettone_optical::{Decoded, Decoder, Kind, Progress, Sample};
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -19,6 +19,52 @@ const LINE_LEN_MAX: u64 = 128;
 
 /// How long a sensor that is not there is waited for before it is looked for again.
 const SENSOR_PAUSE: Duration = Duration::from_secs(10);
+
+/// From one look at what becomes of the light to the next, on the sensor's clock.
+const LOOK_US: u64 = 250_000;
+
+/// What is said of a light that is not read: each reason once, until another comes.
+#[derive(Debug, Default)]
+struct Outlook {
+    looked_at_us: Option<u64>,
+    told: Option<Progress>,
+}
+
+impl Outlook {
+    /// Looks at how far the decoder is; gives what is to be said, if that is new.
+    fn handle(&mut self, t_us: u64, decoder: &Decoder) -> Option<Progress> {
+        // A clock that went back is looked at, too.
+        let is_soon = |looked_us| t_us >= looked_us && t_us - looked_us < LOOK_US;
+        if self.looked_at_us.is_some_and(is_soon) {
+            return None;
+        }
+        self.looked_at_us = Some(t_us);
+        let trouble = trouble(decoder.progress());
+        if self.told == trouble {
+            return None;
+        }
+        self.told = trouble;
+        trouble
+    }
+}
+
+/// What somebody can mend; a light that does nothing, or is being read, is none.
+fn trouble(progress: Progress) -> Option<Progress> {
+    match progress {
+        Progress::TooDark
+        | Progress::Saturated
+        | Progress::SensorTooSlow
+        | Progress::Flicker
+        | Progress::HoldStill => Some(progress),
+        Progress::Nothing | Progress::Searching | Progress::Locked { .. } | _ => None,
+    }
+}
+
+fn tell(outlook: &mut Outlook, t_us: u64, decoder: &Decoder) {
+    if let Some(trouble) = outlook.handle(t_us, decoder) {
+        tracing::info!(%trouble, "a light is not read");
+    }
+}
 
 /// Reads `source` until it ends, or for ever. Whether a code is wanted is the board's to say.
 ///
@@ -83,6 +129,7 @@ fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
         );
     }
     let mut decoder = Decoder::new();
+    let mut outlook = Outlook::default();
     sensor.run(|sample| match decoder.push(sample) {
         Some(decoded) => {
             decoder.reset();
@@ -91,7 +138,10 @@ fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
                 Some(Ok(())) | None => ControlFlow::Continue(()),
             }
         }
-        None => ControlFlow::Continue(()),
+        None => {
+            tell(&mut outlook, sample.t_us, &decoder);
+            ControlFlow::Continue(())
+        }
     })
 }
 
@@ -108,6 +158,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result<()> {
     let mut source = BufReader::new(source);
     let mut decoder = Decoder::new();
+    let mut outlook = Outlook::default();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -124,6 +175,7 @@ async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result
         // A heading or a comment is no sample, and no reason to stop.
         let Some(sample) = parse(&line) else { continue };
         let Some(decoded) = decoder.push(sample) else {
+            tell(&mut outlook, sample.t_us, &decoder);
             continue;
         };
         decoder.reset();
@@ -163,6 +215,27 @@ fn parse(line: &[u8]) -> Option<Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_light_that_is_too_much_is_told_once() {
+        let (mut decoder, mut outlook) = (Decoder::new(), Outlook::default());
+        let told: Vec<Progress> = (0..1_000_u64)
+            .filter_map(|row| {
+                // White on black, at the end of the scale and over it.
+                let count = if row / 6 % 2 == 0 { 1_023 } else { 900 };
+                let sample = Sample {
+                    t_us: row * 3_000,
+                    r: count,
+                    g: count,
+                    b: count,
+                    c: 0,
+                };
+                assert_eq!(decoder.push(sample), None);
+                outlook.handle(sample.t_us, &decoder)
+            })
+            .collect();
+        assert_eq!(told, [Progress::Saturated]);
+    }
 
     #[test]
     fn only_five_numbers_make_a_sample() {

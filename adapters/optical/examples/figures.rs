@@ -130,6 +130,13 @@ fn main() {
         100.0 * failed.len() as f64 / seeds as f64,
         &failed[..failed.len().min(100)]
     );
+    let (least, greatest) = bounds(failed.len() as f64, seeds as f64);
+    println!(
+        r#"{{"first_seed": {first}, "runs": {seeds}, "median_s": {:.3}, "p95_s": {:.3}, "failed": {}, "failed_95": [{least:.5}, {greatest:.5}], "wrong": {wrong}}}"#,
+        at(0.5),
+        at(0.95),
+        failed.len()
+    );
     for (trouble, seeds) in by {
         println!("  {:3} {trouble} {seeds:?}", seeds.len());
     }
@@ -138,6 +145,15 @@ fn main() {
         "wrong {wrong} | {:.2} us per sample in the median run",
         costs[costs.len() / 2]
     );
+}
+
+/// Returns Wilson's bounds of a share, with 95 %.
+fn bounds(failed: f64, runs: f64) -> (f64, f64) {
+    let (share, z2) = (failed / runs, 1.96 * 1.96);
+    let middle = share + z2 / (2.0 * runs);
+    let half = 1.96 * (share * (1.0 - share) / runs + z2 / (4.0 * runs * runs)).sqrt();
+    let scale = 1.0 + z2 / runs;
+    (((middle - half) / scale).max(0.0), (middle + half) / scale)
 }
 
 fn decode(samples: &[Sample]) -> (Option<Decoded>, u32, String) {

@@ -319,6 +319,23 @@ impl Conditions {
         }
     }
 
+    /// Scales screen and room until the mean white-black swing is so many counts.
+    pub(super) fn fade_to(&mut self, counts: f64) {
+        let white: f64 = self
+            .chip
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .zip(self.warm)
+                    .map(|(response, warm)| response * warm)
+                    .sum::<f64>()
+            })
+            .sum();
+        let share = 3.0 * counts / white.max(f64::MIN_POSITIVE);
+        self.fade(share);
+        self.ambient = self.ambient.map(|ambient| ambient * share);
+    }
+
     /// Leaves the noise of rounding alone.
     pub(super) const fn quieten(&mut self) {
         (self.read_noise, self.shot_noise) = (0.0, 0.0);

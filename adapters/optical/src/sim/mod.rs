@@ -65,6 +65,13 @@ impl Channel {
         self
     }
 
+    /// Scales the optics to a mean white-black swing in counts, instead of the drawn one.
+    #[must_use]
+    pub fn with_swing(mut self, counts: f64) -> Self {
+        self.conditions.fade_to(counts);
+        self
+    }
+
     /// Takes one trouble away and leaves all else as it was drawn: what fails only with it, fails by it.
     #[must_use]
     pub fn without(mut self, trouble: Trouble) -> Self {
