@@ -246,7 +246,12 @@ impl Journal {
         merged: &mut Frames,
     ) -> Result<(), StopCause> {
         let rebuild = self.merge(*next, merged);
-        if !merged.is_empty() {
+        if merged.is_empty() {
+            // A "no" and a balance rest on what is there: somebody else may have gone on from it.
+            if !self.desk().in_hand.is_empty() {
+                store.confirm().map_err(StopCause::Store)?;
+            }
+        } else {
             store.append(*next, merged).map_err(StopCause::Store)?;
             self.counters.flushes.add(1);
             self.counters.records.add(merged.len());

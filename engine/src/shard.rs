@@ -92,6 +92,9 @@ impl Handler<Look> for Shard {
 }
 
 #[cfg(test)]
+mod postgres;
+
+#[cfg(test)]
 mod tests {
     use crate::bounds::REBUILDS_MAX;
     use crate::failure::{Failure, ShutdownFault, StopCause};

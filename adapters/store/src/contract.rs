@@ -16,7 +16,7 @@ pub trait Place {
 pub type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-pub const CLAIMS: [Claim; 12] = [
+pub const CLAIMS: [Claim; 13] = [
     (
         "an empty journal replays nothing and begins at the first place",
         begins_empty,
@@ -45,6 +45,10 @@ pub const CLAIMS: [Claim; 12] = [
     (
         "while it is open, nobody else can open it",
         keeps_others_out,
+    ),
+    (
+        "whoever has it open confirms that at any time, and appends go on",
+        confirms,
     ),
     (
         "a replay that is told to end ends there, with what it was told",
@@ -270,6 +274,21 @@ fn keeps_others_out(place: &dyn Place) {
     assert!(matches!(second, Err(StoreFault::Locked { .. })));
     drop(store);
     drop(open(place));
+}
+
+fn confirms(place: &dyn Place) {
+    let mut store = open(place);
+    store.confirm().expect("before it is replayed");
+    let mut next = replayed(store.as_mut()).0;
+    for words in ["one", "two"] {
+        store.confirm().expect("nobody else has it");
+        store.confirm().expect("nobody else has it");
+        next = append(store.as_mut(), next, &[words]);
+    }
+    store.confirm().expect("nobody else has it");
+    drop(store);
+    let kept = vec![b"one".to_vec(), b"two".to_vec()];
+    assert_eq!(replayed(open(place).as_mut()), (next, kept));
 }
 
 fn ends_when_told(place: &dyn Place) {

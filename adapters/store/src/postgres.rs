@@ -16,7 +16,7 @@ pub use self::settings::{PostgresSettings, Standby, Takeover};
 use self::history::{PostgresHistory, Reading};
 use self::link::Batch;
 use self::shelf::PostgresShelf;
-use self::worker::{Answer, Order, Worker};
+use self::worker::{Answer, CONFIRMING, Order, Worker};
 use crate::bounds::{FRAME_MAX, GRACE, ROW_BYTES_MAX, ROWS_AHEAD};
 use core::fmt;
 use core::time::Duration;
@@ -210,6 +210,20 @@ impl Store for Postgres {
         let written = self.write(first, frames);
         self.failed = written.is_err();
         written
+    }
+
+    fn confirm(&mut self) -> Result<(), StoreFault> {
+        if self.failed {
+            return Err(StoreFault::Failed);
+        }
+        let (send, confirmed) = sync_channel(1);
+        let confirmed = self.order(Order::Confirm(send)).and_then(|()| {
+            confirmed
+                .recv_timeout(hang_max(&self.settings))
+                .unwrap_or_else(|_| Err(silent(&self.settings, CONFIRMING)))
+        });
+        self.failed = confirmed.is_err();
+        confirmed
     }
 
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {

@@ -143,6 +143,17 @@ pub trait Store: Send {
     /// `StoreFault` when the frames may not be durable.
     fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault>;
 
+    /// Makes sure that nobody else has taken the store since it was opened, for answers that rest
+    /// on nothing that is appended. Where nobody can take it while it is open, there is nothing to
+    /// look at.
+    ///
+    /// # Errors
+    /// `StoreFault` when somebody has, or when nobody can tell; nothing may be appended then until
+    /// the store is opened again.
+    fn confirm(&mut self) -> Result<(), StoreFault> {
+        Ok(())
+    }
+
     /// Where entities rest between restarts; none when this store keeps none. It is used beside
     /// appends, from other threads.
     fn shelf(&self) -> Option<Arc<dyn Shelf>> {

@@ -1,5 +1,6 @@
 //! One connection: how it is set up, what it must find, and what an answer means.
 
+use super::lease::Lease;
 use super::row::Row;
 use super::schema;
 use super::settings::{PostgresSettings, Standby};
@@ -29,6 +30,16 @@ const APPEND: &str = "\
     ) \
     insert into gettone.journal (partition, first, count, epoch, unpacked, frames) \
     select partition, $2, $3, $4, $5, $6 from fence";
+
+/// The fence alone.
+const CONFIRM_SINGLE: &str =
+    "select true from gettone.lease where partition = $1 and epoch = $2 and next = $3";
+
+/// The same where a standby may take the server's place: a commit, which waits for the standby. A
+/// server that was replaced and does not know of it cannot make one.
+const CONFIRM_REPLICATED: &str = "\
+    update gettone.lease set taken = taken \
+    where partition = $1 and epoch = $2 and next = $3 returning true";
 
 /// Why a step did not go through.
 #[derive(Debug)]
@@ -67,6 +78,7 @@ pub(super) struct Session {
 pub(super) struct Link {
     session: Session,
     append: Statement,
+    confirm: Statement,
     partition: i32,
 }
 
@@ -141,9 +153,16 @@ impl Link {
             Type::INT4,
             Type::BYTEA,
         ];
-        let prepared = session.client.prepare_typed(APPEND, &types);
+        let append = session.client.prepare_typed(APPEND, &types);
+        let types = [Type::INT4, Type::INT8, Type::INT8];
+        let confirm = match settings.standby {
+            Standby::Required => CONFIRM_REPLICATED,
+            Standby::Single => CONFIRM_SINGLE,
+        };
+        let confirm = session.client.prepare_typed(confirm, &types);
         Ok(Self {
-            append: prepared.map_err(answered)?,
+            append: append.map_err(answered)?,
+            confirm: confirm.map_err(answered)?,
             session,
             partition: i32::from(settings.partition),
         })
@@ -174,6 +193,17 @@ impl Link {
         match self.unless_warned(written)? {
             0 => Ok(Fence::Shut),
             _ => Ok(Fence::Open),
+        }
+    }
+
+    /// Whether this lease is the last one.
+    pub(super) fn confirm(&mut self, lease: Lease) -> Result<Fence, Trouble> {
+        let params: [&(dyn ::postgres::types::ToSql + Sync); 3] =
+            [&self.partition, &lease.epoch, &lease.next];
+        let found = self.session.client.query_opt(&self.confirm, &params);
+        match self.unless_warned(found)? {
+            Some(_) => Ok(Fence::Open),
+            None => Ok(Fence::Shut),
         }
     }
 

@@ -15,9 +15,14 @@ use std::sync::mpsc::{Receiver, SyncSender};
 pub(super) enum Order {
     /// Makes a batch durable.
     Append(Batch),
+    /// Makes sure that this node still holds the partition.
+    Confirm(SyncSender<Result<(), StoreFault>>),
     /// Gives every row from the one that holds this place on.
     Replay(i64, SyncSender<Result<Row, StoreFault>>),
 }
+
+/// What confirming is called.
+pub(super) const CONFIRMING: &str = "making sure who holds";
 
 /// What came of a batch, and the batch for its buffer.
 pub(super) type Answer = (Batch, Result<(), StoreFault>);
@@ -80,6 +85,11 @@ impl Worker {
                 Order::Append(batch) => {
                     let done = self.append(&batch);
                     if answers.send((batch, done)).is_err() {
+                        break;
+                    }
+                }
+                Order::Confirm(confirmed) => {
+                    if confirmed.send(self.confirm()).is_err() {
                         break;
                     }
                 }
@@ -180,6 +190,33 @@ impl Worker {
         }
     }
 
+    fn confirm(&mut self) -> Result<(), StoreFault> {
+        let mut pauses = Pauses::new(self.settings.patience);
+        loop {
+            let words = match self.look() {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Final(fault)) => return Err(fault),
+                Err(Trouble::Again(words)) => words,
+                Err(Trouble::Gone(words)) => {
+                    self.link = None;
+                    words
+                }
+            };
+            if !pauses.wait() {
+                return Err(given_up(&self.settings, CONFIRMING, words));
+            }
+        }
+    }
+
+    /// One look at the lease.
+    fn look(&mut self) -> Result<(), Trouble> {
+        let (link, lease) = self.link()?;
+        match link.confirm(lease)? {
+            Fence::Open => Ok(()),
+            Fence::Shut => Err(self.why_shut(lease.next)),
+        }
+    }
+
     /// Connects again, and shuts the fence to whatever the old connection may still be doing.
     fn resume(&self) -> Result<(Link, Lease), Trouble> {
         let mut link = Link::open(&self.settings).map_err(Trouble::patient)?;
@@ -198,7 +235,7 @@ impl Worker {
         loop {
             let mut seen = 0_u16;
             let mut listening = true;
-            let portion = self.portion(&mut |link| {
+            let portion = self.link().and_then(|(link, _)| {
                 link.rows(wanted, PORTION_ROWS, &mut |row| {
                     seen = seen.saturating_add(1);
                     let end = row.end().and_then(|end| i64::try_from(end.number()).ok());
@@ -229,12 +266,9 @@ impl Worker {
         }
     }
 
-    /// One portion of a replay, on a connection that works.
-    fn portion(
-        &mut self,
-        read: &mut dyn FnMut(&mut Link) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
-        let link = match &mut self.link {
+    /// A connection that works, while nothing is being appended, and the lease that is held on it.
+    fn link(&mut self) -> Result<(&mut Link, Lease), Trouble> {
+        let link = match self.link.take() {
             Some(link) => link,
             None => {
                 let (link, lease) = self.resume()?;
@@ -242,10 +276,10 @@ impl Worker {
                     return Err(lost(&self.settings, self.lease.next, lease.next));
                 }
                 self.lease = lease;
-                self.link.insert(link)
+                link
             }
         };
-        read(link)
+        Ok((self.link.insert(link), self.lease))
     }
 }
 

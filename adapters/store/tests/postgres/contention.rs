@@ -1,12 +1,13 @@
 //! Several nodes and one partition.
 
 use crate::proxy::{At, BIND, Break, Proxy, Side};
-use crate::server::{Server, settings, with_server};
+use crate::server::{Server, settings, with_server, within};
 use crate::{frames, kept, replayed};
 use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_store::{Postgres, PostgresSettings, Takeover};
 use std::sync::{Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Two nodes one after the other; what the first says when it goes on.
 fn contend(server: &Server, first: PostgresSettings) -> Result<(), StoreFault> {
@@ -171,5 +172,76 @@ fn a_row_that_arrives_late_over_a_lost_connection_finds_the_fence_shut() {
             replayed(&mut store).expect("whole"),
             ["one", "two", "three"]
         );
+    });
+}
+
+/// What a node is told that looks whether it still holds the partition, once another has taken it.
+fn confirm_deposed(server: &Server, first: PostgresSettings) -> Result<(), StoreFault> {
+    let mut old = Postgres::open(first).expect("it is free");
+    old.confirm().expect("it holds it");
+    old.append(Seq::FIRST, &frames(&["one"]))
+        .expect("it holds it");
+    old.confirm().expect("it holds it");
+
+    let mut taking = server.settings();
+    taking.takeover = Takeover::AtOnce;
+    let mut new = Postgres::open(taking).expect("it takes it");
+    let told = old.confirm();
+    if told.is_err() {
+        let later = old.append(Seq::new(2), &frames(&["two"]));
+        assert!(matches!(later, Err(StoreFault::Failed)), "{later:?}");
+        let later = old.confirm();
+        assert!(matches!(later, Err(StoreFault::Failed)), "{later:?}");
+    }
+    new.confirm().expect("it holds it");
+    told
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_deposed_node_that_looks_is_told_before_it_appends() {
+    with_server(|server| {
+        let told = confirm_deposed(&server, server.settings());
+        assert!(matches!(told, Err(StoreFault::Deposed { .. })), "{told:?}");
+        // The negative control: the same look without the epoch.
+        let proxy = Proxy::rewriting(server.socket(), "and epoch = $2 and", "and $2 = $2    and");
+        let mut over = settings(proxy.socket());
+        over.partition = 1;
+        let mut beside = server.settings();
+        beside.partition = 1;
+        let told = {
+            let mut old = Postgres::open(over).expect("it is free");
+            beside.takeover = Takeover::AtOnce;
+            let _new = Postgres::open(beside).expect("it takes it");
+            old.confirm()
+        };
+        assert!(proxy.has_rewritten());
+        assert!(told.is_ok(), "{told:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn who_looks_over_a_lost_connection_takes_it_again_or_says_that_nobody_can_tell() {
+    with_server(|mut server| {
+        let impatient = within(server.settings(), Duration::from_millis(300));
+        let mut store = Postgres::open(impatient).expect("it is free");
+        store
+            .append(Seq::FIRST, &frames(&["one"]))
+            .expect("it holds it");
+        server.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity \
+             where application_name like 'gettone journal%'",
+        );
+        store.confirm().expect("it connects again");
+        store
+            .append(Seq::new(2), &frames(&["two"]))
+            .expect("it holds it");
+        server.kill();
+        let told = store.confirm();
+        assert!(matches!(told, Err(StoreFault::Io { .. })), "{told:?}");
+        server.start();
+        let told = store.confirm();
+        assert!(matches!(told, Err(StoreFault::Failed)), "{told:?}");
     });
 }

@@ -155,6 +155,20 @@ fn a_row_is_acknowledged_once_the_standby_is_back_and_has_it() {
 
 #[test]
 #[ignore = "needs a PostgreSQL server"]
+fn a_server_that_may_have_been_replaced_cannot_say_who_holds_the_partition() {
+    with_server(|server| {
+        server.set("synchronous_standby_names", "*");
+        let receiver = Receiver::attach(&server);
+        let mut store = Postgres::open(replicated(&server)).expect("a standby is attached");
+        store.confirm().expect("the standby hears of it");
+        receiver.detach(&server);
+        let told = store.confirm();
+        assert!(matches!(told, Err(StoreFault::Io { .. })), "{told:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
 fn a_server_that_waits_for_its_standby_for_ever_is_given_up() {
     with_server(|server| {
         server.set("synchronous_standby_names", "*");
