@@ -107,6 +107,8 @@ fn live(
     typed: Option<&Receiver<String>>,
 ) -> Result<(), VmcFault> {
     loop {
+        // A trap springs before the script makes something else of the state.
+        machine.turn(line)?;
         if let Some(script) = script.as_deref_mut()
             && !script.go_on(machine, line)?
         {
@@ -124,7 +126,6 @@ fn live(
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
             }
         }
-        machine.turn(line)?;
         match line.read(machine.wait(LOOK_EVERY))? {
             Read::Word(word) => machine.hear(line, word)?,
             Read::Break | Read::Nothing => machine.drive(line, Input::Tick)?,
