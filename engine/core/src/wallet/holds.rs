@@ -5,7 +5,6 @@ use super::packed::{Packed, Place};
 use crate::grant::{Grant, GrantState, Past, RECEIPTS_MAX};
 use crate::id::{Rseq, VendId};
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::VecDeque;
 use thin_vec::ThinVec;
 
 /// Holds that live, and some that have ended.
@@ -15,16 +14,11 @@ pub(super) struct Holds {
     /// Released for want of news: what comes late is still captured. Most wallets never have any.
     late: ThinVec<Grant>,
     past: Packed<Past>,
-    /// A little of each past one, in their order: a new name is looked for among all of them, and
-    /// these lie close together.
-    marks: VecDeque<Mark>,
-}
-
-/// What tells most past holds apart, and how many bytes one takes.
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
-struct Mark {
-    name: u16,
-    len: u16,
+    /// A little of the name of each past one, in their order: a new name is looked for among all of
+    /// them, and these lie close together.
+    marks: ThinVec<u16>,
+    /// How many bytes each takes.
+    lens: ThinVec<u16>,
 }
 
 impl Holds {
@@ -33,7 +27,8 @@ impl Holds {
             live: Vec::new(),
             late: ThinVec::new(),
             past: Packed::new(),
-            marks: VecDeque::new(),
+            marks: ThinVec::new(),
+            lens: ThinVec::new(),
         }
     }
 
@@ -64,18 +59,22 @@ impl Holds {
         };
         past.note(rseq);
         if let Some(len) = self.past.replace(place, &past)
-            && let Some(mark) = self.marks.get_mut(at)
+            && let Some(known) = self.lens.get_mut(at)
         {
-            mark.len = short(len);
+            *known = short(len);
         }
     }
 
     fn find_past(&self, vend: VendId) -> Option<(usize, Place, Past)> {
         let wanted = mark(vend);
+        // Most names are new: this is all that is done for them.
+        if !self.marks.contains(&wanted) {
+            return None;
+        }
         let mut before_end = 0;
-        for (at, mark) in self.marks.iter().enumerate().rev() {
-            let len = usize::from(mark.len);
-            if mark.name == wanted {
+        for (at, (mark, len)) in self.marks.iter().zip(&self.lens).enumerate().rev() {
+            let len = usize::from(*len);
+            if *mark == wanted {
                 let place = Place { before_end, len };
                 let past = self.past.behind(place).filter(|past| past.vend == vend);
                 if let Some(past) = past {
@@ -89,7 +88,7 @@ impl Holds {
 
     /// Whether all of it can be read.
     pub(super) fn is_whole(&self) -> bool {
-        self.past.is_whole() && self.past.len() == self.marks.len()
+        self.past.is_whole() && [self.marks.len(), self.lens.len()] == [self.past.len(); 2]
     }
 
     /// Adds a live one.
@@ -128,30 +127,29 @@ impl Holds {
             self.late.push(grant);
             return;
         }
-        if self.past.len() >= RESOLVED_KEPT {
-            self.past.pop();
-            self.marks.pop_front();
+        if self.marks.len() >= RESOLVED_KEPT {
+            self.marks.remove(0);
+            let first = self.lens.remove(0);
+            self.past.drop_first(first.into());
         }
-        make_room(&mut self.marks, RESOLVED_KEPT);
-        let len = self.past.push(&grant.into_past());
-        self.marks.push_back(Mark {
-            name: mark(vend),
-            len: short(len),
-        });
+        make_room(&mut self.marks);
+        make_room(&mut self.lens);
+        self.marks.push(mark(vend));
+        self.lens.push(short(self.past.push(&grant.into_past())));
     }
 
     /// Reads a little of where the next hold and the next end of one will go.
     pub(super) fn look(&self) -> usize {
         let live = self.live.first().map_or(0, Grant::receipts);
-        live ^ self.past.look() ^ self.marks.back().map_or(0, |mark| usize::from(mark.len))
+        live ^ self.past.look() ^ self.marks.last().map_or(0, |mark| usize::from(*mark))
     }
 }
 
-/// Room for one more, and for half as many again, up to `most`: there are very many wallets.
-fn make_room<T>(queue: &mut VecDeque<T>, most: usize) {
-    let len = queue.len();
-    if len == queue.capacity() {
-        queue.reserve_exact((1 + len / 2).min(most.saturating_sub(len)).max(1));
+/// Room for one more, and for half as many again: there are very many wallets.
+fn make_room(list: &mut ThinVec<u16>) {
+    let len = list.len();
+    if len == list.capacity() {
+        list.reserve_exact((1 + len / 2).min(RESOLVED_KEPT.saturating_sub(len)).max(1));
     }
 }
 

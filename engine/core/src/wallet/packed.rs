@@ -132,24 +132,32 @@ impl<T: Pack> Packed<T> {
         self.bytes.len() - before
     }
 
-    /// The first one.
-    pub(super) fn first(&self) -> Option<T> {
-        self.iter().next()
+    /// The bytes from the first one on.
+    pub(super) fn first(&self) -> Unpacking<'_> {
+        Unpacking(self.kept())
     }
 
     /// Takes the first one out.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let mut rest = Unpacking(self.kept());
+        let mut rest = self.first();
+        let before = rest.0.len();
         let first = T::unpack(&mut rest)?;
-        let begin = self.bytes.len() - rest.0.len();
+        let len = before - rest.0.len();
+        self.drop_first(len);
+        Some(first)
+    }
+
+    /// Takes the first one out, which takes so many bytes.
+    pub(super) fn drop_first(&mut self, len: usize) {
+        let begin = (self.begin as usize + len).min(self.bytes.len());
         if begin > self.bytes.len() / 4 {
             self.bytes.drain(..begin);
             self.begin = 0;
         } else {
-            self.begin = u32::try_from(begin).ok()?;
+            // A quarter of what one vector can hold in a wallet is far less than this.
+            self.begin = u32::try_from(begin).unwrap_or(u32::MAX);
         }
-        self.len -= 1;
-        Some(first)
+        self.len = self.len.saturating_sub(1);
     }
 
     /// All of them.
@@ -252,7 +260,7 @@ mod tests {
             if known.len() > 64 {
                 assert_eq!(packed.pop(), known.pop_front());
             }
-            assert_eq!(packed.first(), known.front().copied());
+            assert_eq!(packed.first().signed(), known.front().copied());
             assert!(packed.is_whole());
         }
         assert!(packed.iter().eq(known.iter().copied()));

@@ -80,6 +80,17 @@ struct Sale {
     item: Item,
 }
 
+impl Sale {
+    /// When it was booked, of one that is packed.
+    fn time(mut packed: Unpacking<'_>) -> Option<Timestamp> {
+        packed.take::<16>()?;
+        for _ in 0..3 {
+            packed.number()?;
+        }
+        packed.number().map(Timestamp::from_millis)
+    }
+}
+
 impl Pack for Sale {
     fn pack(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.vend.as_bytes());
@@ -148,10 +159,7 @@ impl Captures {
     pub(super) fn keep(&mut self, capture: &Capture) {
         let now = capture.at;
         while self.sales.len() >= CAPTURES_MAX
-            || self
-                .sales
-                .first()
-                .is_some_and(|oldest| now.since(oldest.at) > CAPTURE_KEPT)
+            || Sale::time(self.sales.first()).is_some_and(|oldest| now.since(oldest) > CAPTURE_KEPT)
         {
             let Some(gone) = self.sales.pop() else { break };
             self.amended.remove(&(gone.vend, gone.rseq));
@@ -282,7 +290,8 @@ mod tests {
         captures.keep(&capture);
         assert!(captures.iter().eq([capture]));
         let mut packed = Vec::new();
-        let kept = captures.sales.first().expect("it is there");
+        let kept = captures.sales.iter().next().expect("it is there");
+        assert_eq!(Sale::time(captures.sales.first()), Some(capture.at));
         kept.pack(&mut packed);
         assert!(packed.len() <= 32, "{} bytes", packed.len());
         for short in 0..packed.len() {
