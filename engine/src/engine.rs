@@ -27,7 +27,7 @@ use gettone_core::id::{MachineId, ReaderId, ReaderKey, TransferId, WalletId};
 use gettone_core::machine::{self, Machine};
 use gettone_core::money::Amount;
 use gettone_core::port::{History, Seq, Store};
-use gettone_core::reader::{self, News, Reader};
+use gettone_core::reader::{self, News, Reader, Scan};
 use gettone_core::record::Record;
 use gettone_core::transfer::Transfer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -321,6 +321,24 @@ impl Engine {
         let line = Arc::clone(&self.inner.line);
         let shard = reader_shard(reader, self.shards());
         let steps = async move { relay::relay(&line, reader, (news, account)).await };
+        self.chain(shard, steps).await
+    }
+
+    /// Takes in an authentic code that `reader` had on show, brought for `account` if for anybody:
+    /// its receipts, what it fences, and the hold that is to go out as light, in this order. The
+    /// whole is idempotent, and goes on when the caller does not wait for it.
+    ///
+    /// # Errors
+    /// `Failure` with the reader's refusal, or why there is no answer.
+    pub async fn scan(
+        &self,
+        reader: ReaderId,
+        scan: Scan,
+        account: Option<WalletId>,
+    ) -> Result<Durable<Relayed>, Failure<reader::Refusal>> {
+        let line = Arc::clone(&self.inner.line);
+        let shard = reader_shard(reader, self.shards());
+        let steps = async move { relay::scan(&line, reader, (scan, account)).await };
         self.chain(shard, steps).await
     }
 

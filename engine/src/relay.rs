@@ -11,11 +11,11 @@ use crate::session::{Action, Hold, Progress, SessionCommand};
 use core::time::Duration;
 use gettone_core::counters::Counters;
 use gettone_core::grant::{GrantState, Purpose, Terms};
-use gettone_core::id::{Chain, JournalEpoch, MachineId, ReaderId, WalletId};
+use gettone_core::id::{Chain, JournalEpoch, MachineId, Nonce, Order, ReaderId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::machine;
 use gettone_core::money::Currency;
-use gettone_core::reader::{Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Standing};
+use gettone_core::reader::{Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Scan, Standing};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::wallet::{self, Outcome, Proof, Reason};
 
@@ -39,6 +39,8 @@ pub(crate) struct View {
     hello: Option<Hello>,
     account: Option<WalletId>,
     notices: Notices,
+    /// A code on show, in place of a HELLO.
+    code: Option<(u64, Nonce, Order)>,
 }
 
 /// Whether an envelope has notices.
@@ -75,9 +77,13 @@ impl View {
                         .recorded(epoch)
                         .map(|(recorded, chain)| (epoch, recorded, chain))
                 }),
-                standing: self
-                    .hello
-                    .map(|hello| reader.standing(&hello, self.account)),
+                standing: match (self.hello, self.code) {
+                    (Some(hello), _) => Some(reader.standing(&hello, self.account)),
+                    (None, Some((step, nonce, order))) => {
+                        Some(reader.standing_of_code(step, nonce, order, self.account))
+                    }
+                    (None, None) => None,
+                },
                 noticed: self
                     .epoch
                     .filter(|_| self.notices == Notices::Some)
@@ -121,6 +127,7 @@ async fn hear(
             [] => Notices::None,
             [..] => Notices::Some,
         },
+        code: None,
     };
     let (epoch, counters) = (news.epoch, news.counters.take());
     let stood = drive(line, reader, (Some(Command::Hear(news)), view, deadline)).await?;
@@ -146,6 +153,26 @@ async fn hear(
         lock,
         ..stood.relayed
     }))
+}
+
+/// Takes in a code that somebody brought, its news first, and does what is due because of it.
+pub(crate) async fn scan(
+    line: &Line,
+    reader: ReaderId,
+    brought: (Scan, Option<WalletId>),
+) -> Result<Durable<Relayed>, Failure<Refusal>> {
+    let deadline = line.deadline();
+    let (scan, account) = brought;
+    let view = View {
+        epoch: Some(scan.epoch),
+        account,
+        code: Some((scan.step, scan.nonce, scan.order)),
+        ..View::default()
+    };
+    let first = (Some(Command::Scan(scan)), view, deadline);
+    let stood = drive(line, reader, first).await;
+    let relayed = stood.map(|stood| stood.map(|stood| stood.relayed));
+    written(line, reader, relayed, deadline).await
 }
 
 /// Waits until the steps that led to an outcome are durable: each rests on those before it, so none

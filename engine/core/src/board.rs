@@ -58,9 +58,9 @@ pub use grant::{Favourite, Grant, Terms};
 pub use life::{Life, Step};
 pub use notices::Notices;
 pub use outbox::{Outbox, Written};
-pub use record::{Act, ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp};
+pub use record::{Act, ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp, TokenPast};
 pub use shell::{
     Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, Limits, Machine,
-    NoSession, Note, Output, Refusal, Room, Sessions, Ticket,
+    LightTerms, NoSession, Note, Offer, Output, Refusal, Room, Sessions, Ticket, TokenNews,
 };
 pub use state::{Board, Start};

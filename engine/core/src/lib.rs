@@ -45,6 +45,7 @@ pub mod record;
 pub mod session;
 pub mod snapshot;
 pub mod time;
+pub mod token;
 pub mod transfer;
 pub mod unknown;
 pub mod wallet;

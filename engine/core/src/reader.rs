@@ -10,13 +10,15 @@ mod event;
 mod life;
 mod log;
 mod news;
+mod scan;
 mod state;
 
-pub use claim::{Claim, ClaimState, Due, Standing};
+pub use claim::{Claim, ClaimState, Due, Road, Standing};
 pub use command::{Command, Refusal};
 pub use event::{Contradiction, Event};
 pub use life::{Life, Step};
 pub use news::{Answer, Ask, Facts, Hello, News};
+pub use scan::{Form, Scan, Scanned, Used};
 pub use state::{Heard, Reader};
 
 /// Receipts in one envelope: 2,000 bytes hold no more.
@@ -29,5 +31,9 @@ pub const AHEAD_MAX: u64 = 4_096;
 pub const EPOCHS_MAX: usize = 8;
 /// Chains kept to recognise a receipt that comes again with other content.
 pub const CHAINS_KEPT: usize = 256;
+/// Receipts in one code on show: it holds no more.
+pub const SCAN_RECEIPTS_MAX: usize = 6;
+/// Receipts kept in the form that a code on show has room for, to compare them with their whole one.
+pub const FORMS_KEPT: usize = 1_024;
 /// Claims kept to answer a repeated relay, and to find whose a late receipt is.
 pub const CLAIMS_KEPT: usize = 256;

@@ -4,7 +4,7 @@ use gettone_core::counters::Row;
 use gettone_core::grant::{Parts, Purpose, Terms};
 use gettone_core::id::{
     Chain, Item, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderId, ReaderKey, Rseq,
-    TransferId, VendId, VmcId, WalletId,
+    TokenKey, TransferId, VendId, VmcId, WalletId,
 };
 use gettone_core::lock::LockState;
 use gettone_core::machine::{self, Policy, Product};
@@ -12,7 +12,7 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::notice::{Code, Notice};
 use gettone_core::operator::{self, Total};
 use gettone_core::port::Seq;
-use gettone_core::reader::{self, Answer, Ask, Contradiction, Facts, Hello};
+use gettone_core::reader::{self, Answer, Ask, Contradiction, Facts, Hello, Scanned, Used};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::record::{Event, FORMAT, RECORD_MAX, Record, RecordFault};
 use gettone_core::session;
@@ -413,6 +413,32 @@ fn one_of_each() -> Vec<Record> {
         },
         reader::Event::Fenced { nonce },
         reader::Event::Revoked,
+        reader::Event::TokensKept {
+            key: Some(TokenKey::from_bytes([0x33; 32])),
+            step: 59_000_001,
+        },
+        reader::Event::Scanned(Box::new(Scanned {
+            epoch,
+            first: Chain::from_bytes(*b"firstone"),
+            receipts: vec![receipt],
+            claim: Some((
+                Ask {
+                    nonce,
+                    vend,
+                    wallet: WalletId::new(42),
+                    terms,
+                },
+                Used {
+                    step: 59_000_002,
+                    order: hello.order,
+                    epoch,
+                    rseq_newest: 12,
+                    nonce,
+                },
+            )),
+            contradiction: Some(Contradiction::OldEpoch),
+            at,
+        })),
     ];
     let wallet = WalletId::new(42);
     let reader = ReaderId::from_bytes(*b"reader-1");

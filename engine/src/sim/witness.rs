@@ -213,7 +213,9 @@ impl Witness {
                 }
                 reader::Event::Answered { .. }
                 | reader::Event::Fenced { .. }
+                | reader::Event::TokensKept { .. }
                 | reader::Event::Revoked => Ok(()),
+                reader::Event::Scanned(_) => Err(format!("nobody scans {reader} here")),
             },
         }
     }

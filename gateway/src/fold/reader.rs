@@ -60,7 +60,24 @@ impl Fold<'_> {
                     None => Ok(()),
                 }
             }
+            reader::Event::Scanned(scanned) => {
+                self.heard(reader, None)?;
+                for receipt in scanned
+                    .receipts
+                    .iter()
+                    .filter(|receipt| receipt.kind == ReceiptKind::VendOk)
+                {
+                    self.date(reader, receipt.order, (receipt.grant, receipt.rseq))?;
+                }
+                match scanned.contradiction {
+                    Some(contradiction) => {
+                        self.ring_of(reader, "contradiction", contradicted(contradiction))
+                    }
+                    None => Ok(()),
+                }
+            }
             reader::Event::Applied { .. }
+            | reader::Event::TokensKept { .. }
             | reader::Event::Answered { .. }
             | reader::Event::Fenced { .. } => Ok(()),
         }

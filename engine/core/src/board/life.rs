@@ -44,6 +44,8 @@ pub enum Step {
     ClosedLinked,
     /// CLOSE is synced, the machine's session ended, nobody linked.
     ClosedAlone,
+    /// A light grant was taken.
+    LightGranted,
 }
 
 impl Life {
@@ -64,6 +66,8 @@ impl Life {
         use Life::{Advertising, Closing, Granted, Idle, Linked, Vending, Waiting};
         Some(match (self, step) {
             (Idle,        Step::CodeSeen)     => Advertising,
+            (Idle,        Step::LinkUp)       => Linked,
+            (Idle,        Step::LightGranted) => Granted,
             (Advertising, Step::LinkUp)       => Linked,
             (Advertising, Step::TimedOut)     => Idle,
             (Linked,      Step::Granted)      => Granted,
@@ -84,7 +88,7 @@ impl Life {
 
 impl Step {
     /// Every step, in the order of a purchase.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CodeSeen,
         Self::LinkUp,
         Self::LinkLost,
@@ -96,6 +100,7 @@ impl Step {
         Self::Over,
         Self::ClosedLinked,
         Self::ClosedAlone,
+        Self::LightGranted,
     ];
 }
 
@@ -106,14 +111,14 @@ mod tests {
     #[test]
     fn the_whole_life_of_a_board_is_this_picture() {
         let expected = "
-             CodeSeen     LinkUp       LinkLost     TimedOut     Granted      Asked        Ended        EndedLast    Over         ClosedLinked ClosedAlone
-Idle         Advertising  .            .            .            .            .            .            .            .            .            .
-Advertising  .            Linked       .            Idle         .            .            .            .            .            .            .
-Linked       .            .            Idle         Idle         Granted      .            .            .            .            .            .
-Granted      .            .            .            .            .            Vending      .            .            Closing      .            .
-Vending      .            .            .            Waiting      .            .            Granted      Closing      .            .            .
-Waiting      .            .            .            .            .            .            .            Closing      .            .            .
-Closing      .            .            .            .            .            .            .            .            .            Linked       Idle
+             CodeSeen     LinkUp       LinkLost     TimedOut     Granted      Asked        Ended        EndedLast    Over         ClosedLinked ClosedAlone  LightGranted
+Idle         Advertising  Linked       .            .            .            .            .            .            .            .            .            Granted
+Advertising  .            Linked       .            Idle         .            .            .            .            .            .            .            .
+Linked       .            .            Idle         Idle         Granted      .            .            .            .            .            .            .
+Granted      .            .            .            .            .            Vending      .            .            Closing      .            .            .
+Vending      .            .            .            Waiting      .            .            Granted      Closing      .            .            .            .
+Waiting      .            .            .            .            .            .            .            Closing      .            .            .            .
+Closing      .            .            .            .            .            .            .            .            .            Linked       Idle         .
 ";
         assert_eq!(picture(), expected);
     }

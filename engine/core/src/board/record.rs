@@ -2,6 +2,7 @@
 
 use super::notices::Notices;
 use super::outbox::{Outbox, Written};
+use super::shell::TokenNews;
 use crate::counters::{Counters, Row};
 use crate::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
 use crate::lock::Lock;
@@ -60,6 +61,12 @@ pub enum Record {
     Noticed(Notice),
     /// The server has the notices up to here.
     NoticesAcked(u64),
+    /// Codes up to this step may be shown; the next start goes on after it.
+    StepsReserved(u64),
+    /// The server has the key of the codes.
+    TokensBegun,
+    /// A light grant has proven that the server has recorded the receipts up to here.
+    Covered(Rseq),
 }
 
 /// What an INTENT is about.
@@ -138,6 +145,28 @@ pub struct Replay {
     lock: Lock,
     counters: Counters,
     notices: Notices,
+    tokens: TokenPast,
+}
+
+/// What a journal knows of the codes that its board shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TokenPast {
+    /// Up to which step codes may have been shown.
+    pub reserved: u64,
+    /// Whether the server still has to be told their key.
+    pub begun: TokenNews,
+    /// Up to which receipts a light grant has covered.
+    pub covered: Rseq,
+}
+
+impl Default for TokenPast {
+    fn default() -> Self {
+        Self {
+            reserved: 0,
+            begun: TokenNews::Key(0),
+            covered: Rseq::new(0),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,6 +193,8 @@ pub struct Past {
     pub counters: Counters,
     /// What the technician should hear.
     pub notices: Notices,
+    /// What is known of the codes on show.
+    pub tokens: TokenPast,
 }
 
 impl Replay {
@@ -178,6 +209,7 @@ impl Replay {
             lock: Lock::default(),
             counters: Counters::default(),
             notices: Notices::default(),
+            tokens: TokenPast::default(),
         }
     }
 
@@ -233,6 +265,11 @@ impl Replay {
             }
             Record::Noticed(notice) => self.notices.take(*notice),
             Record::NoticesAcked(upto) => self.notices.set_acked(*upto),
+            Record::StepsReserved(upto) => {
+                self.tokens.reserved = self.tokens.reserved.max(*upto);
+            }
+            Record::TokensBegun => self.tokens.begun = TokenNews::None,
+            Record::Covered(upto) => self.tokens.covered = self.tokens.covered.max(*upto),
         }
         Ok(())
     }
@@ -315,6 +352,15 @@ impl Replay {
             records.push(Record::NoticesAcked(self.notices.acked()));
         }
         records.extend(self.notices.kept().copied().map(Record::Noticed));
+        if self.tokens.reserved > 0 {
+            records.push(Record::StepsReserved(self.tokens.reserved));
+        }
+        if self.tokens.begun == TokenNews::None {
+            records.push(Record::TokensBegun);
+        }
+        if self.tokens.covered > Rseq::new(0) {
+            records.push(Record::Covered(self.tokens.covered));
+        }
         Some(records)
     }
 
@@ -400,6 +446,7 @@ impl Replay {
             lock: self.lock,
             counters: self.counters,
             notices: self.notices,
+            tokens: self.tokens,
         })
     }
 

@@ -5,7 +5,7 @@ use super::outbox::Written;
 use super::record::Record;
 use super::{Life, Outcome};
 use crate::counters::Counters;
-use crate::id::{Bind, Chain, Item, JournalEpoch, Nonce, Rseq};
+use crate::id::{Bind, Chain, Item, JournalEpoch, Nonce, Rseq, VendId};
 use crate::lock::{Lock, LockState};
 use crate::money::Amount;
 use crate::notice::{Code as NoticeCode, Notice};
@@ -381,6 +381,24 @@ pub enum Input {
     Synced(Ticket),
     /// The flash cannot be written.
     JournalFailed,
+    /// A phone has passed Link 1 with the code of this step.
+    TokenLinkUp {
+        /// The step.
+        step: u64,
+        /// The link's handshake hash.
+        bind: Bind,
+        /// For the nonce of its HELLO.
+        fresh: Fresh,
+    },
+    /// A light grant was decoded that the server made for this step of this start.
+    LightGranted {
+        /// The step.
+        step: u64,
+        /// What it allows.
+        light: LightTerms,
+        /// A secret that no phone is told.
+        fresh: Fresh,
+    },
     /// Something for the technician's log at the server.
     Fault {
         /// What it is about.
@@ -388,6 +406,41 @@ pub enum Input {
         /// Details; their meaning goes with the code.
         data: [u8; 8],
     },
+}
+
+/// What a light grant allows (protocol section 9.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LightTerms {
+    /// The hold's name.
+    pub grant: VendId,
+    /// The cap of all vends together, in minor units.
+    pub spend_max: u32,
+    /// How many good vends.
+    pub vends_max: u8,
+}
+
+/// What goes on show beside the code of one step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// The step.
+    pub step: u64,
+    /// The step before it, while it is still taken.
+    pub before: Option<u64>,
+    /// When it was made; no HELLO and no other code of this start shares it.
+    pub uptime: Duration,
+    /// The newest receipt on flash.
+    pub newest: Rseq,
+    /// The oldest receipts that nothing has covered.
+    pub receipts: Vec<Written>,
+}
+
+/// Whether the key of the codes is still to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenNews {
+    /// The server has it, or there is none.
+    None,
+    /// It goes with the HELLO, and the last step used.
+    Key(u64),
 }
 
 /// What goes into a HELLO, as far as the board's own rules know it.
@@ -415,6 +468,10 @@ pub struct Greeting {
     pub receipts: Vec<Written>,
     /// The counters on flash, when the server is not known to have them.
     pub counters: Option<Counters>,
+    /// The last step used; 0 without token mode.
+    pub step: u64,
+    /// Whether the key of the codes goes with it.
+    pub token: TokenNews,
 }
 
 /// Whether the journal has room for another session.
@@ -565,6 +622,10 @@ pub enum Output {
     Service(LockState),
     /// Something for the log.
     Report(Fault),
+    /// Show this code, in place of the one before.
+    Offer(Offer),
+    /// Show no code.
+    Withdraw,
 }
 
 /// What a board noticed and could not use.
@@ -597,6 +658,12 @@ pub enum Fault {
     /// A GRANT came although the machine is out of service.
     #[error("a GRANT came while the machine is locked")]
     OutOfService,
+    /// A light grant came that is not taken now.
+    #[error("a light grant for step {step} is not taken now")]
+    StrayLightGrant {
+        /// For which step.
+        step: u64,
+    },
     /// The machine asked again while its first question was open.
     #[error("the machine asked to vend while an INTENT is open")]
     AskedTwice,

@@ -8,11 +8,12 @@ mod link;
 mod machine;
 mod notice;
 mod time;
+mod token;
 
 use crate::board::record::chained;
 use crate::board::{
     Act, Ask, ChainOf, Door, Fault, Fresh, Grant, Input, LastResult, Life, Limits, Note, Notices,
-    Outbox, Output, Past, Record, Sessions, Step, Ticket, Written,
+    Outbox, Output, Past, Record, Sessions, Step, Ticket, TokenNews, Written,
 };
 use crate::counters::Counters;
 use crate::id::{Bind, Chain, Item, Nonce, Order, Rseq};
@@ -24,6 +25,7 @@ use core::time::Duration;
 use count::Counting;
 use notice::Noticing;
 use std::collections::VecDeque;
+use token::Tokens;
 
 /// How a board starts.
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ pub struct Board {
     lock: Lock,
     counting: Counting,
     noticing: Noticing,
+    tokens: Tokens,
     outbox: Outbox,
     /// The last receipt written, synced or not.
     last: Rseq,
@@ -115,6 +118,8 @@ struct Hello {
     at: Duration,
     /// The snapshot of the counters that went with it.
     counters: Option<u64>,
+    /// Whether the key of the codes went with it.
+    token: TokenNews,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -249,6 +254,7 @@ impl Board {
             lock: start.past.lock,
             counting: Counting::new(start.past.counters),
             noticing: Noticing::new(start.past.notices),
+            tokens: Tokens::new(start.past.tokens),
             outbox: start.past.outbox,
             last: start.past.last,
             chain: start.past.chain,
@@ -277,6 +283,8 @@ impl Board {
             Input::Machine(machine) => self.machine(machine),
             Input::Synced(ticket) => self.synced(ticket),
             Input::JournalFailed => self.journal_failed(),
+            Input::TokenLinkUp { step, bind, fresh } => self.token_link_up(step, bind, fresh),
+            Input::LightGranted { step, light, fresh } => self.light_granted(step, &light, fresh),
             Input::Fault { code, data } => self.notice(code, data),
         }
         self.go_on();
@@ -307,7 +315,8 @@ impl Board {
         let drain = drain.map(|_| self.until);
         let counters = self.counting.due(limits);
         let notices = self.noticing.due();
-        let times = [door, life, drain, counters, notices];
+        let token = self.token_due();
+        let times = [door, life, drain, counters, notices, token];
         times.into_iter().flatten().min()
     }
 

@@ -16,6 +16,20 @@ pub struct Claim {
     pub answer: Option<Answer>,
     /// Whether its hold is gone for good.
     pub state: ClaimState,
+    /// How its grant travels.
+    pub road: Road,
+}
+
+/// How a grant travels to its reader.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Road {
+    /// In an envelope that answers a HELLO.
+    Envelope,
+    /// As light that answers the code of this step.
+    Light {
+        /// The step.
+        step: u64,
+    },
 }
 
 /// Whether a claim's hold can still be spent.

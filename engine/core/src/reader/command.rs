@@ -1,5 +1,5 @@
-use super::{Answer, EPOCHS_MAX, News};
-use crate::id::{JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
+use super::{Answer, EPOCHS_MAX, News, Scan};
+use crate::id::{JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
 use crate::money::Currency;
 
 /// What a reader can be asked to take in.
@@ -43,6 +43,15 @@ pub enum Command {
     },
     /// Its operator revokes it.
     Revoke,
+    /// It told the key of the codes that it shows, or the last step it used.
+    KeepTokens {
+        /// The key, when it told one.
+        key: Option<TokenKey>,
+        /// The last step used.
+        step: u64,
+    },
+    /// Somebody brought an authentic code that it had on show.
+    Scan(Scan),
 }
 
 /// A reader's "no".
@@ -67,4 +76,10 @@ pub enum Refusal {
     /// There is no such claim.
     #[error("no such claim")]
     NoSuchClaim,
+    /// It shows no codes.
+    #[error("the reader has told no key of codes")]
+    NoTokens,
+    /// It told another key before.
+    #[error("the reader has told another key of codes before")]
+    OtherTokenKey,
 }

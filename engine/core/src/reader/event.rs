@@ -1,5 +1,5 @@
-use super::{Answer, Ask, Hello};
-use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq};
+use super::{Answer, Ask, Hello, Scanned};
+use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
 use crate::money::Currency;
 use crate::notice::Notice;
 use crate::receipt::Receipt;
@@ -64,6 +64,15 @@ pub enum Event {
     },
     /// Its operator revoked it.
     Revoked,
+    /// The key of its codes is kept, or a step is used up.
+    TokensKept {
+        /// The key, when it is new.
+        key: Option<TokenKey>,
+        /// The last step used.
+        step: u64,
+    },
+    /// The news beside a code on show were taken in.
+    Scanned(Box<Scanned>),
 }
 
 /// What a reader said that cannot be true beside what it said before.

@@ -1,6 +1,6 @@
 //! One journal of a reader, as far as it has come in.
 
-use super::{AHEAD_MAX, CHAINS_KEPT, Contradiction};
+use super::{AHEAD_MAX, CHAINS_KEPT, Contradiction, FORMS_KEPT, Form};
 use crate::id::{Chain, JournalEpoch, Order};
 use crate::receipt::Receipt;
 use rkyv::with::AsVec;
@@ -20,6 +20,14 @@ pub(super) struct Log {
     pub(super) top: Option<(u64, Order)>,
     /// Up to where notices are recorded without a gap.
     pub(super) noticed: u64,
+    /// Up to where receipts have come in, whole or brief, without a gap; never below `recorded`.
+    pub(super) known: u64,
+    /// Brief receipts beyond that.
+    #[rkyv(with = AsVec)]
+    pub(super) brief: BTreeMap<u64, Receipt>,
+    /// The brief form of the last receipts, once the reader shows codes.
+    #[rkyv(with = AsVec)]
+    pub(super) forms: BTreeMap<u64, Form>,
 }
 
 pub(super) enum Place {
@@ -41,7 +49,15 @@ impl Log {
             unapplied: VecDeque::new(),
             top: None,
             noticed: 0,
+            known: 0,
+            brief: BTreeMap::new(),
+            forms: BTreeMap::new(),
         }
+    }
+
+    /// Whether nothing that came in still waits.
+    pub(super) fn is_done(&self) -> bool {
+        self.unapplied.is_empty() && self.ahead.is_empty() && self.brief.is_empty()
     }
 
     /// The chain at `rseq`, as far as it is known here or in the same news.
@@ -76,6 +92,10 @@ impl Log {
         if rseq <= self.recorded {
             return Place::Known;
         }
+        // A brief form that came first has to agree with the whole one.
+        if self.forms.get(&rseq).is_some_and(|form| *form != Form::of(receipt)) {
+            return Place::Contradicts(Contradiction::OtherContent { rseq });
+        }
         let links_back = self
             .chain_at(rseq - 1, news)
             .is_none_or(|before| before == receipt.prev);
@@ -105,9 +125,7 @@ impl Log {
 
     pub(super) fn take(&mut self, receipt: Receipt) {
         let rseq = receipt.rseq.number();
-        if self.top.is_none_or(|(top, _)| rseq > top) {
-            self.top = Some((rseq, receipt.order));
-        }
+        self.top(&receipt);
         self.ahead.insert(rseq, receipt);
         while let Some(next) = self.ahead.remove(&(self.recorded + 1)) {
             self.recorded += 1;
@@ -116,6 +134,65 @@ impl Log {
                 self.chains.pop_front();
             }
             self.chains.push_back((self.recorded, next.chain));
+            if self.recorded > self.known {
+                self.known = self.recorded;
+                self.unapplied.push_back(next);
+            }
+        }
+        self.join();
+    }
+
+    /// How a brief receipt stands.
+    pub(super) fn place_brief(&self, rseq: u64, form: Form) -> Place {
+        if rseq == 0 || rseq > self.known.saturating_add(AHEAD_MAX) {
+            return Place::TooFar;
+        }
+        let whole = self.ahead.get(&rseq).map(Form::of);
+        match whole.or_else(|| self.forms.get(&rseq).copied()) {
+            Some(known) if known != form => {
+                Place::Contradicts(Contradiction::OtherContent { rseq })
+            }
+            Some(_) => Place::Known,
+            None if rseq <= self.known => Place::Known,
+            None => Place::New,
+        }
+    }
+
+    /// Takes a brief receipt in: it has its effect in its turn, and its whole form may still come.
+    pub(super) fn take_brief(&mut self, receipt: Receipt) {
+        self.top(&receipt);
+        self.keep_form(&receipt);
+        self.brief.insert(receipt.rseq.number(), receipt);
+        self.join();
+    }
+
+    pub(super) fn keep_form(&mut self, receipt: &Receipt) {
+        if self.forms.len() >= FORMS_KEPT {
+            self.forms.pop_first();
+        }
+        self.forms.insert(receipt.rseq.number(), Form::of(receipt));
+    }
+
+    fn top(&mut self, receipt: &Receipt) {
+        let rseq = receipt.rseq.number();
+        if self.top.is_none_or(|(top, _)| rseq > top) {
+            self.top = Some((rseq, receipt.order));
+        }
+    }
+
+    /// What closes the gap has its effect next, whole or brief.
+    fn join(&mut self) {
+        if self.brief.is_empty() && self.known == self.recorded {
+            return;
+        }
+        while let Some(next) = self
+            .ahead
+            .get(&(self.known + 1))
+            .copied()
+            .or_else(|| self.brief.remove(&(self.known + 1)))
+        {
+            self.known += 1;
+            self.brief.remove(&self.known);
             self.unapplied.push_back(next);
         }
     }

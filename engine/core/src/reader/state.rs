@@ -1,10 +1,13 @@
 use super::log::{Log, Place};
+use super::scan::Tokens;
 use super::{
     Answer, CLAIMS_KEPT, Claim, ClaimState, Command, Contradiction, Due, EPOCHS_MAX, Event, Hello,
-    Life, NEWS_MAX, NOTICES_MAX, News, Refusal, Standing, Step,
+    Life, NEWS_MAX, NOTICES_MAX, News, Refusal, Road, Standing, Step,
 };
 use crate::entity::Entity;
-use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, VmcId, WalletId};
+use crate::id::{
+    Chain, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderKey, VmcId, WalletId,
+};
 use crate::money::Currency;
 use crate::notice::{Code, Notice};
 use crate::receipt::Receipt;
@@ -15,17 +18,19 @@ use std::collections::VecDeque;
 /// One reader board as the server knows it.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reader {
-    life: Life,
+    pub(super) life: Life,
     enrolled: Option<(ReaderKey, MachineId, OperatorId, Currency)>,
     logs: Vec<Log>,
-    newest: Option<Hello>,
-    claims: VecDeque<Claim>,
-    contradiction: Option<Contradiction>,
-    heard_at: Option<Timestamp>,
+    pub(super) newest: Option<Hello>,
+    pub(super) claims: VecDeque<Claim>,
+    pub(super) contradiction: Option<Contradiction>,
+    pub(super) heard_at: Option<Timestamp>,
     /// The controller before the present one, once it has changed.
     vmc_before: Option<VmcId>,
     /// The last order to lock or open that the board took, and the journal that holds it.
     lock_taken: Option<(JournalEpoch, u32)>,
+    /// What is known of the codes that it shows.
+    pub(super) tokens: Option<Box<Tokens>>,
 }
 
 /// When a reader was last heard of, and what it said then.
@@ -83,8 +88,7 @@ impl Reader {
             at: self.heard_at?,
             hello: self.newest,
             receipts_waiting: self.newest.map_or(0, |newest| {
-                let recorded = self.log(newest.epoch).map_or(0, |log| log.recorded);
-                newest.rseq_newest.saturating_sub(recorded)
+                newest.rseq_newest.saturating_sub(self.known(newest.epoch))
             }),
             vmc_before: self.vmc_before,
         })
@@ -128,6 +132,7 @@ impl Reader {
             };
         }
         match self.newest {
+            _ if self.outruns(hello.order) => Standing::Stale,
             Some(newest) if newest.nonce == hello.nonce => {
                 let recorded = self.log(hello.epoch).map_or(0, |log| log.recorded);
                 if hello.acked > recorded {
@@ -164,10 +169,14 @@ impl Reader {
         }
         let newest = self.newest?;
         let proven = self.applied(newest.epoch) >= newest.rseq_newest;
+        let has_codes = self.tokens.is_some();
         self.claims
             .iter()
             .filter(|claim| claim.state == ClaimState::Open)
             .find_map(|claim| {
+                if has_codes && let Some(due) = self.fenced_by_code(claim) {
+                    return Some(due);
+                }
                 let older = claim.order < newest.order;
                 // A journal that is gone tells no more: what it did not bring nobody will know.
                 let is_lost = claim.epoch != newest.epoch;
@@ -194,11 +203,11 @@ impl Reader {
         })
     }
 
-    fn log(&self, epoch: JournalEpoch) -> Option<&Log> {
+    pub(super) fn log(&self, epoch: JournalEpoch) -> Option<&Log> {
         self.logs.iter().find(|log| log.epoch == epoch)
     }
 
-    fn claim(&self, nonce: Nonce) -> Option<&Claim> {
+    pub(super) fn claim(&self, nonce: Nonce) -> Option<&Claim> {
         self.claims
             .iter()
             .rev()
@@ -209,16 +218,10 @@ impl Reader {
         if news.receipts.len() > NEWS_MAX || news.notices.len() > NOTICES_MAX {
             return Err(Refusal::TooMuch);
         }
-        let known = self.log(news.epoch);
-        if known.is_none()
-            && self.logs.len() >= EPOCHS_MAX
-            && !self
-                .logs
-                .iter()
-                .any(|log| log.unapplied.is_empty() && log.ahead.is_empty())
-        {
+        if !self.has_room_for_a_journal(news.epoch) {
             return Err(Refusal::TooManyEpochs);
         }
+        let known = self.log(news.epoch);
         let fresh = Log::begun(news.epoch, news.first);
         let log = known.unwrap_or(&fresh);
         let mut contradiction = None;
@@ -231,11 +234,14 @@ impl Reader {
             }
         }
         let hello = news.hello.filter(|hello| {
-            self.newest
-                .is_none_or(|newest| hello.order > newest.order && hello.nonce != newest.nonce)
+            let is_newest = self
+                .newest
+                .is_none_or(|newest| hello.order > newest.order && hello.nonce != newest.nonce);
+            is_newest && !self.outruns(hello.order)
         });
         if let Some(hello) = hello {
-            contradiction = contradiction.or_else(|| self.belied(&hello));
+            contradiction = contradiction
+                .or_else(|| self.belied_by(hello.epoch, hello.order, hello.rseq_newest));
         }
         let newest = hello.or(self.newest).map(|newest| newest.nonce);
         let ask = news.ask.filter(|ask| {
@@ -244,7 +250,9 @@ impl Reader {
                 && self.claim(ask.nonce).is_none()
                 && self.has_room_for_a_claim()
                 && news.hello.is_some_and(|asked| {
-                    asked.nonce == ask.nonce && asked.acked <= log.recorded_with(&receipts)
+                    asked.nonce == ask.nonce
+                        && asked.acked <= log.recorded_with(&receipts)
+                        && !self.outruns(asked.order)
                 })
         });
         let mut noticed = log.noticed;
@@ -276,27 +284,51 @@ impl Reader {
         }))
     }
 
-    /// What a newest HELLO belies: a receipt written before it that it does not know, or a journal
+    /// Whether receipts of this journal can be taken in.
+    pub(super) fn has_room_for_a_journal(&self, epoch: JournalEpoch) -> bool {
+        self.log(epoch).is_some()
+            || self.logs.len() < EPOCHS_MAX
+            || self.logs.iter().any(Log::is_done)
+    }
+
+    /// What a newest HELLO or code belies: a receipt written before it that it does not know, or a journal
     /// that was replaced.
-    fn belied(&self, hello: &Hello) -> Option<Contradiction> {
-        match self.logs.iter().position(|log| log.epoch == hello.epoch) {
+    pub(super) fn belied_by(
+        &self,
+        epoch: JournalEpoch,
+        order: Order,
+        rseq_newest: u64,
+    ) -> Option<Contradiction> {
+        match self.logs.iter().position(|log| log.epoch == epoch) {
             Some(at) => {
                 if self
                     .newest
-                    .is_some_and(|newest| newest.epoch != hello.epoch)
+                    .is_some_and(|newest| newest.epoch != epoch)
                     && at + 1 < self.logs.len()
                 {
                     return Some(Contradiction::OldEpoch);
                 }
                 let (rseq, written) = self.logs.get(at)?.top?;
-                (written < hello.order && rseq > hello.rseq_newest)
+                (written < order && rseq > rseq_newest)
                     .then_some(Contradiction::Rollback { rseq })
             }
             None => None,
         }
     }
 
-    fn has_room_for_a_claim(&self) -> bool {
+    pub(super) fn claim_as(&mut self, claim: Claim) {
+        if self.claims.len() >= CLAIMS_KEPT
+            && let Some(over) = self
+                .claims
+                .iter()
+                .position(|claim| claim.state == ClaimState::Over)
+        {
+            self.claims.remove(over);
+        }
+        self.claims.push_back(claim);
+    }
+
+    pub(super) fn has_room_for_a_claim(&self) -> bool {
         self.claims.len() < CLAIMS_KEPT
             || self
                 .claims
@@ -304,11 +336,11 @@ impl Reader {
                 .any(|claim| claim.state == ClaimState::Over)
     }
 
-    fn step(&mut self, step: Step) {
+    pub(super) fn step(&mut self, step: Step) {
         self.life = self.life.after(step).unwrap_or(self.life);
     }
 
-    fn log_mut(&mut self, epoch: JournalEpoch, first: Chain) -> Option<&mut Log> {
+    pub(super) fn log_mut(&mut self, epoch: JournalEpoch, first: Chain) -> Option<&mut Log> {
         let at = match self.logs.iter().position(|log| log.epoch == epoch) {
             Some(at) => at,
             None => {
@@ -316,7 +348,7 @@ impl Reader {
                     let done = self
                         .logs
                         .iter()
-                        .position(|log| log.unapplied.is_empty() && log.ahead.is_empty())?;
+                        .position(Log::is_done)?;
                     self.logs.remove(done);
                 }
                 self.logs.push(Log::begun(epoch, first));
@@ -360,6 +392,11 @@ impl Entity for Reader {
             (Command::Revoke, _) => Ok(Some(Event::Revoked)),
             (Command::Hear(_), Life::Revoked) => Err(Refusal::Revoked),
             (Command::Hear(news), _) => self.hear(news, now),
+            (Command::KeepTokens { .. } | Command::Scan(_), Life::Revoked) => {
+                Err(Refusal::Revoked)
+            }
+            (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
+            (Command::Scan(scan), _) => self.scan(scan, now),
             (Command::Apply { epoch, rseq }, _) => {
                 let next = self.log(*epoch).and_then(|log| log.unapplied.front());
                 Ok(next
@@ -407,9 +444,13 @@ impl Entity for Reader {
             } => {
                 self.step(Step::Hear);
                 self.heard_at = Some(*at);
+                let has_codes = self.tokens.is_some();
                 if let Some(log) = self.log_mut(*epoch, *first) {
                     for receipt in receipts {
                         log.take(*receipt);
+                        if has_codes {
+                            log.keep_form(receipt);
+                        }
                     }
                     for notice in notices {
                         log.noticed = log.noticed.max(notice.aseq);
@@ -431,20 +472,13 @@ impl Entity for Reader {
                     self.newest = Some(*hello);
                 }
                 if let (Some(ask), Some(newest)) = (ask, self.newest) {
-                    if self.claims.len() >= CLAIMS_KEPT
-                        && let Some(over) = self
-                            .claims
-                            .iter()
-                            .position(|claim| claim.state == ClaimState::Over)
-                    {
-                        self.claims.remove(over);
-                    }
-                    self.claims.push_back(Claim {
+                    self.claim_as(Claim {
                         ask: *ask,
                         order: newest.order,
                         epoch: newest.epoch,
                         answer: None,
                         state: ClaimState::Open,
+                        road: Road::Envelope,
                     });
                 }
                 if contradiction.is_some() {
@@ -470,6 +504,7 @@ impl Entity for Reader {
                         claim.state = ClaimState::Over;
                     }
                 }
+                self.consume(*nonce);
             }
             Event::Fenced { nonce } => {
                 if let Some(claim) = self
@@ -481,6 +516,8 @@ impl Entity for Reader {
                 }
             }
             Event::Revoked => self.step(Step::Revoke),
+            Event::TokensKept { key, step } => self.tokens_kept(*key, *step),
+            Event::Scanned(scanned) => self.scanned(scanned),
         }
     }
 }

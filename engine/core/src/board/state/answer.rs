@@ -2,7 +2,9 @@
 
 use super::{Board, Hello, JournalSide, Wall};
 use crate::board::grant::GrantTimes;
-use crate::board::{Answer, Fault, Fresh, Grant, Life, Note, Output, Record, Room, Step, Terms};
+use crate::board::{
+    Answer, Fault, Fresh, Grant, Life, Note, Output, Record, Room, Step, Terms, TokenNews,
+};
 use crate::lock::{Lock, LockState};
 use crate::notice::Code;
 
@@ -30,6 +32,9 @@ impl Board {
                             error: self.now.saturating_sub(hello.at),
                         });
                         self.counting.answered(&hello);
+                        if hello.token != TokenNews::None {
+                            self.tokens_known();
+                        }
                     }
                 }
                 Answer::Grant(terms) => self.granted(terms, hello, fresh),

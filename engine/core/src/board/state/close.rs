@@ -97,7 +97,9 @@ impl Board {
 
     /// What follows from where the board stands, whatever brought it there.
     pub(super) fn go_on(&mut self) {
-        if self.life == Life::Granted {
+        // Until a light grant is on flash, nothing follows from it.
+        let is_taking = self.tokens.taking.is_some();
+        if self.life == Life::Granted && !is_taking {
             self.lock_if_ordered();
             self.close_if_over();
         }
@@ -105,7 +107,7 @@ impl Board {
             self.machine.session = Session::None;
             self.outputs.push_back(Output::EndSession);
         }
-        if self.life == Life::Granted {
+        if self.life == Life::Granted && !is_taking {
             self.offer_session();
         }
         if let Some(closing) = self.closing
@@ -115,6 +117,7 @@ impl Board {
             self.closed(closing);
         }
         self.write_counters_if_due();
+        self.show_token();
         self.drain();
     }
 

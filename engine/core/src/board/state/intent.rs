@@ -214,6 +214,7 @@ impl Board {
     pub(super) fn synced(&mut self, ticket: Ticket) {
         self.counting.synced(ticket);
         self.noticing.synced(ticket);
+        self.token_synced(ticket);
         if let Some(intent) = self.intent {
             match intent.phase {
                 Phase::Writing(writing) if writing == ticket => match self.life {

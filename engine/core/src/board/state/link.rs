@@ -60,13 +60,7 @@ impl Board {
             return;
         };
         self.shut_door();
-        self.link = Some(Link {
-            bind,
-            sent: self.outbox.acked(),
-            noticed: self.noticing.log.acked(),
-            traffic: Traffic::Free,
-            agains: 0,
-        });
+        self.join(bind);
         match (self.life, door.door) {
             (Life::Advertising, _) => {
                 self.step(Step::LinkUp);
@@ -89,6 +83,16 @@ impl Board {
                 Door::Code(_) | Door::Resume(_),
             ) => self.drop_link(),
         }
+    }
+
+    pub(super) fn join(&mut self, bind: Bind) {
+        self.link = Some(Link {
+            bind,
+            sent: self.outbox.acked(),
+            noticed: self.noticing.log.acked(),
+            traffic: Traffic::Free,
+            agains: 0,
+        });
     }
 
     pub(super) fn link_down(&mut self) {
@@ -156,14 +160,15 @@ impl Board {
 
     /// Makes a HELLO. The one slot: the HELLO before is forgotten.
     pub(super) fn greet(&mut self, fresh: Fresh) {
-        let Some(link) = &mut self.link else { return };
+        if self.link.is_none() {
+            return;
+        }
         let nonce = Nonce::from_bytes(*fresh.as_bytes());
-        let now_ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
-        // Two HELLOs of one boot never share an order.
-        let at_ms = self
-            .last_hello_ms
-            .map_or(now_ms, |last| now_ms.max(last.saturating_add(1)));
-        self.last_hello_ms = Some(at_ms);
+        let at_ms = self.next_order_ms();
+        // A HELLO kills every code that was shown before it.
+        self.tokens.use_up();
+        let (step, token) = self.tokens.news();
+        let Some(link) = &mut self.link else { return };
         let limits = &self.start.limits;
         let counters = self.counting.news();
         let rows = counters.as_ref().map_or(0, |counters| counters.rows.len());
@@ -187,6 +192,7 @@ impl Board {
             bind,
             at: self.now,
             counters: counters.as_ref().map(|counters| counters.seq),
+            token,
         });
         self.until = self.now.saturating_add(self.start.limits.answer_max);
         let newest = self.outbox.newest();
@@ -202,8 +208,20 @@ impl Board {
             wall: self.wall.map(|wall| (self.utc(), wall.error)),
             receipts,
             counters,
+            step,
+            token,
         };
         self.outputs.push_back(Output::Greet(greeting));
+    }
+
+    /// When something is made that is ordered; no two HELLOs or codes of one start share it.
+    pub(super) fn next_order_ms(&mut self) -> u64 {
+        let now_ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
+        let at_ms = self
+            .last_hello_ms
+            .map_or(now_ms, |last| now_ms.max(last.saturating_add(1)));
+        self.last_hello_ms = Some(at_ms);
+        at_ms
     }
 
     pub(super) fn link_took(&mut self) {

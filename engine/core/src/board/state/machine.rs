@@ -128,6 +128,7 @@ impl Board {
             .grant
             .as_ref()
             .filter(|grant| self.life == Life::Granted && grant.over.is_none())
+            .filter(|_| self.tokens.taking.is_none())
             .ok_or(Note::NoGrant)?;
         if self.journal == JournalSide::Failed {
             return Err(Note::JournalFailed);

@@ -1,0 +1,257 @@
+//! Steps: which code a reader shows, which ones it still takes, and where it goes on after a power
+//! cut (protocol section 9.1). Pure: what a code looks like is the wire's business.
+//!
+//! ```
+//! use gettone_core::token::{Clock, Steps};
+//! use core::time::Duration;
+//!
+//! let mut steps = Steps::after(0);
+//! assert_eq!(steps.show(Duration::ZERO, Clock::Unknown), None, "nothing may be shown yet");
+//! let upto = steps.wanted(Duration::ZERO, Clock::Unknown).expect("a place to go on from");
+//! steps.reserved(upto);
+//! assert_eq!(steps.show(Duration::ZERO, Clock::Unknown), Some(1));
+//! assert_eq!(steps.show(Duration::from_secs(30), Clock::Unknown), Some(2));
+//! assert!(steps.is_live(1) && steps.is_live(2));
+//! steps.use_up();
+//! assert!(!steps.is_live(2));
+//! ```
+
+use crate::time::Timestamp;
+use core::time::Duration;
+
+/// How long a code is on show.
+pub const STEP_EVERY: Duration = Duration::from_secs(30);
+/// How far ahead of the step on show the place is kept from which a start goes on.
+pub const STEPS_AHEAD: u64 = 64;
+
+/// What a board knows of the time of day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    /// It, to better than a step.
+    Known(Timestamp),
+    /// Nothing: steps are counted.
+    Unknown,
+}
+
+/// Which step is on show, and which were used.
+///
+/// Whatever the clock, a start goes on above every step that was ever shown: the server may have
+/// used up one of which this board never heard, and takes none at or below it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Steps {
+    /// Up to here steps may be shown: a start goes on after it.
+    reserved: u64,
+    /// The step on show; 0 before the first.
+    shown: u64,
+    /// The step before it, where it was shown in this start and is the next lower one.
+    before: Option<u64>,
+    last_used: u64,
+    /// When a counted step is over.
+    moves_at: Duration,
+}
+
+impl Steps {
+    /// Goes on after `reserved`, the place that the last start kept; 0 when there was none.
+    pub const fn after(reserved: u64) -> Self {
+        Self {
+            reserved,
+            shown: 0,
+            before: None,
+            last_used: reserved,
+            moves_at: Duration::ZERO,
+        }
+    }
+
+    /// The last step that was used; none above it was.
+    pub const fn last_used(&self) -> u64 {
+        self.last_used
+    }
+
+    /// The step on show; 0 before the first.
+    pub const fn shown(&self) -> u64 {
+        self.shown
+    }
+
+    /// The step before it, as long as it is taken.
+    pub fn before(&self) -> Option<u64> {
+        self.before.filter(|before| *before > self.last_used)
+    }
+
+    /// Whether a code of this step is taken: the one on show, and the one before while nothing
+    /// above it was used.
+    pub fn is_live(&self, step: u64) -> bool {
+        step > self.last_used && (step == self.shown || Some(step) == self.before)
+    }
+
+    /// Up to where steps have to be reserved on flash, when that is due.
+    pub fn wanted(&self, now: Duration, clock: Clock) -> Option<u64> {
+        let due = self.due(now, clock);
+        let is_near = due.saturating_add(STEPS_AHEAD / 2) > self.reserved;
+        is_near.then(|| due.saturating_add(STEPS_AHEAD))
+    }
+
+    /// So far they are reserved, on flash.
+    pub fn reserved(&mut self, upto: u64) {
+        self.reserved = self.reserved.max(upto);
+    }
+
+    /// The step to show; none before its reservation is on flash.
+    pub fn show(&mut self, now: Duration, clock: Clock) -> Option<u64> {
+        let due = self.due(now, clock);
+        if due > self.reserved {
+            return None;
+        }
+        if due != self.shown {
+            self.before = due.checked_sub(1).filter(|before| *before == self.shown);
+            self.shown = due;
+            self.moves_at = now.saturating_add(STEP_EVERY);
+        }
+        Some(due)
+    }
+
+    /// When [`Steps::show`] gives another step by itself.
+    pub fn moves_at(&self, now: Duration, clock: Clock) -> Duration {
+        match clock {
+            Clock::Known(utc) => {
+                let into = utc.as_millis() % step_ms();
+                now.saturating_add(Duration::from_millis(step_ms() - into))
+            }
+            Clock::Unknown => self.moves_at,
+        }
+    }
+
+    /// Everything shown so far was used, or can be no more.
+    pub fn use_up(&mut self) {
+        self.last_used = self.last_used.max(self.shown);
+        self.before = None;
+    }
+
+    fn due(&self, now: Duration, clock: Clock) -> u64 {
+        let next = match clock {
+            Clock::Known(utc) => step_at(utc),
+            Clock::Unknown if self.shown > 0 && now >= self.moves_at => {
+                self.shown.saturating_add(1)
+            }
+            Clock::Unknown => self.shown,
+        };
+        next.max(self.shown).max(self.last_used.saturating_add(1))
+    }
+}
+
+/// The step of a time of day.
+pub fn step_at(utc: Timestamp) -> u64 {
+    utc.as_millis() / step_ms()
+}
+
+fn step_ms() -> u64 {
+    u64::try_from(STEP_EVERY.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> (Duration, Clock) {
+        let utc = Timestamp::from_millis(1_800_000_000_000 + seconds * 1_000);
+        (Duration::from_secs(seconds), Clock::Known(utc))
+    }
+
+    /// A board that may show whatever is due.
+    fn show(steps: &mut Steps, (now, clock): (Duration, Clock)) -> u64 {
+        if let Some(upto) = steps.wanted(now, clock) {
+            steps.reserved(upto);
+        }
+        steps.show(now, clock).expect("reserved")
+    }
+
+    #[test]
+    fn a_step_is_the_time_of_day_where_it_is_known() {
+        let mut steps = Steps::after(0);
+        assert_eq!(show(&mut steps, at(0)), 60_000_000);
+        assert_eq!(show(&mut steps, at(29)), 60_000_000);
+        assert_eq!(steps.moves_at(at(29).0, at(29).1), Duration::from_secs(30));
+        assert_eq!(show(&mut steps, at(30)), 60_000_001);
+        assert!(steps.is_live(60_000_000), "the one before is still taken");
+        assert_eq!(show(&mut steps, at(60)), 60_000_002);
+        assert!(!steps.is_live(60_000_000));
+    }
+
+    #[test]
+    fn a_step_never_goes_back_within_a_start_whatever_the_clock_does() {
+        let mut steps = Steps::after(500);
+        let mut last = 0;
+        let mut dice = 7_u64;
+        for turn in 0..10_000_u64 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let now = Duration::from_secs(turn * 7);
+            let clock = match dice >> 61 {
+                0 | 1 => Clock::Unknown,
+                // Ten years to and fro.
+                _ => Clock::Known(Timestamp::from_millis(
+                    1_500_000_000_000 + (dice >> 24) % 630_000_000_000,
+                )),
+            };
+            if dice >> 32 & 7 == 0 {
+                steps.use_up();
+            }
+            let shown = show(&mut steps, (now, clock));
+            assert!(shown >= last && shown > steps.last_used(), "turn {turn}");
+            last = shown;
+        }
+    }
+
+    #[test]
+    fn a_used_step_and_all_before_it_are_taken_no_more() {
+        let mut steps = Steps::after(0);
+        let (first, second) = (show(&mut steps, at(0)), show(&mut steps, at(30)));
+        assert!(steps.is_live(first) && steps.is_live(second));
+        steps.use_up();
+        assert!(!steps.is_live(first) && !steps.is_live(second));
+        let third = show(&mut steps, at(31));
+        assert_eq!(third, second + 1, "it moves at once");
+        assert_eq!(steps.before(), None, "the one before was used");
+        assert!(steps.is_live(third));
+    }
+
+    #[test]
+    fn a_start_goes_on_above_every_step_that_was_shown() {
+        let mut kept = 0;
+        let mut top = 0;
+        for start in 0..50_u64 {
+            let mut steps = Steps::after(kept);
+            for turn in 0..40 + start {
+                let now = Duration::from_secs(turn * 30);
+                if let Some(upto) = steps.wanted(now, Clock::Unknown) {
+                    // A power cut may come between the asking and the keeping.
+                    kept = upto;
+                    steps.reserved(upto);
+                }
+                let shown = steps.show(now, Clock::Unknown).expect("reserved");
+                assert!(shown > top, "start {start}: {shown} again");
+                assert!(shown <= kept);
+                top = shown;
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_above_what_is_kept_on_flash() {
+        let mut steps = Steps::after(0);
+        assert_eq!(steps.show(Duration::ZERO, Clock::Unknown), None);
+        steps.reserved(2);
+        let mut shown = Vec::new();
+        for turn in 0..5 {
+            shown.push(steps.show(Duration::from_secs(turn * 30), Clock::Unknown));
+        }
+        assert_eq!(shown, [Some(1), Some(2), None, None, None]);
+    }
+
+    #[test]
+    fn the_last_step_there_is_does_not_overflow() {
+        let mut steps = Steps::after(u64::MAX - 1);
+        assert_eq!(show(&mut steps, (Duration::MAX, Clock::Unknown)), u64::MAX);
+        steps.use_up();
+        assert_eq!(show(&mut steps, (Duration::MAX, Clock::Unknown)), u64::MAX);
+        assert!(!steps.is_live(u64::MAX), "used for good");
+    }
+}
