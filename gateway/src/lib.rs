@@ -67,6 +67,7 @@ mod stream;
 #[cfg(test)]
 mod tenants;
 mod text;
+mod token;
 mod worker;
 
 // The street of the API tests names this crate from outside, and the test of the tenants from inside.

@@ -118,6 +118,17 @@ pub(crate) fn pages(app: &mut web::ServiceConfig) {
                 .default_service(web::to(only_to_look_at)),
         );
     }
+    // The link of a code on show opens the page; the page brings the code.
+    if let Some(door) = CUSTOMER.first() {
+        let etag = etag(door.bytes);
+        let serve = move |request: HttpRequest| ready(shown(door, &etag, &request));
+        app.service(
+            web::resource("/t/{code}")
+                .route(web::get().to(serve.clone()))
+                .route(web::head().to(serve))
+                .default_service(web::to(only_to_look_at)),
+        );
+    }
 }
 
 fn shown(file: &File, etag: &str, request: &HttpRequest) -> HttpResponse {

@@ -24,6 +24,7 @@ mod sale;
 mod shown_machine;
 mod staff;
 mod test_vend;
+mod token;
 mod transfer;
 mod wallet;
 
@@ -65,6 +66,7 @@ pub(crate) fn table() -> Vec<At> {
         claim::routes(),
         transfer::routes(),
         relay::routes(),
+        token::routes(),
     ]
     .into_iter()
     .flatten()

@@ -16,7 +16,7 @@ use street::{Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, PLATFORM, Reply, 
 
 /// Routes that need no credential. A new one has to be added here, so that nobody opens a door
 /// without noticing.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 12] = [
     "get_app_machines_machine",
     "get_health_live",
     "get_health_ready",
@@ -26,6 +26,7 @@ const PUBLIC: [&str; 11] = [
     "post_app_relay",
     "post_app_sign_in",
     "post_app_sign_out",
+    "post_app_token",
     "post_staff_sign_in",
     "post_staff_sign_out",
 ];

@@ -5,6 +5,7 @@ mod print;
 
 use crate::air::Air;
 use crate::enrolment::{Enrolment, EnrolmentFault};
+use crate::token::TokenPlaces;
 use entries::Entries;
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
@@ -40,6 +41,8 @@ pub struct Config {
     pub air: Air,
     /// Where light samples come from.
     pub light: LightSource,
+    /// The codes on show, if any.
+    pub token: Option<TokenPlaces>,
     /// The lamp and the buzzer.
     pub panel: Option<Wiring>,
     /// The MDB link.
@@ -268,6 +271,12 @@ pub enum ConfigFault {
         /// What the board was enrolled for.
         enrolled: u32,
     },
+    /// No address that a phone could open.
+    #[error("token.url: write \"https://host\", at most 64 letters, without a path")]
+    TokenUrl,
+    /// No place where a code could be shown.
+    #[error("token.show")]
+    Sign(#[source] crate::token::SignFault),
     /// A panel without a chip, or without a line.
     #[error("[panel] needs chip = \"/dev/gpiochip0\" and at least one of red, green, blue, buzzer")]
     Panel,

@@ -13,7 +13,7 @@ use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
 use gettone_display::{Language, Screen};
 use gettone_mdb::diagnosis::Finding;
-use gettone_relay::{Connection, Entropy, Input, Output, Showing, Station, Telling};
+use gettone_relay::{Connection, Entropy, Input, Offer, Output, Showing, Station, Telling};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -38,6 +38,10 @@ pub(crate) struct Hub {
     pub(crate) bus: SyncSender<Saying>,
     pub(crate) face: watch::Sender<Glimpse>,
     pub(crate) words: Words,
+    /// Where codes are shown, if anywhere.
+    pub(crate) sign: watch::Sender<Option<Box<Offer>>>,
+    /// Whether the radio says the name of a light code or of a lost phone.
+    pub(crate) door_is_open: bool,
 }
 
 /// How the hub speaks on the machine's display.
@@ -127,6 +131,7 @@ impl Hub {
             | News::Synced(_)
             | News::JournalFailed
             | News::CodeSeen(_)
+            | News::LightSeen(_)
             | News::Finding(_)
             | News::Fault { .. }
             | News::Heard(..)
@@ -193,6 +198,7 @@ impl Hub {
                 Err(HubFault::Journal)
             }
             News::CodeSeen(code) => self.tell(Input::CodeSeen(code)),
+            News::LightSeen(light) => self.tell(Input::LightSeen(light)),
             News::Connected(connection) => self.tell(Input::Connected(connection)),
             News::Disconnected(connection) => self.tell(Input::Disconnected(connection)),
             News::Heard(connection, message) => self.tell(Input::Heard(connection, message)),
@@ -217,8 +223,14 @@ impl Hub {
 
     fn follow(&mut self, output: Output) -> Result<Option<Input>, HubFault> {
         match output {
-            Output::Advertise(eid) => self.wish(Wish::Advertise(eid))?,
-            Output::Hush => self.wish(Wish::Hush)?,
+            Output::Advertise(eid) => {
+                self.door_is_open = true;
+                self.wish(Wish::Advertise(eid))?;
+            }
+            Output::Hush => {
+                self.door_is_open = false;
+                self.wish(Wish::Hush)?;
+            }
             Output::Drop(connection) => self.wish(Wish::Drop(connection))?,
             Output::Send(connection, message, report) => {
                 self.wish(Wish::Send(connection, message, report))?;
@@ -242,6 +254,17 @@ impl Hub {
                 self.words.service = service;
             }
             Output::Show(showing) => self.show(&showing)?,
+            Output::Offer(offer) => {
+                // Who scanned the code looks for the name that goes with it.
+                self.wish(Wish::Advertise(offer.eid))?;
+                self.sign(Some(offer));
+            }
+            Output::Withdraw => {
+                if !self.door_is_open {
+                    self.wish(Wish::Hush)?;
+                }
+                self.sign(None);
+            }
             Output::Note(notice) if notice.is_usual() => tracing::info!("{notice}"),
             Output::Note(notice) => {
                 let cause = std::error::Error::source(&notice).map(ToString::to_string);
@@ -249,6 +272,11 @@ impl Hub {
             }
         }
         Ok(None)
+    }
+
+    /// Puts a code on the sign, or takes it away.
+    fn sign(&self, offer: Option<Box<Offer>>) {
+        self.sign.send_replace(offer);
     }
 
     fn say(&self, saying: Saying) -> Result<(), HubFault> {

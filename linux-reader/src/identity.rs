@@ -1,6 +1,6 @@
 //! Who this reader is: its key, and the count of its starts beside it (protocol section 3).
 
-use gettone_channel::{ClaimCode, PublicKey, ReaderId, StaticKey, claim_code, reader_id};
+use gettone_channel::{ClaimCode, PublicKey, ReaderId, StaticKey, TokenKey, claim_code, reader_id};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const KEY_LEN: usize = 32;
+/// Beside the reader's own key.
+const TOKEN_KEY: &str = "token-key";
 /// A start counter has at most this many digits.
 const COUNTER_LEN_MAX: u64 = 16;
 /// Who may not read the key: everybody but its owner.
 const OTHERS: u32 = 0o077;
 /// What a board forgets when it is reset, the key first: without it the rest is worth nothing.
-const FORGOTTEN: [&str; 7] = [
+const FORGOTTEN: [&str; 8] = [
     "key",
+    "token-key",
     "boot",
     "servers",
     "enrolment.toml",
@@ -140,9 +143,25 @@ pub struct Tenancy {
     _lock: File,
 }
 
+/// The key of the codes on show, beside the reader's own, made on first use.
+pub(crate) fn keep_token_key(place: &Path) -> Result<TokenKey, IdentityFault> {
+    if let Some(key) = load_bytes(place, TOKEN_KEY)? {
+        return Ok(TokenKey::from_bytes(*key));
+    }
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    getrandom::fill(key.as_mut_slice()).map_err(IdentityFault::Random)?;
+    replace(place, TOKEN_KEY, key.as_slice())?;
+    Ok(TokenKey::from_bytes(*key))
+}
+
 /// The key, which nobody but its owner may be able to read.
 fn load(place: &Path) -> Result<Option<StaticKey>, IdentityFault> {
-    let path = place.join("key");
+    let key = load_bytes(place, "key")?;
+    Ok(key.map(|key| StaticKey::from_bytes(*key)))
+}
+
+fn load_bytes(place: &Path, name: &str) -> Result<Option<Zeroizing<[u8; KEY_LEN]>>, IdentityFault> {
+    let path = place.join(name);
     let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -159,7 +178,7 @@ fn load(place: &Path) -> Result<Option<StaticKey>, IdentityFault> {
     let mut key = Zeroizing::new([0; KEY_LEN]);
     file.read_exact(key.as_mut_slice())
         .map_err(read_fault(&path))?;
-    Ok(Some(StaticKey::from_bytes(*key)))
+    Ok(Some(key))
 }
 
 /// The key comes last: an identity is there when its key is.

@@ -32,6 +32,9 @@ const COUNTED: u8 = 6;
 const TOTALS: u8 = 7;
 const NOTICED: u8 = 8;
 const NOTICES_ACKED: u8 = 9;
+const STEPS_RESERVED: u8 = 10;
+const TOKENS_BEGUN: u8 = 11;
+const COVERED: u8 = 12;
 const INTENT_LEN: usize = 8 + 16 + 2 + 4;
 const ACKED_LEN: usize = 8;
 const REVALUE_INTENT_LEN: usize = 8 + 16 + 4;
@@ -405,6 +408,15 @@ fn frame(record: &Record, epoch: JournalEpoch, at: u64) -> Vec<u8> {
             bytes.push(NOTICES_ACKED);
             bytes.extend_from_slice(&upto.to_be_bytes());
         }
+        Record::StepsReserved(upto) => {
+            bytes.push(STEPS_RESERVED);
+            bytes.extend_from_slice(&upto.to_be_bytes());
+        }
+        Record::TokensBegun => bytes.push(TOKENS_BEGUN),
+        Record::Covered(upto) => {
+            bytes.push(COVERED);
+            bytes.extend_from_slice(&upto.number().to_be_bytes());
+        }
     }
     let check = check(&bytes, epoch, at);
     bytes.extend_from_slice(&check.to_be_bytes());
@@ -423,7 +435,8 @@ fn read_frame(bytes: &[u8], epoch: JournalEpoch, at: usize) -> Option<(Record, u
     let body_len = match *bytes.first()? {
         INTENT => INTENT_LEN,
         RECEIPT => channel::Receipt::LEN,
-        ACKED | NOTICES_ACKED => ACKED_LEN,
+        ACKED | NOTICES_ACKED | STEPS_RESERVED | COVERED => ACKED_LEN,
+        TOKENS_BEGUN => 0,
         REVALUE_INTENT => REVALUE_INTENT_LEN,
         LOCKED => LOCKED_LEN,
         COUNTED => COUNTED_LEN,
@@ -496,6 +509,9 @@ fn read_record(kind: u8, fields: &[u8]) -> Option<Record> {
             data: fields.get(25..33)?.try_into().ok()?,
         }),
         NOTICES_ACKED => Record::NoticesAcked(u64_at(0)?),
+        STEPS_RESERVED => Record::StepsReserved(u64_at(0)?),
+        TOKENS_BEGUN => Record::TokensBegun,
+        COVERED => Record::Covered(Rseq::new(u64_at(0)?)),
         _ => return None,
     })
 }

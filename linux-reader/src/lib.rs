@@ -29,6 +29,7 @@ mod radio;
 mod self_test;
 mod servers;
 mod status;
+mod token;
 mod trace;
 mod uptime;
 

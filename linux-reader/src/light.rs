@@ -133,9 +133,9 @@ fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
     sensor.run(|sample| match decoder.push(sample) {
         Some(decoded) => {
             decoder.reset();
-            match code_of(&decoded).map(|code| news.blocking_send(News::CodeSeen(code))) {
-                Some(Err(_)) => ControlFlow::Break(()),
-                Some(Ok(())) | None => ControlFlow::Continue(()),
+            match news.blocking_send(news_of(&decoded)) {
+                Err(_) => ControlFlow::Break(()),
+                Ok(()) => ControlFlow::Continue(()),
             }
         }
         None => {
@@ -179,21 +179,17 @@ async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result
             continue;
         };
         decoder.reset();
-        if let Some(code) = code_of(&decoded)
-            && news.send(News::CodeSeen(code)).await.is_err()
-        {
+        if news.send(news_of(&decoded)).await.is_err() {
             return Ok(());
         }
     }
 }
 
-fn code_of(decoded: &Decoded) -> Option<Code> {
+fn news_of(decoded: &Decoded) -> News {
+    let secret = *decoded.payload.secret();
     match decoded.payload.kind() {
-        Kind::Pairing => Some(Code::from_bytes(*decoded.payload.secret())),
-        Kind::LightGrant => {
-            tracing::info!("a light grant was shown; none is taken here");
-            None
-        }
+        Kind::Pairing => News::CodeSeen(Code::from_bytes(secret)),
+        Kind::LightGrant => News::LightSeen(secret),
     }
 }
 

@@ -40,6 +40,8 @@ pub enum News {
     JournalFailed,
     /// A pairing code was decoded.
     CodeSeen(board::Code),
+    /// The ten bytes of a light grant were decoded.
+    LightSeen([u8; 10]),
     /// A phone has connected.
     Connected(Connection),
     /// A connection is gone.

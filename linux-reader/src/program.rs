@@ -11,7 +11,7 @@ use crate::news::{self, News};
 use crate::page::ResultPage;
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
-use crate::{light, radio, servers};
+use crate::{light, radio, servers, token};
 use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::notice::Code;
@@ -102,6 +102,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         firmware: firmware(),
         line: face::line(config.language),
     });
+    let (sign, offers) = watch::channel(None);
+    let station = match config.token {
+        Some(_) => station.with_tokens(token::key(&config.state)?),
+        None => station,
+    };
+    let shown = token::serve(config.token, offers);
     prepare(&config.air)?;
     let (wishes, wished) = mpsc::channel(WISHES_MAX);
     let radio = radio::serve_on(
@@ -137,11 +143,14 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         radio: wishes,
         journal: records,
         bus,
+        sign,
+        door_is_open: false,
     };
     let ended = tokio::select! {
         ended = hub.run(machine, heard, stop) => ended,
         () = radio => Err(HubFault::Stopped { part: "radio" }),
         never = light => match never {},
+        never = shown => match never {},
         never = face.serve(glimpses) => match never {},
     };
     face::leave();

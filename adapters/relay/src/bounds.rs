@@ -2,5 +2,8 @@
 
 use core::time::Duration;
 
+/// Digits of a code that is typed (protocol section 9.2).
+pub const TYPED_DIGITS: u8 = 7;
+
 /// A connection that has not passed Link 1 by then is dropped (protocol section 4).
 pub const LINK_1_MAX: Duration = Duration::from_secs(10);

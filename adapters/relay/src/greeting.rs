@@ -84,7 +84,7 @@ pub fn greeting_out(
         max_price: standing.price_max,
         vmc_level: standing.vmc_level,
         vmc_id: standing.vmc_id,
-        step: 0,
+        step: greeting.step,
     };
     let receipts = greeting.receipts.iter().map(receipt_out);
     let counters = greeting.counters.as_ref();

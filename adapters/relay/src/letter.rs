@@ -21,6 +21,8 @@ pub struct Letter {
     pub audits: Vec<channel::Audit>,
     /// Its counters.
     pub counters: Option<channel::Counters>,
+    /// The key of the codes that it shows, when it tells it.
+    pub token_key: Option<channel::TokenKeyUpdate>,
 }
 
 /// Why the items of an authentic envelope are no letter.
@@ -55,6 +57,7 @@ impl Letter {
         let mut receipts = Vec::new();
         let mut audits = Vec::new();
         let mut counters = None;
+        let mut token_key = None;
         for item in items {
             let counts_in = match item {
                 channel::Item::Hello(ours) => {
@@ -81,7 +84,11 @@ impl Letter {
                     Some(audit.journal_epoch)
                 }
                 // A server that does not keep keys acknowledges none, and readers send them again.
-                channel::Item::KeyUpdate(_) | channel::Item::TokenKey(_) => None,
+                channel::Item::KeyUpdate(_) => None,
+                channel::Item::TokenKey(told) => {
+                    token_key = Some(told);
+                    None
+                }
                 // The channel refuses these on the way here.
                 channel::Item::Grant(_)
                 | channel::Item::Ack(_)
@@ -110,6 +117,7 @@ impl Letter {
                 receipts,
                 audits,
                 counters,
+                token_key,
             }),
             None if receipts.is_empty() => Err(LetterFault::Nothing),
             None => Err(LetterFault::NoEpoch),

@@ -39,9 +39,10 @@ mod reply;
 mod servers;
 mod station;
 mod status;
+mod token;
 
 pub use answer::answer_in;
-pub use bounds::LINK_1_MAX;
+pub use bounds::{LINK_1_MAX, TYPED_DIGITS};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
 pub use letter::{Letter, LetterFault, counters_in, hello_in, notice_in};
@@ -53,6 +54,7 @@ pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
 pub use reply::{Granted, Reply, Verdict, reply_out};
 pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
 pub use station::{
-    Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start, Station,
+    Connection, Entropy, Input, Notice, Offer, Order, Output, Report, Showing, Start, Station,
 };
+pub use token::{scan_in, slip_out, token_key_in, token_key_out, token_nonce};
 pub use status::{Line, Telling, english, status_out};

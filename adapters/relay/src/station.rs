@@ -2,8 +2,10 @@
 
 mod line;
 mod shell;
+mod token;
 
 pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
+pub use token::Offer;
 
 use crate::answer::answer_in;
 use crate::greeting::{ReaderFacts, Standing, greeting_out, notices_out, receipts_out};
@@ -38,6 +40,7 @@ pub struct Station {
     standing: Standing,
     door: Option<Door>,
     visitor: Option<Visitor>,
+    tokens: Option<token::Tokens>,
     /// Envelopes sealed in this start.
     sequence: u64,
     line: Line,
@@ -59,6 +62,7 @@ impl Station {
             standing: Standing::default(),
             door: None,
             visitor: None,
+            tokens: None,
             sequence: 0,
             line: start.line,
             telling: Telling {
@@ -86,6 +90,7 @@ impl Station {
         match input {
             Input::Tick => self.tell(now, board::Input::Tick, entropy),
             Input::CodeSeen(code) => self.code_seen(now, code, entropy),
+            Input::LightSeen(light) => self.light_seen(now, light, entropy),
             Input::Connected(connection) => self.connected(now, connection),
             Input::Disconnected(connection) => self.disconnected(now, connection, entropy),
             Input::Heard(connection, message) => self.heard(now, connection, &message, entropy),
@@ -206,7 +211,8 @@ impl Station {
             board::Output::Hush => self.shut_door(),
             board::Output::DropLink => self.drop_visitor(),
             board::Output::Greet(greeting) => {
-                let items = greeting_out(&greeting, &self.facts, &self.standing);
+                let mut items = greeting_out(&greeting, &self.facts, &self.standing);
+                items.extend(self.token_key(greeting.token));
                 self.send_envelope(&items, entropy);
             }
             board::Output::SendReceipts(receipts) => {
@@ -270,6 +276,8 @@ impl Station {
                 self.order(Order::TellRevalueLimit { ask, limit });
             }
             board::Output::Service(state) => self.outputs.push_back(Output::Service(state)),
+            board::Output::Offer(offer) => self.offer(&offer),
+            board::Output::Withdraw => self.withdraw(),
             board::Output::Report(fault) => self.note(Notice::Board(fault)),
         }
     }

@@ -145,6 +145,8 @@ impl Board {
                     | Output::Drop(_)
                     | Output::Show(_)
                     | Output::Service(_)
+                    | Output::Offer(_)
+                    | Output::Withdraw
                     | Output::Note(_) => {}
                 }
             }

@@ -5,13 +5,13 @@ use gettone_core::entity::Entity;
 use gettone_core::grant::{Purpose, Terms};
 use gettone_core::id::{
     Chain, Item, JournalEpoch, MachineId, Nonce, OperatorId, Order, ReaderId, ReaderKey, Rseq,
-    TransferId, VendId, VmcId, WalletId,
+    TokenKey, TransferId, VendId, VmcId, WalletId,
 };
 use gettone_core::machine::{self, Machine, Policy, Product};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::operator::{self, Operator, Total};
 use gettone_core::port::Seq;
-use gettone_core::reader::{self, Ask, Facts, Hello, News, Reader};
+use gettone_core::reader::{self, Ask, Facts, Form, Hello, News, Reader, Scan};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::session::{Phase, Session};
 use gettone_core::snapshot::{self, Customer, FORMAT, Resting, STATE_MAX, SnapshotFault};
@@ -297,6 +297,28 @@ fn reader() -> Reader {
             epoch: EPOCH,
             rseq: Rseq::new(1),
         },
+        reader::Command::KeepTokens {
+            key: Some(TokenKey::from_bytes([0x33; 32])),
+            step: 58,
+        },
+        reader::Command::Scan(Scan {
+            step: 59,
+            nonce: Nonce::from_bytes([0x41; 16]),
+            order: Order {
+                uptime_ms: 99_001,
+                ..order
+            },
+            epoch: EPOCH,
+            first: chain(0),
+            rseq_newest: 11,
+            receipts: vec![(6, Form::of(&receipt(6)))],
+            ask: Some(Ask {
+                nonce: Nonce::from_bytes([0x41; 16]),
+                vend: vend(6),
+                wallet: WalletId::new(43),
+                terms: terms(),
+            }),
+        }),
     ])
 }
 

@@ -269,7 +269,9 @@ impl Board {
                     | Output::Hush
                     | Output::Drop(_)
                     | Output::Show(_)
-                    | Output::Service(_) => {}
+                    | Output::Service(_)
+                    | Output::Offer(_)
+                    | Output::Withdraw => {}
                 }
             }
             while let Some(news) = self.bus.news() {

@@ -17,8 +17,8 @@ use gettone_channel as channel;
 use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
-use gettone_core::reader::{Ask, Reader, Refusal};
-use gettone_relay::{Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, vend_of};
+use gettone_core::reader::{Ask, Command, Reader, Refusal};
+use gettone_relay::{Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -147,6 +147,7 @@ async fn one(
         });
         return Ok(());
     };
+    keep_tokens(gateway, &authentic).await?;
     let (ask, asked) = claim(gateway, &authentic, carrier).await?;
     let account = carrier
         .wallet(authentic.currency)
@@ -185,6 +186,30 @@ async fn one(
     let recorded = ack.map_or(0, |(_, upto, _)| upto);
     answers.results.push(told(&authentic, outcome, recorded));
     Ok(())
+}
+
+/// Keeps the key of the codes that the reader shows, and takes up to the last step it used no code
+/// any more. The TIME that answers the HELLO says that this is durable.
+async fn keep_tokens(gateway: &Gateway, authentic: &Authentic) -> Result<(), Problem> {
+    let letter = &authentic.letter;
+    let told = letter.token_key.as_ref();
+    let used = letter.hello.as_ref().map_or(0, |hello| hello.step);
+    if told.is_none() && used == 0 {
+        return Ok(());
+    }
+    let command = Command::KeepTokens {
+        key: told.map(|told| token_key_in(&told.k_tok)),
+        step: told.map_or(used, |told| told.step.max(used)),
+    };
+    let kept = gateway.engine().reader_command(authentic.id, command).await;
+    match kept {
+        Ok(_) => Ok(()),
+        Err(Failure::Refused(refusal)) => {
+            tracing::warn!(reader = %authentic.id, %refusal, "its codes are not taken");
+            Ok(())
+        }
+        Err(failed) => Err(failure::told(failed, failure::reader)),
+    }
 }
 
 /// Opens an envelope. Who is nobody's reader costs as much as who is somebody's, and neither

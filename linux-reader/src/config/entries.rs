@@ -3,6 +3,7 @@
 use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
+use crate::token::TokenPlaces;
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
 use gettone_display::Language;
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// A longer address of the server leaves a QR no room.
+const TOKEN_URL_MAX: usize = 64;
 /// No limit may be set above a day.
 const LIMIT_SECONDS_MAX: u32 = 86_400;
 
@@ -35,10 +38,18 @@ pub(super) struct Entries {
     air: Option<Air>,
     #[serde(deserialize_with = "word")]
     light: Option<LightSource>,
+    token: TokenEntries,
     panel: PanelEntries,
     mdb: MdbEntries,
     server: Vec<ServerEntry>,
     limits: LimitEntries,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct TokenEntries {
+    url: Option<String>,
+    show: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -252,6 +263,10 @@ impl Entries {
             status: self.status.or(before.status),
             air: self.air.or(before.air),
             light: self.light.or(before.light),
+            token: TokenEntries {
+                url: self.token.url.or(before.token.url),
+                show: self.token.show.or(before.token.show),
+            },
             panel: PanelEntries {
                 chip: panel.chip.or(panel_before.chip),
                 red: panel.red.or(panel_before.red),
@@ -327,6 +342,7 @@ impl Entries {
             status: self.status,
             air: need(self.air, "air", "air = \"bluez\"")?,
             light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
+            token: self.token.places()?,
             panel: self.panel.wiring()?,
             link,
             currency,
@@ -359,6 +375,33 @@ fn in_order(servers: impl Iterator<Item = Server>) -> Result<Vec<Server>, Config
     }
     kept.sort_by_key(|server| server.epoch);
     Ok(kept)
+}
+
+impl TokenEntries {
+    fn places(self) -> Result<Option<TokenPlaces>, ConfigFault> {
+        let Some(url) = self.url else {
+            return match self.show {
+                None => Ok(None),
+                Some(_) => Err(ConfigFault::Missing {
+                    field: "token.url",
+                    hint: "url = \"https://gettone.example\"",
+                }),
+            };
+        };
+        let url = url.trim_end_matches('/').to_owned();
+        let host = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+        let is_plain = host.is_some_and(|host| {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+            !host.is_empty() && host.bytes().all(is_letter)
+        });
+        if !is_plain || url.len() > TOKEN_URL_MAX {
+            return Err(ConfigFault::TokenUrl);
+        }
+        let signs = self.show.unwrap_or_default();
+        let signs = signs.iter().map(|sign| sign.parse());
+        let signs = signs.collect::<Result<_, _>>().map_err(ConfigFault::Sign)?;
+        Ok(Some(TokenPlaces { url, signs }))
+    }
 }
 
 impl PanelEntries {

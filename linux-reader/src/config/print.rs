@@ -54,6 +54,16 @@ pub(super) fn print(config: &Config) -> String {
     for pair in config.numbering.pairs() {
         say(format_args!("0x{:04X} = {}", pair.bus, pair.shown));
     }
+    match &config.token {
+        Some(places) => {
+            say(format_args!("\n[token]"));
+            say(format_args!("url = {}", quoted(places.url.clone())));
+            let signs = places.signs.iter().map(|sign| quoted(sign.to_string()));
+            let signs = signs.collect::<Vec<_>>().join(", ");
+            say(format_args!("show = [{signs}]"));
+        }
+        None => say(format_args!("\n# [token]: no codes on show")),
+    }
     match &config.panel {
         Some(wiring) => print_panel(wiring, &mut say),
         None => say(format_args!("\n# [panel]: no lamp and no buzzer")),

@@ -63,7 +63,8 @@ impl Station {
     }
 
     pub(super) fn connected(&mut self, now: Duration, connection: Connection) {
-        if self.visitor.is_some() || self.door.is_none() {
+        let is_shut = self.door.is_none() && !self.has_token_door();
+        if self.visitor.is_some() || is_shut {
             return self.outputs.push_back(Output::Drop(connection));
         }
         self.visitor = Some(Visitor {
@@ -130,12 +131,20 @@ impl Station {
     }
 
     fn link_1(&mut self, now: Duration, link_1: &[u8], entropy: &mut Entropy) {
-        let accepted = match (&self.door, entropy.link.take()) {
-            (Some(door), Some(ephemeral)) => Responder::accept(&door.psk, ephemeral, link_1),
-            (None, _) | (_, None) => return self.drop_visitor(),
+        let Some(ephemeral) = entropy.link.take() else {
+            return self.drop_visitor();
+        };
+        let accepted = match &self.door {
+            Some(door) => Responder::accept(&door.psk, ephemeral, link_1)
+                .map(|(link, link_2, _)| (None, link, link_2)),
+            None => {
+                let (steps, psks): (Vec<u64>, Vec<_>) = self.token_doors().into_iter().unzip();
+                Responder::accept_any(&psks, ephemeral, link_1)
+                    .map(|(place, link, link_2, _)| (steps.get(place).copied(), link, link_2))
+            }
         };
         match accepted {
-            Ok((link, link_2, _)) => self.link_up(now, link, link_2, entropy),
+            Ok((step, link, link_2)) => self.link_up(now, (step, link, link_2), entropy),
             Err(fault) => {
                 self.note(Notice::Stranger(fault));
                 self.drop_visitor();
@@ -144,7 +153,12 @@ impl Station {
         }
     }
 
-    fn link_up(&mut self, now: Duration, link: Link, link_2: Vec<u8>, entropy: &mut Entropy) {
+    fn link_up(
+        &mut self,
+        now: Duration,
+        (step, link, link_2): (Option<u64>, Link, Vec<u8>),
+        entropy: &mut Entropy,
+    ) {
         let bind = crate::names::bind_in(Bind::from(link.handshake()));
         let Some(visitor) = &mut self.visitor else {
             return;
@@ -155,7 +169,11 @@ impl Station {
         self.outputs
             .push_back(Output::Send(connection, link_2, Report::Nothing));
         let fresh = entropy.fresh;
-        self.tell(now, board::Input::LinkUp { bind, fresh }, entropy);
+        let input = match step {
+            Some(step) => board::Input::TokenLinkUp { step, bind, fresh },
+            None => board::Input::LinkUp { bind, fresh },
+        };
+        self.tell(now, input, entropy);
     }
 
     /// Seals a message for the phone, if one is linked.

@@ -1,5 +1,6 @@
 //! What a station is told and what it asks for: the words between a board and its shell.
 
+use super::token::Offer;
 use crate::greeting::{ReaderFacts, Standing};
 use crate::servers::Servers;
 use crate::status::{Line, Telling};
@@ -74,6 +75,8 @@ pub enum Input {
     Tick,
     /// A light code was decoded.
     CodeSeen(Code),
+    /// The ten bytes of a light grant were decoded.
+    LightSeen([u8; 10]),
     /// A phone has connected; nobody knows yet who it is.
     Connected(Connection),
     /// A connection is gone, and the station had not dropped it.
@@ -128,6 +131,10 @@ pub enum Output {
     Service(LockState),
     /// Something for the log; it holds no secret.
     Note(Notice),
+    /// Put this code on show, in place of the one before, and let the radio say its name.
+    Offer(Box<Offer>),
+    /// Show no code; the radio says nothing of one any more.
+    Withdraw,
 }
 
 /// Whether the station waits for a message to have gone out.
@@ -264,6 +271,12 @@ pub enum Notice {
         /// The epoch in use.
         active: u16,
     },
+    /// A code cannot be put on show.
+    #[error("a code cannot be put on show")]
+    Code(#[source] channel::TokenFault),
+    /// A light grant is for another reader, another start or another code.
+    #[error("a light grant is for no code that is still taken here")]
+    ForeignLight,
     /// The board noticed something that it could not use.
     #[error("{0}")]
     Board(board::Fault),
@@ -286,6 +299,8 @@ impl Notice {
             | Self::Foreign
             | Self::Envelope(_)
             | Self::Seal(_)
+            | Self::Code(_)
+            | Self::ForeignLight
             | Self::Board(_) => false,
         }
     }

@@ -19,7 +19,7 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
-    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Order, Output, Reply, Report,
+    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Offer, Order, Output, Reply, Report,
     Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of, epoch_in,
     reader_in, reply_out,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Street {
     pub(crate) shown: Vec<Showing>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) kept: Option<Servers>,
+    /// The code on show.
+    pub(crate) code: Option<Offer>,
     connections: u64,
 }
 
@@ -105,6 +107,7 @@ impl Street {
             shown: Vec::new(),
             notices: Vec::new(),
             kept: None,
+            code: None,
             connections: 0,
         };
         street.tell(Input::Standing(Standing {
@@ -134,6 +137,8 @@ impl Street {
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Show(showing) => self.shown.push(showing),
                 Output::Note(notice) => self.notices.push(notice),
+                Output::Offer(offer) => self.code = Some(*offer),
+                Output::Withdraw => self.code = None,
                 Output::Service(_) => {}
             }
         }

@@ -126,6 +126,8 @@ pub(super) fn brief(output: &Output) -> String {
         Output::Advertise(super::Door::Code(_)) => "advertise".to_owned(),
         Output::Advertise(super::Door::Resume(_)) => "advertise for its phone".to_owned(),
         Output::Hush => "hush".to_owned(),
+        Output::Offer(offer) => format!("show {} {}", offer.step, places(&offer.receipts)),
+        Output::Withdraw => "show no code".to_owned(),
         Output::DropLink => "drop".to_owned(),
         Output::Greet(greeting) => {
             let counters = greeting.counters.as_ref();
@@ -186,6 +188,9 @@ pub(super) fn brief(output: &Output) -> String {
             notice.code.name().unwrap_or("unknown")
         ),
         Output::Journal(_, Record::NoticesAcked(upto)) => format!("write notices acked {upto}"),
+        Output::Journal(_, Record::StepsReserved(upto)) => format!("write steps {upto}"),
+        Output::Journal(_, Record::TokensBegun) => "write codes begun".to_owned(),
+        Output::Journal(_, Record::Covered(upto)) => format!("write covered {upto}"),
         Output::BeginSession { funds } => format!("begin {funds}"),
         Output::Select {
             item,

@@ -119,12 +119,18 @@ impl Reader {
         self.log(epoch).map_or(0, |log| log.known)
     }
 
-    /// Whether this hold went out as light and may still be spent.
-    pub fn has_open_light(&self, vend: VendId) -> bool {
+    /// Whether this hold went out as light and may still be spent. The one for the code `now` itself
+    /// does not count, and none that a code of this step and order ends.
+    pub fn has_light(&self, vend: VendId, now: Nonce, ended_by: Option<(u64, Order)>) -> bool {
         self.claims.iter().any(|claim| {
+            let Road::Light { step } = claim.road else {
+                return false;
+            };
+            let is_ended = ended_by.is_some_and(|(by, order)| ends(claim.order, step, order, by));
             claim.ask.vend == vend
+                && claim.ask.nonce != now
                 && claim.state == ClaimState::Open
-                && matches!(claim.road, Road::Light { .. })
+                && !is_ended
         })
     }
 
@@ -347,11 +353,7 @@ impl Reader {
         let used = self.tokens.as_ref()?.used?;
         let is_over = match claim.road {
             Road::Envelope => claim.order < used.order,
-            // The reader still takes the step before the one on show.
-            Road::Light { step } => {
-                claim.order.boot < used.order.boot
-                    || (claim.order < used.order && step.saturating_add(2) <= used.step)
-            }
+            Road::Light { step } => ends(claim.order, step, used.order, used.step),
         };
         match claim.answer {
             // No grant ever left for it, so nothing can come of it.
@@ -362,6 +364,12 @@ impl Reader {
             Some(_) => Some(Due::Fence { ask: claim.ask }),
         }
     }
+}
+
+/// Whether a light for the code of `step`, made at `order`, is dead by a later code. The reader still
+/// takes the step before the one on show.
+fn ends(order: Order, step: u64, later: Order, later_step: u64) -> bool {
+    order.boot < later.boot || (order < later && step.saturating_add(2) <= later_step)
 }
 
 impl Form {

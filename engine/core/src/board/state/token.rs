@@ -10,7 +10,7 @@ use crate::id::{Bind, Item, Nonce, Rseq};
 use crate::lock::LockState;
 use crate::money::Amount;
 use crate::receipt::{Flags, Receipt, ReceiptKind};
-use crate::token::{Clock, STEP_EVERY, Steps};
+use crate::token::{Clock, STEP_EVERY, Steps, step_at};
 use core::time::Duration;
 
 /// Receipts in one QR.
@@ -161,6 +161,7 @@ impl Board {
                 revalue_max: 0,
                 balance: i32::try_from(light.spend_max).unwrap_or(i32::MAX),
                 ttl: self.start.limits.grant_max,
+                favourite: None,
             },
             GrantTimes {
                 now: self.now,
@@ -245,6 +246,10 @@ impl Board {
         let offer = Offer {
             step,
             before: self.tokens.steps.before(),
+            is_timed: match self.clock() {
+                Clock::Known(utc) => step_at(utc) == step,
+                Clock::Unknown => false,
+            },
             uptime: Duration::from_millis(uptime),
             newest: self.outbox.newest(),
             receipts: self.outbox.after(sent, OFFER_RECEIPTS_MAX),
