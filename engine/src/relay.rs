@@ -15,7 +15,9 @@ use gettone_core::id::{Chain, JournalEpoch, MachineId, Nonce, Order, ReaderId, W
 use gettone_core::lock::Lock;
 use gettone_core::machine;
 use gettone_core::money::Currency;
-use gettone_core::reader::{Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Scan, Standing};
+use gettone_core::reader::{
+    Answer, Ask, Command, Due, Hello, News, Reader, Refusal, Scan, Standing,
+};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::wallet::{self, Outcome, Proof, Reason};
 

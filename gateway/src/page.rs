@@ -73,6 +73,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("settings.js", SCRIPT),
     ("sign-in.js", SCRIPT),
     ("style.css", STYLE),
+    ("token.js", SCRIPT),
     ("visit.js", SCRIPT),
     ("wallet.js", SCRIPT),
     ("words.js", SCRIPT),

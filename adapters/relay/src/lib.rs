@@ -56,5 +56,5 @@ pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
 pub use station::{
     Connection, Entropy, Input, Notice, Offer, Order, Output, Report, Showing, Start, Station,
 };
-pub use token::{scan_in, slip_out, token_key_in, token_key_out, token_nonce};
 pub use status::{Line, Telling, english, status_out};
+pub use token::{scan_in, slip_out, token_key_in, token_key_out, token_nonce};

@@ -60,7 +60,7 @@ pub use notices::Notices;
 pub use outbox::{Outbox, Written};
 pub use record::{Act, ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp, TokenPast};
 pub use shell::{
-    Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, Limits, Machine,
-    LightTerms, NoSession, Note, Offer, Output, Refusal, Room, Sessions, Ticket, TokenNews,
+    Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, LightTerms,
+    Limits, Machine, NoSession, Note, Offer, Output, Refusal, Room, Sessions, Ticket, TokenNews,
 };
 pub use state::{Board, Start};

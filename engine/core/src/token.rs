@@ -17,6 +17,7 @@
 //! ```
 
 use crate::time::Timestamp;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 /// How long a code is on show.
@@ -141,6 +142,34 @@ impl Steps {
 /// The step of a time of day.
 pub fn step_at(utc: Timestamp) -> u64 {
     utc.as_millis() / step_ms()
+}
+
+/// How many steps back a typed code is taken.
+pub const TYPED_WINDOW: u64 = 3;
+/// How many steps two codes in a row are looked for in, where board and server disagree.
+pub const RESYNC_WINDOW: u64 = 4_096;
+
+/// The steps whose typed code the server takes (protocol section 9.2): the last few by the clock, and
+/// one more for a clock that is ahead; none that was used.
+pub fn typed_steps(last_used: u64, now: Timestamp) -> RangeInclusive<u64> {
+    let (clock, least) = (step_at(now), last_used.saturating_add(1));
+    let first = clock.saturating_sub(TYPED_WINDOW - 1).max(least);
+    first..=clock.max(least).saturating_add(1)
+}
+
+/// Finds two codes in a row among the next [`RESYNC_WINDOW`] steps; gives the step of the second one.
+pub fn resynced(last_used: u64, typed: impl Fn(u64) -> u32, codes: [u32; 2]) -> Option<u64> {
+    let first = last_used.saturating_add(1);
+    let last = first.saturating_add(RESYNC_WINDOW - 1);
+    let mut before = None;
+    for step in first..=last.saturating_add(1) {
+        let code = typed(step);
+        if before == Some(codes[0]) && code == codes[1] {
+            return Some(step);
+        }
+        before = Some(code);
+    }
+    None
 }
 
 fn step_ms() -> u64 {

@@ -8,6 +8,7 @@ import { signIn, welcome } from "./sign-in.js";
 import { spoken, t } from "./words.js";
 import { carryKept } from "./relay.js";
 import { settings } from "./settings.js";
+import { arrive, darken, hasCode, token } from "./token.js";
 import { wallet } from "./wallet.js";
 
 const main = document.querySelector("main");
@@ -31,6 +32,7 @@ function go(where) {
 async function show() {
   const [, screen = "", ...rest] = location.hash.split("/");
   if (screen !== "buy") abandon();
+  if (screen !== "token") darken();
   document.documentElement.lang = spoken();
   skip.textContent = t("skip");
   try {
@@ -60,6 +62,8 @@ function screenOf(screen, rest) {
   switch (screen) {
     case "buy":
       return buy(go);
+    case "token":
+      return token(go);
     case "history":
       return history();
     case "receipt":
@@ -67,12 +71,13 @@ function screenOf(screen, rest) {
     case "settings":
       return settings(go);
     default:
-      return wallet(go);
+      // Who came with a code and had to sign in first goes on with it.
+      return hasCode() ? token(go) : wallet(go);
   }
 }
 
 function tabs(screen) {
-  const shown = customer.me !== null && wallets().length > 0 && !["buy", "welcome"].includes(screen);
+  const shown = customer.me !== null && wallets().length > 0 && !["buy", "token", "welcome"].includes(screen);
   bar.hidden = !shown;
   if (!shown) return;
   bar.setAttribute("aria-label", "Gettone");
@@ -102,4 +107,5 @@ if ("serviceWorker" in navigator) {
   navigator.serviceWorker.register("/assets/customer/worker.js", { scope: "/" }).catch(() => {});
 }
 carryKept();
+arrive();
 show();

@@ -56,13 +56,18 @@ async function begin(screen, go) {
     screen.replaceChildren(title(t("no_radio_title")), p(t("no_crypto"), { class: "lead" }), home(go));
     return;
   }
+  warned(screen, () => flash(screen, go), go);
+}
+
+/** Warns of the light before the first one, and goes on with `next`. */
+export function warned(screen, next, go) {
   // Who asks for less motion is asked before every light, not only before the first.
   const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (isStill || localStorage.getItem(WARNED) !== "yes") {
-    screen.replaceChildren(...warning(() => flash(screen, go), go));
+    screen.replaceChildren(...warning(next, go));
     return;
   }
-  flash(screen, go);
+  next();
 }
 
 function noRadio(go) {

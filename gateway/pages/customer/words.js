@@ -170,6 +170,18 @@ const EN = {
   loading: "One moment …",
   skip: "Skip to content",
   patch: "The blinking square that the machine watches",
+  token_title: "This machine",
+  token_reading: "Reading the code …",
+  token_old: "This code is too old or damaged. Scan the one that the machine shows now.",
+  token_pay: "Pay here",
+  token_light_hint: "Hold the square to the eye of the machine until its display shows your credit.",
+  token_seen: "The machine shows my credit",
+  token_receipt: "Choose on the machine. Afterwards scan its code again: it brings your receipt.",
+  token_pending: "{amount} is set aside until the next code of this machine is scanned, by you or by anybody.",
+  token_bought: "Your receipt",
+  token_dark: "The light is over. Scan the code that the machine shows now.",
+  refused_taken: "Somebody else has scanned this code. Scan the next one.",
+  refused_stale: "The machine shows a newer code already. Scan that one.",
 };
 
 const FR = {
@@ -342,6 +354,18 @@ const FR = {
   loading: "Un instant …",
   skip: "Aller au contenu",
   patch: "Le carré clignotant que l’appareil regarde",
+  token_title: "Cet appareil",
+  token_reading: "Lecture du code …",
+  token_old: "Ce code est trop ancien ou abîmé. Scannez celui que l’appareil affiche maintenant.",
+  token_pay: "Payer ici",
+  token_light_hint: "Tenez le carré contre l’œil de l’appareil jusqu’à ce que son écran affiche votre crédit.",
+  token_seen: "L’appareil affiche mon crédit",
+  token_receipt: "Choisissez sur l’appareil. Scannez ensuite à nouveau son code : il apporte votre reçu.",
+  token_pending: "{amount} sont réservés jusqu’à ce que le prochain code de cet appareil soit scanné, par vous ou par quelqu’un d’autre.",
+  token_bought: "Votre reçu",
+  token_dark: "La lumière est finie. Scannez le code que l’appareil affiche maintenant.",
+  refused_taken: "Quelqu’un d’autre a scanné ce code. Scannez le suivant.",
+  refused_stale: "L’appareil affiche déjà un code plus récent. Scannez celui-là.",
 };
 
 const IT = {
@@ -514,6 +538,18 @@ const IT = {
   loading: "Un momento …",
   skip: "Vai al contenuto",
   patch: "Il quadrato lampeggiante che il distributore guarda",
+  token_title: "Questo distributore",
+  token_reading: "Lettura del codice …",
+  token_old: "Questo codice è troppo vecchio o rovinato. Inquadra quello che il distributore mostra adesso.",
+  token_pay: "Paga qui",
+  token_light_hint: "Tieni il quadrato sull’occhio del distributore finché il suo display mostra il tuo credito.",
+  token_seen: "Il distributore mostra il mio credito",
+  token_receipt: "Scegli sul distributore. Poi inquadra di nuovo il suo codice: porta la ricevuta.",
+  token_pending: "{amount} restano da parte finché qualcuno, tu o altri, inquadra il prossimo codice di questo distributore.",
+  token_bought: "La tua ricevuta",
+  token_dark: "La luce è finita. Inquadra il codice che il distributore mostra adesso.",
+  refused_taken: "Qualcun altro ha inquadrato questo codice. Inquadra il prossimo.",
+  refused_stale: "Il distributore mostra già un codice più nuovo. Inquadra quello.",
 };
 
 const DE = {
@@ -686,6 +722,18 @@ const DE = {
   loading: "Einen Moment …",
   skip: "Zum Inhalt",
   patch: "Das blinkende Quadrat, dem der Automat zusieht",
+  token_title: "Dieser Automat",
+  token_reading: "Der Code wird gelesen …",
+  token_old: "Dieser Code ist zu alt oder beschädigt. Scanne den, den der Automat jetzt zeigt.",
+  token_pay: "Hier bezahlen",
+  token_light_hint: "Halte das Quadrat ans Auge des Automaten, bis seine Anzeige dein Guthaben zeigt.",
+  token_seen: "Der Automat zeigt mein Guthaben",
+  token_receipt: "Wähle am Automaten. Scanne danach seinen Code noch einmal: er bringt deinen Beleg.",
+  token_pending: "{amount} bleiben zurückgelegt, bis jemand den nächsten Code dieses Automaten scannt, du oder andere.",
+  token_bought: "Dein Beleg",
+  token_dark: "Das Licht ist zu Ende. Scanne den Code, den der Automat jetzt zeigt.",
+  refused_taken: "Jemand anderes hat diesen Code gescannt. Scanne den nächsten.",
+  refused_stale: "Der Automat zeigt schon einen neueren Code. Scanne den.",
 };
 
 /** Every language, by its tag, with its own name. */

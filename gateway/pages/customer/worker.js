@@ -23,6 +23,7 @@ const FILES = [
   "/assets/customer/settings.js",
   "/assets/customer/sign-in.js",
   "/assets/customer/style.css",
+  "/assets/customer/token.js",
   "/assets/customer/visit.js",
   "/assets/customer/wallet.js",
   "/assets/customer/words.js",

@@ -18,7 +18,9 @@ use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
 use gettone_core::reader::{Ask, Command, Reader, Refusal};
-use gettone_relay::{Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of};
+use gettone_relay::{
+    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;

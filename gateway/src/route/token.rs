@@ -165,11 +165,7 @@ fn enrolled(reader: &Reader) -> Option<(TokenKey, MachineId, Currency)> {
 }
 
 /// Holds money for the light that is to be played.
-async fn buy(
-    gateway: &Gateway,
-    authentic: &Authentic,
-    wallet: WalletId,
-) -> Result<Told, Problem> {
+async fn buy(gateway: &Gateway, authentic: &Authentic, wallet: WalletId) -> Result<Told, Problem> {
     // Two lights at once for one account would each see none of the other.
     let mut slot = Sha256::new();
     slot.update(b"light of a wallet");

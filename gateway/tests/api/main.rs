@@ -4,6 +4,7 @@
 mod console;
 mod demo;
 mod hostile;
+mod light;
 mod money;
 mod once;
 mod openapi;

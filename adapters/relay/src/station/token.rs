@@ -82,9 +82,9 @@ impl Station {
                 slip: slip.digest(),
             },
         };
-        tokens.shown.retain(|old| {
-            Some(old.place.step) == offer.before && old.place.step != offer.step
-        });
+        tokens
+            .shown
+            .retain(|old| Some(old.place.step) == offer.before && old.place.step != offer.step);
         tokens.shown.push(shown);
         debug_assert!(tokens.shown.len() <= TAKEN_MAX, "a step and the one before");
         tokens.is_open = true;
@@ -120,7 +120,9 @@ impl Station {
         let reader = crate::names::reader_in(self.reader);
         let answered = self.tokens.as_ref().and_then(|tokens| {
             let shown = &tokens.shown;
-            shown.iter().find(|shown| light.is_of(&tokens.key, &shown.place))
+            shown
+                .iter()
+                .find(|shown| light.is_of(&tokens.key, &shown.place))
         });
         let Some(shown) = answered else {
             return self.note(Notice::ForeignLight);

@@ -19,9 +19,9 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
-    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Offer, Order, Output, Reply, Report,
-    Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of, epoch_in,
-    reader_in, reply_out,
+    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Offer, Order, Output, Reply,
+    Report, Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of,
+    epoch_in, reader_in, reply_out,
 };
 use std::collections::{BTreeMap, VecDeque};
 

@@ -93,7 +93,11 @@ impl Log {
             return Place::Known;
         }
         // A brief form that came first has to agree with the whole one.
-        if self.forms.get(&rseq).is_some_and(|form| *form != Form::of(receipt)) {
+        if self
+            .forms
+            .get(&rseq)
+            .is_some_and(|form| *form != Form::of(receipt))
+        {
             return Place::Contradicts(Contradiction::OtherContent { rseq });
         }
         let links_back = self

@@ -135,7 +135,13 @@ impl Reader {
     }
 
     /// How a code stands, for `wallet`.
-    pub fn standing_of_code(&self, step: u64, nonce: Nonce, order: Order, wallet: Option<WalletId>) -> Standing {
+    pub fn standing_of_code(
+        &self,
+        step: u64,
+        nonce: Nonce,
+        order: Order,
+        wallet: Option<WalletId>,
+    ) -> Standing {
         if self.life != Life::Active {
             return Standing::Distrusted;
         }
@@ -174,7 +180,11 @@ impl Reader {
         used.is_some_and(|used| used.order >= order)
     }
 
-    pub(super) fn keep_tokens(&self, key: Option<TokenKey>, step: u64) -> Result<Option<Event>, Refusal> {
+    pub(super) fn keep_tokens(
+        &self,
+        key: Option<TokenKey>,
+        step: u64,
+    ) -> Result<Option<Event>, Refusal> {
         match (key, &self.tokens) {
             (Some(key), Some(tokens)) if tokens.key != key => Err(Refusal::OtherTokenKey),
             (None, None) => Err(Refusal::NoTokens),
@@ -217,8 +227,8 @@ impl Reader {
             .ask
             .filter(|ask| self.life == Life::Active && is_free && ask.nonce == scan.nonce);
         if ask.is_some() {
-            contradiction = contradiction
-                .or_else(|| self.belied_by(scan.epoch, scan.order, scan.rseq_newest));
+            contradiction =
+                contradiction.or_else(|| self.belied_by(scan.epoch, scan.order, scan.rseq_newest));
         }
         let claim = ask
             .filter(|_| contradiction.is_none() && self.has_room_for_a_claim())
@@ -339,10 +349,12 @@ impl Reader {
 
     /// A granted hold consumes its step; a refusal does not.
     pub(super) fn consume(&mut self, nonce: Nonce) {
-        let step = self.claim(nonce).and_then(|claim| match (claim.road, claim.answer) {
-            (Road::Light { step }, Some(Answer::Granted { .. })) => Some(step),
-            (Road::Light { .. } | Road::Envelope, _) => None,
-        });
+        let step = self
+            .claim(nonce)
+            .and_then(|claim| match (claim.road, claim.answer) {
+                (Road::Light { step }, Some(Answer::Granted { .. })) => Some(step),
+                (Road::Light { .. } | Road::Envelope, _) => None,
+            });
         if let (Some(step), Some(tokens)) = (step, &mut self.tokens) {
             tokens.last_used = tokens.last_used.max(step);
         }
@@ -376,7 +388,11 @@ impl Form {
     /// A brief receipt says of the time since the approval only whether it was under a second.
     fn after_ms(&self) -> u16 {
         const UNDER_1000_MS: u8 = 8;
-        if self.flags & UNDER_1000_MS == 0 { u16::MAX } else { 0 }
+        if self.flags & UNDER_1000_MS == 0 {
+            u16::MAX
+        } else {
+            0
+        }
     }
 }
 

@@ -301,16 +301,13 @@ impl Reader {
     ) -> Option<Contradiction> {
         match self.logs.iter().position(|log| log.epoch == epoch) {
             Some(at) => {
-                if self
-                    .newest
-                    .is_some_and(|newest| newest.epoch != epoch)
+                if self.newest.is_some_and(|newest| newest.epoch != epoch)
                     && at + 1 < self.logs.len()
                 {
                     return Some(Contradiction::OldEpoch);
                 }
                 let (rseq, written) = self.logs.get(at)?.top?;
-                (written < order && rseq > rseq_newest)
-                    .then_some(Contradiction::Rollback { rseq })
+                (written < order && rseq > rseq_newest).then_some(Contradiction::Rollback { rseq })
             }
             None => None,
         }
@@ -345,10 +342,7 @@ impl Reader {
             Some(at) => at,
             None => {
                 if self.logs.len() >= EPOCHS_MAX {
-                    let done = self
-                        .logs
-                        .iter()
-                        .position(Log::is_done)?;
+                    let done = self.logs.iter().position(Log::is_done)?;
                     self.logs.remove(done);
                 }
                 self.logs.push(Log::begun(epoch, first));
@@ -392,9 +386,7 @@ impl Entity for Reader {
             (Command::Revoke, _) => Ok(Some(Event::Revoked)),
             (Command::Hear(_), Life::Revoked) => Err(Refusal::Revoked),
             (Command::Hear(news), _) => self.hear(news, now),
-            (Command::KeepTokens { .. } | Command::Scan(_), Life::Revoked) => {
-                Err(Refusal::Revoked)
-            }
+            (Command::KeepTokens { .. } | Command::Scan(_), Life::Revoked) => Err(Refusal::Revoked),
             (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
             (Command::Scan(scan), _) => self.scan(scan, now),
             (Command::Apply { epoch, rseq }, _) => {
