@@ -12,7 +12,7 @@ use core::time::Duration;
 use gettone_mdb::cashless::{Cashless, Config, Input, Output};
 use gettone_mdb::link::Spec;
 use gettone_mdb::words::{LinkFault, Pty, WordLink};
-use gettone_mdb::{ACK, Mode, Word, checksum};
+use gettone_mdb::{ACK, Level, Mode, Options, Word, checksum};
 use gettone_reader::{Reflex, ResultPage, Uptime, use_real_time, way};
 use serde_json::{Map, Value};
 use std::hint;
@@ -80,6 +80,7 @@ pub fn measure(plan: Plan) -> Result<ReflexFigures, Fault> {
     conditions.note("exchanges_compared", plan.compared());
     conditions.note("busy_threads", plan.busy);
     conditions.note("link", "words: over a pseudo-terminal");
+    conditions.note("options", "level 3, every option on");
     let real_time = thread::spawn(use_real_time).join();
     let real_time = real_time.is_ok_and(|set| set.is_ok());
     conditions.note("real_time_allowed", real_time);
@@ -241,6 +242,10 @@ fn answer(
 fn device() -> Result<Cashless, Fault> {
     Cashless::new(Config {
         ack_max: MACHINE_ACK_MAX,
+        // All that a machine can switch on.
+        level: Level::Three,
+        options: Options::ALL,
+        age_check: true,
         ..Config::default()
     })
     .map_err(Fault::call("making a device"))
@@ -322,7 +327,18 @@ impl Machine {
                 return Err(silence());
             }
         }
-        for bytes in [&[0x12][..], &[0x11, 0, 2, 0, 0, 0], &[0x14, 1], &[0x12]] {
+        let mut request_id = vec![0x17, 0];
+        request_id.extend([b' '; 27]);
+        request_id.extend([1, 0]);
+        let [o1, o2, o3, o4] = Options::ALL.to_u32().to_be_bytes();
+        for bytes in [
+            &[0x12][..],
+            &[0x11, 0, 3, 0, 0, 0],
+            &request_id,
+            &[0x17, 4, o1, o2, o3, o4],
+            &[0x14, 1],
+            &[0x12],
+        ] {
             self.say(&block(bytes))?;
         }
         Ok(())

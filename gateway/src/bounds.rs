@@ -179,3 +179,8 @@ pub(crate) const SQL_LOCK_MAX: Duration = Duration::from_secs(5);
 pub(crate) const SQL_SERVER_LEAST: i32 = 130_000;
 /// Statements that one connection has prepared.
 pub(crate) const SQL_PREPARED_MAX: usize = 256;
+
+/// Machines at which a customer has something made at once.
+pub(crate) const FAVOURITES_MAX: i64 = 64;
+/// Audits (EVA-DTS) that are kept of a machine.
+pub(crate) const AUDITS_OF_MACHINE_MAX: i64 = 24;

@@ -13,6 +13,8 @@ pub(crate) mod api_key;
 pub(crate) mod code;
 #[cfg(test)]
 mod contract;
+pub(crate) mod dts;
+pub(crate) mod favourite;
 pub(crate) mod person;
 pub(crate) mod place;
 pub(crate) mod refund;

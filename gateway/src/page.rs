@@ -60,6 +60,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("bytes.js", SCRIPT),
     ("customer.js", SCRIPT),
     ("dom.js", SCRIPT),
+    ("favourite.js", SCRIPT),
     ("flash.js", SCRIPT),
     ("history.js", SCRIPT),
     ("icon.svg", SVG),

@@ -9,6 +9,8 @@ mod credit;
 mod debt;
 mod dispute;
 mod docs;
+mod dts;
+mod favourite;
 mod health;
 mod limit;
 mod live;
@@ -46,6 +48,7 @@ pub(crate) fn table() -> Vec<At> {
         machine::routes(),
         product::routes(),
         cash::routes(),
+        dts::routes(),
         test_vend::routes(),
         reader::routes(),
         wallet::routes(),
@@ -63,6 +66,7 @@ pub(crate) fn table() -> Vec<At> {
         api_key::routes(),
         person::routes(),
         app::routes(),
+        favourite::routes(),
         claim::routes(),
         transfer::routes(),
         relay::routes(),

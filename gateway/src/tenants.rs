@@ -74,6 +74,16 @@ impl Theirs {
             "password": "correct horse",
         });
         let staff = server.post("/v1/staff", OPERATOR, &member).ok();
+        let audit =
+            json!({"words": format!("DXS*GTN0000001*VA*V0/6*1\r\nID1*{MARK}\r\nDXE*1*1\r\n")});
+        let brought = server.ask(Ask {
+            method: "put",
+            path: "/v1/machines/3/dts",
+            credential: Credential::Bearer(OPERATOR),
+            key: None,
+            body: Some(&audit),
+        });
+        brought.ok();
         let key = json!({"name": MARK, "role": "clerk"});
         let key = server.post("/v1/api-keys", OPERATOR, &key).ok();
         let (app, customer) = server.person(&format!("{MARK}@example.com"));

@@ -47,7 +47,7 @@ export async function machine({ me, parts: [number], onLeave }) {
     title,
     h("div", { class: "columns even" },
       h("div", {}, facts, may.machines(me) && placeForm(context, redraw), testVend(context)),
-      h("div", {}, guard, cashBox(context, cash, onLeave))),
+      h("div", {}, guard, cashBox(context, cash, onLeave), auditBox(context))),
     products(context),
     recent,
   ];
@@ -128,6 +128,45 @@ function testVend({ me, path }) {
       },
     }),
     done);
+}
+
+/** What the machine says of itself, from a file of its own (EVA-DTS). */
+function auditBox({ me, path }) {
+  const told = h("div", {});
+  const draw = (audit) => fill(told, [
+    h("dl", { class: "pairs" },
+      h("dt", {}, "Brought"), h("dd", {}, time(audit.at_ms), ` by ${audit.by}`),
+      h("dt", {}, "Sold since it was made"), h("dd", {}, audit.sold.value ? money(audit.sold.value, audit.currency) : "not told"),
+      h("dt", {}, "Cash by the machine"), h("dd", {}, audit.cash.by_machine ? `${money(audit.cash.by_machine, audit.currency)} (${audit.cash.source})` : "not told"),
+      h("dt", {}, "Cash by the ledger"), h("dd", {}, money(audit.cash.by_ledger, audit.currency))),
+    audit.whole === "yes" ? null : h("p", { class: "warning" }, `The file is ${audit.whole}: bring it again.`),
+    table({
+      caption: `Prices: ${audit.drifts} of ${audit.products.length} differ from the catalogue`,
+      columns: [
+        { title: "Product", cell: (line) => line.id },
+        { title: "Wanted", number: true, cell: (line) => line.wanted ? money(line.wanted, audit.currency) : "" },
+        { title: "Seen", number: true, cell: (line) => line.seen ? money(line.seen, audit.currency) : "" },
+        { title: "", cell: (line) => line.drifted ? "differs" : "" },
+      ],
+      lines: audit.products,
+      empty: "The file names no products.",
+    }),
+  ].filter(Boolean));
+  const box = h("details", { class: "sheet" }, h("summary", {}, "The machine's own audit (EVA-DTS)"), told,
+    may.money(me) && form({
+      fields: [field("File", h("input", { name: "file", type: "file", required: true }))],
+      submit: "Bring",
+      send: async ({ file }) => draw(await put(`${path}/dts`, { words: await file.text() })),
+    }));
+  box.addEventListener("toggle", async () => {
+    if (!box.open) return;
+    try {
+      draw(await read(`${path}/dts`));
+    } catch {
+      fill(told, h("p", { class: "small" }, "No audit has been brought yet."));
+    }
+  }, { once: true });
+  return box;
 }
 
 function cashBox(context, first, onLeave) {

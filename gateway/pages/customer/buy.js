@@ -5,6 +5,7 @@ import { decimal, money, t } from "./words.js";
 import { hasRadio, isRadioOn } from "./bluetooth.js";
 import { knownPlace, place, refresh, wallets, whileSetAside } from "./customer.js";
 import { Visit } from "./visit.js";
+import { favouriteForm } from "./favourite.js";
 import { isAble } from "./noise.js";
 import { receiptLine, receipts } from "./history.js";
 import { PATCH_SIDE } from "./flash.js";
@@ -250,6 +251,8 @@ function machine(state, when) {
         p(t("at_machine", { name })),
         found?.place ? p(t("at_place", { place: found.place, operator }), { class: "hint" }) : null,
         when === "live" ? p(t("not_here"), { class: "hint" }) : null,
+        when === "live" && state.grant.favourite ? p(t("favourite_coming"), { class: "hint" }) : null,
+        when === "past" && found ? favouriteForm(found) : null,
       ].filter(Boolean),
     );
   };

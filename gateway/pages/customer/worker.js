@@ -10,6 +10,7 @@ const FILES = [
   "/assets/customer/bytes.js",
   "/assets/customer/customer.js",
   "/assets/customer/dom.js",
+  "/assets/customer/favourite.js",
   "/assets/customer/flash.js",
   "/assets/customer/history.js",
   "/assets/customer/icon.svg",

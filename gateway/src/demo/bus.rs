@@ -4,11 +4,11 @@
 use core::time::Duration;
 use gettone_core::board::{Approval, Ask, Machine, NoSession};
 use gettone_core::id::{Item, Rseq};
-use gettone_mdb::ItemOptions;
 use gettone_mdb::cashless::{
     self, ApprovalState, Cashless, Completion, Host, RequestNumber, SessionRefusal, State,
 };
 use gettone_mdb::vmc::{self, Operator, Vmc};
+use gettone_mdb::{ItemOptions, Level, Options};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 
@@ -42,6 +42,8 @@ impl Bus {
         let mut machine = vmc::Config {
             price_max: Some(500),
             price_min: Some(50),
+            level: Level::Three,
+            options: Options::REMOTE_VEND,
             ..vmc::Config::default()
         };
         machine.identity.serial = serial;
@@ -335,6 +337,8 @@ impl Bus {
 fn device() -> Cashless {
     let mut config = cashless::Config {
         cash_sales: true,
+        level: Level::Three,
+        options: Options::REMOTE_VEND,
         ..cashless::Config::default()
     };
     // The board says when a session is over: not before its CLOSE is written.

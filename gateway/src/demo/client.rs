@@ -120,6 +120,20 @@ impl Client {
         Ok((understood(path, answer)?, cookie))
     }
 
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, StreetFault> {
+        let mut request = self.agent.put(format!("{}{path}", self.url));
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        let answer = request
+            .send_json(body)
+            .map_err(|source| StreetFault::Http {
+                path: path.to_owned(),
+                source,
+            })?;
+        understood(path, answer)
+    }
+
     pub(super) fn ask(&self, path: &str) -> Result<Value, StreetFault> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some((name, value)) = &self.credential {

@@ -74,6 +74,16 @@ impl Customer {
         Ok(())
     }
 
+    /// Wants this made at once at a machine, short and without sugar; or nothing any more.
+    pub(super) fn favour(&self, machine: u32, item: Option<u16>) -> Result<(), StreetFault> {
+        let favourite = match item {
+            Some(item) => json!({"machine": machine, "item": item, "sugar": 1, "cup": 1}),
+            None => json!({"machine": machine, "item": null}),
+        };
+        self.client.put("/v1/app/favourites", &favourite)?;
+        Ok(())
+    }
+
     /// The receipt of what a machine sold them, once it is listed: receipts are folded beside the
     /// purchase.
     pub(super) fn receipt(&self, machine: u32, rseq: Rseq) -> Result<Value, StreetFault> {

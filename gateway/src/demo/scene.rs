@@ -7,6 +7,7 @@ use super::{Stage, say};
 use core::fmt;
 use core::time::Duration;
 use gettone_channel::{BoardState, StatusReason};
+use gettone_mdb::ItemOptions;
 use gettone_mdb::vmc::{self, Operator};
 
 /// How long the motors run, before anybody hurries them.
@@ -41,6 +42,7 @@ type Choice = (u16, &'static str, u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     sales: u32,
+    favourites: u32,
     jams: u32,
     lost_phones: u32,
     power_cuts: u32,
@@ -55,6 +57,7 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.sales += other.sales;
+        self.favourites += other.favourites;
         self.jams += other.jams;
         self.lost_phones += other.lost_phones;
         self.power_cuts += other.power_cuts;
@@ -70,9 +73,10 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "sales {}, jams {}, claims {}, lost phones {}, power cuts {}, brought later {}, \
+            "sales {}, favourites {}, jams {}, claims {}, lost phones {}, power cuts {}, brought later {}, \
              cash sales {}, cash-ins {}, refused {}",
             self.sales,
+            self.favourites,
             self.jams,
             self.claims,
             self.lost_phones,
@@ -112,6 +116,7 @@ impl Dice {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Plot {
     Sale,
+    Favourite,
     Claimed,
     CashSale,
     Jam,
@@ -120,9 +125,10 @@ enum Plot {
     PowerCut,
 }
 
-const OPENING: [Plot; 7] = [
+const OPENING: [Plot; 8] = [
     Plot::Claimed,
     Plot::CashSale,
+    Plot::Favourite,
     Plot::Sale,
     Plot::Jam,
     Plot::LostPhone,
@@ -131,7 +137,7 @@ const OPENING: [Plot; 7] = [
 ];
 const LATER: [Plot; 16] = [
     Plot::Sale,
-    Plot::Sale,
+    Plot::Favourite,
     Plot::Sale,
     Plot::Sale,
     Plot::Sale,
@@ -168,6 +174,9 @@ impl Scene<'_> {
         }
         let customers = self.customers;
         let customer = self.dice.one_of(customers);
+        if plot == Plot::Favourite {
+            return self.favourite(customer, choice);
+        }
         let Some(visit) = self.begin(customer)? else {
             return Ok(());
         };
@@ -178,7 +187,9 @@ impl Scene<'_> {
             return Ok(());
         };
         match plot {
-            Plot::Sale | Plot::CashSale | Plot::CashIn => self.sale(customer, visit, choice),
+            Plot::Sale | Plot::Favourite | Plot::CashSale | Plot::CashIn => {
+                self.sale(customer, visit, choice)
+            }
             Plot::Claimed => {
                 self.sale(customer, visit, choice)?;
                 self.claim(customer, choice)
@@ -285,6 +296,56 @@ impl Scene<'_> {
         self.tally.sales += 1;
         self.tell(format_args!(
             "{} buys {product}, {}",
+            customer.name(),
+            money(price)
+        ));
+        Ok(())
+    }
+
+    /// What the customer has set on the phone is made as soon as they are there.
+    fn favourite(
+        &mut self,
+        customer: &Customer,
+        (item, product, price): Choice,
+    ) -> Result<(), StreetFault> {
+        let machine = self.board.number;
+        customer.favour(machine, Some(item))?;
+        let visit = self.begin(customer);
+        // What comes later is chosen at the machine again.
+        customer.favour(machine, None)?;
+        let Some(mut visit) = visit? else {
+            return Ok(());
+        };
+        let wish = ItemOptions::DEFAULT.sugar(1).and_then(|it| it.cup(1));
+        let wish = wish.expect("1 is not too much");
+        self.board
+            .wait("the favourite to reach the machine", |event| {
+                matches!(event, vmc::Event::SelectionAsked { item: asked, options, .. }
+                if *asked == item && *options == wish)
+            })?;
+        self.board.operate(Operator::Select { price, item })?;
+        let decided = self.board.wait("the machine to decide", |event| {
+            matches!(
+                event,
+                vmc::Event::Dispense { .. } | vmc::Event::Denied { .. }
+            )
+        })?;
+        if matches!(decided, vmc::Event::Denied { .. }) {
+            self.tally.refused += 1;
+            self.leave(visit)?;
+            return self.give(customer);
+        }
+        visit.carry(&mut self.board)?;
+        self.wait(MOTORS);
+        self.board.spend(MOTORS)?;
+        self.end(Operator::Dispensed)?;
+        self.leave(visit)?;
+        let sold = self.board.last_sale();
+        let sold = sold.ok_or(StreetFault::Silence("a sale"))?;
+        customer.receipt(machine, sold)?;
+        self.tally.favourites += 1;
+        self.tell(format_args!(
+            "{product} is made for {} at once, {wish}, {}",
             customer.name(),
             money(price)
         ));

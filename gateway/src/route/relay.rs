@@ -3,6 +3,7 @@
 
 use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
+use crate::database::favourite;
 use crate::failure;
 use crate::gateway::{Gateway, now};
 use crate::problem::{Kind, Problem};
@@ -62,6 +63,9 @@ struct Told {
     vends_max: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     balance: Option<String>,
+    /// The item that the machine is asked to make at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    favourite: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     short_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,6 +175,7 @@ async fn one(
             return Err(failure::told(failed, failure::reader));
         }
     };
+    let outcome = with_favourite(gateway, &authentic, carrier, outcome).await?;
     let ack = heard.and_then(|heard| heard.ack);
     let reply = Reply {
         reader: authentic.id,
@@ -212,6 +217,31 @@ async fn keep_tokens(gateway: &Gateway, authentic: &Authentic) -> Result<(), Pro
         }
         Err(failed) => Err(failure::told(failed, failure::reader)),
     }
+}
+
+/// What the customer wants to be made at once goes with their grant.
+async fn with_favourite(
+    gateway: &Gateway,
+    authentic: &Authentic,
+    carrier: &Carrier,
+    outcome: Outcome,
+) -> Result<Outcome, Problem> {
+    let (Outcome::Granted(granted), Some(Customer::Person(number, _))) =
+        (outcome, &carrier.account)
+    else {
+        return Ok(outcome);
+    };
+    let (number, machine) = (*number, authentic.machine);
+    let favourite = gateway
+        .database()
+        .read(move |connection| favourite::find(connection, number, machine))
+        .await?;
+    let favourite = favourite
+        .and_then(|favourite| channel::Favourite::new(favourite.item.number(), favourite.options));
+    Ok(Outcome::Granted(Granted {
+        favourite,
+        ..granted
+    }))
 }
 
 /// Opens an envelope. Who is nobody's reader costs as much as who is somebody's, and neither
@@ -350,6 +380,7 @@ fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {
             held,
             vends_max,
             balance,
+            favourite,
             ..
         }) => Told {
             vend: authentic
@@ -360,6 +391,7 @@ fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {
             vends_max: Some(vends_max),
             balance: shown(balance),
             currency: Some(authentic.currency.code()),
+            favourite: favourite.map(channel::Favourite::item),
             ..base
         },
         Outcome::Refused { reason, short_by } => Told {

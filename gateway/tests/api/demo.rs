@@ -7,8 +7,9 @@ const SEED: u64 = 7;
 /// Lines after which what is waited for does not happen any more.
 const LINES_MAX: usize = 500;
 /// One line of each kind of scene.
-const SCENES: [&str; 8] = [
+const SCENES: [&str; 9] = [
     " buys ",
+    " is made for ",
     " says that no ",
     " in cash",
     " is stuck; ",

@@ -3,6 +3,8 @@
 
 mod console;
 mod demo;
+mod dts;
+mod favourite;
 mod hostile;
 mod light;
 mod money;
