@@ -6,7 +6,8 @@
 #                        deploy bluez supply
 #   ./test.sh long NAME [FROM..TO]
 #                        a long campaign: simulation (seeds; a million unless told), cuts (how many; 10^8),
-#                        kill (how many; 2,000), mdb (rounds of each fuzz target; a million)
+#                        kill (how many; 2,000), mdb (seconds of each fuzz target; an hour), light (runs;
+#                        100,000)
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
@@ -103,10 +104,13 @@ run_postgres() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked --cargo-profile release --no-fail-fast \
             --run-ignored only --test-threads 2 \
-            -E 'package(gettone-store) & binary(postgres) | package(gettone-gateway) & test(database::contract)'
+            -E 'package(gettone-store) & binary(postgres) | package(gettone-gateway) & test(postgres)
+                | package(gettone) & (binary(postgres) | test(shard::postgres))'
     else
         cargo test --release --locked -p gettone-store --features postgres --test postgres -- --ignored \
-            && cargo test --release --locked -p gettone-gateway --lib database::contract -- --ignored
+            && cargo test --release --locked -p gettone-gateway --lib postgres -- --ignored \
+            && cargo test --release --locked -p gettone --test postgres -- --ignored \
+            && cargo test --release --locked -p gettone --lib shard::postgres -- --ignored
     fi
 }
 
@@ -162,12 +166,13 @@ if [ "${1:-}" = long ]; then
         sim::nothing_is_lost -- --nocapture ;;
     cuts) GETTONE_CUTS=${3:-100000000} exec cargo test -p gettone --release --locked --lib \
         sim::a_cut_at_any -- --nocapture ;;
-    mdb) GETTONE_FUZZ=${3:-1000000} exec cargo test -p gettone-mdb --release --locked --test fuzz \
-        -- --nocapture ;;
+    mdb) GETTONE_FUZZ_SECONDS=${3:-3600} exec cargo test -p gettone-mdb --features link --release --locked \
+        --test mutation -- --nocapture ;;
+    light) exec cargo run --release --locked -p gettone-optical --example strays -- "${3:-100000}" ;;
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)
-        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], kill [COUNT], mdb [ROUNDS]" >&2
+        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], kill [COUNT], mdb [SECONDS], light [RUNS]" >&2
         exit 2
         ;;
     esac

@@ -85,7 +85,7 @@ const fn decimal(byte: u8) -> Option<u16> {
 }
 
 const fn packed(below_100: u16) -> u16 {
-    below_100 / 10 << 4 | below_100 % 10
+    ((below_100 / 10) << 4) | (below_100 % 10)
 }
 
 /// One machine's number for an item, and the catalogue's.

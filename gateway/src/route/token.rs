@@ -33,7 +33,7 @@ struct Scanned {
 
 /// What became of a code.
 #[derive(Serialize, ToSchema, Default)]
-struct Told {
+struct CodeTold {
     /// `recorded`, `granted`, `refused`, `unfinished` or `rejected`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub(super) fn routes() -> Vec<At> {
                 Asker::AnyoneOrCustomer,
             )
             .takes::<Scanned>(json!({"code": "x"}))
-            .answers::<Told>(200),
+            .answers::<CodeTold>(200),
         ),
         at("/v1/app/token/light").post(
             light,
@@ -94,7 +94,7 @@ pub(super) fn routes() -> Vec<At> {
                 Asker::Customer,
             )
             .takes::<Scanned>(json!({"code": "x"}))
-            .answers::<Told>(200),
+            .answers::<CodeTold>(200),
         ),
     ]
 }
@@ -165,7 +165,11 @@ fn enrolled(reader: &Reader) -> Option<(TokenKey, MachineId, Currency)> {
 }
 
 /// Holds money for the light that is to be played.
-async fn buy(gateway: &Gateway, authentic: &Authentic, wallet: WalletId) -> Result<Told, Problem> {
+async fn buy(
+    gateway: &Gateway,
+    authentic: &Authentic,
+    wallet: WalletId,
+) -> Result<CodeTold, Problem> {
     // Two lights at once for one account would each see none of the other.
     let mut slot = Sha256::new();
     slot.update(b"light of a wallet");
@@ -231,7 +235,7 @@ async fn bring(
     gateway: &Gateway,
     authentic: &Authentic,
     ask: Option<Ask>,
-) -> Result<Told, Problem> {
+) -> Result<CodeTold, Problem> {
     let account = ask.map(|ask| ask.wallet);
     let scan = scan_in(&authentic.link, &authentic.slip, ask);
     let brought = gateway.engine().scan(authentic.id, scan, account).await;
@@ -247,14 +251,14 @@ async fn bring(
     Ok(told(authentic, Outcome::of(standing, asked)))
 }
 
-fn rejected() -> Told {
-    Told {
+fn rejected() -> CodeTold {
+    CodeTold {
         outcome: "rejected",
-        ..Told::default()
+        ..CodeTold::default()
     }
 }
 
-fn refused(authentic: &Authentic, reason: Reason) -> Told {
+fn refused(authentic: &Authentic, reason: Reason) -> CodeTold {
     let outcome = Outcome::Refused {
         reason,
         short_by: None,
@@ -262,18 +266,18 @@ fn refused(authentic: &Authentic, reason: Reason) -> Told {
     told(authentic, outcome)
 }
 
-fn told(authentic: &Authentic, outcome: Outcome) -> Told {
+fn told(authentic: &Authentic, outcome: Outcome) -> CodeTold {
     let shown = |amount| Some(money(amount, authentic.currency));
-    let base = Told {
+    let base = CodeTold {
         reader_id: Some(authentic.id.to_string()),
         machine: Some(authentic.machine.number()),
         outcome: outcome.name(),
         receipts: authentic.slip.receipts.len(),
-        ..Told::default()
+        ..CodeTold::default()
     };
     match outcome {
         Outcome::Granted(granted) => match class_of(&granted) {
-            Some(class) => Told {
+            Some(class) => CodeTold {
                 light: Some(light_of(authentic, class)),
                 vend: Some(token::vend(authentic.id, &authentic.link.token).to_string()),
                 held: shown(granted.held),
@@ -285,13 +289,13 @@ fn told(authentic: &Authentic, outcome: Outcome) -> Told {
                 ..base
             },
             // No hold is made below the least that a light can say.
-            None => Told {
+            None => CodeTold {
                 outcome: "refused",
                 reason: Some(Reason::Funds.name()),
                 ..base
             },
         },
-        Outcome::Refused { reason, short_by } => Told {
+        Outcome::Refused { reason, short_by } => CodeTold {
             reason: Some(reason.name()),
             short_by: short_by.and_then(shown),
             currency: short_by.map(|_| authentic.currency.code()),

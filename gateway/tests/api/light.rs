@@ -548,7 +548,11 @@ fn whole_receipts_that_come_later_agree_with_the_brief_ones() {
         server.look(&place.scan());
         assert_eq!(server.balance(&anna), [left, "0.00", "0.00"]);
     }
-    assert_eq!(place.station().outbox().unacked(), 9, "they stay for an ACK");
+    assert_eq!(
+        place.station().outbox().unacked(),
+        9,
+        "they stay for an ACK"
+    );
     let relayed = place.introduce(&server);
     assert_eq!(relayed.results[0]["outcome"], "recorded");
     place.introduce(&server);
