@@ -9,15 +9,17 @@ mod play;
 #[path = "../../adapters/store/tests/postgres/server.rs"]
 mod server;
 
-use gettone::core::audit::Audit;
 use gettone::core::id::{OperatorId, WalletId};
-use gettone::core::money::{Amount, Currency};
+use gettone::core::money::Currency;
 use gettone::core::operator;
 use gettone::core::port::{Each, Frames, Seq, Store, StoreFault};
 use gettone::core::wallet::{self, Reason};
-use gettone::{Engine, Failure, SessionRefusal, StopCause, TrailFault};
+use gettone::{Engine, Failure, SessionRefusal, StopCause};
 use gettone_store::{Postgres, PostgresSettings, Takeover};
-use play::{OPERATOR, eur, fund, rseq, settings, start_on, terms, transfer, vend, vended};
+use play::{
+    OPERATOR, available, eur, every_record_comes_once, fund, rseq, settings, start_on, terms,
+    transfer, vend, vended,
+};
 use server::{Server, with_server};
 
 const ANN: WalletId = WalletId::new(1);
@@ -35,13 +37,6 @@ fn taking(server: &Server) -> PostgresSettings {
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Runtime::new().expect("there are threads");
     runtime.block_on(work)
-}
-
-/// What an operator may spend.
-async fn available(engine: &Engine, operator: OperatorId) -> i64 {
-    let operator = engine.operator(operator).await.expect("answers");
-    let purses: Amount = operator.purses().iter().map(|purse| purse.available).sum();
-    purses.minor()
 }
 
 /// Sells something for 120 to Ann.
@@ -105,43 +100,7 @@ fn a_trail_gives_every_record_once_from_any_place_while_more_are_written() {
     with_server(|server| {
         block_on(async {
             let (engine, _) = start_on(journal(server.settings()), settings(2)).expect("starts");
-            let opening = |from: u64, to: u64| {
-                let engine = engine.clone();
-                async move {
-                    for number in from..to {
-                        let wallet = WalletId::new(number);
-                        let opened = engine.open_wallet(wallet, Currency::EUR).await;
-                        opened.expect("opens");
-                    }
-                }
-            };
-            opening(0, 300).await;
-            let mut trails = Vec::new();
-            for (from, capacity) in [(1, 4), (150, 1_000_000), (301, 10)] {
-                let trail = engine.events_from(Seq::new(from), capacity);
-                trails.push((from, trail.expect("begins")));
-            }
-            let writing = tokio::spawn(opening(300, 600));
-            for (from, trail) in &mut trails {
-                let mut audit = Audit::default();
-                for expected in *from..=600 {
-                    // Cut off is only who is live and slow; then it begins again behind what it has.
-                    let (seq, record) = loop {
-                        match trail.next().await {
-                            Ok(event) => break event.expect("the engine runs"),
-                            Err(TrailFault::Lagged { .. }) => {
-                                let again = engine.events_from(trail.place(), 1_000);
-                                *trail = again.expect("begins again");
-                            }
-                            Err(fault) => panic!("{fault}"),
-                        }
-                    };
-                    assert_eq!(seq, Seq::new(expected), "from {from}");
-                    audit.take(&record);
-                }
-                assert!(*from > 1 || audit.finish().is_balanced());
-            }
-            writing.await.expect("all are open");
+            every_record_comes_once(&engine).await;
             engine.shutdown().await.expect("ends cleanly");
         });
     });

@@ -3,15 +3,17 @@
 
 mod play;
 
-use gettone::core::audit::Audit;
 use gettone::core::id::{OperatorId, WalletId};
-use gettone::core::money::{AMOUNT_MAX, Amount, Currency};
+use gettone::core::money::{AMOUNT_MAX, Currency};
 use gettone::core::operator;
 use gettone::core::port::Seq;
 use gettone::core::wallet::{self, Command, Reason};
 use gettone::{Engine, Failure, OperatorRefusal, TransferRefusal};
 use gettone_store::{File, FileSettings, Kept, Memory, Tape};
-use play::{OPERATOR, eur, fund, rseq, settings, start, start_on, terms, transfer, vend, vended};
+use play::{
+    OPERATOR, available, eur, every_record_comes_once, fund, rseq, settings, start, start_on,
+    terms, transfer, vend, vended,
+};
 
 const ANN: WalletId = WalletId::new(1);
 const BOB: WalletId = WalletId::new(2);
@@ -24,13 +26,6 @@ async fn open(engine: &Engine, wallet: WalletId) {
 async fn emoney(engine: &Engine, wallet: WalletId) -> i64 {
     let balance = engine.balance(wallet).await.expect("answers").into_inner();
     balance.expect("it is open").emoney.minor()
-}
-
-/// What an operator may spend.
-async fn available(engine: &Engine, operator: OperatorId) -> i64 {
-    let operator = engine.operator(operator).await.expect("answers");
-    let purses: Amount = operator.purses().iter().map(|purse| purse.available).sum();
-    purses.minor()
 }
 
 /// Sells something for 120 to Ann; 1.5 % of it is the platform's.
@@ -409,51 +404,13 @@ async fn a_trail_gives_every_record_once_from_any_place_while_more_are_written()
     };
     let store = File::open(dir.path(), small).expect("opens");
     let (engine, _) = start_on(Box::new(store), settings(2)).expect("starts");
-    let opening = |from: u64, to: u64| {
-        let engine = engine.clone();
-        async move {
-            for number in from..to {
-                let opened = engine
-                    .open_wallet(WalletId::new(number), Currency::EUR)
-                    .await;
-                opened.expect("opens");
-            }
-        }
-    };
-    opening(0, 300).await;
-    let mut trails = Vec::new();
-    for (from, capacity) in [(1, 4), (150, 1_000_000), (301, 10)] {
-        let trail = engine.events_from(Seq::new(from), capacity);
-        trails.push((from, trail.expect("begins")));
-    }
-    let writing = tokio::spawn(opening(300, 600));
-    for (from, trail) in &mut trails {
-        let mut audit = Audit::default();
-        for expected in *from..=600 {
-            // Cut off is only who is live and slow; then it begins again behind what it has.
-            let (seq, record) = loop {
-                match trail.next().await {
-                    Ok(event) => break event.expect("the engine runs"),
-                    Err(gettone::TrailFault::Lagged { .. }) => {
-                        let again = engine.events_from(trail.place(), 1_000);
-                        *trail = again.expect("begins again");
-                    }
-                    Err(fault) => panic!("{fault}"),
-                }
-            };
-            assert_eq!(seq, Seq::new(expected), "from {from}");
-            audit.take(&record);
-        }
-        assert!(*from > 1 || audit.finish().is_balanced());
-    }
-    writing.await.expect("all are open");
+    let mut trail = every_record_comes_once(&engine).await;
     let ahead = engine.events_from(Seq::new(602), 1).map(|_| ());
     let next = Seq::new(601);
     assert_eq!(
         ahead,
         Err(Failure::Refused(gettone::TrailRefusal::Ahead { next }))
     );
-    let (_, trail) = &mut trails[0];
     engine.shutdown().await.expect("ends cleanly");
     assert!(trail.next().await.expect("it is live").is_none());
 }

@@ -12,7 +12,7 @@ use gettone::core::money::{Amount, Currency};
 use gettone::core::port::{Seq, Store};
 use gettone::core::record::Record;
 use gettone::core::wallet::{Outcome, Proof, Wallet};
-use gettone::{Clock, Engine, Settings, StartFault};
+use gettone::{Clock, Engine, Settings, StartFault, Trail, TrailFault};
 use gettone_store::{Memory, Tape};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -140,4 +140,55 @@ pub(crate) async fn meanwhile() {
             .expect("opens");
     }
     engine.shutdown().await.expect("ends cleanly");
+}
+
+/// What an operator may spend.
+pub async fn available(engine: &Engine, operator: OperatorId) -> i64 {
+    let operator = engine.operator(operator).await.expect("answers");
+    let purses: Amount = operator.purses().iter().map(|purse| purse.available).sum();
+    purses.minor()
+}
+
+/// Opens 600 wallets while trails from several places are followed: each gives every record once,
+/// in its order. Gives the one from the first record on.
+pub async fn every_record_comes_once(engine: &Engine) -> Trail {
+    let opening = |from: u64, to: u64| {
+        let engine = engine.clone();
+        async move {
+            for number in from..to {
+                let opened = engine
+                    .open_wallet(WalletId::new(number), Currency::EUR)
+                    .await;
+                opened.expect("opens");
+            }
+        }
+    };
+    opening(0, 300).await;
+    let mut trails = Vec::new();
+    for (from, capacity) in [(1, 4), (150, 1_000_000), (301, 10)] {
+        let trail = engine.events_from(Seq::new(from), capacity);
+        trails.push((from, trail.expect("begins")));
+    }
+    let writing = tokio::spawn(opening(300, 600));
+    for (from, trail) in &mut trails {
+        let mut audit = Audit::default();
+        for expected in *from..=600 {
+            // Cut off is only who is live and slow; then it begins again behind what it has.
+            let (seq, record) = loop {
+                match trail.next().await {
+                    Ok(event) => break event.expect("the engine runs"),
+                    Err(TrailFault::Lagged { .. }) => {
+                        let again = engine.events_from(trail.place(), 1_000);
+                        *trail = again.expect("begins again");
+                    }
+                    Err(fault) => panic!("{fault}"),
+                }
+            };
+            assert_eq!(seq, Seq::new(expected), "from {from}");
+            audit.take(&record);
+        }
+        assert!(*from > 1 || audit.finish().is_balanced());
+    }
+    writing.await.expect("all are open");
+    trails.swap_remove(0).1
 }
