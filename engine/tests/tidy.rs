@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which floor a package stands on: it may depend on lower floors only.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("gettone-core", 0),
     ("gettone-channel", 0),
     ("gettone", 1),
@@ -22,6 +22,8 @@ const FLOORS: [(&str, u8); 13] = [
     ("gettone-reader", 2),
     ("gettone-benches", 3),
     ("gettone-examples", 3),
+    // A workspace of its own, so that nobody else builds libFuzzer.
+    ("gettone-fuzz", 3),
 ];
 
 /// Where a dependency lives: nobody else may take it in.
