@@ -18,21 +18,27 @@ mod chance;
 mod client;
 mod life;
 mod medium;
+mod rules;
+mod testimony;
 pub(crate) mod trip;
 mod witness;
 mod world;
 
 use core::ops::Range;
 use medium::{Guard, Guards};
+use rules::{Faults, Kept, Rules, Tally};
 use std::env;
-use world::{Faults, Kept, Rules, Tally, play};
+use world::play;
 
 const SEEDS: Range<u64> = 0..1_000;
 const STEPS: u64 = 500;
 /// One seed in so many keeps its journal in real files.
 const IN_FILES_EVERY: u64 = 20;
 const CUTS: u64 = 100_000;
+const CUTS_AGAIN: u64 = 20_000;
 const SHORT_LIFE: u64 = 60;
+/// Records between two cuts of a life that is cut again and again, at most.
+const EVERY_MAX: u64 = 4;
 const LONG_LIFE: u64 = 2_000;
 /// Seeds among which a world has to find out what is missing.
 const FEW: u64 = 200;
@@ -117,7 +123,7 @@ fn a_cut_at_any_record_of_any_life_is_survived() {
     while cuts < wanted {
         for frame in 1.. {
             let rules = Rules {
-                faults: Faults::CutAt(frame),
+                faults: Faults::cut_at(frame),
                 ..Rules::sound(SHORT_LIFE)
             };
             let tally = play(seed, rules).unwrap_or_else(|words| {
@@ -136,6 +142,38 @@ fn a_cut_at_any_record_of_any_life_is_survived() {
         seed += 1;
     }
     println!("{cuts} cuts in {lives} lives");
+}
+
+#[test]
+fn cuts_again_and_again_through_any_life_are_survived() {
+    let wanted = number("GETTONE_CUTS").unwrap_or(CUTS_AGAIN);
+    let (mut cuts, mut lives, mut seed) = (0, 0, seeds().start);
+    while cuts < wanted {
+        for (every, first) in
+            (1..=EVERY_MAX).flat_map(|every| (1..=every).map(move |first| (every, first)))
+        {
+            let rules = Rules {
+                faults: Faults::Cuts { first, every },
+                ..Rules::sound(steps())
+            };
+            let tally = play(seed, rules).unwrap_or_else(|words| {
+                panic!(
+                    "seed {seed}, cuts at record {first} and every {every}: {words}\n\
+                     again: GETTONE_SEEDS={seed}..{} GETTONE_CUTS=1 GETTONE_STEPS={} \
+                     cargo test -p gettone --release --lib sim::cuts_again",
+                    seed + 1,
+                    steps()
+                )
+            });
+            cuts += tally.cuts;
+            lives += 1;
+        }
+        seed += 1;
+    }
+    println!(
+        "{cuts} cuts in {lives} lives of {} seeds",
+        seed - seeds().start
+    );
 }
 
 #[test]

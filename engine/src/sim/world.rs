@@ -1,20 +1,22 @@
 //! The scheduler: it alone decides what happens next, by a seed.
 
+mod closing;
+
 use super::ask::{Ask, Going, Told, begin};
 use super::board::Board;
 use super::chance::Chance;
-use super::client::{Client, OPERATOR, WALLETS, testify, testify_refused};
+use super::client::{Client, OPERATOR};
 use super::life::{Clocks, Life, Setup};
 use super::medium::{Fault, Guard, Guards, Medium, ShelfFault};
+use super::rules::{Faults, Kept, Rules, Tally};
+use super::testimony::{testify, testify_refused};
 use super::trip;
 use super::witness::{Found, Witness};
 use crate::bounds::REBUILDS_MAX;
 use crate::failure::StopCause;
 use core::task::{Context, Poll, Waker};
-use gettone_core::id::WalletId;
-use gettone_core::port::{Seq, Store};
+use gettone_core::port::Seq;
 use gettone_core::record::Record;
-use gettone_core::wallet::Wallet;
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,71 +30,6 @@ const MAIL_MAX: usize = 32;
 /// Steps between two looks at everything that is durable; every crash is followed by one as well.
 const CHECK_EVERY: u64 = 50;
 const HOUR_MS: u64 = 60 * 60 * 1_000;
-
-/// What can go wrong in a world.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Faults {
-    /// Everything, at any time.
-    Any,
-    /// The power goes once: when this frame is written, counted from 1.
-    CutAt(u64),
-}
-
-/// Where its journal is kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kept {
-    OnTape,
-    InFiles,
-}
-
-/// How a world is made.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    pub(super) steps: u64,
-    pub(super) faults: Faults,
-    pub(super) kept: Kept,
-    pub(super) guards: Guards,
-    /// Whoever asks again does so by the same name.
-    pub(super) dedup: Guard,
-    /// A board's HELLO ends what it was granted before.
-    pub(super) board_fence: Guard,
-    /// A shard in which a rule panicked is rebuilt from the journal.
-    pub(super) rebuild: Guard,
-    /// Transfers that were cut off are taken up again.
-    pub(super) take_up: Guard,
-}
-
-impl Rules {
-    pub(super) const fn sound(steps: u64) -> Self {
-        Self {
-            steps,
-            faults: Faults::Any,
-            kept: Kept::OnTape,
-            guards: Guards::ALL,
-            dedup: Guard::On,
-            board_fence: Guard::On,
-            rebuild: Guard::On,
-            take_up: Guard::On,
-        }
-    }
-}
-
-/// What a world came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) lives: u64,
-    pub(super) cuts: u64,
-    pub(super) records: u64,
-    pub(super) answers: u64,
-    pub(super) again: u64,
-    pub(super) snapshots: u64,
-    /// Entities that came from the shelf.
-    pub(super) loads: u64,
-    /// Shards rebuilt after a panic.
-    pub(super) rebuilds: u64,
-    /// A hash of every record in order.
-    pub(super) journal: u64,
-}
 
 struct Call {
     client: Option<usize>,
@@ -143,8 +80,8 @@ impl World {
             Kept::OnTape => Medium::tape(Chance::new(seed, 2), rules.guards),
             Kept::InFiles => Medium::files(Chance::new(seed, 2))?,
         };
-        if let Faults::CutAt(frame) = rules.faults {
-            medium.fail(Some(Fault::Frame(frame)));
+        if let Faults::Cuts { first, .. } = rules.faults {
+            medium.fail(Some(Fault::Frame(first)));
         }
         let clocks = Clocks {
             wall: Arc::new(AtomicU64::new(1_700_000_000_000)),
@@ -510,7 +447,8 @@ impl World {
         self.tally.cuts += 1;
         // What was stretched for one life may trip another.
         self.panics = usize::from(trip::is_stretched());
-        self.medium.fail(None);
+        let again = self.next_cut();
+        self.medium.fail(again);
         let is_survived = self.rules.kept == Kept::OnTape
             && self.rules.faults == Faults::Any
             && self.chance.is_in(1, 4);
@@ -520,6 +458,15 @@ impl World {
         self.tally.lives += 1;
         let setup = set_up(&mut self.chance, self.rules.rebuild);
         self.begin_again(setup, is_survived).map(|_| ())
+    }
+
+    /// The cut after this one, where the power goes again and again.
+    fn next_cut(&mut self) -> Option<Fault> {
+        let Faults::Cuts { first, every } = &mut self.rules.faults else {
+            return None;
+        };
+        *first = first.saturating_add(*every);
+        Some(Fault::Frame(*first))
     }
 
     fn begin_again(&mut self, setup: Setup, is_survived: bool) -> Result<Found, String> {
@@ -560,139 +507,6 @@ impl World {
         Ok(())
     }
 
-    /// No more faults: everything that was begun is brought to its end, and checked.
-    fn end(&mut self) -> Result<(), String> {
-        self.zombie = None;
-        let life = self.tally.lives;
-        self.calls.retain(|call| call.life == life);
-        trip::stretch(0);
-        if self.rules.faults == Faults::Any {
-            self.medium.fail(None);
-            self.rules.faults = Faults::CutAt(u64::MAX);
-        }
-        if self.life.stopped().is_some() {
-            self.crash()?;
-        }
-        while !self.mail.is_empty() {
-            self.post();
-            self.settle()?;
-        }
-        self.settle()?;
-        for at in 0..self.clients.len() {
-            self.hear_out(at)?;
-        }
-        if self.rules.take_up == Guard::On {
-            self.call(None, 0, Ask::Tend, false);
-            self.settle()?;
-        }
-        let before = self.wallets()?;
-        if self.life.gate.in_flight() > 0 {
-            return Err(format!("{} credits are gone", self.life.gate.in_flight()));
-        }
-        let setup = set_up(&mut self.chance, self.rules.rebuild);
-        let found = self.begin_again(setup, false)?;
-        if !self.life.due.is_empty() {
-            return Err(format!("left undone: {:?}", self.life.due));
-        }
-        let after = self.wallets()?;
-        for (number, (before, after)) in (0..).zip(before.into_iter().zip(after)) {
-            let told = found.wallets.get(&WalletId::new(number));
-            if before.as_deref() != told || after.as_deref() != told {
-                return Err(format!(
-                    "wallet {number} is {before:?}, then {after:?}, by the journal {told:?}"
-                ));
-            }
-        }
-        self.witness.close(&found)?;
-        self.tally.records = found.records;
-        self.tally.journal = fingerprint(self.life.store())?;
-        Ok(())
-    }
-
-    /// An honest phone passes by a board until it has told everything, and once more.
-    fn hear_out(&mut self, at: usize) -> Result<(), String> {
-        for pass in 0..ROUNDS_MAX {
-            let Some(client) = self.clients.get_mut(at) else {
-                return Ok(());
-            };
-            let has_more = client.hear_out(&mut self.chance, &mut self.witness);
-            self.settle()?;
-            if !has_more && pass > 0 {
-                return Ok(());
-            }
-        }
-        Err("a board is never heard out".to_owned())
-    }
-
-    /// Lets everything run until nobody waits for anything.
-    fn settle(&mut self) -> Result<(), String> {
-        for _ in 0..ROUNDS_MAX {
-            for at in 0..self.clients.len() {
-                if !self.calls.iter().any(|call| call.client == Some(at))
-                    && let Some(client) = self.clients.get_mut(at)
-                    && client.go_on()
-                    && let Some(wish) = client.try_again(&mut self.witness, self.rules.dedup)
-                {
-                    self.call(Some(at), wish.number, wish.ask, wish.attempts == 1);
-                }
-            }
-            for shard in 0..self.life.shards() {
-                while self.life.waiting(shard) > 0 {
-                    self.life.deliver(shard);
-                }
-                self.life.end_turn(shard);
-                self.life.look(shard);
-            }
-            self.life.flush();
-            while self.life.fetch() {}
-            let mut at = 0;
-            while at < self.calls.len() {
-                if !self.poll(at) {
-                    at += 1;
-                }
-            }
-            self.look_after()?;
-            if self.calls.is_empty() && self.clients.iter().all(Client::is_idle) {
-                return Ok(());
-            }
-        }
-        let waiting: Vec<&Ask> = self.calls.iter().map(|call| &call.ask).collect();
-        Err(format!("never answered: {waiting:?}"))
-    }
-
-    /// What the shards host.
-    fn wallets(&mut self) -> Result<Vec<Option<Box<Wallet>>>, String> {
-        let mut wallets = Vec::new();
-        for number in 0..WALLETS {
-            let wallet = WalletId::new(number);
-            let mut going = self.begin(Ask::See(wallet));
-            let mut context = Context::from_waker(Waker::noop());
-            let mut answers = loop {
-                if let Poll::Ready(answers) = going.as_mut().poll(&mut context) {
-                    break answers;
-                }
-                for shard in 0..self.life.shards() {
-                    self.life.deliver(shard);
-                    self.life.end_turn(shard);
-                    self.life.look(shard);
-                }
-                self.life.flush();
-                self.life.fetch();
-                // A damaged shelf is found out by whoever looks there first.
-                if self.life.stopped().is_some() {
-                    self.crash()?;
-                    self.settle()?;
-                    return self.wallets();
-                }
-            };
-            match answers.pop() {
-                Some(Told::Seen(seen)) => wallets.push(seen),
-                told => return Err(format!("wallet {wallet} is not shown: {told:?}")),
-            }
-        }
-        Ok(wallets)
-    }
-
     /// Shows the journal, for whoever looks for what went wrong.
     fn trace(&mut self) {
         let shown = self.medium.open().and_then(|mut store| {
@@ -712,18 +526,4 @@ fn set_up(chance: &mut Chance, rebuild: Guard) -> Setup {
         shards: 1 + chance.place(SHARDS_MAX),
         residents_max: [0, 0, 1, usize::MAX][chance.place(4)],
     }
-}
-
-/// A hash (64-bit FNV-1a) of every record in order.
-fn fingerprint(store: &mut dyn Store) -> Result<u64, String> {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    store
-        .replay(Seq::FIRST, &mut |_, payload| {
-            for byte in payload {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-            Ok(())
-        })
-        .map_err(|fault| fault.to_string())?;
-    Ok(hash)
 }
