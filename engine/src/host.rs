@@ -1,161 +1,26 @@
 mod parked;
+mod rebuilding;
+mod request;
+
+pub(crate) use request::{Ended, Request, Submission};
 
 use crate::bounds::{
-    LOOK_AHEAD, REBUILDS_MAX, REBUILDS_WITHIN, STALE_AFTER, STALE_MAX, TRANSFERS_LOOKED_AT,
-    TURN_BYTES_MAX, TURN_MAX,
+    LOOK_AHEAD, STALE_AFTER, STALE_MAX, TRANSFERS_LOOKED_AT, TURN_BYTES_MAX, TURN_MAX,
 };
 use crate::clock::{Clock, Uptime};
 use crate::directory::ShardOf;
-use crate::entities::{Entities, Left, Saved, Shelved, Turn};
-use crate::failure::{Failure, SessionRefusal, StopCause};
-use crate::journal::{Bundle, Due, Held, HeldBatch, HeldCut, HeldLane, Journal, Reply, Waiting};
-use crate::loader::{Hosted, Loader, Wanted};
-use crate::operators::Payout;
+use crate::entities::{Entities, Turn};
+use crate::failure::{Failure, StopCause};
+use crate::journal::{Bundle, Due, Held, HeldBatch, HeldCut, HeldLane, Journal, Waiting};
+use crate::loader::{Loader, Wanted};
 use crate::pipeline::Lane;
-use crate::rebuild::{Rebuild, Rebuilt};
-use crate::relay::{Stood, View};
-use crate::session::{Answered, Moved, Progress, SessionCommand, Stale};
-use core::convert::Infallible;
 use core::time::Duration;
-use gettone_core::id::{MachineId, OperatorId, ReaderId, WalletId};
-use gettone_core::lock::Lock;
-use gettone_core::machine::{self, Machine};
-use gettone_core::operator::{self, Operator};
 use gettone_core::port::{Key, Seq, StoreFault};
-use gettone_core::reader::{self, Reader};
-use gettone_core::snapshot::SnapshotFault;
 use gettone_core::time::Timestamp;
-use gettone_core::transfer::Transfer;
-use gettone_core::wallet::{self, Balance, Wallet};
 use parked::Parked;
-use std::collections::VecDeque;
+use rebuilding::Rebuilding;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::oneshot;
-use tokio::sync::oneshot::error::TryRecvError;
-
-/// What a shard is asked, and where the answer goes.
-#[derive(Debug)]
-pub(crate) enum Request {
-    Wallet(WalletId, wallet::Command, Reply<Moved, wallet::Refusal>),
-    Session(SessionCommand, Reply<Progress, SessionRefusal>),
-    /// As `Session`, but once and for all: a hold that is refused stays refused.
-    Grant(SessionCommand, Reply<Progress, SessionRefusal>),
-    Batch(Vec<SessionCommand>, oneshot::Sender<Vec<Answered>>),
-    Lane(Lane),
-    Machine(
-        MachineId,
-        Box<machine::Command>,
-        Reply<Option<machine::Event>, machine::Refusal>,
-    ),
-    Reader(
-        ReaderId,
-        Box<reader::Command>,
-        Reply<Option<reader::Event>, reader::Refusal>,
-    ),
-    Relay(
-        ReaderId,
-        Box<(Option<reader::Command>, View)>,
-        Reply<Stood, reader::Refusal>,
-    ),
-    Attend(
-        MachineId,
-        (ReaderId, u32),
-        Reply<Option<Lock>, machine::Refusal>,
-    ),
-    Operator(
-        OperatorId,
-        Box<operator::Command>,
-        Reply<Option<operator::Event>, operator::Refusal>,
-    ),
-    SeeOperator(OperatorId, Reply<Option<Box<Operator>>, Infallible>),
-    /// Transfers that have neither arrived nor come back.
-    SeeTransfers(Reply<Vec<Transfer>, Infallible>),
-    SeePayouts(Reply<Vec<Payout>, Infallible>),
-    SeeStale(Reply<Vec<Stale>, Infallible>),
-    ReleaseOverdue(Reply<usize, Infallible>),
-    SeeBalance(WalletId, Reply<Option<Balance>, Infallible>),
-    SeeWallet(WalletId, Reply<Option<Box<Wallet>>, Infallible>),
-    SeeMachine(MachineId, Reply<Option<Box<Machine>>, Infallible>),
-    SeeReader(ReaderId, Reply<Option<Box<Reader>>, Infallible>),
-    Drain(Reply<(), Infallible>),
-    /// From here on a snapshot shows everything as it is here: the answer is its place in the
-    /// journal.
-    Cut(oneshot::Sender<Seq>),
-    /// A part of what the cut has to save.
-    Save(oneshot::Sender<Result<(Saved, Left), SnapshotFault>>),
-    /// The snapshot is complete, or will never be.
-    End(Ended),
-    /// What the shelf has of an entity.
-    Loaded(Wanted, Option<Vec<u8>>),
-    #[cfg(test)]
-    Panic(Reply<(), Infallible>),
-}
-
-/// How a snapshot ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
-    Complete,
-    Failed,
-}
-
-impl Request {
-    /// The entities that it is about.
-    fn keys(&self, keys: &mut Vec<Key>) {
-        keys.clear();
-        match self {
-            Self::Wallet(id, ..) | Self::SeeBalance(id, _) | Self::SeeWallet(id, _) => {
-                keys.push((*id).into());
-            }
-            Self::Session(command, _) | Self::Grant(command, _) => {
-                keys.push(command.wallet.into());
-            }
-            Self::Batch(commands, _) => {
-                keys.extend(commands.iter().map(|command| Key::from(command.wallet)));
-            }
-            Self::Lane(lane) => {
-                let commands = lane.commands().iter();
-                keys.extend(commands.map(|(_, command)| Key::from(command.wallet)));
-            }
-            Self::Machine(id, ..) | Self::Attend(id, ..) | Self::SeeMachine(id, _) => {
-                keys.push((*id).into());
-            }
-            Self::Reader(id, ..) | Self::Relay(id, ..) | Self::SeeReader(id, _) => {
-                keys.push((*id).into());
-            }
-            Self::Operator(id, ..) | Self::SeeOperator(id, _) => keys.push((*id).into()),
-            Self::SeeStale(_)
-            | Self::SeeTransfers(_)
-            | Self::SeePayouts(_)
-            | Self::ReleaseOverdue(_)
-            | Self::Drain(_)
-            | Self::Cut(_)
-            | Self::Save(_)
-            | Self::End(_)
-            | Self::Loaded(..) => {}
-            #[cfg(test)]
-            Self::Panic(_) => {}
-        }
-    }
-
-    /// How many commands it counts as.
-    const fn weight(&self) -> usize {
-        if let Self::Batch(commands, _) = self {
-            return commands.len();
-        }
-        if let Self::Lane(lane) = self {
-            return lane.len();
-        }
-        1
-    }
-}
-
-/// One request on its way to a shard.
-#[derive(Debug)]
-pub(crate) struct Submission {
-    pub(crate) request: Request,
-    pub(crate) due: Due,
-}
 
 /// The host of many virtual actors, without a mailbox or a thread of its own. It adds nothing to
 /// their rules: it takes what came, has it decided, and hands records and answers to the journal
@@ -188,13 +53,6 @@ pub(crate) struct Host {
     clock: Clock,
     uptime: Uptime,
     hold_max: Duration,
-}
-
-/// What a host waits for while it is rebuilt, and what waits for the host.
-#[derive(Debug)]
-struct Rebuilding {
-    done: oneshot::Receiver<Rebuilt>,
-    waiting: VecDeque<Submission>,
 }
 
 /// What became of a request, as the scheduler has to know it.
@@ -561,93 +419,6 @@ impl Host {
         self.journal.stop(StopCause::Bug { shard });
         let mut bundle = core::mem::take(&mut self.bundle);
         self.journal.abandon(&mut bundle);
-    }
-
-    /// A rule has panicked. It may have left its entity half changed and its records unwritten:
-    /// nothing of it is written, everything here is thrown away, and the journal tells it again.
-    /// What was decided before it stays; what comes after it waits.
-    fn break_off(&mut self, before: usize) {
-        let uptime = self.uptime.elapsed();
-        self.rebuilds
-            .retain(|at| uptime.saturating_sub(*at) < REBUILDS_WITHIN);
-        self.bundle.frames.truncate(before);
-        #[cfg(test)]
-        if self.is_careless {
-            return;
-        }
-        if self.rebuilds.len() >= REBUILDS_MAX {
-            self.stop();
-            return;
-        }
-        let shard = self.shard.number;
-        tracing::error!(
-            shard,
-            "a rule panicked: the shard is rebuilt from the journal"
-        );
-        self.rebuilds.push(uptime);
-        self.turn = None;
-        self.hand_over();
-        let directory = Arc::clone(self.entities.directory());
-        self.entities = Entities::new(Shelved::No);
-        self.entities.list_in(&directory);
-        self.round += 1;
-        let (done, rebuilt) = oneshot::channel();
-        self.rebuilding = Some(Rebuilding {
-            done: rebuilt,
-            waiting: self.parked.give_up().collect(),
-        });
-        self.journal.rebuild(Rebuild {
-            shard: self.shard,
-            directory,
-            cut: self.cut.clone(),
-            done,
-        });
-    }
-
-    /// Whether it has to [`Host::look`] now and then, because it is being rebuilt.
-    pub(crate) const fn is_rebuilding(&self) -> bool {
-        self.rebuilding.is_some()
-    }
-
-    /// Goes on when it is rebuilt; until then it answers those whose time is up.
-    pub(crate) fn look(&mut self) {
-        let Some(mut rebuilding) = self.rebuilding.take() else {
-            return;
-        };
-        if self.journal.gate().is_stopped() {
-            return;
-        }
-        match rebuilding.done.try_recv() {
-            Ok(Rebuilt { entities, hosted }) => {
-                self.entities = entities;
-                if let (Some(loader), Hosted::Some) = (&self.loader, hosted) {
-                    loader.need();
-                }
-                let entities = &self.entities;
-                let lives = |wallet, session| entities.has_session(wallet, session);
-                entities.directory().keep(self.shard, lives);
-                for submission in rebuilding.waiting {
-                    self.handle(submission);
-                }
-                self.end_turn();
-            }
-            Err(TryRecvError::Empty) => {
-                let moment = self.moment();
-                let waiting = core::mem::take(&mut rebuilding.waiting);
-                for submission in waiting {
-                    if submission.due.deadline <= moment.uptime {
-                        self.take(submission, moment);
-                    } else {
-                        rebuilding.waiting.push_back(submission);
-                    }
-                }
-                self.rebuilding = Some(rebuilding);
-                self.turn = None;
-                self.hand_over();
-            }
-            // Dropped, what waits is answered as stopped.
-            Err(TryRecvError::Closed) => {}
-        }
     }
 
     /// Hands what the turn came to over to the journal.

@@ -5,8 +5,8 @@ use crate::bounds::PARTITIONS;
 use crate::directory::{Directory, ShardOf, partition};
 use crate::entities::{Entities, Shelved};
 use crate::loader::Hosted;
-use crate::recovery::{Cuts, MARKS, decoded, lodge_in, out_of_order};
-use gettone_core::port::{History, Key, Seq, Shelf, StoreFault};
+use crate::recovery::{Snapshot, decoded, lodge_in, out_of_order};
+use gettone_core::port::{History, Seq, Shelf, StoreFault};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
@@ -41,19 +41,11 @@ impl Rebuild {
             None => Shelved::No,
         };
         let mut entities = Entities::new(shelved);
-        let cuts = match &shelf {
-            Some(shelf) => Cuts::of(&shelf.cuts()?)?,
-            None => Cuts::default(),
-        };
-        let shelf = shelf.filter(|_| cuts.is_any());
-        if let Some(shelf) = &shelf {
-            for (mark, kind) in MARKS {
-                for number in shelf.numbers(mark)? {
-                    let key = Key::new(kind, number);
-                    if self.shard.hosts(key) {
-                        lodge_in(&mut entities, key, shelf)?;
-                    }
-                }
+        let snapshot = Snapshot::of(shelf.as_ref())?;
+        let cuts = &snapshot.cuts;
+        for key in snapshot.needed()? {
+            if let Some(shelf) = snapshot.shelf.filter(|_| self.shard.hosts(key)) {
+                lodge_in(&mut entities, key, shelf)?;
             }
         }
         let ours = (0..PARTITIONS).filter(|partition| self.shard.hosts_partition(*partition));
@@ -71,7 +63,7 @@ impl Rebuild {
             let record = decoded(seq, payload)?;
             let key = record.event.entity();
             if self.shard.hosts(key) && seq >= cuts.of_partition(partition(key)) {
-                if let Some(shelf) = &shelf {
+                if let Some(shelf) = snapshot.shelf {
                     lodge_in(&mut entities, key, shelf)?;
                 }
                 entities.apply(&record);
@@ -85,10 +77,9 @@ impl Rebuild {
             entities.cut();
         }
         entities.list_in(&self.directory);
-        let hosted = match shelf {
-            Some(_) => Hosted::Some,
-            None => Hosted::All,
-        };
-        Ok(Rebuilt { entities, hosted })
+        Ok(Rebuilt {
+            entities,
+            hosted: snapshot.hosted(),
+        })
     }
 }

@@ -14,7 +14,7 @@ use std::thread;
 pub(crate) type Shown<'a> = (Seq, &'a mut dyn FnMut(Seq, &Record));
 
 /// The marks of what is needed whenever the engine runs, and what bears them.
-pub(crate) const MARKS: [(Kind, Kind); 3] = [
+const MARKS: [(Kind, Kind); 3] = [
     (Kind::LiveWallet, Kind::Wallet),
     (Kind::DueReader, Kind::Reader),
     (Kind::BusyOperator, Kind::Operator),
@@ -64,24 +64,16 @@ fn replay(
         Some(_) => Shelved::Yes,
         None => Shelved::No,
     };
-    let cuts = match shelf {
-        Some(shelf) => Cuts::of(&shelf.cuts()?)?,
-        None => Cuts::default(),
-    };
-    let shelf = shelf.filter(|_| cuts.is_any());
+    let snapshot = Snapshot::of(shelf)?;
     let mut shares: Vec<Share> = (0..count)
-        .map(|_| Share::new(shelved, shelf.cloned()))
+        .map(|_| Share::new(shelved, snapshot.shelf.cloned()))
         .collect();
-    if let Some(shelf) = shelf {
-        for (mark, kind) in MARKS {
-            for number in shelf.numbers(mark)? {
-                let key = Key::new(kind, number);
-                if let Some(share) = shares.get_mut(host(partition(key), count)) {
-                    share.lodge(key)?;
-                }
-            }
+    for key in snapshot.needed()? {
+        if let Some(share) = shares.get_mut(host(partition(key), count)) {
+            share.lodge(key)?;
         }
     }
+    let cuts = &snapshot.cuts;
     let mut expected = from.min(cuts.first);
     let (next, shares) = thread::scope(|scope| {
         let mut desk = Desk::new(scope, shares);
@@ -107,17 +99,52 @@ fn replay(
     if next != expected && next >= from.min(cuts.first) {
         return Err(out_of_order(next, expected));
     }
-    let hosted = match shelf {
-        Some(_) => Hosted::Some,
-        None => Hosted::All,
-    };
     let mut shards: Vec<Entities> = shares.into_iter().map(|share| share.entities).collect();
     shards.iter_mut().for_each(|shard| shard.list_in(directory));
     Ok(Recovered {
         shards,
         next,
-        hosted,
+        hosted: snapshot.hosted(),
     })
+}
+
+/// The last complete snapshot, if there is one.
+pub(crate) struct Snapshot<'a> {
+    pub(crate) shelf: Option<&'a Arc<dyn Shelf>>,
+    pub(crate) cuts: Cuts,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn of(shelf: Option<&'a Arc<dyn Shelf>>) -> Result<Self, StoreFault> {
+        let cuts = match shelf {
+            Some(shelf) => Cuts::of(&shelf.cuts()?)?,
+            None => Cuts::default(),
+        };
+        Ok(Self {
+            shelf: shelf.filter(|_| cuts.is_any()),
+            cuts,
+        })
+    }
+
+    /// What is needed whenever the engine runs.
+    pub(crate) fn needed(&self) -> Result<Vec<Key>, StoreFault> {
+        let mut keys = Vec::new();
+        if let Some(shelf) = self.shelf {
+            for (mark, kind) in MARKS {
+                let numbers = shelf.numbers(mark)?.into_iter();
+                keys.extend(numbers.map(|number| Key::new(kind, number)));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Whether anything may still be on the shelf alone.
+    pub(crate) const fn hosted(&self) -> Hosted {
+        match self.shelf {
+            Some(_) => Hosted::Some,
+            None => Hosted::All,
+        }
+    }
 }
 
 /// How far the last snapshot reaches.
@@ -136,7 +163,7 @@ impl Default for Cuts {
 }
 
 impl Cuts {
-    pub(crate) fn of(cuts: &[(u16, Seq)]) -> Result<Self, StoreFault> {
+    fn of(cuts: &[(u16, Seq)]) -> Result<Self, StoreFault> {
         if cuts.is_empty() {
             return Ok(Self::default());
         }
@@ -159,7 +186,7 @@ impl Cuts {
 
     /// Whether there is a snapshot to speak of. One shard may have been cut before its first record
     /// and another after many.
-    pub(crate) fn is_any(&self) -> bool {
+    fn is_any(&self) -> bool {
         self.by_partition.iter().any(|cut| *cut > Seq::FIRST)
     }
 
