@@ -14,9 +14,9 @@ mod seat;
 
 use crate::bounds::{ORDERS_MAX, PIPES_MAX};
 use crate::port::{Pipe, PipeFault, Radio, RadioFault};
-use crate::segment::Mtu;
-use crate::uuid::ServiceUuid;
 pub use central::{Central, Found, Hearing, Look, Phone};
+use gettone_channel::Mtu;
+use gettone_channel::ServiceUuid;
 use keeper::{Keeper, Order, Sign};
 use seat::SeatNumber;
 use std::io;

@@ -1,5 +1,5 @@
-//! The radio link between a reader and a phone: its port, its segments, and a transport over local
-//! sockets (protocol section 4).
+//! The radio link between a reader and a phone: its port, and a transport over local sockets
+//! (protocol section 4). Segments and names on the air are the channel's, and said again here.
 //!
 //! It carries opaque messages and never looks into them: what they say, who may say it and when a
 //! link ends is decided above. It holds no keys and makes no decision about money.
@@ -23,14 +23,13 @@ mod bounds;
 #[cfg(feature = "local")]
 pub mod local;
 mod port;
-mod segment;
 #[cfg(any(feature = "local", feature = "bluez"))]
 mod traffic;
-mod uuid;
 
-pub use bounds::{MESSAGE_MAX, MTU_MAX, MTU_MIN, SEGMENTS_MAX, VALUE_MAX};
+pub use gettone_channel::{
+    Assembler, GATT_SERVICE, LINK_MESSAGE_MAX as MESSAGE_MAX, MTU_MAX, MTU_MIN, Mtu, SEGMENTS_MAX,
+    SERVICE_PREFIX, SegmentFault, ServiceUuid, TO_PHONE, TO_READER, VALUE_MAX, segments,
+};
 pub use port::{Messages, Pipe, PipeFault, Radio, RadioFault};
-pub use segment::{Assembler, Mtu, SegmentFault, segments};
 #[cfg(any(feature = "local", feature = "bluez"))]
 pub use traffic::Traffic;
-pub use uuid::{GATT_SERVICE, SERVICE_PREFIX, ServiceUuid, TO_PHONE, TO_READER};

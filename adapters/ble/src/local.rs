@@ -3,11 +3,12 @@
 //! A connection carries PDUs `{op u8, len u16, value}` that stand for the GATT operations of the
 //! real radio, one for one, so that round trips and bytes can be counted.
 
-use crate::bounds::{MTU_MAX, VALUE_MAX, WAITING_MAX};
+use crate::bounds::WAITING_MAX;
 use crate::port::{Pipe, PipeFault, Radio, RadioFault};
-use crate::segment::{Assembler, Mtu, segments};
 pub use crate::traffic::Traffic;
-use crate::uuid::ServiceUuid;
+use gettone_channel::ServiceUuid;
+use gettone_channel::{Assembler, Mtu, segments};
+use gettone_channel::{MTU_MAX, VALUE_MAX};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};

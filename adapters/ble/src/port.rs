@@ -1,8 +1,8 @@
 //! What a transport has to offer, and the messages that go over it.
 
-use crate::segment::{Assembler, Mtu, SegmentFault, segments};
-use crate::uuid::ServiceUuid;
 use core::future::Future;
+use gettone_channel::ServiceUuid;
+use gettone_channel::{Assembler, Mtu, SegmentFault, segments};
 use std::collections::VecDeque;
 
 /// A reader's radio: one door, one connection.

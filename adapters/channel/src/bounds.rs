@@ -11,6 +11,14 @@ pub const LINK_1_LEN: usize = 51;
 pub const LINK_2_LEN: usize = 48;
 /// Longest link message, tag included; the BLE segments carry no more.
 pub const LINK_MESSAGE_MAX: usize = 4_096;
+/// Less than this is refused: a message would need too many segments.
+pub const MTU_MIN: u16 = 64;
+/// More than this is never used.
+pub const MTU_MAX: u16 = 517;
+/// A value of the radio is at most this many bytes, whatever the MTU.
+pub const VALUE_MAX: usize = 509;
+/// A link message needs at most this many segments, at the smallest MTU.
+pub const SEGMENTS_MAX: usize = 70;
 /// What sealing a link message adds: its type and the tag.
 pub const LINK_OVERHEAD: usize = 1 + TAG_LEN;
 /// Longest display line of a STATUS, in bytes of UTF-8.
@@ -42,5 +50,9 @@ pub const SLIP_LEN_MAX: usize = SLIP_LEN_MIN + 16 * SLIP_RECEIPTS_MAX;
 /// Longest code in a URL: reader 13, step 20, code 26, news 186, three dots.
 pub const TOKEN_LINK_LEN_MAX: usize = 248;
 
+/// Bytes of a write or notify that are not its value.
+pub(crate) const ATT_HEADER: u16 = 3;
+/// Bytes of a segment that are not its data.
+pub(crate) const SEGMENT_HEADER: usize = 2;
 pub(crate) const KEY_LEN: usize = 32;
 pub(crate) const TAG_LEN: usize = 16;

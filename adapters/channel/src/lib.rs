@@ -51,9 +51,11 @@ mod link;
 mod message;
 mod pair;
 mod secret;
+mod segment;
 mod suite;
 mod text;
 mod token;
+mod uuid;
 #[cfg(test)]
 mod vectors;
 mod wire;
@@ -61,8 +63,8 @@ mod wire;
 pub use bounds::{
     COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN, ENVELOPE_VERSION, HEADER_LEN,
     ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN, LINK_MESSAGE_MAX, LINK_OVERHEAD,
-    LINK_VERSION, NOISE_K_OVERHEAD, PLAINTEXT_LEN_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN,
-    SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX,
+    LINK_VERSION, MTU_MAX, MTU_MIN, NOISE_K_OVERHEAD, PLAINTEXT_LEN_MAX, SEGMENTS_MAX,
+    SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN, SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX, VALUE_MAX,
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
 pub use id::{
@@ -80,6 +82,8 @@ pub use link::{Hello1, Initiator, Link, LinkFault, Responder};
 pub use message::{BoardState, LastResult, LinkMessage, Status, StatusReason};
 pub use pair::Pair;
 pub use secret::{Psk, ResumeSecret, Secret, TokenKey};
+pub use segment::{Assembler, Mtu, SegmentFault, segments};
 pub use token::{
     CapClass, LightGrant, LightPlace, SealedSlip, Slip, SlipReceipt, Token, TokenFault, TokenLink,
 };
+pub use uuid::{GATT_SERVICE, SERVICE_PREFIX, ServiceUuid, TO_PHONE, TO_READER};

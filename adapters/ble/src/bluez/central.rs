@@ -4,15 +4,15 @@ use super::keeper::{Lost, disconnect, within};
 use super::{Adapter, gatt};
 use crate::bounds::{CONNECT_MAX, CONNECT_TRIES, SCAN_ROUND};
 use crate::port::PipeFault;
-use crate::segment::{Assembler, Mtu, segments};
 use crate::traffic::Traffic;
-use crate::uuid::{GATT_SERVICE, ServiceUuid, TO_PHONE, TO_READER};
 use bluer::gatt::remote::{Characteristic, CharacteristicWriteRequest};
 use bluer::gatt::{CharacteristicReader, WriteOp};
 use bluer::{AdapterEvent, Device, DiscoveryFilter, DiscoveryTransport, Session};
 use core::future::Future;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use gettone_channel::{Assembler, Mtu, segments};
+use gettone_channel::{GATT_SERVICE, ServiceUuid, TO_PHONE, TO_READER};
 use std::io;
 use tokio::time::{Instant, timeout, timeout_at};
 

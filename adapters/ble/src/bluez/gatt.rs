@@ -1,6 +1,5 @@
 //! The reader's GATT service: what centrals write and read becomes requests, in one queue.
 
-use crate::uuid::{GATT_SERVICE, ServiceUuid, TO_PHONE, TO_READER};
 use bluer::gatt::local::{
     Application, Characteristic, CharacteristicNotifier, CharacteristicNotify,
     CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
@@ -8,6 +7,7 @@ use bluer::gatt::local::{
 };
 use bluer::{Address, Uuid};
 use futures_util::FutureExt as _;
+use gettone_channel::{GATT_SERVICE, ServiceUuid, TO_PHONE, TO_READER};
 use tokio::sync::{mpsc, oneshot};
 
 /// What a central does. Whoever answers late or never has BlueZ tell the central that it failed.

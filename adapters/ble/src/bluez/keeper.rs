@@ -9,8 +9,6 @@ use crate::bounds::{
     BACK_OFF_FIRST, BACK_OFF_MAX, CALL_MAX, DEVICES_MAX, HEARTBEAT, REQUESTS_MAX, WAITING_MAX,
 };
 use crate::port::PipeFault;
-use crate::segment::Mtu;
-use crate::uuid::ServiceUuid;
 use bluer::adv::{Advertisement, AdvertisementHandle};
 use bluer::gatt::local::{ApplicationHandle, ReqError};
 use bluer::{
@@ -21,6 +19,8 @@ use core::future::Future;
 use core::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, SelectAll};
+use gettone_channel::Mtu;
+use gettone_channel::ServiceUuid;
 use std::io;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};

@@ -1,4 +1,4 @@
-//! Names on the air.
+//! Names on the air (protocol section 4).
 
 use core::fmt;
 

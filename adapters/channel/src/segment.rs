@@ -1,7 +1,8 @@
-//! Messages in values: u16 `last:1 | index:15`, then data.
+//! Link messages in values of the radio: u16 `last:1 | index:15`, then data (protocol section 4).
 
 use crate::bounds::{
-    ATT_HEADER, MESSAGE_MAX, MTU_MAX, MTU_MIN, SEGMENT_HEADER, SEGMENTS_MAX, VALUE_MAX,
+    ATT_HEADER, LINK_MESSAGE_MAX as MESSAGE_MAX, MTU_MAX, MTU_MIN, SEGMENT_HEADER, SEGMENTS_MAX,
+    VALUE_MAX,
 };
 
 const LAST: u16 = 0x8000;
