@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("gettone-ble", 1),
     ("gettone-display", 1),
     ("gettone-relay", 1),
+    ("gettone-phone", 1),
     ("gettone-store", 1),
     ("gettone-gateway", 2),
     ("gettone-reader", 2),
