@@ -346,7 +346,7 @@ fn the_layout_on_a_shelf_is_the_one_in_the_golden_file() {
         }
         picture.push('\n');
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-3.hex");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-4.hex");
     if std::env::var_os("GETTONE_REWRITE_GOLDEN").is_some() {
         std::fs::write(path, &picture).expect("the golden file can be written");
     }

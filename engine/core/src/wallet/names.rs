@@ -62,37 +62,70 @@ impl Named {
     }
 }
 
-/// Names in their order.
-#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Names(ThinVec<(TransferId, Named)>);
+/// Names in their order. The first lies in the wallet itself: most wallets that rest have no other.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Names {
+    Several(ThinVec<(TransferId, Named)>),
+    One((TransferId, Named)),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Several(ThinVec::new())
+    }
+}
 
 impl Names {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all().len()
     }
 
     pub(super) fn find(&self, key: TransferId) -> Option<&Named> {
         let at = self.place(key).ok()?;
-        self.0.get(at).map(|(_, named)| named)
+        self.all().get(at).map(|(_, named)| named)
     }
 
     pub(super) fn find_mut(&mut self, key: TransferId) -> Option<&mut Named> {
         let at = self.place(key).ok()?;
-        self.0.get_mut(at).map(|(_, named)| named)
+        let all = match self {
+            Self::One(one) => core::slice::from_mut(one),
+            Self::Several(several) => several.as_mut_slice(),
+        };
+        all.get_mut(at).map(|(_, named)| named)
     }
 
     /// Keeps a name; one that is known keeps what it was used for first.
     pub(super) fn keep(&mut self, key: TransferId, named: Named) {
         let Err(at) = self.place(key) else { return };
-        if self.0.len() == self.0.capacity() {
-            // Most wallets have few: room for one more, or for an eighth.
-            self.0.reserve_exact(1 + self.0.len() / 8);
+        match self {
+            Self::Several(none) if none.is_empty() => *self = Self::One((key, named)),
+            Self::Several(several) => {
+                if several.len() == several.capacity() {
+                    // Most wallets have few: room for one more, or for an eighth.
+                    several.reserve_exact(1 + several.len() / 8);
+                }
+                several.insert(at, (key, named));
+            }
+            Self::One(_) => {
+                let mut both = ThinVec::with_capacity(2);
+                if let Self::One(first) = core::mem::take(self) {
+                    both.push(first);
+                }
+                both.insert(at, (key, named));
+                *self = Self::Several(both);
+            }
         }
-        self.0.insert(at, (key, named));
+    }
+
+    fn all(&self) -> &[(TransferId, Named)] {
+        match self {
+            Self::One(one) => core::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
     }
 
     fn place(&self, key: TransferId) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&key, |(known, _)| *known)
+        self.all().binary_search_by_key(&key, |(known, _)| *known)
     }
 }
 
@@ -101,12 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wallet_with_one_top_up_keeps_one_name_in_thirty_two_bytes() {
+    fn names_of_a_wallet_with_one_top_up_take_thirty_two_bytes_and_none_elsewhere() {
         assert_eq!(size_of::<(TransferId, Named)>(), 32);
+        assert_eq!(size_of::<Names>(), 32);
         let mut names = Names::default();
         let key = TransferId::from_bytes([7; 16]);
         names.keep(key, Named::TopUp(Amount::from_minor(500)));
-        assert_eq!(names.0.capacity(), 1);
+        assert!(matches!(names, Names::One(_)));
     }
 
     #[test]
