@@ -166,13 +166,15 @@ if [ "${1:-}" = long ]; then
         sim::nothing_is_lost -- --nocapture ;;
     cuts) GETTONE_CUTS=${3:-100000000} exec cargo test -p gettone --release --locked --lib \
         sim::a_cut_at_any -- --nocapture ;;
+    cuts-again) GETTONE_CUTS=${3:-10000000} exec cargo test -p gettone --release --locked --lib \
+        sim::cuts_again -- --nocapture ;;
     mdb) GETTONE_FUZZ_SECONDS=${3:-3600} exec cargo test -p gettone-mdb --features link --release --locked \
         --test mutation -- --nocapture ;;
     light) exec cargo run --release --locked -p gettone-optical --example strays -- "${3:-100000}" ;;
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)
-        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], kill [COUNT], mdb [SECONDS], light [RUNS]" >&2
+        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], cuts-again [COUNT], kill [COUNT], mdb [SECONDS], light [RUNS]" >&2
         exit 2
         ;;
     esac
