@@ -141,6 +141,7 @@ impl Engine {
         let next = recovered.next;
         hub.begin(next);
         let earnings = Earnings::new(past.clone(), Arc::clone(&hub), Arc::clone(&gate));
+        let earnings = Arc::new(earnings.resume(shelf.as_deref(), next));
         let writer = {
             let journal = Arc::clone(&journal);
             thread::Builder::new()
@@ -189,6 +190,7 @@ impl Engine {
                 line: Arc::clone(&line),
                 counters: Arc::clone(&counters),
                 bolt: journal.bolt(),
+                earnings: Arc::clone(&earnings),
                 every: settings.snapshot_every,
             };
             let (asked, asks) = mpsc::channel();
@@ -210,7 +212,7 @@ impl Engine {
                 hub,
                 directory,
                 counters,
-                earnings: Arc::new(earnings),
+                earnings,
                 past: Past(past),
                 control,
                 thread: Mutex::new(Some(thread)),

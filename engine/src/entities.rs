@@ -264,7 +264,7 @@ impl Entities {
             Kind::Machine => machine_of(key).is_some_and(|id| self.machines.place(id).is_some()),
             Kind::Reader => self.readers.place(reader_of(key)).is_some(),
             Kind::Operator => operator_of(key).is_some_and(|id| self.operators.place(id).is_some()),
-            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator => true,
+            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator | Kind::Payables => true,
         }
     }
 
@@ -290,7 +290,7 @@ impl Entities {
                 let id = operator_of(key).ok_or(SnapshotFault::Unreadable)?;
                 self.operators.lodge(id, bytes)?;
             }
-            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator => {}
+            Kind::LiveWallet | Kind::DueReader | Kind::BusyOperator | Kind::Payables => {}
         }
         Ok(())
     }

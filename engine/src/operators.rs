@@ -13,8 +13,9 @@ use gettone_core::entity::Entity;
 use gettone_core::id::{OperatorId, TransferId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::operator::{self, Command, Event, Operator, Payables};
-use gettone_core::port::{History, Seq, StoreFault};
+use gettone_core::port::{History, Key, Kind, Seq, Shelf, StoreFault};
 use gettone_core::record::Record;
+use gettone_core::snapshot::{self, SnapshotFault};
 use gettone_core::time::Timestamp;
 use gettone_core::transfer::{Party, Transfer};
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub struct Payout {
     /// Since when.
     pub at: Timestamp,
 }
+
+/// Where earnings rest on a shelf.
+const EARNINGS: Key = Key::new(Kind::Payables, 0);
 
 /// What every operator earned, as far as it is added up.
 pub(crate) struct Earnings {
@@ -63,6 +67,38 @@ impl Earnings {
             payables: Arc::default(),
             folded: Arc::default(),
         }
+    }
+
+    /// Goes on from what a snapshot before `next` has kept. Without it everything is added up from
+    /// the first record: that costs time, and nothing else.
+    pub(crate) fn resume(mut self, shelf: Option<&dyn Shelf>, next: Seq) -> Self {
+        let Some(shelf) = shelf else { return self };
+        match kept(shelf) {
+            Ok(Some(payables)) if payables.upto() < next => {
+                self.folded = Arc::new(AtomicU64::new(payables.upto().number()));
+                self.payables = Arc::new(Mutex::new(payables));
+            }
+            Ok(Some(payables)) => {
+                let upto = payables.upto().number();
+                tracing::warn!(upto, "earnings of records that are not there are not used");
+            }
+            Ok(None) => {}
+            Err(fault) => tracing::warn!(%fault, "earnings are added up from the first record"),
+        }
+        self
+    }
+
+    /// What a snapshot keeps of it: nothing while somebody is adding up.
+    pub(crate) fn save(&self) -> Result<Option<(Key, Vec<u8>)>, SnapshotFault> {
+        let Ok(payables) = self.payables.try_lock() else {
+            return Ok(None);
+        };
+        if payables.upto() < Seq::FIRST {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        snapshot::encode(&*payables, &mut bytes)?;
+        Ok(Some((EARNINGS, bytes)))
     }
 
     /// The last durable record.
@@ -115,6 +151,18 @@ impl Earnings {
         };
         Err(Failure::Refused(refusal))
     }
+}
+
+/// What the last snapshot has kept.
+fn kept(shelf: &dyn Shelf) -> Result<Option<Payables>, StoreFault> {
+    let Some(bytes) = shelf.load(EARNINGS)? else {
+        return Ok(None);
+    };
+    let payables = snapshot::decode(&bytes).map_err(|fault| StoreFault::ShelfDamaged {
+        place: "the snapshot's earnings".to_owned(),
+        what: fault.to_string(),
+    });
+    payables.map(Some)
 }
 
 /// Takes in every record up to `head`, and with it. What a fault leaves is whole, and goes on later.

@@ -8,6 +8,7 @@ use crate::failure::SnapshotFailure;
 use crate::host::{Ended, Request};
 use crate::line::Line;
 use crate::metrics::Counters;
+use crate::operators::Earnings;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use gettone_core::port::{Generation, Seq, Shelf};
@@ -35,6 +36,7 @@ pub(crate) struct Snapshots {
     pub(crate) line: Arc<Line>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) bolt: Bolt,
+    pub(crate) earnings: Arc<Earnings>,
     /// After how many records; none: only when asked.
     pub(crate) every: Option<NonZeroU64>,
 }
@@ -89,6 +91,12 @@ impl Snapshots {
         }
         for shard in 0..self.line.count() {
             while self.save(shard, generation.as_mut()).await? == Left::More {}
+        }
+        match self.earnings.save() {
+            Ok(Some((key, bytes))) => generation.put(key, &bytes)?,
+            Ok(None) => {}
+            // The one before stays, and is gone on from.
+            Err(fault) => tracing::warn!(%fault, "what operators earned is not in the snapshot"),
         }
         let cuts: Vec<(u16, Seq)> = (0..PARTITIONS)
             .filter_map(|partition| {

@@ -5,15 +5,20 @@ mod play;
 
 use gettone::core::id::WalletId;
 use gettone::core::money::Currency;
-use gettone::core::port::{Seq, Store};
+use gettone::core::operator::Refusal;
+use gettone::core::port::{Each, Frames, History, Seq, Shelf, Store, StoreFault};
 use gettone::core::wallet::{Command, Outcome, Reason};
-use gettone::{Action, Engine, SessionCommand, Settings, SnapshotFailure};
+use gettone::{
+    Action, Engine, Failure, OperatorRefusal, SessionCommand, Settings, SnapshotFailure,
+};
 use gettone_store::{File, FileSettings, Memory, Tape};
 use play::{
     Chance, MACHINE, OPERATOR, eur, fund, rseq, seen, settings, start_on, terms, transfer, vend,
     vended,
 };
 use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const WALLETS: u64 = 24;
 
@@ -320,4 +325,107 @@ async fn after_a_snapshot_that_failed_the_engine_goes_on() {
     let (engine, report) = start_on(open(), forgetful(2)).expect("starts");
     assert_eq!(report.records, 4);
     engine.shutdown().await.expect("ends cleanly");
+}
+
+/// A store that counts the records which are read again from its past.
+struct Counting {
+    store: Box<dyn Store>,
+    read: Arc<AtomicU64>,
+}
+
+impl Store for Counting {
+    fn replay(&mut self, from: Seq, each: &mut Each<'_>) -> Result<Seq, StoreFault> {
+        self.store.replay(from, each)
+    }
+
+    fn append(&mut self, first: Seq, frames: &Frames) -> Result<(), StoreFault> {
+        self.store.append(first, frames)
+    }
+
+    fn confirm(&mut self) -> Result<(), StoreFault> {
+        self.store.confirm()
+    }
+
+    fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        self.store.shelf()
+    }
+
+    fn history(&self) -> Option<Arc<dyn History>> {
+        let past = self.store.history()?;
+        let read = Arc::clone(&self.read);
+        Some(Arc::new(Counted { past, read }))
+    }
+}
+
+struct Counted {
+    past: Arc<dyn History>,
+    read: Arc<AtomicU64>,
+}
+
+impl History for Counted {
+    fn read(&self, from: Seq, upto: Seq, each: &mut Each<'_>) -> Result<(), StoreFault> {
+        self.past.read(from, upto, &mut |seq, payload| {
+            self.read.fetch_add(1, Ordering::Relaxed);
+            each(seq, payload)
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_operators_earned_is_added_up_from_the_last_snapshot_on() {
+    let memory = Memory::new();
+    let tape = memory.tape();
+    let read = Arc::new(AtomicU64::new(0));
+    let mut store: Box<dyn Store> = Box::new(memory);
+    let mut earned = 0;
+    for life in 0..3_u64 {
+        let counting = Counting {
+            store,
+            read: Arc::clone(&read),
+        };
+        let (engine, _) = start_on(Box::new(counting), forgetful(2)).expect("starts");
+        for number in 1..=10 {
+            let wallet = WalletId::new(number);
+            fund(&engine, wallet, 5_000).await;
+            let name = vend(life * 100 + number);
+            for action in [
+                Action::Begin { terms: terms(300) },
+                Action::Finish {
+                    rseq: rseq(1),
+                    outcome: vended(120),
+                },
+            ] {
+                let command = SessionCommand {
+                    wallet,
+                    session: name,
+                    action,
+                };
+                engine.session_command(command).await.expect("is sold");
+            }
+            earned += 120;
+        }
+        read.store(0, Ordering::Relaxed);
+        let too_much = (Currency::EUR, eur(1_000_000));
+        let refused = engine.pay_out(OPERATOR, transfer(9), too_much).await;
+        let Err(Failure::Refused(OperatorRefusal::Rules(Refusal::InsufficientFunds {
+            available,
+            ..
+        }))) = refused
+        else {
+            panic!("{refused:?}");
+        };
+        assert!(
+            available <= eur(earned) && available >= eur(earned * 9 / 10),
+            "what all lives earned, less the fees: {available:?} of {earned}"
+        );
+        let written = engine.metrics().records;
+        let again = read.load(Ordering::Relaxed);
+        assert!(
+            again <= written + 1,
+            "life {life} wrote {written} records and read {again} again"
+        );
+        engine.snapshot().await.expect("the shelf takes it");
+        engine.shutdown().await.expect("ends cleanly");
+        store = reopened(&tape);
+    }
 }

@@ -256,11 +256,13 @@ pub enum Kind {
     DueReader,
     /// A mark, without bytes: this operator has money under way.
     BusyOperator,
+    /// What operators earned, as far as it was added up: a fold of the journal, and no entity.
+    Payables,
 }
 
 impl Kind {
     /// Every kind, in the order of keys.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Wallet,
         Self::Machine,
         Self::Reader,
@@ -268,6 +270,7 @@ impl Kind {
         Self::LiveWallet,
         Self::DueReader,
         Self::BusyOperator,
+        Self::Payables,
     ];
 
     /// The number that it is stored under; it never changes.
@@ -280,6 +283,7 @@ impl Kind {
             Self::LiveWallet => 5,
             Self::DueReader => 6,
             Self::BusyOperator => 7,
+            Self::Payables => 8,
         }
     }
 }

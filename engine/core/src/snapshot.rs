@@ -4,7 +4,7 @@
 //! costs time, not money: the journal tells it again.
 
 use crate::machine::Machine;
-use crate::operator::Operator;
+use crate::operator::{Operator, Payables};
 use crate::port::Kind;
 use crate::reader::Reader;
 use crate::session::Session;
@@ -71,6 +71,10 @@ impl Resting for Reader {
 
 impl Resting for Operator {
     const KIND: Kind = Kind::Operator;
+}
+
+impl Resting for Payables {
+    const KIND: Kind = Kind::Payables;
 }
 
 /// Appends the archived state to `out`.

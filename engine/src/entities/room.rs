@@ -211,7 +211,7 @@ mod tests {
     use crate::entities::customer::Customer;
 
     #[test]
-    fn a_customer_takes_one_line_of_the_cache() {
-        assert_eq!(size_of::<Option<Slot<Customer>>>(), 64);
+    fn a_customer_takes_a_line_of_the_cache_and_the_first_name_of_its_wallet() {
+        assert_eq!(size_of::<Option<Slot<Customer>>>(), 64 + 24);
     }
 }

@@ -111,6 +111,7 @@ impl Life {
         hub.begin(recovered.next);
         let history = store.history();
         let earnings = Earnings::new(history, Arc::clone(&hub), Arc::clone(&gate));
+        let earnings = Arc::new(earnings.resume(store.shelf().as_deref(), recovered.next));
         let journal = Arc::new(Journal::new(
             Arc::clone(&gate),
             Arc::clone(&hub),
@@ -152,6 +153,7 @@ impl Life {
                 line: Arc::clone(&line),
                 counters: Arc::clone(&counters),
                 bolt: journal.bolt(),
+                earnings: Arc::clone(&earnings),
                 every: None,
             })),
             shelf,
@@ -174,7 +176,7 @@ impl Life {
             clocks: clocks.clone(),
             due,
             transfers,
-            earnings: Arc::new(earnings),
+            earnings,
             hub,
         })
     }

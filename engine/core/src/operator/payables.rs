@@ -5,6 +5,7 @@ use crate::money::{Amount, Currency};
 use crate::port::Seq;
 use crate::record::{Event, Record};
 use crate::wallet;
+use rkyv::with::AsVec;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,12 +22,14 @@ pub struct Total {
 }
 
 /// What every operator earned: a fold of the journal from its first record.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Payables {
     upto: Seq,
+    #[rkyv(with = AsVec)]
     totals: BTreeMap<(OperatorId, Currency), Total>,
     // Nearly all wallets are in the first one's currency: only the others are kept.
     usual: Option<Currency>,
+    #[rkyv(with = AsVec)]
     unusual: BTreeMap<WalletId, Currency>,
 }
 
