@@ -46,6 +46,12 @@ pub(crate) const JOBS_WAITING_MAX: usize = 1_024;
 pub(crate) const RECORDS_OF_ONE_COMMIT: usize = 4_096;
 /// How long what was not a whole commit waits for more.
 pub(crate) const PROJECTION_REST: Duration = Duration::from_millis(20);
+/// So many records at once are folded without waiting for more: they come from the journal.
+pub(crate) const RECORDS_WITHOUT_REST: usize = 1_024;
+/// How long projections that cannot be written are left alone at first; it doubles each time.
+pub(crate) const PROJECTION_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest time between two tries to write them.
+pub(crate) const PROJECTION_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How long somebody of staff stays signed in.
 pub(crate) const STAFF_SESSION_LIFE: Duration = Duration::from_secs(12 * 3_600);
@@ -165,8 +171,9 @@ pub(crate) const TESTS_MAX: usize = 1_024;
 /// How often it is looked whether the work beside the journal fails.
 pub(crate) const UPKEEP_LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a portion of the journal is tried to be folded when the tables' server is lost meanwhile.
-pub(crate) const FOLD_TRIES_MAX: usize = 8;
+/// How often a portion of the journal is tried to be folded when the tables' server is lost meanwhile,
+/// before others who write have their turn.
+pub(crate) const FOLD_TRIES_MAX: usize = 3;
 /// How long a connection to the tables' server is waited for.
 pub(crate) const SQL_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries to connect to it.

@@ -47,7 +47,7 @@ pub(crate) struct Gateway {
     listeners: Mutex<HashMap<OperatorId, usize>>,
     tests: Mutex<HashMap<(MachineId, WalletId), Test>>,
     ownership: Ownership,
-    missed: AtomicBool,
+    behind: AtomicBool,
     backlog: Option<Backlog>,
     stopping: AtomicBool,
     body_timeout: Duration,
@@ -109,7 +109,7 @@ impl Gateway {
             listeners: Mutex::new(HashMap::new()),
             tests: Mutex::new(HashMap::new()),
             ownership: config.ownership,
-            missed: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
             backlog: None,
             stopping: AtomicBool::new(false),
             body_timeout: config.limits.body_timeout(),
@@ -321,14 +321,19 @@ impl Gateway {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that records were lost on the way to the projections; a restart mends it.
-    pub(crate) fn miss(&self) {
-        self.missed.store(true, Ordering::Relaxed);
+    /// Notes that the projections do not follow the journal.
+    pub(crate) fn fall_behind(&self) {
+        self.behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that they follow it again.
+    pub(crate) fn catch_up(&self) {
+        self.behind.store(false, Ordering::Relaxed);
     }
 
     /// Whether the projections have everything, but for what is on its way.
     pub(crate) fn is_complete(&self) -> bool {
-        !self.missed.load(Ordering::Relaxed)
+        !self.behind.load(Ordering::Relaxed)
     }
 
     /// Says from now on that the gateway is not ready.

@@ -56,6 +56,7 @@ mod pairs;
 mod password;
 mod problem;
 mod program;
+mod projection;
 mod receipts;
 mod relay;
 mod request;

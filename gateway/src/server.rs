@@ -1,14 +1,13 @@
 //! The shell: starts the engine on its store, listens, and stops without losing an answer.
 
 use crate::audit::JOURNAL;
-use crate::bounds::{
-    PROJECTION_REST, RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX, UPKEEP_LOOK_EVERY,
-};
+use crate::bounds::UPKEEP_LOOK_EVERY;
 use crate::config::{Config, Limits};
 use crate::database::{DatabaseFault, Ground};
 use crate::fold::Journal;
 use crate::gateway::{Gateway, OpenFault};
 use crate::key::{self, KeyFault};
+use crate::projection::project;
 use crate::route::routes;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -16,9 +15,8 @@ use actix_web::http::header::{
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
 use core::time::Duration;
-use gettone::{Engine, Events, Lagged, Settings, ShutdownFault, StartFault};
-use gettone_core::port::{Seq, Store, StoreFault};
-use gettone_core::record::Record;
+use gettone::{Engine, Settings, ShutdownFault, StartFault};
+use gettone_core::port::{Store, StoreFault};
 use gettone_store::{Backlog, File, FileSettings, Postgres, Upkeep};
 use std::io;
 use std::net::SocketAddr;
@@ -78,16 +76,13 @@ pub async fn serve(
     let limits = config.limits;
     key::state_directory(&config.state)?;
     let (engine, ground, backlog) = recover(&config).await?;
-    let events = engine
-        .subscribe(RECORDS_WAITING_MAX)
-        .expect("an engine that has just started has no subscribers");
     let gateway = Gateway::open(&config, engine.clone(), ground.start()?);
     let gateway = gateway.map_err(|fault| match fault {
         OpenFault::Key(fault) => ServeFault::Key(fault),
         OpenFault::Thread(source) => ServeFault::Thread(source),
     })?;
     let gateway = web::Data::new(gateway.with_backlog(backlog));
-    let projecting = rt::spawn(project(gateway.clone(), events));
+    let projecting = rt::spawn(project(gateway.clone()));
     let watching = rt::spawn(watch(gateway.clone()));
 
     let served = gateway.clone();
@@ -234,47 +229,4 @@ fn settings(limits: &Limits) -> Settings {
         deadline: Duration::from_millis(limits.call_timeout_ms),
         ..Settings::default()
     }
-}
-
-/// Keeps the projections up to date; no decision waits for them.
-async fn project(gateway: web::Data<Gateway>, mut events: Events) {
-    loop {
-        let mut records = Vec::new();
-        let ended = match events.next().await {
-            Ok(Some(first)) => {
-                records.push(first);
-                gather(&mut events, &mut records)
-            }
-            Ok(None) => return,
-            Err(lagged) => Err(lagged),
-        };
-        let is_full = records.len() >= RECORDS_OF_ONE_COMMIT;
-        if !records.is_empty()
-            && let Err(fault) = gateway.database().fold(records).await
-        {
-            tracing::error!(%fault, "receipts and sales are incomplete until a restart");
-            gateway.miss();
-            return;
-        }
-        if let Err(lagged) = ended {
-            tracing::error!(%lagged, "receipts and sales are incomplete until a restart");
-            gateway.miss();
-            return;
-        }
-        if !is_full {
-            // A commit costs as much as many records: those of the next moment share one.
-            rt::time::sleep(PROJECTION_REST).await;
-        }
-    }
-}
-
-/// Takes what is there already, as much as fits one commit.
-fn gather(events: &mut Events, records: &mut Vec<(Seq, Record)>) -> Result<(), Lagged> {
-    while records.len() < RECORDS_OF_ONE_COMMIT {
-        match events.try_next()? {
-            Some(next) => records.push(next),
-            None => break,
-        }
-    }
-    Ok(())
 }

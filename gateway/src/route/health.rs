@@ -32,7 +32,7 @@ struct Version {
 struct Ready {
     /// `ready`.
     status: &'static str,
-    /// Whether receipts and sales have everything; a restart mends it when they have not.
+    /// Whether receipts and sales follow the journal; they catch up by themselves when they do not.
     complete: bool,
     /// How the work beside the journal goes: `done`, or `failing`, and then the log says why and
     /// the room on the disk will run out. Null where there is no such work.

@@ -34,7 +34,7 @@ struct Query {
 struct Sales {
     /// The newest first.
     lines: Vec<Sale>,
-    /// Whether none is missing because the projection fell behind; a restart mends it.
+    /// Whether none is missing because the projection cannot follow the journal for the moment.
     complete: bool,
     /// The cursor of the next page; null when this is the last one.
     next: Option<u64>,

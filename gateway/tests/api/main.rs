@@ -14,6 +14,7 @@ mod operator;
 mod page;
 mod pages;
 mod person;
+mod postgres;
 mod program;
 mod relay;
 mod restart;

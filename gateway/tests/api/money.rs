@@ -9,7 +9,7 @@ use gettone_channel::{Item, ReceiptKind};
 use serde_json::{Value, json};
 
 /// A customer who signed in, with a wallet in euro.
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     server: &'a Server,
     cookie: String,
     number: u64,
@@ -17,7 +17,7 @@ struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    fn with(server: &'a Server, name: &str, emoney: &str) -> Self {
+    pub(crate) fn with(server: &'a Server, name: &str, emoney: &str) -> Self {
         let (cookie, number) = server.person(&format!("{name}@example.com"));
         let mut person = Self {
             server,
@@ -35,6 +35,15 @@ impl<'a> Person<'a> {
         person
     }
 
+    /// Waits outside while the server is stopped.
+    pub(crate) fn leave(self) -> Absent {
+        Absent {
+            cookie: self.cookie,
+            number: self.number,
+            wallet: self.wallet,
+        }
+    }
+
     fn ask(&self, method: &str, path: &str, key: &str, body: &Value) -> Reply {
         self.server.ask(Ask {
             method,
@@ -45,13 +54,13 @@ impl<'a> Person<'a> {
         })
     }
 
-    fn emoney(&self) -> String {
+    pub(crate) fn emoney(&self) -> String {
         let shown = self.ask("get", "/v1/app/wallet", "", &Value::Null).ok();
         shown["emoney"].as_str().expect("text").to_owned()
     }
 
     /// The kinds of their receipts, the newest first, once there are so many.
-    fn kinds(&self, count: usize) -> Vec<String> {
+    pub(crate) fn kinds(&self, count: usize) -> Vec<String> {
         loop {
             let shown = self.ask("get", "/v1/app/receipts", "", &Value::Null).ok();
             let lines = shown["receipts"].as_array().expect("lines");
@@ -63,7 +72,7 @@ impl<'a> Person<'a> {
     }
 
     /// Buys an espresso for 0.80; gives the vend.
-    fn buy(&self, board: &mut Board) -> String {
+    pub(crate) fn buy(&self, board: &mut Board) -> String {
         let hello = board.hello();
         let envelope = board.seal(&[Item::Hello(hello)]);
         let body = carried(Some(hello.bind), &[envelope]);
@@ -77,11 +86,34 @@ impl<'a> Person<'a> {
     }
 }
 
-fn euro(amount: &str) -> Value {
+/// A customer of a server that is stopped.
+pub(crate) struct Absent {
+    cookie: String,
+    number: u64,
+    wallet: u64,
+}
+
+impl Absent {
+    pub(crate) fn back(self, server: &Server) -> Person<'_> {
+        let Self {
+            cookie,
+            number,
+            wallet,
+        } = self;
+        Person {
+            server,
+            cookie,
+            number,
+            wallet,
+        }
+    }
+}
+
+pub(crate) fn euro(amount: &str) -> Value {
     json!({"amount": amount, "currency": "EUR"})
 }
 
-fn available(server: &Server, credential: &str) -> Value {
+pub(crate) fn available(server: &Server, credential: &str) -> Value {
     server.get("/v1/balance", credential).ok()["lines"][0]["available"].clone()
 }
 

@@ -97,7 +97,7 @@ impl Reply {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     home: TempDir,
-    change: fn(&mut Config),
+    change: Box<dyn Fn(&mut Config) + Send + Sync>,
     running: Option<Running>,
     agent: ureq::Agent,
 }
@@ -113,13 +113,13 @@ impl Server {
     }
 
     /// Starts with another configuration.
-    pub(crate) fn start_as(change: fn(&mut Config)) -> Self {
+    pub(crate) fn start_as(change: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(home.path().join(LETTERS)).expect("made");
         let mut server = Self {
             address: ([127, 0, 0, 1], 0).into(),
             home,
-            change,
+            change: Box::new(change),
             running: None,
             agent: ureq::Agent::config_builder()
                 .http_status_as_error(false)
