@@ -3,7 +3,8 @@
 
 use crate::bounds::{APP_SESSION_LIFE, STAFF_SESSION_LIFE};
 use crate::credential::Ticket;
-use crate::request::{APP_COOKIE, STAFF_COOKIE, is_plain_loopback};
+use crate::origin::is_plain_loopback;
+use crate::request::{APP_COOKIE, STAFF_COOKIE};
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, SET_COOKIE};
 use core::time::Duration;

@@ -7,10 +7,11 @@ use crate::database::session::{self, Holder};
 use crate::database::staff::{self, Role, StaffId};
 use crate::database::{api_key, staff_log};
 use crate::gateway::{Gateway, now};
+use crate::origin::client;
 use crate::problem::{Kind, Problem};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST};
+use actix_web::http::header::{AUTHORIZATION, COOKIE};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, rt, web};
 use core::fmt;
 use core::future::{Ready, ready};
@@ -19,7 +20,7 @@ use core::str::FromStr;
 use gettone_core::id::{OperatorId, WalletId};
 use gettone_core::money::Currency;
 use serde::de::DeserializeOwned;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The cookie of somebody of staff who signed in.
 pub(crate) const STAFF_COOKIE: &str = "gettone_staff";
@@ -304,35 +305,6 @@ pub(crate) fn cookie(request: &HttpRequest, name: &str) -> Option<KeyDigest> {
         .map(|token| token.digest())
 }
 
-/// Whether the request came from this very machine without a proxy; only then may a cookie travel
-/// without TLS.
-pub(crate) fn is_plain_loopback(request: &HttpRequest) -> bool {
-    let peer_is_here = request
-        .peer_addr()
-        .is_some_and(|peer| peer.ip().is_loopback());
-    let asked_here = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .is_some_and(names_loopback);
-    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-proto"]
-        .iter()
-        .any(|name| request.headers().contains_key(*name));
-    peer_is_here && asked_here && !forwarded
-}
-
-fn names_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
-        Some(_) | None => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .trim_matches(['[', ']'])
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 async fn signed_in(request: &HttpRequest) -> Result<Staff, Problem> {
     let gateway = gateway(request)?;
     if request.headers().contains_key(AUTHORIZATION) {
@@ -430,36 +402,6 @@ fn not_a_form(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-fn client(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
-    let told = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|address| address.trim().parse().ok())
-        // The last one is what our own proxy saw; what stands before is what it was told.
-        .last();
-    let address = match told {
-        Some(told) if gateway.proxies().contains(&peer) => told,
-        Some(_) | None => peer,
-    };
-    network(address)
-}
-
-/// Who has one address of an IPv6 network has all of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 fn bearer(request: &HttpRequest) -> Option<Bearer<'_>> {
     request
         .headers()
@@ -493,43 +435,5 @@ fn unread(fault: &actix_web::Error) -> Problem {
             Kind::TooLong.because(format!("at most {BODY_LEN_MAX} bytes"))
         }
         _ => Kind::Malformed.because("the body could not be read"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_very_machine_are_loopback() {
-        for here in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:1",
-            "127.0.0.2",
-            "[::1]:80",
-            "[::1]",
-        ] {
-            assert!(names_loopback(here), "{here}");
-        }
-        for there in [
-            "",
-            "example.org",
-            "localhost.example.org:80",
-            "10.0.0.1:80",
-            "[::2]:80",
-            ":80",
-        ] {
-            assert!(!names_loopback(there), "{there}");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_client() {
-        let network = |text: &str| network(text.parse().expect("an address"));
-        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::3"), network("2001:db8:1:3::3"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }

@@ -5,6 +5,7 @@ mod app;
 mod card;
 mod cash;
 mod claim;
+mod clerk;
 mod credit;
 mod debt;
 mod dispute;
@@ -24,6 +25,7 @@ mod refund;
 mod relay;
 mod sale;
 mod shown_machine;
+mod sign_in;
 mod staff;
 mod test_vend;
 mod token;
@@ -64,6 +66,7 @@ pub(crate) fn table() -> Vec<At> {
         credit::routes(),
         staff::routes(),
         api_key::routes(),
+        sign_in::routes(),
         person::routes(),
         app::routes(),
         favourite::routes(),

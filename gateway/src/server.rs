@@ -2,11 +2,12 @@
 
 use crate::audit::JOURNAL;
 use crate::bounds::UPKEEP_LOOK_EVERY;
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::database::{DatabaseFault, Ground};
 use crate::fold::Journal;
 use crate::gateway::{Gateway, OpenFault};
 use crate::key::{self, KeyFault};
+use crate::limits::Limits;
 use crate::projection::project;
 use crate::route::routes;
 use actix_web::http::header::{

@@ -4,6 +4,7 @@
 
 mod dialect;
 mod server;
+mod value;
 
 use core::time::Duration;
 use rusqlite::OpenFlags;

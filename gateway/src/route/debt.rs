@@ -1,6 +1,6 @@
 //! What customers owe: they repay it, or an operator gives it up.
 
-use super::credit::{Meant, Written};
+use super::clerk::{ForCustomer, Meant};
 use super::person::ShownWallet;
 use crate::api::{Asker, At, at, does};
 use crate::failure;
@@ -22,22 +22,6 @@ use utoipa::ToSchema;
 struct NewRepayment {
     /// By the three letters of its currency.
     currency: String,
-}
-
-/// A debt to give up, of a customer by number or by address.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewWriteOff {
-    /// The customer's number.
-    customer: Option<u64>,
-    /// The customer's e-mail address or telephone number.
-    address: Option<String>,
-    amount: String,
-    /// By its three letters.
-    currency: String,
-    /// For the log.
-    #[serde(default)]
-    note: String,
 }
 
 /// What was given up.
@@ -64,7 +48,7 @@ pub(super) fn routes() -> Vec<At> {
             write_off,
             does("Gives up what a customer owes you", Asker::Clerk)
                 .keyed()
-                .takes::<NewWriteOff>(json!({
+                .takes::<ForCustomer>(json!({
                     "customer": 1_234_567_890, "amount": "0.80", "currency": "EUR",
                 }))
                 .answers::<WrittenOff>(201),
@@ -98,29 +82,19 @@ async fn repay(
 async fn write_off(
     gateway: web::Data<Gateway>,
     Clerk(staff): Clerk,
-    keyed: Keyed<NewWriteOff>,
+    keyed: Keyed<ForCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let give_up = async |new: NewWriteOff, key| give_up(&gateway, &staff, new, key).await;
+    let give_up = async |written: ForCustomer, key| give_up(&gateway, &staff, written, key).await;
     keyed.once(&gateway, &staff.principal(), give_up).await
 }
 
 async fn give_up(
     gateway: &Gateway,
     staff: &Staff,
-    new: NewWriteOff,
+    written: ForCustomer,
     key: TransferId,
 ) -> Result<(StatusCode, WrittenOff), Problem> {
-    let meant = Meant::of(
-        gateway,
-        Written {
-            customer: new.customer,
-            address: new.address.as_deref(),
-            amount: &new.amount,
-            currency: &new.currency,
-            note: &new.note,
-        },
-    )
-    .await?;
+    let meant = Meant::of(gateway, &written).await?;
     let Meant {
         wallet,
         amount,

@@ -1,7 +1,7 @@
 //! What operators have at the issuer, and how it is paid out. The platform is one of them: it has
 //! the fees, and the number 0.
 
-use super::credit::note_in_log;
+use super::clerk::note_in_log;
 use super::{Lines, transfer_named};
 use crate::api::{Asker, At, at, does};
 use crate::failure;

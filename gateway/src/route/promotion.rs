@@ -1,6 +1,6 @@
 //! E-money that an operator gives a customer out of what it earned: spendable everywhere.
 
-use super::credit::{Meant, Written};
+use super::clerk::{ForCustomer, Meant};
 use crate::api::{Asker, At, at, does};
 use crate::failure;
 use crate::gateway::Gateway;
@@ -11,25 +11,9 @@ use crate::text::money;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use gettone_core::id::TransferId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
-
-/// E-money to give, to a customer by number or by address.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewPromotion {
-    /// The customer's number.
-    customer: Option<u64>,
-    /// The customer's e-mail address or telephone number.
-    address: Option<String>,
-    amount: String,
-    /// By its three letters.
-    currency: String,
-    /// For the log.
-    #[serde(default)]
-    note: String,
-}
 
 /// What was given, and has arrived.
 #[derive(Serialize, ToSchema)]
@@ -50,7 +34,7 @@ pub(super) fn routes() -> Vec<At> {
                 Asker::Clerk,
             )
             .keyed()
-            .takes::<NewPromotion>(json!({
+            .takes::<ForCustomer>(json!({
                 "customer": 1_234_567_890, "amount": "1.00", "currency": "EUR", "note": "welcome",
             }))
             .answers::<Promoted>(201),
@@ -61,29 +45,19 @@ pub(super) fn routes() -> Vec<At> {
 async fn promote(
     gateway: web::Data<Gateway>,
     Clerk(staff): Clerk,
-    keyed: Keyed<NewPromotion>,
+    keyed: Keyed<ForCustomer>,
 ) -> Result<HttpResponse, Problem> {
-    let give = async |new: NewPromotion, key| give(&gateway, &staff, new, key).await;
+    let give = async |written: ForCustomer, key| give(&gateway, &staff, written, key).await;
     keyed.once(&gateway, &staff.principal(), give).await
 }
 
 async fn give(
     gateway: &Gateway,
     staff: &Staff,
-    new: NewPromotion,
+    written: ForCustomer,
     key: TransferId,
 ) -> Result<(StatusCode, Promoted), Problem> {
-    let meant = Meant::of(
-        gateway,
-        Written {
-            customer: new.customer,
-            address: new.address.as_deref(),
-            amount: &new.amount,
-            currency: &new.currency,
-            note: &new.note,
-        },
-    )
-    .await?;
+    let meant = Meant::of(gateway, &written).await?;
     let Meant {
         wallet,
         amount,

@@ -1,6 +1,6 @@
 //! Test vends: a technician tries a machine, and the operator's promotions pay.
 
-use super::{credit, machine, wallet};
+use super::{clerk, machine, wallet};
 use crate::api::{Asker, At, at, does};
 use crate::database::person::CustomerNumber;
 use crate::database::staff_log;
@@ -57,8 +57,8 @@ async fn allow(
         .ok_or_else(|| nothing("machine"))?;
     let wallet = match (new.customer, new.wallet) {
         (Some(number), None) => {
-            let who = credit::Who::Number(CustomerNumber::new(number));
-            credit::find(&gateway, who, currency).await?.1
+            let who = clerk::Who::Number(CustomerNumber::new(number));
+            clerk::find(&gateway, who, currency).await?.1
         }
         (None, Some(number)) => wallet::owned(operator, number).ok_or_else(|| nothing("wallet"))?,
         (Some(_), Some(_)) | (None, None) => {

@@ -1,6 +1,6 @@
 //! Money from one customer to another.
 
-use super::credit::{self, Who};
+use super::clerk::{self, Who};
 use crate::api::{Asker, At, at, does};
 use crate::database::person::CustomerNumber;
 use crate::failure;
@@ -79,7 +79,7 @@ async fn send(
         .wallet_in(currency)
         .ok_or_else(|| nothing("wallet of yours in that currency"))?;
     let receiver = Who::Number(CustomerNumber::new(new.customer));
-    let (receiver, to) = credit::find(gateway, receiver, currency).await?;
+    let (receiver, to) = clerk::find(gateway, receiver, currency).await?;
     let moved = gateway
         .engine()
         .transfer(key, (from, to), amount)

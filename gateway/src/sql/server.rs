@@ -2,6 +2,7 @@
 //! wherever other code runs. A connection that is lost is made anew for the next transaction;
 //! whether the one that lost it was kept is known unless it was lost at the commit.
 
+use super::value::{Bound, value};
 use super::{Access, Result, Row, SqlFault, dialect};
 use crate::bounds::{
     SQL_LOCK_MAX, SQL_PATIENCE, SQL_PAUSE, SQL_PREPARED_MAX, SQL_SERVER_LEAST, SQL_STATEMENT_MAX,
@@ -12,7 +13,7 @@ use core::time::Duration;
 use gettone_core::port::StoreFault;
 use gettone_store::PostgresSettings;
 use postgres::error::{DbError, Severity, SqlState};
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls};
 use rusqlite::types::Value;
 use std::collections::HashMap;
@@ -507,61 +508,6 @@ const fn nothing() -> Asked {
         changed: 0,
         rows: Vec::new(),
     }
-}
-
-/// A value of ours on its way to a column of theirs.
-#[derive(Debug)]
-struct Bound<'a>(&'a Value);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(
-        &self,
-        kind: &Type,
-        out: &mut postgres::types::private::BytesMut,
-    ) -> core::result::Result<IsNull, Box<dyn Error + Sync + Send>> {
-        match self.0 {
-            Value::Null => Ok(IsNull::Yes),
-            Value::Integer(number) if *kind == Type::INT8 => number.to_sql(kind, out),
-            Value::Integer(number) if *kind == Type::INT4 => {
-                i32::try_from(*number)?.to_sql(kind, out)
-            }
-            Value::Integer(number) if *kind == Type::BOOL => (*number != 0).to_sql(kind, out),
-            Value::Text(text) if *kind == Type::TEXT || *kind == Type::VARCHAR => {
-                text.as_str().to_sql(kind, out)
-            }
-            Value::Blob(bytes) if *kind == Type::BYTEA => bytes.as_slice().to_sql(kind, out),
-            other @ (Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_)) => {
-                // What it is may be somebody's secret, and this goes into a log.
-                let ours = other.data_type();
-                Err(format!("{ours} does not go into a column of type {kind}").into())
-            }
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
-
-/// What a column holds, as SQLite would give it.
-fn value(row: &postgres::Row, column: usize) -> core::result::Result<Value, postgres::Error> {
-    let kind = row.columns().get(column).map(postgres::Column::type_);
-    Ok(match kind {
-        Some(&Type::INT8) => of(row.try_get::<_, Option<i64>>(column)?),
-        Some(&Type::INT4) => of(row.try_get::<_, Option<i32>>(column)?),
-        Some(&Type::BOOL) => of(row.try_get::<_, Option<bool>>(column)?),
-        Some(&Type::BYTEA) => of(row.try_get::<_, Option<Vec<u8>>>(column)?),
-        Some(_) | None => of(row.try_get::<_, Option<String>>(column)?),
-    })
-}
-
-fn of<T>(found: Option<T>) -> Value
-where
-    Value: From<T>,
-{
-    found.map_or(Value::Null, Value::from)
 }
 
 /// What an error says, without its details: they quote rows, and rows are about people.
