@@ -44,6 +44,15 @@ pub(crate) const PAGES_CACHED_KIB: i64 = 1_024;
 pub(crate) const JOBS_WAITING_MAX: usize = 1_024;
 /// Records of the journal that are folded in one commit.
 pub(crate) const RECORDS_OF_ONE_COMMIT: usize = 4_096;
+/// Lines of one table that go into it with one statement.
+pub(crate) const ROWS_AT_ONCE: usize = 64;
+/// Things that one statement looks up.
+pub(crate) const LOOKED_UP_AT_ONCE: usize = 256;
+/// After so many records it is told how far a long folding is.
+pub(crate) const FOLDING_TOLD_EVERY: u64 = 250_000;
+/// After so many records what operators earned is added up: a start, and whoever asks for a balance,
+/// has no more than that to read.
+pub(crate) const EARNINGS_EVERY: usize = 100_000;
 /// How long what was not a whole commit waits for more.
 pub(crate) const PROJECTION_REST: Duration = Duration::from_millis(20);
 /// So many records at once are folded without waiting for more: they come from the journal.

@@ -23,9 +23,7 @@ pub(crate) mod session;
 pub(crate) mod staff;
 pub(crate) mod staff_log;
 
-use crate::bounds::{
-    DATABASE_READERS, FOLD_TRIES_MAX, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT,
-};
+use crate::bounds::{DATABASE_READERS, JOBS_WAITING_MAX, PAGES_CACHED_KIB, RECORDS_OF_ONE_COMMIT};
 use crate::fold;
 use crate::problem::{Kind, Problem};
 use crate::sql::{self, Access, Connection, Records, SqlFault, Synced, Transaction};
@@ -196,12 +194,12 @@ impl Ground {
         Ok(self.connection.transact(Synced::Now, job)?)
     }
 
-    /// Begins to take in the journal from its beginning.
+    /// Begins to take in a journal that reaches to `head`, from where the projections end.
     ///
     /// # Errors
     /// What the tables say.
-    pub(crate) fn catch_up(&mut self) -> Result<fold::CatchUp<'_>, DatabaseFault> {
-        Ok(fold::CatchUp::begin(&self.connection)?)
+    pub(crate) fn catch_up(&mut self, head: Seq) -> Result<fold::CatchUp<'_>, DatabaseFault> {
+        Ok(fold::CatchUp::begin(&self.connection, head)?)
     }
 
     /// Forgets the projections; the journal has to be taken in again from its beginning.
@@ -249,27 +247,13 @@ impl Database {
     /// `DatabaseFault`; then none of them has been taken in.
     pub(crate) async fn fold(&self, records: Vec<(Seq, Record)>) -> Result<(), DatabaseFault> {
         debug_assert!(records.len() <= RECORDS_OF_ONE_COMMIT);
-        let last = records.last().map(|(seq, _)| seq.number());
+        let Some(last) = records.last().map(|(seq, _)| *seq) else {
+            return Ok(());
+        };
         self.writer
-            .run(move |connection| {
-                let mut tries = 1;
-                loop {
-                    match fold::take_in(connection, &records) {
-                        // Whatever of it was kept is passed over the next time.
-                        Err(SqlFault::Again(why) | SqlFault::Unknown(why))
-                            if tries < FOLD_TRIES_MAX =>
-                        {
-                            tracing::warn!(why, "folding again");
-                            tries += 1;
-                        }
-                        other => return other,
-                    }
-                }
-            })
+            .run(move |connection| fold::take_in_again(connection, &records, last))
             .await??;
-        if let Some(last) = last {
-            self.folded.send_replace(last);
-        }
+        self.folded.send_replace(last.number());
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::sql::{self, Connection, OptionalExtension, params};
 use core::fmt;
 use gettone_core::id::OperatorId;
 use gettone_core::port::Seq;
+use rusqlite::types::Value as SqlValue;
 use serde_json::Value;
 
 /// What an event is about: its name on the stream.
@@ -96,14 +97,44 @@ pub(crate) struct Happening {
     pub body: String,
 }
 
-/// Adds an event of one operator, from the record at `seq`.
-pub(crate) fn tell(
+/// Where the event of this number of the record at `seq` stands, in a journal that reaches to `head`;
+/// none when it has given way by then, or when its record has more than a page could show.
+pub(crate) fn place(seq: Seq, number: u64, head: Seq) -> Option<Place> {
+    let is_kept = seq.number() >= head.number().saturating_sub(HAPPENINGS_KEPT);
+    (is_kept && number < HAPPENINGS_OF_RECORD_MAX)
+        .then(|| Place(Place::first_of(seq.number()).0.saturating_add(number)))
+}
+
+/// An event's line.
+pub(crate) fn line(
+    place: Place,
+    operator: OperatorId,
+    (subject, body): (Subject, &Value),
+) -> [SqlValue; 4] {
+    [
+        kept(place.0).into(),
+        operator.number().into(),
+        subject.name().to_owned().into(),
+        body.to_string().into(),
+    ]
+}
+
+/// Removes what has given way in a journal that reaches to `head`.
+pub(crate) fn give_way(connection: &Connection, head: Seq) -> sql::Result<()> {
+    let oldest = Place::first_of(head.number().saturating_sub(HAPPENINGS_KEPT));
+    connection
+        .prepare_cached("DELETE FROM happening WHERE place < ?1")?
+        .execute([kept(oldest.0)])?;
+    Ok(())
+}
+
+/// Adds an event of one operator that is in no journal: it stands after what is folded so far.
+pub(crate) fn tell_aside(
     connection: &Connection,
     operator: OperatorId,
-    seq: Seq,
     event: (Subject, &Value),
 ) -> sql::Result<()> {
-    let (subject, body) = event;
+    let seq = fold::folded(connection)?.map_or(Seq::new(0), |(seq, _)| seq);
     let first = Place::first_of(seq.number());
     let end = Place::first_of(seq.number().saturating_add(1));
     let newest: Option<i64> = connection
@@ -118,27 +149,8 @@ pub(crate) fn tell(
         .prepare_cached(
             "INSERT INTO happening (place, operator, name, body) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute(params![
-            kept(place),
-            operator.number(),
-            subject.name(),
-            body.to_string()
-        ])?;
-    let oldest = Place::first_of(seq.number().saturating_sub(HAPPENINGS_KEPT));
-    connection
-        .prepare_cached("DELETE FROM happening WHERE place < ?1")?
-        .execute([kept(oldest.0)])?;
+        .execute(line(Place(place), operator, event))?;
     Ok(())
-}
-
-/// Adds an event of one operator that is in no journal: it stands after what is folded so far.
-pub(crate) fn tell_aside(
-    connection: &Connection,
-    operator: OperatorId,
-    event: (Subject, &Value),
-) -> sql::Result<()> {
-    let seq = fold::folded(connection)?.map_or(Seq::new(0), |(seq, _)| seq);
-    tell(connection, operator, seq, event)
 }
 
 /// Where a stream begins that wants the newest `recent` events first.
@@ -209,6 +221,26 @@ mod tests {
         connection
     }
 
+    /// Adds events as a fold does in a journal that ends with the last of them.
+    fn tell(connection: &Connection, events: &[(u64, OperatorId)]) {
+        let head = Seq::new(events.last().map_or(0, |(seq, _)| *seq));
+        let (mut of, mut number) = (0, 0);
+        for (seq, operator) in events {
+            number = if of == *seq { number + 1 } else { 0 };
+            of = *seq;
+            if let Some(place) = place(Seq::new(*seq), number, head) {
+                let event = line(place, *operator, (Subject::Sale, &json!({})));
+                connection
+                    .execute(
+                        "INSERT INTO happening (place, operator, name, body) VALUES (?, ?, ?, ?)",
+                        event,
+                    )
+                    .expect("told");
+            }
+        }
+        give_way(connection, head).expect("removed");
+    }
+
     fn told(connection: &Connection, operator: OperatorId, after: &str) -> Vec<String> {
         let place = Place::parse(after).expect("a place");
         super::after(connection, operator, place, 100)
@@ -221,15 +253,7 @@ mod tests {
     #[test]
     fn a_stream_goes_on_after_the_place_it_saw_last_and_sees_its_own_operator_only() {
         let connection = tables();
-        for (seq, operator) in [(7, ONE), (7, ONE), (8, TWO), (9, ONE)] {
-            tell(
-                &connection,
-                operator,
-                Seq::new(seq),
-                (Subject::Sale, &json!({})),
-            )
-            .expect("told");
-        }
+        tell(&connection, &[(7, ONE), (7, ONE), (8, TWO), (9, ONE)]);
         assert_eq!(told(&connection, ONE, "0"), ["7", "7.1", "9"]);
         assert_eq!(told(&connection, ONE, "7"), ["7.1", "9"]);
         assert_eq!(told(&connection, ONE, "7.1"), ["9"]);
@@ -245,16 +269,13 @@ mod tests {
     fn old_events_give_way_and_who_missed_them_is_told() {
         let connection = tables();
         let far = HAPPENINGS_KEPT + 5;
-        for seq in [3, 4, far] {
-            tell(
-                &connection,
-                ONE,
-                Seq::new(seq),
-                (Subject::Alarm, &json!({})),
-            )
-            .expect("told");
-        }
+        tell(&connection, &[(3, ONE), (4, ONE)]);
+        assert_eq!(told(&connection, ONE, "0"), ["3", "4"]);
+        tell(&connection, &[(far, ONE)]);
         assert_eq!(told(&connection, ONE, "0"), [far.to_string()]);
+        let at_once = tables();
+        tell(&at_once, &[(3, ONE), (4, ONE), (far, ONE)]);
+        assert_eq!(told(&at_once, ONE, "0"), [far.to_string()]);
         connection
             .execute(
                 "INSERT INTO fold (seq, digest) VALUES (?1, ?2)",
@@ -269,10 +290,9 @@ mod tests {
     #[test]
     fn one_record_cannot_crowd_out_the_next_one() {
         let connection = tables();
-        for _ in 0..=HAPPENINGS_OF_RECORD_MAX {
-            tell(&connection, ONE, Seq::new(1), (Subject::Sale, &json!({}))).expect("told");
-        }
-        tell(&connection, ONE, Seq::new(2), (Subject::Sale, &json!({}))).expect("told");
+        let mut events = vec![(1, ONE); HAPPENINGS_OF_RECORD_MAX as usize + 1];
+        events.push((2, ONE));
+        tell(&connection, &events);
         let all = after(&connection, ONE, Place::default(), 1_000).expect("read");
         // Place 0 of record 0 is where everybody begins; record 1 has all of its places.
         assert_eq!(all.len() as u64, HAPPENINGS_OF_RECORD_MAX + 1);

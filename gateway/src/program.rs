@@ -11,6 +11,7 @@ use crate::demo;
 use crate::gateway::now;
 use crate::key;
 use crate::password::{self, Password};
+use crate::rebuild::{Progress, rebuild};
 use crate::route;
 use crate::server::serve;
 use crate::text::words;
@@ -27,6 +28,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
@@ -56,6 +58,11 @@ enum Command {
     ///
     /// Stop the gateway first: the journal has one reader at a time.
     Audit(AuditArgs),
+    /// Folds receipts, sales and whatever else the pages list anew from the journal.
+    ///
+    /// Stop the gateway first: the journal has one reader at a time. What people entered stays.
+    /// Progress goes to stderr; one that was cut off goes on at the next `serve`.
+    Rebuild(File),
     /// Prints the server's public key and its epoch as JSON; makes the key on first use.
     Key(File),
     /// Takes on people who sign in to the operator's page.
@@ -155,6 +162,10 @@ struct AuditPlace {
 /// What is logged unless RUST_LOG says otherwise: the server below tells its workers' comings and
 /// goings as news.
 const LOGGED: &str = "info,actix_server=warn";
+/// A rebuild tells how far it is by itself.
+const LOGGED_OF_REBUILD: &str = "warn";
+/// How often it does.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// The street tells its own story.
 const LOGGED_OF_DEMO: &str = "warn";
 /// The books are read, and do not balance.
@@ -178,6 +189,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(file) => run(&file),
         Command::Config(ConfigCommand::Check(file)) => check(&file),
         Command::Audit(args) => prove(&args),
+        Command::Rebuild(file) => fold_anew(&file),
         Command::Key(file) => show_key(&file),
         Command::Staff(StaffCommand::Add(new)) => add_staff(&new),
         Command::Openapi => print(&openapi()),
@@ -318,6 +330,28 @@ fn prove(args: &AuditArgs) -> Result<ExitCode, Fault> {
     } else {
         ExitCode::from(NOT_BALANCED)
     })
+}
+
+fn fold_anew(file: &File) -> Result<ExitCode, Fault> {
+    let config = Config::read(&file.config)?;
+    log_to_stderr(LOGGED_OF_REBUILD);
+    let begun = Instant::now();
+    let mut told = begun;
+    let done = rebuild(&config, &mut |progress| {
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            eprintln!("{}", how_far(progress, begun.elapsed()));
+        }
+    })?;
+    print(&format!("{} records folded", done.records))
+}
+
+/// How far a rebuild is, in words.
+fn how_far(progress: Progress, elapsed: Duration) -> String {
+    let Progress { records, of, .. } = progress;
+    let percent = u128::from(records) * 100 / u128::from(of.max(1));
+    let each_second = u128::from(records) * 1_000 / elapsed.as_millis().max(1);
+    format!("{records} of {of} records, {percent} %, {each_second} a second")
 }
 
 fn show_key(file: &File) -> Result<ExitCode, Fault> {

@@ -2,16 +2,18 @@
 //! or more records at once than they can take. No decision waits for them.
 
 use crate::bounds::{
-    PROJECTION_PAUSE_MAX, PROJECTION_PAUSE_MIN, PROJECTION_REST, RECORDS_OF_ONE_COMMIT,
-    RECORDS_WAITING_MAX, RECORDS_WITHOUT_REST,
+    EARNINGS_EVERY, PROJECTION_PAUSE_MAX, PROJECTION_PAUSE_MIN, PROJECTION_REST,
+    RECORDS_OF_ONE_COMMIT, RECORDS_WAITING_MAX, RECORDS_WITHOUT_REST,
 };
 use crate::database::DatabaseFault;
 use crate::fold;
 use crate::gateway::Gateway;
+use actix_web::rt::spawn;
 use actix_web::rt::time::{sleep, timeout};
 use actix_web::web;
 use core::time::Duration;
 use gettone::{Failure, Trail, TrailFault, TrailRefusal};
+use gettone_core::id::OperatorId;
 use gettone_core::port::Seq;
 use gettone_core::record::Record;
 
@@ -59,11 +61,18 @@ async fn follow(gateway: &Gateway, pause: &mut Duration) -> Result<(), Behind> {
         Err(_) if gateway.engine().stopped().is_some() => return Ok(()),
         Err(failure) => return Err(Behind::Journal(failure)),
     };
+    add_up(gateway);
+    let mut since = 0;
     while let Some(first) = trail.next().await? {
         let mut records = vec![first];
         let gathered = gather(&mut trail, &mut records).await;
         let few = records.len() < RECORDS_WITHOUT_REST;
+        since += records.len();
         gateway.database().fold(records).await?;
+        if since >= EARNINGS_EVERY {
+            since = 0;
+            add_up(gateway);
+        }
         gateway.catch_up();
         *pause = PROJECTION_PAUSE_MIN;
         gathered?;
@@ -73,6 +82,17 @@ async fn follow(gateway: &Gateway, pause: &mut Duration) -> Result<(), Behind> {
         }
     }
     Ok(())
+}
+
+/// Has what operators earned added up to here, so that whoever asks for it, and the next snapshot,
+/// find it nearly done.
+fn add_up(gateway: &Gateway) {
+    let engine = gateway.engine().clone();
+    spawn(async move {
+        if let Err(failure) = engine.operator(OperatorId::PLATFORM).await {
+            tracing::debug!(%failure, "what operators earned is not added up yet");
+        }
+    });
 }
 
 /// Takes what is there already, as much as fits one commit.

@@ -3,6 +3,7 @@
 
 use crate::bounds::LINES_OF_RECORD_MAX;
 use crate::database::{kept, unkept};
+use crate::fold::Batch;
 use crate::list::{Page, look_ahead, page};
 use crate::sql::{self, Connection, Row, params, params_from_iter};
 use crate::text::decimal;
@@ -161,50 +162,31 @@ impl New<'_> {
 }
 
 /// Adds a line of the record at `seq`.
-pub(crate) fn add(
-    connection: &Connection,
-    seq: Seq,
-    at: Timestamp,
-    new: &New<'_>,
-) -> sql::Result<()> {
+pub(crate) fn add(batch: &Batch, seq: Seq, at: Timestamp, new: &New<'_>) -> sql::Result<()> {
     let first = seq.number().saturating_mul(LINES_OF_RECORD_MAX);
-    let newest: Option<i64> = connection
-        .prepare_cached("SELECT max(line) FROM sale WHERE line >= ?1 AND line < ?2")?
-        .query_row(
-            params![kept(first), kept(first.saturating_add(LINES_OF_RECORD_MAX))],
-            |row| row.get(0),
-        )?;
-    let line = newest.map_or(first, |newest| unkept(newest).saturating_add(1));
-    connection
-        .prepare_cached(
-            "INSERT INTO sale (line, kind, at_ms, sold_at_ms, when_ms, operator, machine, wallet,
-                               vend, rseq, item, product, count, amount, currency, from_closed,
-                               owed, fee, test, review)
-             VALUES (?1, ?2, ?3, ?4, coalesce(CAST(?4 AS BIGINT), ?3), ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-        )?
-        .execute(params![
-            kept(line),
-            new.kind,
-            kept(at.as_millis()),
-            new.sold.map(|sold| kept(sold.as_millis())),
-            new.operator.number(),
-            new.machine.map(MachineId::number),
-            new.vend.map(|(wallet, ..)| kept(wallet.number())),
-            new.vend.as_ref().map(|(_, vend, _)| vend.as_bytes()),
-            new.vend.map(|(.., rseq)| kept(rseq.number())),
-            new.item.map(Item::number),
-            new.product,
-            new.count,
-            new.amount.minor(),
-            new.currency,
-            new.from_closed.minor(),
-            new.owed.minor(),
-            new.fee.minor(),
-            new.test,
-            new.review,
-        ])?;
-    Ok(())
+    let line = first.saturating_add(batch.next_sale(seq));
+    batch.add_sale(params![
+        kept(line),
+        new.kind,
+        kept(at.as_millis()),
+        new.sold.map(|sold| kept(sold.as_millis())),
+        kept(new.sold.unwrap_or(at).as_millis()),
+        new.operator.number(),
+        new.machine.map(MachineId::number),
+        new.vend.map(|(wallet, ..)| kept(wallet.number())),
+        new.vend.as_ref().map(|(_, vend, _)| vend.as_bytes()),
+        new.vend.map(|(.., rseq)| kept(rseq.number())),
+        new.item.map(Item::number),
+        new.product,
+        new.count,
+        new.amount.minor(),
+        new.currency,
+        new.from_closed.minor(),
+        new.owed.minor(),
+        new.fee.minor(),
+        new.test,
+        new.review,
+    ])
 }
 
 /// The newest lines that fit, before line `before`.

@@ -16,8 +16,8 @@ use actix_web::http::header::{
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, rt, web};
 use core::time::Duration;
-use gettone::{Engine, Settings, ShutdownFault, StartFault};
-use gettone_core::port::{Store, StoreFault};
+use gettone::{Engine, Settings, ShutdownFault, SnapshotFailure, StartFault};
+use gettone_core::port::{Seq, Store, StoreFault};
 use gettone_store::{Backlog, File, FileSettings, Postgres, Upkeep};
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +26,8 @@ use std::path::Path;
 
 /// How long the last records have to be folded when it is stopped.
 const FOLDING_MAX: Duration = Duration::from_secs(5);
+/// How long the last snapshot may take then.
+const SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
 /// Why the gateway does not run, or did not end well.
 #[derive(thiserror::Error, Debug)]
@@ -76,7 +78,13 @@ pub async fn serve(
 ) -> Result<(), ServeFault> {
     let limits = config.limits;
     key::state_directory(&config.state)?;
-    let (engine, ground, backlog) = recover(&config).await?;
+    let Recovered {
+        engine,
+        ground,
+        backlog,
+        shown,
+    } = recover(&config).await?;
+    tracing::info!(records = shown, "read behind what was folded already");
     let gateway = Gateway::open(&config, engine.clone(), ground.start()?);
     let gateway = gateway.map_err(|fault| match fault {
         OpenFault::Key(fault) => ServeFault::Key(fault),
@@ -122,6 +130,12 @@ pub async fn serve(
     let served = serving
         .await
         .unwrap_or_else(|_| Err(io::Error::other("its task is gone")));
+    // The next start has less to read; what it cannot keep in time is replayed then.
+    match rt::time::timeout(SNAPSHOT_MAX, engine.snapshot()).await {
+        Ok(Ok(()) | Err(SnapshotFailure::NoShelf | SnapshotFailure::Stopped)) => {}
+        Ok(Err(failure)) => tracing::warn!(%failure, "no snapshot was taken"),
+        Err(_) => tracing::warn!("the snapshot took too long"),
+    }
     let ended = engine.shutdown().await;
     // What it cannot fold in time is folded at the next start.
     let _ = rt::time::timeout(FOLDING_MAX, projecting).await;
@@ -135,18 +149,39 @@ pub async fn serve(
     Ok(())
 }
 
+/// What a start found, brought up to date.
+struct Recovered {
+    engine: Engine,
+    ground: Ground,
+    backlog: Option<Backlog>,
+    /// Records that were read for the projections: those since their checkpoint, and its own.
+    shown: u64,
+}
+
 /// Starts the engine on its journal, and folds what the database does not have yet. A database that
 /// was folded from another journal, or from more of it, is folded anew.
-async fn recover(config: &Config) -> Result<(Engine, Ground, Option<Backlog>), ServeFault> {
+async fn recover(config: &Config) -> Result<Recovered, ServeFault> {
     let mut ground = Ground::open(&config.state, config.records.as_ref())?;
     loop {
-        let (store, backlog) = open_store(config)?;
-        let mut catch_up = ground.catch_up()?;
-        let engine = Engine::start(store, settings(&config.limits), &mut |seq, record| {
+        let (mut store, backlog) = open_store(config)?;
+        let mut catch_up = ground.catch_up(head_of(store.as_mut())?)?;
+        let settings = Settings {
+            history_from: catch_up.from(),
+            ..settings(&config.limits)
+        };
+        let engine = Engine::start(store, settings, &mut |seq, record| {
             catch_up.take(seq, record)
         })?;
+        let shown = catch_up.shown();
         match catch_up.finish().map_err(DatabaseFault::from)? {
-            Journal::Same => return Ok((engine, ground, backlog)),
+            Journal::Same => {
+                return Ok(Recovered {
+                    engine,
+                    ground,
+                    backlog,
+                    shown,
+                });
+            }
             Journal::Another => {
                 tracing::warn!("the database was folded from another journal; folding it anew");
                 engine.shutdown().await?;
@@ -173,7 +208,7 @@ fn guarded() -> DefaultHeaders {
 ///
 /// # Errors
 /// `StoreFault` when it is in use, damaged or out of reach.
-fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<Backlog>), StoreFault> {
+pub(crate) fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<Backlog>), StoreFault> {
     Ok(match &config.journal {
         Some(server) => (Box::new(Postgres::open(server.clone())?), None),
         None => {
@@ -183,6 +218,15 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<Backlog>), Stor
             (Box::new(store), Some(backlog))
         }
     })
+}
+
+/// The last record of a journal, found without reading it.
+///
+/// # Errors
+/// As for [`open_store`].
+pub(crate) fn head_of(store: &mut dyn Store) -> Result<Seq, StoreFault> {
+    let next = store.replay(Seq::new(u64::MAX), &mut |_, _| Ok(()))?;
+    Ok(Seq::new(next.number().saturating_sub(1)))
 }
 
 /// Tells the log when the work beside the journal begins to fail, and when it goes on.
@@ -229,5 +273,48 @@ fn settings(limits: &Limits) -> Settings {
         in_flight_max: limits.in_flight_max,
         deadline: Duration::from_millis(limits.call_timeout_ms),
         ..Settings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gettone::core::id::{TransferId, WalletId};
+    use gettone::core::money::{Amount, Currency};
+
+    fn config(home: &Path) -> Config {
+        let config = Config::parse("listen = \"127.0.0.1:0\"\nstate = \"state\"\n", home);
+        config.expect("sound")
+    }
+
+    /// Starts, tops up so many wallets, and stops as a crash would: how many records the start read.
+    fn start(config: &Config, wallets: core::ops::Range<u64>) -> u64 {
+        rt::System::new().block_on(async {
+            key::state_directory(&config.state).expect("a directory");
+            let recovered = recover(config).await.expect("it starts");
+            let engine = recovered.engine;
+            for number in wallets {
+                let wallet = WalletId::new(number);
+                let key = TransferId::from_bytes([number as u8; 16]);
+                let opened = engine.open_wallet(wallet, Currency::EUR).await;
+                opened.expect("opened");
+                let paid = engine.top_up(wallet, key, Amount::from_minor(100)).await;
+                paid.expect("paid");
+            }
+            engine.shutdown().await.expect("a clean end");
+            recovered.shown
+        })
+    }
+
+    #[test]
+    fn a_start_reads_what_came_since_the_checkpoint_and_no_more() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = config(home.path());
+        assert_eq!(start(&config, 0..100), 0);
+        assert_eq!(start(&config, 0..0), 200, "nothing was folded before");
+        assert_eq!(start(&config, 100..103), 1, "the checkpoint's own record");
+        assert_eq!(start(&config, 0..0), 7);
+        std::fs::remove_file(config.state.join("gateway.sqlite")).expect("removed");
+        assert_eq!(start(&config, 0..0), 206, "without a checkpoint it is all");
     }
 }

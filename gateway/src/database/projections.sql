@@ -60,6 +60,7 @@ CREATE TABLE sale (
     test INTEGER NOT NULL,
     review INTEGER NOT NULL
 );
+CREATE INDEX sale_vend ON sale (vend, rseq);
 CREATE INDEX sale_operator ON sale (operator, line);
 CREATE INDEX sale_machine ON sale (machine, line);
 CREATE INDEX sale_when ON sale (operator, when_ms);

@@ -32,7 +32,7 @@ const PROJECTED: [&str; 13] = [
 ];
 
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
-const PROJECTIONS_VERSION: u32 = 3;
+const PROJECTIONS_VERSION: u32 = 4;
 
 pub(super) fn migrate(connection: &Connection) -> Result<(), DatabaseFault> {
     let known = MIGRATIONS.len() as u32;

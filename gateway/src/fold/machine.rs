@@ -76,6 +76,7 @@ impl Fold<'_> {
 
     /// What is sold there; what is taken off the list keeps its name in what was sold before.
     fn name(self, machine: MachineId, item: Item, product: &Product) -> sql::Result<()> {
+        self.batch.forget_product(machine, item);
         self.connection
             .prepare_cached(
                 "INSERT INTO product (machine, item, name, price) VALUES (?1, ?2, ?3, ?4)
@@ -104,10 +105,9 @@ impl Fold<'_> {
             let item = (row.item != OTHER_ITEM).then_some(row.item);
             let product: Option<String> = match item {
                 Some(item) => self
-                    .connection
-                    .prepare_cached("SELECT name FROM product WHERE machine = ?1 AND item = ?2")?
-                    .query_row(params![machine.number(), item.number()], |row| row.get(0))
-                    .optional()?,
+                    .batch
+                    .product(self.connection, machine, item)?
+                    .map(|(name, _)| name),
                 None => None,
             };
             let sale = sales::New {
@@ -127,7 +127,7 @@ impl Fold<'_> {
                 test: false,
                 review: false,
             };
-            sales::add(self.connection, self.seq, self.at, &sale)?;
+            sales::add(self.batch, self.seq, self.at, &sale)?;
             self.tell(operator, Subject::Sale, Some(machine), sale.told())?;
         }
         Ok(())

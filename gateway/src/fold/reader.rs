@@ -144,27 +144,9 @@ impl Fold<'_> {
         let sold = unkept(started)
             .saturating_add(order.uptime_ms)
             .min(self.at.as_millis());
-        self.connection
-            .prepare_cached(
-                "INSERT INTO dated (vend, rseq, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![vend.as_bytes(), kept(rseq.number()), kept(sold)])?;
+        self.batch.date(vend, rseq, Timestamp::from_millis(sold));
         Ok(())
     }
-}
-
-/// When something was sold, as its reader dated it; it is asked once.
-pub(super) fn dated(
-    connection: &Connection,
-    vend: VendId,
-    rseq: Rseq,
-) -> sql::Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("DELETE FROM dated WHERE vend = ?1 AND rseq = ?2 RETURNING at_ms")?
-        .query_row(params![vend.as_bytes(), kept(rseq.number())], |row| {
-            Ok(Timestamp::from_millis(unkept(row.get(0)?)))
-        })
-        .optional()
 }
 
 fn place_of(

@@ -1,7 +1,7 @@
 //! What happened to wallets: sales, refunds, and what somebody has to look at.
 
 use super::Fold;
-use super::reader::dated;
+use super::batch::Held;
 use crate::bounds::PRICE_FACTOR_MAX;
 use crate::database::{kept, refund};
 use crate::happening::Subject;
@@ -40,29 +40,15 @@ impl Fold<'_> {
     /// Takes in what happened to a wallet.
     pub(super) fn take_wallet(&self, id: WalletId, event: &wallet::Event) -> sql::Result<()> {
         match event {
-            wallet::Event::Opened { currency } => {
-                self.connection
-                    .prepare_cached(
-                        "INSERT INTO account (wallet, currency) VALUES (?1, ?2)
-                         ON CONFLICT DO NOTHING",
-                    )?
-                    .execute(params![kept(id.number()), currency.code()])?;
-                Ok(())
-            }
+            wallet::Event::Opened { currency } => self.batch.open(id, currency.code()),
             wallet::Event::Reserved {
                 vend, terms, held, ..
             } => {
-                self.connection
-                    .prepare_cached(
-                        "INSERT INTO hold (vend, machine, operator, held)
-                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                    )?
-                    .execute(params![
-                        vend.as_bytes(),
-                        terms.machine.number(),
-                        terms.operator.number(),
-                        held.total().minor()
-                    ])?;
+                let place = Held {
+                    machine: terms.machine,
+                    operator: terms.operator,
+                };
+                self.batch.hold(*vend, place, held.total())?;
                 let currency = self.currency(id)?;
                 let body = json!({
                     "step": "granted", "vend": vend.to_string(),
@@ -264,11 +250,12 @@ impl Fold<'_> {
             test: false,
             review: false,
         };
-        sales::add(self.connection, self.seq, self.at, &line)
+        sales::add(self.batch, self.seq, self.at, &line)
     }
 
     /// What was sold, and what it was called.
     fn sold(&self, vend: VendId, rseq: Rseq) -> sql::Result<(Option<Item>, Option<String>)> {
+        self.batch.flush(self.connection)?;
         let sold: Option<(Item, Option<String>)> = self
             .connection
             .prepare_cached(
@@ -318,12 +305,13 @@ impl Fold<'_> {
             test: false,
             review: false,
         };
-        sales::add(self.connection, self.seq, self.at, &line)?;
+        sales::add(self.batch, self.seq, self.at, &line)?;
         self.unsold(id, "refund", (*vend, *rseq, item), back)
     }
 
     /// What a hold had, less what was sold for it.
     fn still_held(&self, vend: VendId) -> sql::Result<Amount> {
+        self.batch.flush(self.connection)?;
         self.connection
             .prepare_cached(
                 "SELECT held - (SELECT CAST(coalesce(sum(amount - owed), 0) AS BIGINT) FROM sale
@@ -373,9 +361,7 @@ impl Fold<'_> {
     }
 
     fn currency(&self, id: WalletId) -> sql::Result<String> {
-        self.connection
-            .prepare_cached("SELECT currency FROM account WHERE wallet = ?1")?
-            .query_row([kept(id.number())], |row| row.get(0))
+        self.batch.currency(self.connection, id)
     }
 
     fn captured(&self, id: WalletId, event: &wallet::Event) -> sql::Result<()> {
@@ -396,7 +382,7 @@ impl Fold<'_> {
         };
         let place = self.place(*vend, *rseq, Some(*item))?;
         let price = parts.total() + *debt;
-        if refund::is_doubted(self.connection, *vend, *rseq)? {
+        if self.batch.may_have_case(*vend) && refund::is_doubted(self.connection, *vend, *rseq)? {
             self.settled((*vend, *rseq), ("rejected", Amount::ZERO))?;
         }
         let is_doubtful = *review == wallet::Review::RefundQueue;
@@ -415,11 +401,11 @@ impl Fold<'_> {
             from_closed: parts.closed,
             owed: *debt,
             fee: *fee,
-            sold: dated(self.connection, *vend, *rseq)?,
+            sold: self.batch.dated(*vend, *rseq),
             test: *purpose == Purpose::Test,
             review: is_doubtful || is_dear,
         };
-        sales::add(self.connection, self.seq, self.at, &sale)?;
+        sales::add(self.batch, self.seq, self.at, &sale)?;
         let machine = sale.machine;
         self.tell(*operator, Subject::Sale, machine, sale.told())?;
         if is_dear {
@@ -466,58 +452,44 @@ impl Fold<'_> {
     }
 
     fn place(&self, vend: VendId, rseq: Rseq, item: Option<Item>) -> sql::Result<Place> {
-        let hold: Option<(u32, u32)> = self
-            .connection
-            .prepare_cached("SELECT machine, operator FROM hold WHERE vend = ?1")?
-            .query_row([vend.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let machine = hold.map(|(machine, _)| machine);
-        let product: Option<(String, i64)> = match machine.zip(item) {
-            Some((machine, item)) => self
-                .connection
-                .prepare_cached("SELECT name, price FROM product WHERE machine = ?1 AND item = ?2")?
-                .query_row(params![machine, item.number()], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?,
+        let hold = self.batch.place_of(self.connection, vend)?;
+        let machine = hold.map(|place| place.machine);
+        let product = match machine.zip(item) {
+            Some((machine, item)) => self.batch.product(self.connection, machine, item)?,
             None => None,
         };
         let (product, listed) = product.unzip();
         Ok(Place {
             vend,
             rseq,
-            machine,
-            operator: hold.map(|(_, operator)| OperatorId::new(operator)),
+            machine: machine.map(MachineId::number),
+            operator: hold.map(|place| place.operator),
             item,
             product,
-            listed: listed.map(Amount::from_minor),
+            listed,
         })
     }
 
     fn receipt(&self, id: WalletId, line: Line<'_>) -> sql::Result<()> {
         let sold = line.sold;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO receipt (seq, at_ms, wallet, kind, amount, currency, operator, vend,
-                                      rseq, machine, item, product, owed)
-                 SELECT ?1, ?2, ?3, ?4, ?5, currency, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-                 FROM account WHERE wallet = ?3",
-            )?
-            .execute(params![
-                kept(self.seq.number()),
-                kept(self.at.as_millis()),
-                kept(id.number()),
-                line.kind,
-                line.amount.minor(),
-                line.operator.map(OperatorId::number),
-                sold.map(|sold| sold.vend.as_bytes()),
-                sold.map(|sold| kept(sold.rseq.number())),
-                sold.and_then(|sold| sold.machine),
-                sold.and_then(|sold| sold.item).map(Item::number),
-                sold.and_then(|sold| sold.product.as_deref()),
-                line.owed.minor(),
-            ])?;
-        Ok(())
+        let Some(currency) = self.currency(id).optional()? else {
+            return Ok(());
+        };
+        self.batch.add_receipt(params![
+            kept(self.seq.number()),
+            kept(self.at.as_millis()),
+            kept(id.number()),
+            line.kind,
+            line.amount.minor(),
+            currency,
+            line.operator.map(OperatorId::number),
+            sold.map(|sold| sold.vend.as_bytes()),
+            sold.map(|sold| kept(sold.rseq.number())),
+            sold.and_then(|sold| sold.machine),
+            sold.and_then(|sold| sold.item).map(Item::number),
+            sold.and_then(|sold| sold.product.as_deref()),
+            line.owed.minor(),
+        ])
     }
 
     /// Puts a vend before a person. What a person has decided about it stays, also when the
@@ -547,6 +519,9 @@ impl Fold<'_> {
             amount,
             at: self.at,
         };
+        // A case takes its currency from the account, which may be on its way.
+        self.batch.flush(self.connection)?;
+        self.batch.note_case(sold.vend);
         match refund::open(self.connection, &case, "")? {
             refund::Opened::New => {
                 let body = json!({"state": "open", "kind": kind, "vend": sold.vend.to_string()});

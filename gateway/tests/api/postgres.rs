@@ -8,10 +8,11 @@
 mod server;
 
 use crate::money::{Person, available, euro};
-use crate::street::{OPERATOR, PLATFORM, Server};
+use crate::street::{OPERATOR, PLATFORM, Server, TABLES};
 use gettone_gateway::Records;
 use serde_json::json;
 use server::with_server;
+use std::process::Command;
 
 /// A gateway with everything there.
 fn gateway(postgres: &server::Server) -> Server {
@@ -96,5 +97,35 @@ fn lists_say_that_they_are_behind_and_catch_up_by_themselves() {
         let sales = server.awaited("/v1/sales", OPERATOR, |shown| shown["complete"] == true);
         assert_eq!(sales["lines"].as_array().map(Vec::len), Some(2));
         assert_eq!(available(&server, OPERATOR), "1.60");
+    });
+}
+
+/// Claims about the API that say nothing of where the tables are.
+const CLAIMS: [&str; 11] = [
+    "console::",
+    "dts::",
+    "favourite::",
+    "light::",
+    "money::",
+    "once::",
+    "operator::",
+    "person::",
+    "relay::",
+    "restart::",
+    "staff::",
+];
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn the_api_keeps_its_claims_with_its_tables_in_postgres() {
+    with_server(|postgres| {
+        let claims = std::env::current_exe().expect("this program");
+        let status = Command::new(claims)
+            .args(CLAIMS)
+            .args(["--test-threads", "4"])
+            .env(TABLES, postgres.address())
+            .status()
+            .expect("it runs");
+        assert!(status.success(), "{status}");
     });
 }

@@ -9,6 +9,7 @@ use gettone_core::port::{Frames, Seq, Store};
 use gettone_core::record::{Event, Record};
 use gettone_core::time::Timestamp;
 use gettone_core::wallet;
+use gettone_gateway::rebuild;
 use gettone_store::{File, FileSettings};
 use serde_json::Value;
 use std::process::ExitCode;
@@ -17,6 +18,36 @@ fn awaited(server: &Server, path: &str, credential: &str, list: &str, len: usize
     server.awaited(path, credential, |page| {
         page[list].as_array().map(Vec::len) == Some(len)
     })
+}
+
+#[test]
+fn a_rebuild_shows_the_same_again_and_tells_how_far_it_is() {
+    let mut server = Server::start();
+    let mut board = server.board();
+    let anna = server.customer(1, "5.00");
+    let hello = board.hello();
+    let envelope = board.seal(&[Item::Hello(hello)]);
+    let relayed = server.relay(&anna.token, Some(hello.bind), &[&envelope]);
+    let grant = board.answer(&relayed).grant.expect("a grant");
+    board.write(grant.grant, ReceiptKind::VendOk, 11, 80);
+    server.relay("", None, &[board.outbox(1)]);
+    let look = |server: &Server| {
+        [
+            awaited(server, "/v1/sales", OPERATOR, "lines", 1),
+            awaited(server, "/v1/app/receipts", &anna.token, "receipts", 2),
+            server.get("/v1/machines/3", OPERATOR).ok(),
+        ]
+    };
+    let before = look(&server);
+    let in_use = rebuild(&server.config(), &mut |_| {}).expect_err("the gateway runs");
+    assert!(in_use.to_string().contains("journal"), "{in_use}");
+    server.stop();
+    let mut told = Vec::new();
+    let done = rebuild(&server.config(), &mut |progress| told.push(progress)).expect("folded");
+    assert!(done.of > 0 && done.records == done.of, "{done:?}");
+    assert_eq!(told.len() as u64, done.of, "record by record");
+    server.resume();
+    assert_eq!(look(&server), before);
 }
 
 #[test]

@@ -7,12 +7,13 @@ use gettone_channel::{
     Lock, MdbState, Nonce, PublicKey, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, StaticKey,
     VendId, VmcId, open, reader_id, seal,
 };
-use gettone_gateway::{Config, ServeFault, serve};
+use gettone_gateway::{Config, Records, ServeFault, serve};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -22,6 +23,10 @@ use tokio::sync::oneshot;
 pub(crate) const OPERATOR: &str = "the first operator's key";
 pub(crate) const OTHER_OPERATOR: &str = "the second operator's key";
 pub(crate) const PLATFORM: &str = "the platform's key";
+
+/// Where it is set, every server keeps its tables in the PostgreSQL server that it names, each in a
+/// schema of its own.
+pub(crate) const TABLES: &str = "GETTONE_TABLES";
 
 /// Questions after which what is waited for is not coming.
 const ASKED_MAX: u32 = 20_000;
@@ -98,8 +103,17 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     home: TempDir,
     change: Box<dyn Fn(&mut Config) + Send + Sync>,
+    records: Option<Records>,
     running: Option<Running>,
     agent: ureq::Agent,
+}
+
+/// The next schema, where a server is named.
+fn records() -> Option<Records> {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let words = std::env::var(TABLES).ok()?;
+    let partition = NEXT.fetch_add(1, Ordering::Relaxed);
+    Some(Records::parse(&words, partition).expect("an address"))
 }
 
 struct Running {
@@ -120,6 +134,7 @@ impl Server {
             address: ([127, 0, 0, 1], 0).into(),
             home,
             change: Box::new(change),
+            records: records(),
             running: None,
             agent: ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -135,10 +150,17 @@ impl Server {
         self.home.path().join("state")
     }
 
-    /// Starts again where it was stopped.
-    pub(crate) fn resume(&mut self) {
+    /// What it is told before it starts.
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::parse(&configuration(), self.home.path()).expect("sound");
         (self.change)(&mut config);
+        config.records = config.records.or_else(|| self.records.clone());
+        config
+    }
+
+    /// Starts again where it was stopped.
+    pub(crate) fn resume(&mut self) {
+        let config = self.config();
         let (stop, stopped) = oneshot::channel();
         let (told, reached) = mpsc::channel();
         let thread = thread::spawn(move || {

@@ -2,12 +2,14 @@
 //! in another way.
 
 use super::journal::journal;
-use super::server::with_server;
+use super::server::{Server, with_server};
 use super::{Directory, HALL, OTHER, OWNER, Place, check, fold, shown};
 use crate::DatabaseFault;
 use crate::database::{Ground, place};
 use crate::sql::{self, Records, SqlFault, Synced, Transaction};
 use gettone_core::id::MachineId;
+use gettone_core::port::Seq;
+use gettone_core::record::Record;
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -83,6 +85,89 @@ fn a_server_that_is_killed_while_it_folds_has_folded_each_record_once() {
         fold(&here, &journal);
         let there = Schema(records(&server.address(), 0)).open();
         assert_eq!(shown(&there.connection), shown(&here.connection));
+    });
+}
+
+/// Has a server do this in the middle of the first folds, so often.
+fn stumble(server: &Server, times: u32, how: &str) {
+    drop(Schema(records(&server.address(), 0)).open());
+    server.run(&format!(
+        "create sequence tries; \
+         create function stumble() returns trigger language plpgsql as $$ \
+         begin if nextval('public.tries') <= {times} then {how}; end if; return null; end $$; \
+         create trigger stumble before insert on gettone_records_0.receipt \
+         for each statement execute function stumble()"
+    ));
+}
+
+/// Folds these records there, however often that takes by itself.
+fn fold_again(server: &str, records_of_it: &[(Seq, Record)]) -> Ground {
+    let there = Schema(records(server, 0)).open();
+    let head = records_of_it.last().map_or(Seq::FIRST, |(seq, _)| *seq);
+    fold::take_in_again(&there.connection, records_of_it, head).expect("it ends well");
+    there
+}
+
+/// Whether everything is there that tables here would show.
+#[track_caller]
+fn shows_all(there: &Ground) {
+    let here = Directory::new().open();
+    fold(&here, &journal());
+    assert_eq!(shown(&there.connection), shown(&here.connection));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn folding_goes_on_by_itself_after_a_serialization_failure_and_a_deadlock() {
+    for code in ["40001", "40P01"] {
+        with_server(|server| {
+            stumble(
+                &server,
+                2,
+                &format!("raise exception using errcode = '{code}'"),
+            );
+            let there = fold_again(&server.address(), &journal());
+            assert!(
+                server.number("select last_value from tries") > 2,
+                "it tried again"
+            );
+            shows_all(&there);
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn folding_goes_on_by_itself_after_its_connection_was_cut_in_the_middle() {
+    with_server(|server| {
+        stumble(&server, 1, "perform pg_terminate_backend(pg_backend_pid())");
+        let there = fold_again(&server.address(), &journal());
+        assert!(
+            server.number("select last_value from tries") > 1,
+            "it tried again"
+        );
+        shows_all(&there);
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_commit_that_was_kept_though_its_answer_was_lost_is_not_folded_twice() {
+    with_server(|server| {
+        let journal = journal();
+        let (first, rest) = journal.split_at(journal.len() / 2);
+        let address = server.address();
+        drop(fold_again(&address, first));
+        server.set("synchronous_standby_names", "nobody");
+        let waiting = "from pg_stat_activity where wait_event = 'SyncRep'";
+        thread::scope(|scope| {
+            let folding = scope.spawn(|| drop(fold_again(&address, rest)));
+            // It is kept by then; only the answer waits.
+            server.until(&format!("select count(*) {waiting}"), 1);
+            server.run(&format!("select pg_terminate_backend(pid) {waiting}"));
+            folding.join().expect("it ends well");
+        });
+        shows_all(&Schema(records(&server.address(), 0)).open());
     });
 }
 

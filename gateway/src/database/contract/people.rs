@@ -1,0 +1,184 @@
+//! What people entered is kept.
+
+use super::journal::{at, minor, numbered, sold, transfer, vend};
+use super::{ANN, HALL, HOUR_MS, OTHER, OWNER, Place, fold};
+use crate::credential::{KeyDigest, Sealed};
+use crate::database::answer::{self, Answer};
+use crate::database::code::{self, Proof, Sent};
+use crate::database::person::{self, CustomerNumber, Welcome};
+use crate::database::refund::{self, Decision, Stage};
+use crate::database::session::{self, Holder};
+use crate::database::staff::{self, Hired, Recruit, Role};
+use crate::database::{api_key, place, staff_log};
+use crate::fleet;
+use gettone_core::id::{Rseq, WalletId};
+use gettone_core::money::{Amount, Currency};
+use rusqlite::types::{FromSql, ValueRef};
+fn sealed(byte: u8) -> Sealed {
+    Sealed::column_result(ValueRef::Blob(&[byte; 32])).expect("32 bytes")
+}
+
+pub(super) fn keeps_people(place: &dyn Place) {
+    let mut ground = place.open();
+    let number = CustomerNumber::new(42);
+    let now = at(1_000);
+    ground
+        .write(|change| {
+            let welcome = person::welcome(change, &sealed(1), "ann@example.org", (number, now))?;
+            assert_eq!(welcome, Some(Welcome::New(number)));
+            let other = CustomerNumber::new(43);
+            let back = person::welcome(change, &sealed(1), "ann@example.org", (other, now))?;
+            assert_eq!(back, Some(Welcome::Back(number)));
+            let taken = person::welcome(change, &sealed(2), "bob@example.org", (number, now))?;
+            assert_eq!(taken, None, "the number is somebody's");
+            person::speak(change, number, "it")?;
+            let own = |wallet| person::own(change, number, Currency::EUR, (wallet, now));
+            assert_eq!(own(ANN)?, Some(ANN));
+            assert_eq!(own(WalletId::new(12))?, Some(ANN), "one of each currency");
+            assert_eq!(person::wallets(change, number)?, [(Currency::EUR, ANN)]);
+
+            assert_eq!(code::send(change, &sealed(1), &sealed(9), now)?, Sent::Yes);
+            assert_eq!(code::send(change, &sealed(1), &sealed(8), now)?, Sent::Yes);
+            assert_eq!(
+                code::redeem(change, &sealed(1), &sealed(9), now)?,
+                Proof::Wrong
+            );
+            assert_eq!(
+                code::redeem(change, &sealed(1), &sealed(8), now)?,
+                Proof::Right
+            );
+            assert_eq!(
+                code::redeem(change, &sealed(1), &sealed(8), now)?,
+                Proof::Wrong
+            );
+
+            let recruit = Recruit {
+                operator: OWNER,
+                email: "eve@example.org".to_owned(),
+                name: "Eve".to_owned(),
+                role: Role::Clerk,
+                password: "hash".to_owned(),
+            };
+            let Hired::As(eve) = staff::hire(change, &recruit, now)? else {
+                panic!("nobody has that address");
+            };
+            assert_eq!(staff::hire(change, &recruit, now)?, Hired::EmailTaken);
+            let token = KeyDigest::of(b"token");
+            let life = (now, at(2_000));
+            session::begin(change, &token, Holder::Staff(eve), life)?;
+            assert_eq!(
+                session::find(change, &token, now)?,
+                Some(Holder::Staff(eve))
+            );
+            assert_eq!(session::find(change, &token, at(2_000))?, None);
+            let found = staff::find_by_email(change, "eve@example.org")?;
+            assert_eq!(found.map(|(member, _)| member.role), Some(Role::Clerk));
+            staff::dismiss(change, OTHER, eve)?;
+            assert_eq!(staff::all(change, OWNER)?.len(), 1, "of another operator");
+            staff::dismiss(change, OWNER, eve)?;
+            assert_eq!(
+                session::find(change, &token, now)?,
+                None,
+                "it ended with her"
+            );
+            Ok(())
+        })
+        .expect("written");
+    drop(ground);
+    let mut ground = place.open();
+    ground
+        .write(|change| {
+            let ann = person::find(change, number)?;
+            assert_eq!(ann.map(|ann| ann.language).as_deref(), Some("it"));
+            person::forget(change, number)?;
+            assert_eq!(person::find(change, number)?, None);
+            assert_eq!(person::wallets(change, number)?.len(), 1, "it outlives her");
+            Ok(())
+        })
+        .expect("written");
+}
+
+pub(super) fn keeps_cases(place: &dyn Place) {
+    let mut ground = place.open();
+    fold(&ground, &numbered(sold()));
+    let now = at(2 * HOUR_MS);
+    ground
+        .write(|change| {
+            let hall = place::Place {
+                name: "hall".to_owned(),
+                place: "by the door".to_owned(),
+            };
+            place::note(change, OWNER, HALL, &hall)?;
+            let mine = place::Place::default();
+            place::note(change, OTHER, HALL, &mine)?;
+            assert_eq!(place::find(change, HALL)?, Some(hall), "it is not theirs");
+
+            let open = refund::list(change, OWNER, Some(Stage::Open), (None, 50))?;
+            let [case] = open.lines.as_slice() else {
+                panic!("one coffee is doubtful: {open:?}");
+            };
+            assert_eq!((case.vend, case.amount), (vend(2), minor(130)));
+            assert_eq!(case.machine_name.as_deref(), Some("hall"));
+            let decision = Decision {
+                state: "rejected",
+                refunded: Amount::ZERO,
+                answer: "it fell".to_owned(),
+                by: "eve".to_owned(),
+                at: now,
+            };
+            refund::decide(change, case.id, &decision)?;
+            let decided = refund::find(change, case.id)?;
+            assert_eq!(decided.map(|case| case.state).as_deref(), Some("rejected"));
+            assert!(!refund::is_doubted(change, vend(2), Rseq::new(2))?);
+
+            let answer = Answer {
+                body: [1; 32],
+                status: 201,
+                answer: b"{}".to_vec(),
+            };
+            answer::keep(change, &[3; 32], &answer, now)?;
+            let later = Answer {
+                status: 500,
+                ..answer.clone()
+            };
+            answer::keep(change, &[3; 32], &later, now)?;
+            assert_eq!(
+                answer::find(change, &[3; 32])?,
+                Some(answer),
+                "the first counts"
+            );
+
+            let digest = KeyDigest::of(b"key");
+            let made = ("eve", now);
+            let id = api_key::make(change, (OWNER, &digest), "till", Role::Clerk, made)?;
+            let found = api_key::find(change, &digest)?.map(|key| (key.id, key.operator));
+            assert_eq!(found, Some((id, OWNER)));
+            assert_eq!(api_key::revoke(change, OTHER, id)?, None);
+            assert!(api_key::revoke(change, OWNER, id)?.is_some());
+
+            for number in 0..5 {
+                let line = staff_log::Line::new(
+                    at(number),
+                    "eve".to_owned(),
+                    "machine.lock",
+                    String::new(),
+                );
+                staff_log::add(change, OWNER, &line.changed(1.into(), 2.into()))?;
+            }
+            let page = staff_log::all(change, OWNER, None, 3)?;
+            let rest = staff_log::all(change, OWNER, page.next, 3)?;
+            assert_eq!((page.lines.len(), rest.lines.len()), (3, 2));
+            assert_eq!(page.lines[0].at_ms, 4);
+
+            let key = transfer(4);
+            fleet::note_counter(change, OWNER, key, "eve")?;
+            Ok(())
+        })
+        .expect("written");
+    // Numbers are never given twice, also of what is gone.
+    let digest = KeyDigest::of(b"another");
+    let id = ground
+        .write(|change| api_key::make(change, (OWNER, &digest), "till", Role::Owner, ("eve", now)))
+        .expect("written");
+    assert!(id > 1, "{id}");
+}
