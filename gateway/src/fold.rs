@@ -275,6 +275,12 @@ impl Fold<'_> {
         self.tell(operator, Subject::Alarm, Some(machine), body)
     }
 
+    /// Whether pages still show what happens here: of a long past only the end is told, and the rest
+    /// need not be put into words.
+    fn is_told(self) -> bool {
+        happening::place(self.seq, 0, self.batch.head()).is_some()
+    }
+
     /// Tells operators' pages of something at a machine; its name and the time go with it.
     fn tell(
         self,

@@ -49,6 +49,9 @@ impl Fold<'_> {
                     operator: terms.operator,
                 };
                 self.batch.hold(*vend, place, held.total())?;
+                if !self.is_told() {
+                    return Ok(());
+                }
                 let currency = self.currency(id)?;
                 let body = json!({
                     "step": "granted", "vend": vend.to_string(),
@@ -335,6 +338,9 @@ impl Fold<'_> {
 
     /// Tells that a customer has left.
     fn over(&self, vend: VendId, reason: wallet::Reason) -> sql::Result<()> {
+        if !self.is_told() {
+            return Ok(());
+        }
         let place = self.place(vend, Rseq::new(0), None)?;
         let Some(operator) = place.operator else {
             return Ok(());
@@ -407,7 +413,9 @@ impl Fold<'_> {
         };
         sales::add(self.batch, self.seq, self.at, &sale)?;
         let machine = sale.machine;
-        self.tell(*operator, Subject::Sale, machine, sale.told())?;
+        if self.is_told() {
+            self.tell(*operator, Subject::Sale, machine, sale.told())?;
+        }
         if is_dear {
             self.ring_about(
                 (*vend, *rseq),

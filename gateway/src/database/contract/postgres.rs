@@ -101,10 +101,9 @@ fn stumble(server: &Server, times: u32, how: &str) {
 }
 
 /// Folds these records there, however often that takes by itself.
-fn fold_again(server: &str, records_of_it: &[(Seq, Record)]) -> Ground {
-    let there = Schema(records(server, 0)).open();
-    let head = records_of_it.last().map_or(Seq::FIRST, |(seq, _)| *seq);
-    fold::take_in_again(&there.connection, records_of_it, head).expect("it ends well");
+fn fold_again(there: Ground, records: &[(Seq, Record)]) -> Ground {
+    let head = records.last().map_or(Seq::FIRST, |(seq, _)| *seq);
+    fold::take_in_again(&there.connection, records, head).expect("it ends well");
     there
 }
 
@@ -126,7 +125,7 @@ fn folding_goes_on_by_itself_after_a_serialization_failure_and_a_deadlock() {
                 2,
                 &format!("raise exception using errcode = '{code}'"),
             );
-            let there = fold_again(&server.address(), &journal());
+            let there = fold_again(Schema(records(&server.address(), 0)).open(), &journal());
             assert!(
                 server.number("select last_value from tries") > 2,
                 "it tried again"
@@ -141,7 +140,7 @@ fn folding_goes_on_by_itself_after_a_serialization_failure_and_a_deadlock() {
 fn folding_goes_on_by_itself_after_its_connection_was_cut_in_the_middle() {
     with_server(|server| {
         stumble(&server, 1, "perform pg_terminate_backend(pg_backend_pid())");
-        let there = fold_again(&server.address(), &journal());
+        let there = fold_again(Schema(records(&server.address(), 0)).open(), &journal());
         assert!(
             server.number("select last_value from tries") > 1,
             "it tried again"
@@ -156,18 +155,17 @@ fn a_commit_that_was_kept_though_its_answer_was_lost_is_not_folded_twice() {
     with_server(|server| {
         let journal = journal();
         let (first, rest) = journal.split_at(journal.len() / 2);
-        let address = server.address();
-        drop(fold_again(&address, first));
+        let there = fold_again(Schema(records(&server.address(), 0)).open(), first);
         server.set("synchronous_standby_names", "nobody");
         let waiting = "from pg_stat_activity where wait_event = 'SyncRep'";
-        thread::scope(|scope| {
-            let folding = scope.spawn(|| drop(fold_again(&address, rest)));
+        let there = thread::scope(|scope| {
+            let folding = scope.spawn(move || fold_again(there, rest));
             // It is kept by then; only the answer waits.
             server.until(&format!("select count(*) {waiting}"), 1);
             server.run(&format!("select pg_terminate_backend(pid) {waiting}"));
-            folding.join().expect("it ends well");
+            folding.join().expect("it ends well")
         });
-        shows_all(&Schema(records(&server.address(), 0)).open());
+        shows_all(&there);
     });
 }
 
