@@ -29,6 +29,7 @@ pub mod peer;
 pub mod purchases;
 pub mod recover;
 pub mod reflex;
+pub mod relay;
 mod report;
 pub mod rounds;
 pub mod settle;

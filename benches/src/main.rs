@@ -6,7 +6,7 @@ use gettone_benches::compare::{Compared, Peer};
 use gettone_benches::instructions::Counted;
 use gettone_benches::{
     Demand, Fault, Medium, Report, accounts, compare, floor, instructions, memory, open_loop,
-    purchases, recover, reflex, settle,
+    purchases, recover, reflex, relay, settle,
 };
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -171,6 +171,22 @@ enum Measurement {
         #[arg(long)]
         json: bool,
     },
+    /// Envelopes that the server opens each second, and relays (HELLO in, hold durable, GRANT out) that
+    /// it completes over HTTP.
+    Relay {
+        /// Phones that ask at once, each over a connection of its own.
+        #[arg(long, default_value = "16")]
+        in_flight: NonZeroUsize,
+        /// How long each of the two is measured.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+        /// On which disk.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// This disk's own flush rate.
     Floor {
         /// For how long.
@@ -292,6 +308,19 @@ fn main() -> ExitCode {
                 dir,
             };
             tell(purchases::measure(&plan), json)
+        }
+        Measurement::Relay {
+            in_flight,
+            seconds,
+            dir,
+            json,
+        } => {
+            let plan = relay::Plan {
+                in_flight,
+                span: Duration::from_secs(seconds.into()),
+                dir,
+            };
+            tell(relay::measure(&plan), json)
         }
         Measurement::OpenLoop {
             rate,

@@ -2,7 +2,7 @@
 //! gateway runs in a process of its own; boards and phones run beside it, on the same cores.
 
 mod board;
-mod server;
+pub(crate) mod server;
 
 use crate::conditions::Conditions;
 use crate::fault::Fault;
@@ -122,7 +122,7 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
 }
 
 /// What one X25519 takes, in microseconds.
-fn agreement() -> Result<u64, Fault> {
+pub(crate) fn agreement() -> Result<u64, Fault> {
     let own = StaticKey::from_bytes(random()?);
     let peer = StaticKey::from_bytes(random()?).public();
     let began = Instant::now();
@@ -142,20 +142,20 @@ struct Bought {
 
 /// Processor time: on a busy machine it says more than the clock.
 #[derive(Clone, Copy)]
-struct Used {
+pub(crate) struct Used {
     gateway: Option<Duration>,
     generator: Option<Duration>,
 }
 
 impl Used {
-    fn by(server: &Server) -> Self {
+    pub(crate) fn by(server: &Server) -> Self {
         Self {
             gateway: server.processor_time(),
             generator: processor_time("/proc/self/stat"),
         }
     }
 
-    fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         let less = |now: Option<Duration>, before: Option<Duration>| now?.checked_sub(before?);
         Self {
             gateway: less(self.gateway, before.gateway),
@@ -164,15 +164,23 @@ impl Used {
     }
 
     fn note(self, conditions: &mut Conditions, purchases: usize) {
-        for (what, time) in [
-            ("gateway_cpu_us_per_purchase", self.gateway),
-            ("generator_cpu_us_per_purchase", self.generator),
+        let [gateway, generator] = self.each_us(purchases);
+        for (what, each) in [
+            ("gateway_cpu_us_per_purchase", gateway),
+            ("generator_cpu_us_per_purchase", generator),
         ] {
-            let each = time.and_then(|time| time.as_micros().checked_div(purchases as u128));
-            if let Some(each) = each.and_then(|each| u64::try_from(each).ok()) {
+            if let Some(each) = each {
                 conditions.note(what, each);
             }
         }
+    }
+
+    /// Microseconds of the gateway and of the generator, for each of so many things.
+    pub(crate) fn each_us(self, count: usize) -> [Option<u64>; 2] {
+        [self.gateway, self.generator].map(|time| {
+            let each = time?.as_micros().checked_div(count as u128)?;
+            u64::try_from(each).ok()
+        })
     }
 }
 

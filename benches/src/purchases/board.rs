@@ -1,7 +1,7 @@
 //! One machine with its reader, without air, flash or bus: what they say reaches the phone at once.
 
 use super::Bought;
-use super::server::{Asker, Server, hex, random, server_key};
+use super::server::{Asker, Server, hex, random};
 use crate::fault::Fault;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -36,28 +36,8 @@ pub(super) struct Board {
 impl Board {
     /// Registers a machine, and a reader for it.
     pub(super) fn enrol(server: &Server, number: usize, customer: &Asker) -> Result<Self, Fault> {
-        let operator = server.operator();
-        operator.post(
-            "/v1/machines",
-            &json!({
-                "machine": number, "currency": "EUR", "cap": "5.00",
-                "vends_max": 1, "fee_basis_points": 150,
-            }),
-        )?;
-        operator.post(
-            &format!("/v1/machines/{number}/products"),
-            &json!({"item": 1, "name": "espresso", "price": "1.20"}),
-        )?;
         let key = StaticKey::from_bytes(random()?);
-        let enrolled = operator.post(
-            "/v1/readers",
-            &json!({
-                "public_key": key.public().to_string(),
-                "claim_code": channel::claim_code(&key.public()).to_string(),
-                "machine": number,
-            }),
-        )?;
-        let servers = Servers::installed(&[server_key(&enrolled)?])
+        let servers = Servers::installed(&[server.enrol(number, &key)?])
             .ok_or_else(|| Fault::call("enrolling a reader")("the server has no key"))?;
         let mut flash = Flash::new(JournalEpoch::from_bytes(random()?));
         let start = flash.start(key, servers);

@@ -2,6 +2,7 @@
 
 use crate::fault::Fault;
 use core::time::Duration;
+use gettone_channel::{self as channel, StaticKey};
 use gettone_relay as relay;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The first argument that makes this executable the gateway.
 pub const PART: &str = "gateway";
 
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     config: PathBuf,
     url: String,
@@ -28,7 +29,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(dir: &Path) -> Result<Self, Fault> {
+    pub(crate) fn start(dir: &Path) -> Result<Self, Fault> {
         let (operator_key, platform_key) = (random_hex()?, random_hex()?);
         let config = dir.join("gateway.toml");
         let text = format!(
@@ -76,7 +77,7 @@ impl Server {
     }
 
     /// Opens a wallet with much money in it; the customer's way to ask.
-    pub(super) fn customer(&self, number: usize) -> Result<Asker, Fault> {
+    pub(crate) fn customer(&self, number: usize) -> Result<Asker, Fault> {
         let opened = self
             .operator()
             .post("/v1/wallets", &json!({"wallet": number, "currency": "EUR"}))?;
@@ -88,8 +89,33 @@ impl Server {
         Ok(self.asker(opened["token"].as_str().unwrap_or_default()))
     }
 
+    /// Registers a machine that sells espressos, and the reader with this key for it.
+    pub(crate) fn enrol(&self, number: usize, key: &StaticKey) -> Result<relay::Server, Fault> {
+        let operator = self.operator();
+        operator.post(
+            "/v1/machines",
+            &json!({
+                "machine": number, "currency": "EUR", "cap": "5.00",
+                "vends_max": 1, "fee_basis_points": 150,
+            }),
+        )?;
+        operator.post(
+            &format!("/v1/machines/{number}/products"),
+            &json!({"item": 1, "name": "espresso", "price": "1.20"}),
+        )?;
+        let enrolled = operator.post(
+            "/v1/readers",
+            &json!({
+                "public_key": key.public().to_string(),
+                "claim_code": channel::claim_code(&key.public()).to_string(),
+                "machine": number,
+            }),
+        )?;
+        server_key(&enrolled)
+    }
+
     /// The operator's way to ask.
-    pub(super) fn operator(&self) -> Asker {
+    fn operator(&self) -> Asker {
         self.asker(&self.operator_key)
     }
 
@@ -102,12 +128,12 @@ impl Server {
     }
 
     /// The processor time that the gateway has used so far, where the system tells.
-    pub(super) fn processor_time(&self) -> Option<Duration> {
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
         processor_time(&format!("/proc/{}/stat", self.child.id()))
     }
 
     /// Ends it as a service manager would; whether its books balance.
-    pub(super) fn stop(mut self) -> Result<bool, Fault> {
+    pub(crate) fn stop(mut self) -> Result<bool, Fault> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM)
@@ -138,14 +164,24 @@ impl Drop for Server {
 
 /// One party's way to ask the gateway.
 #[derive(Clone)]
-pub(super) struct Asker {
+pub(crate) struct Asker {
     agent: ureq::Agent,
     url: String,
     authorization: String,
 }
 
 impl Asker {
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+    /// Where it asks, `HOST:PORT`.
+    pub(crate) fn place(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
+    }
+
+    /// The credential, as HTTP carries it.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let mut answer = self
             .agent
             .post(format!("{}{path}", self.url))
@@ -167,7 +203,7 @@ impl Asker {
 }
 
 /// The server's key as a reader is given it at enrolment.
-pub(super) fn server_key(enrolled: &Value) -> Result<relay::Server, Fault> {
+fn server_key(enrolled: &Value) -> Result<relay::Server, Fault> {
     let broken = || Fault::call("enrolling a reader")(enrolled);
     let text = enrolled["server_public_key"].as_str().ok_or_else(broken)?;
     let epoch = enrolled["server_epoch"].as_u64().ok_or_else(broken)?;
@@ -178,7 +214,7 @@ pub(super) fn server_key(enrolled: &Value) -> Result<relay::Server, Fault> {
 }
 
 /// Time in user and in kernel mode: fields 14 and 15 of proc(5)'s stat, in hundredths of a second.
-pub(super) fn processor_time(stat: &str) -> Option<Duration> {
+pub(crate) fn processor_time(stat: &str) -> Option<Duration> {
     let text = fs::read_to_string(stat).ok()?;
     let (_, fields) = text.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
@@ -193,13 +229,13 @@ fn random_hex() -> Result<String, Fault> {
     Ok(hex(&random::<16>()?))
 }
 
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Fault> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(Fault::call("asking for random bytes"))?;
     Ok(bytes)
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
