@@ -12,6 +12,7 @@ use gettone_core::money::{Amount, Currency};
 use gettone_display::gpio::{GpioLines, Wiring};
 use gettone_display::{Input, Language, Money, Panel, Screen, Signal, Text, play};
 use gettone_mdb::diagnosis::Finding;
+use gettone_optical::{Progress, Verdict};
 use gettone_relay::{Line, Showing, Telling};
 use sd_notify::NotifyState;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub(crate) struct Glimpse {
     pub(crate) service: LockState,
     /// How the bus looks, once it has been listened to.
     pub(crate) finding: Option<Finding>,
+    /// What becomes of the light before the sensor.
+    pub(crate) light: Verdict,
 }
 
 impl Glimpse {
@@ -48,6 +51,7 @@ impl Glimpse {
             receipts_waiting: 0,
             service: LockState::Open,
             finding: None,
+            light: Verdict::Open,
         }
     }
 
@@ -70,7 +74,7 @@ impl Glimpse {
                     | MdbState::Vend
                     | MdbState::Revalue
                     | MdbState::NegativeVend,
-                ) => Signal::Ready,
+                ) => hint(self.light).map_or(Signal::Ready, |(signal, _)| signal),
             },
         }
     }
@@ -100,6 +104,36 @@ impl Glimpse {
             | Note::Locked => false,
         };
         failed || refused
+    }
+}
+
+/// What lamp and display say of a light while nothing else is under way; nothing when nobody can mend anything.
+pub(crate) fn hint(light: Verdict) -> Option<(Signal, Text)> {
+    let reason = match light {
+        Verdict::Reading { .. } => return Some((Signal::Watching, Text::Watching)),
+        Verdict::Refused(reason) => reason,
+        Verdict::Open | _ => return None,
+    };
+    match reason {
+        Progress::Nothing => None,
+        Progress::TooDark => Some((Signal::TooDark, Text::TooDark)),
+        Progress::Saturated => Some((Signal::TooBright, Text::TooBright)),
+        Progress::HoldStill => Some((Signal::HoldStill, Text::HoldStill)),
+        // Whatever else it is: a steady and full brightness helps.
+        Progress::Flicker
+        | Progress::SensorTooSlow
+        | Progress::Searching
+        | Progress::Locked { .. }
+        | _ => Some((Signal::Flicker, Text::Flicker)),
+    }
+}
+
+/// The same in the status file's words.
+fn light_in_words(light: Verdict) -> Option<String> {
+    match light {
+        Verdict::Reading { percent } => Some(format!("reading, {percent} %")),
+        Verdict::Refused(reason) => Some(reason.to_string()),
+        Verdict::Open | _ => None,
     }
 }
 
@@ -314,6 +348,7 @@ impl Face {
             bus: seen.finding.map(|finding| finding.to_string()),
             phone: seen.phone,
             receipts_waiting: seen.receipts_waiting,
+            light: light_in_words(seen.light),
             signal: lower(&self.panel.signal()),
         }
     }
@@ -403,6 +438,27 @@ Closing      Vending       Vending       Vending
             ..glimpse(Life::Idle, MdbState::Enabled)
         };
         assert_eq!(locked.signal(), Signal::OutOfService);
+    }
+
+    #[test]
+    fn the_lamp_says_what_is_wrong_with_a_light_while_nothing_else_is_under_way() {
+        for (light, signal) in [
+            (Verdict::Open, Signal::Ready),
+            (Verdict::Reading { percent: 40 }, Signal::Watching),
+            (Verdict::Refused(Progress::Nothing), Signal::Ready),
+            (Verdict::Refused(Progress::TooDark), Signal::TooDark),
+            (Verdict::Refused(Progress::Saturated), Signal::TooBright),
+            (Verdict::Refused(Progress::HoldStill), Signal::HoldStill),
+            (Verdict::Refused(Progress::Flicker), Signal::Flicker),
+            (Verdict::Refused(Progress::Searching), Signal::Flicker),
+        ] {
+            let seen = |life| Glimpse {
+                light,
+                ..glimpse(life, MdbState::Enabled)
+            };
+            assert_eq!(seen(Life::Idle).signal(), signal, "{light:?}");
+            assert_eq!(seen(Life::Granted).signal(), Signal::GotIt, "{light:?}");
+        }
     }
 
     #[test]

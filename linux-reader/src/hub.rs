@@ -8,11 +8,12 @@ use crate::radio::Wish;
 use crate::servers;
 use crate::status::{MachineLink, Phone};
 use crate::uptime::Uptime;
-use gettone_core::board::{Record, Ticket};
+use gettone_core::board::{Life, Record, Ticket};
 use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
 use gettone_display::{Language, Screen};
 use gettone_mdb::diagnosis::Finding;
+use gettone_optical::Verdict;
 use gettone_relay::{Connection, Entropy, Input, Offer, Output, Showing, Station, Telling};
 use std::future::Future;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub(crate) struct Words {
     pub(crate) service: LockState,
     /// How the bus looks.
     pub(crate) finding: Option<Finding>,
+    /// What becomes of the light before the sensor.
+    pub(crate) light: Verdict,
     /// What the station has shown last.
     pub(crate) telling: Telling,
 }
@@ -132,6 +135,7 @@ impl Hub {
             | News::JournalFailed
             | News::CodeSeen(_)
             | News::LightSeen(_)
+            | News::Light(_)
             | News::Finding(_)
             | News::Fault { .. }
             | News::Heard(..)
@@ -154,6 +158,7 @@ impl Hub {
             receipts_waiting: self.station.outbox().unacked(),
             service: self.words.service,
             finding: self.words.finding,
+            light: self.words.light,
         };
         self.face.send_if_modified(|seen| {
             let is_news = *seen != glimpse;
@@ -174,6 +179,19 @@ impl Hub {
         match text {
             Some(text) => self.say(Saying::Show(text)),
             None => Ok(()),
+        }
+    }
+
+    /// Puts a hint on the machine's display, once; its own words come back by themselves.
+    fn see(&mut self, verdict: Verdict) -> Result<(), HubFault> {
+        let before = face::hint(core::mem::replace(&mut self.words.light, verdict));
+        let hint = face::hint(verdict).filter(|hint| before != Some(*hint));
+        match (hint, self.words.screen) {
+            (Some((_, text)), Some(screen)) if self.words.telling.life == Life::Idle => {
+                let lines = screen.lines(text, self.words.language);
+                self.say(Saying::Show(gettone_mdb::Text::new(&lines)))
+            }
+            (Some(_) | None, _) => Ok(()),
         }
     }
 
@@ -199,6 +217,7 @@ impl Hub {
             }
             News::CodeSeen(code) => self.tell(Input::CodeSeen(code)),
             News::LightSeen(light) => self.tell(Input::LightSeen(light)),
+            News::Light(verdict) => self.see(verdict),
             News::Connected(connection) => self.tell(Input::Connected(connection)),
             News::Disconnected(connection) => self.tell(Input::Disconnected(connection)),
             News::Heard(connection, message) => self.tell(Input::Heard(connection, message)),

@@ -5,7 +5,7 @@ use crate::news::News;
 use core::ops::ControlFlow;
 use gettone_core::board::Code;
 use gettone_optical::iio::{IioFault, Sensor};
-use gettone_optical::{Decoded, Decoder, Kind, Progress, Sample};
+use gettone_optical::{Decoded, Decoder, Kind, Progress, Sample, Trial, Verdict};
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -20,49 +20,38 @@ const LINE_LEN_MAX: u64 = 128;
 /// How long a sensor that is not there is waited for before it is looked for again.
 const SENSOR_PAUSE: Duration = Duration::from_secs(10);
 
-/// From one look at what becomes of the light to the next, on the sensor's clock.
-const LOOK_US: u64 = 250_000;
-
-/// What is said of a light that is not read: each reason once, until another comes.
-#[derive(Debug, Default)]
+/// What becomes of the light, told to the log and to the hub.
+#[derive(Debug)]
 struct Outlook {
-    looked_at_us: Option<u64>,
-    told: Option<Progress>,
+    trial: Trial,
+    told: Verdict,
 }
 
 impl Outlook {
-    /// Looks at how far the decoder is; gives what is to be said, if that is new.
-    fn handle(&mut self, t_us: u64, decoder: &Decoder) -> Option<Progress> {
-        // A clock that went back is looked at, too.
-        let is_soon = |looked_us| t_us >= looked_us && t_us - looked_us < LOOK_US;
-        if self.looked_at_us.is_some_and(is_soon) {
-            return None;
+    const fn new() -> Self {
+        Self {
+            trial: Trial::new(),
+            told: Verdict::Open,
         }
-        self.looked_at_us = Some(t_us);
-        let trouble = trouble(decoder.progress());
-        if self.told == trouble {
-            return None;
+    }
+
+    /// Looks at how far the decoder is; a hub that is busy is told later.
+    fn look(&mut self, t_us: u64, decoder: &Decoder, news: &Sender<News>) {
+        let verdict = self.trial.handle(t_us, decoder);
+        if let Some(Verdict::Refused(reason)) = verdict
+            && reason != Progress::Nothing
+        {
+            tracing::info!(%reason, "a light is not read");
         }
-        self.told = trouble;
-        trouble
+        let verdict = self.trial.verdict();
+        if verdict != self.told && news.try_send(News::Light(verdict)).is_ok() {
+            self.told = verdict;
+        }
     }
-}
 
-/// What somebody can mend; a light that does nothing, or is being read, is none.
-fn trouble(progress: Progress) -> Option<Progress> {
-    match progress {
-        Progress::TooDark
-        | Progress::Saturated
-        | Progress::SensorTooSlow
-        | Progress::Flicker
-        | Progress::HoldStill => Some(progress),
-        Progress::Nothing | Progress::Searching | Progress::Locked { .. } | _ => None,
-    }
-}
-
-fn tell(outlook: &mut Outlook, t_us: u64, decoder: &Decoder) {
-    if let Some(trouble) = outlook.handle(t_us, decoder) {
-        tracing::info!(%trouble, "a light is not read");
+    /// A code was read: the next light is another try.
+    fn read(&mut self) {
+        self.trial = Trial::new();
     }
 }
 
@@ -120,26 +109,25 @@ fn watch_once(name: &str, news: &Sender<News>) -> Result<(), IioFault> {
         sensor = survey.name,
         rate_hz,
         integration_s = integration,
+        bus = %survey.bus,
         "light is read"
     );
-    if !survey.is_fast_enough() {
-        tracing::warn!(
-            rate_hz,
-            "the sensor is slow: raise its bus to 400 kHz, or codes are lost"
-        );
+    if let Some(advice) = survey.advice() {
+        tracing::warn!(rate_hz, "{advice}");
     }
     let mut decoder = Decoder::new();
-    let mut outlook = Outlook::default();
+    let mut outlook = Outlook::new();
     sensor.run(|sample| match decoder.push(sample) {
         Some(decoded) => {
             decoder.reset();
+            outlook.read();
             match news.blocking_send(news_of(&decoded)) {
                 Err(_) => ControlFlow::Break(()),
                 Ok(()) => ControlFlow::Continue(()),
             }
         }
         None => {
-            tell(&mut outlook, sample.t_us, &decoder);
+            outlook.look(sample.t_us, &decoder, news);
             ControlFlow::Continue(())
         }
     })
@@ -158,7 +146,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result<()> {
     let mut source = BufReader::new(source);
     let mut decoder = Decoder::new();
-    let mut outlook = Outlook::default();
+    let mut outlook = Outlook::new();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -175,10 +163,11 @@ async fn read(source: impl AsyncRead + Unpin, news: &Sender<News>) -> io::Result
         // A heading or a comment is no sample, and no reason to stop.
         let Some(sample) = parse(&line) else { continue };
         let Some(decoded) = decoder.push(sample) else {
-            tell(&mut outlook, sample.t_us, &decoder);
+            outlook.look(sample.t_us, &decoder, news);
             continue;
         };
         decoder.reset();
+        outlook.read();
         if news.send(news_of(&decoded)).await.is_err() {
             return Ok(());
         }
@@ -212,25 +201,48 @@ fn parse(line: &[u8]) -> Option<Sample> {
 mod tests {
     use super::*;
 
+    /// Shows rows and returns what the hub hears.
+    fn heard(rows: impl Iterator<Item = Sample>) -> Vec<Verdict> {
+        let (news, mut heard) = tokio::sync::mpsc::channel(64);
+        let (mut decoder, mut outlook) = (Decoder::new(), Outlook::new());
+        for sample in rows {
+            assert_eq!(decoder.push(sample), None);
+            outlook.look(sample.t_us, &decoder, &news);
+        }
+        drop(news);
+        core::iter::from_fn(|| match heard.try_recv() {
+            Ok(News::Light(verdict)) => Some(verdict),
+            Ok(_) | Err(_) => None,
+        })
+        .collect()
+    }
+
     #[test]
-    fn a_light_that_is_too_much_is_told_once() {
-        let (mut decoder, mut outlook) = (Decoder::new(), Outlook::default());
-        let told: Vec<Progress> = (0..1_000_u64)
-            .filter_map(|row| {
-                // White on black, at the end of the scale and over it.
-                let count = if row / 6 % 2 == 0 { 1_023 } else { 900 };
-                let sample = Sample {
-                    t_us: row * 3_000,
-                    r: count,
-                    g: count,
-                    b: count,
-                    c: 0,
-                };
-                assert_eq!(decoder.push(sample), None);
-                outlook.handle(sample.t_us, &decoder)
-            })
-            .collect();
-        assert_eq!(told, [Progress::Saturated]);
+    fn the_hub_hears_once_that_a_light_is_too_much() {
+        let told = heard((0..1_000_u64).map(|row| {
+            // White on black, at the end of the scale and over it.
+            let count = if row / 6 % 2 == 0 { 1_023 } else { 900 };
+            Sample {
+                t_us: row * 3_000,
+                r: count,
+                g: count,
+                b: count,
+                c: 0,
+            }
+        }));
+        assert_eq!(told, [Verdict::Refused(Progress::Saturated)]);
+    }
+
+    #[test]
+    fn the_hub_hears_of_no_trouble_in_a_dark_room() {
+        let told = heard((0..1_000_u64).map(|row| Sample {
+            t_us: row * 3_000,
+            r: 9,
+            g: 9,
+            b: 9,
+            c: 0,
+        }));
+        assert_eq!(told, [Verdict::Refused(Progress::Nothing)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use gettone_core::board::{self, Machine, Ticket};
 use gettone_core::notice::Code;
 use gettone_mdb::diagnosis::Finding;
+use gettone_optical::Verdict;
 use gettone_relay::{Connection, Standing};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -42,6 +43,8 @@ pub enum News {
     CodeSeen(board::Code),
     /// The ten bytes of a light grant were decoded.
     LightSeen([u8; 10]),
+    /// What becomes of the light that the sensor sees.
+    Light(Verdict),
     /// A phone has connected.
     Connected(Connection),
     /// A connection is gone.

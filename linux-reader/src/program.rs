@@ -18,6 +18,7 @@ use gettone_core::notice::Code;
 use gettone_core::time::Timestamp;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
 use gettone_mdb::link::Spec;
+use gettone_optical::Verdict;
 use gettone_relay::{Start, Station};
 use std::future::Future;
 use std::io;
@@ -135,6 +136,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
             phone: None,
             service,
             finding: None,
+            light: Verdict::Open,
             telling: Glimpse::first().telling,
         },
         station,

@@ -38,6 +38,9 @@ pub(crate) struct Status {
     pub(crate) phone: Phone,
     /// Receipts that the server has not acknowledged.
     pub(crate) receipts_waiting: usize,
+    /// What becomes of the light before the sensor, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) light: Option<String>,
     /// The signal on the lamp.
     pub(crate) signal: String,
 }
@@ -111,6 +114,8 @@ impl Status {
         };
         let bus = self.bus.as_ref();
         let bus = bus.map_or_else(String::new, |bus| format!("MDB bus           {bus}\n"));
+        let light = self.light.as_ref();
+        let light = light.map_or_else(String::new, |light| format!("light             {light}\n"));
         format!(
             "reader            {} of machine {}, version {}\n\
              running for       {} s, start number {}\n\
@@ -118,7 +123,7 @@ impl Status {
              MDB link          {link}; the machine has this reader {}\n\
              {bus}phone             {phone}\n\
              receipts waiting  {}\n\
-             lamp              {}\n",
+             {light}lamp              {}\n",
             self.reader,
             self.machine,
             self.version,
@@ -164,6 +169,7 @@ mod tests {
             bus: None,
             phone: Phone::None,
             receipts_waiting: 0,
+            light: None,
             signal: "ready".to_owned(),
         }
     }

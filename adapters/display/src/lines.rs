@@ -32,6 +32,8 @@ impl Light {
     pub const GREEN: Self = Self::mix(Level::Off, Level::On, Level::Off);
     /// Blue alone.
     pub const BLUE: Self = Self::mix(Level::Off, Level::Off, Level::On);
+    /// Red and green.
+    pub const YELLOW: Self = Self::mix(Level::On, Level::On, Level::Off);
     /// Green and blue.
     pub const CYAN: Self = Self::mix(Level::Off, Level::On, Level::On);
 

@@ -10,6 +10,16 @@ pub enum Signal {
     Starting,
     /// It waits for a phone's colours.
     Ready,
+    /// Colours are being read: hold still.
+    Watching,
+    /// Colours had been seen and are gone: hold still.
+    HoldStill,
+    /// The light is too weak: brighter, or closer.
+    TooDark,
+    /// The light is too strong for the sensor: away from the sun.
+    TooBright,
+    /// The light flickers, or shows no code: full brightness.
+    Flicker,
     /// A code was read; the phone is being linked.
     Reading,
     /// The server has granted: choose.
@@ -38,9 +48,14 @@ type Tone = (Level, u64);
 
 impl Signal {
     /// Every signal, in the order of a purchase.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Starting,
         Self::Ready,
+        Self::Watching,
+        Self::HoldStill,
+        Self::TooDark,
+        Self::TooBright,
+        Self::Flicker,
         Self::Reading,
         Self::GotIt,
         Self::Vending,
@@ -54,6 +69,11 @@ impl Signal {
             Self::Error => Lasting::Passes(Duration::from_millis(2_600)),
             Self::Starting
             | Self::Ready
+            | Self::Watching
+            | Self::HoldStill
+            | Self::TooDark
+            | Self::TooBright
+            | Self::Flicker
             | Self::Reading
             | Self::GotIt
             | Self::Vending
@@ -83,6 +103,13 @@ impl Signal {
         match self {
             Self::Starting     => &[(L::BLUE, 500), (L::DARK, 500)],
             Self::Ready        => &[(L::GREEN, 1_000)],
+            Self::Watching     => &[(L::BLUE, 700), (L::DARK, 100)],
+            // Yellow is for the customer to mend: how often it blinks says what.
+            Self::HoldStill    => &[(L::YELLOW, 700), (L::DARK, 300)],
+            Self::TooDark      => &[(L::YELLOW, 100), (L::DARK, 900)],
+            Self::TooBright    => &[(L::YELLOW, 100), (L::DARK, 200), (L::YELLOW, 100), (L::DARK, 1_200)],
+            Self::Flicker      => &[(L::YELLOW, 100), (L::DARK, 200), (L::YELLOW, 100), (L::DARK, 200),
+                                   (L::YELLOW, 100), (L::DARK, 1_300)],
             Self::Reading      => &[(L::BLUE, 200), (L::DARK, 200)],
             Self::GotIt        => &[(L::CYAN, 900), (L::DARK, 100)],
             Self::Vending      => &[(L::GREEN, 300), (L::DARK, 300)],
@@ -98,7 +125,8 @@ impl Signal {
         match self {
             Self::GotIt => &[(On, 100)],
             Self::Error => &[(On, 100), (Off, 200), (On, 100), (Off, 200), (On, 100)],
-            Self::Starting | Self::Ready | Self::Reading | Self::Vending | Self::OutOfService => &[],
+            Self::Starting | Self::Ready | Self::Watching | Self::HoldStill | Self::TooDark | Self::TooBright
+            | Self::Flicker | Self::Reading | Self::Vending | Self::OutOfService => &[],
         }
     }
 }
@@ -152,6 +180,7 @@ mod tests {
             Light::GREEN => 'G',
             Light::BLUE => 'B',
             Light::CYAN => 'C',
+            Light::YELLOW => 'Y',
             _ => '?',
         }
     }
@@ -162,6 +191,11 @@ mod tests {
         let expected = "
 Starting      BBBBB.....BBBBB.....BBBBB.....
 Ready         GGGGGGGGGGGGGGGGGGGGGGGGGGGGGG
+Watching      BBBBBBB.BBBBBBB.BBBBBBB.BBBBBB
+HoldStill     YYYYYYY...YYYYYYY...YYYYYYY...
+TooDark       Y.........Y.........Y.........
+TooBright     Y..Y............Y..Y..........
+Flicker       Y..Y..Y.............Y..Y..Y...
 Reading       BB..BB..BB..BB..BB..BB..BB..BB
 GotIt         CCCCCCCCC.CCCCCCCCC.CCCCCCCCC.
         buzz  #.............................

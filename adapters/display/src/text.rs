@@ -15,6 +15,16 @@ pub enum Text {
     Starting,
     /// It waits for a phone's colours.
     Ready,
+    /// It is reading a phone's colours.
+    Watching,
+    /// It had seen them, and they are gone.
+    HoldStill,
+    /// They are too weak.
+    TooDark,
+    /// There is too much light.
+    TooBright,
+    /// They flicker, or show no code.
+    Flicker,
     /// It has read a code and waits for the phone.
     Connecting,
     /// It waits for the server's word.
@@ -142,6 +152,11 @@ impl Text {
             | Self::Short { by: money } => Some(money),
             Self::Starting
             | Self::Ready
+            | Self::Watching
+            | Self::HoldStill
+            | Self::TooDark
+            | Self::TooBright
+            | Self::Flicker
             | Self::Connecting
             | Self::Asking
             | Self::Wait
@@ -178,6 +193,31 @@ impl Text {
             (Self::Ready, Fr) => ("Montrez les couleurs au lecteur", "Montrez l'écran"),
             (Self::Ready, It) => ("Mostra i colori al lettore", "Mostra i colori"),
             (Self::Ready, De) => ("Farben vor den Leser halten", "Farben zeigen"),
+
+            (Self::Watching, En) => ("Reading your colours, hold still", "Hold still"),
+            (Self::Watching, Fr) => ("Lecture en cours, ne bougez pas", "Ne bougez pas"),
+            (Self::Watching, It) => ("Lettura in corso, tieni fermo", "Tieni fermo"),
+            (Self::Watching, De) => ("Farben werden gelesen, still halten", "Still halten"),
+
+            (Self::HoldStill, En) => ("Lost your colours, hold still", "Hold still"),
+            (Self::HoldStill, Fr) => ("Couleurs perdues, ne bougez pas", "Ne bougez pas"),
+            (Self::HoldStill, It) => ("Colori persi, tieni fermo", "Tieni fermo"),
+            (Self::HoldStill, De) => ("Farben verloren, still halten", "Still halten"),
+
+            (Self::TooDark, En) => ("Too dark: come closer, screen brighter", "Closer, brighter"),
+            (Self::TooDark, Fr) => ("Trop sombre : plus près, plus clair", "Approchez"),
+            (Self::TooDark, It) => ("Troppo scuro: avvicina, schermo chiaro", "Avvicina"),
+            (Self::TooDark, De) => ("Zu dunkel: näher heran, Bildschirm heller", "Näher, heller"),
+
+            (Self::TooBright, En) => ("Too much light: shade the reader", "Shade the reader"),
+            (Self::TooBright, Fr) => ("Trop de lumière : couvrez le lecteur", "Trop de lumière"),
+            (Self::TooBright, It) => ("Troppa luce: copri il lettore", "Troppa luce"),
+            (Self::TooBright, De) => ("Zu viel Licht: Leser abschatten", "Zu viel Licht"),
+
+            (Self::Flicker, En) => ("Not readable: set the screen to full brightness", "Full brightness"),
+            (Self::Flicker, Fr) => ("Illisible : luminosité de l'écran au maximum", "Luminosité max."),
+            (Self::Flicker, It) => ("Illeggibile: luminosità dello schermo al massimo", "Luminosità max"),
+            (Self::Flicker, De) => ("Nicht lesbar: Bildschirm auf volle Helligkeit", "Volle Helligkeit"),
 
             (Self::Connecting, En) => ("Code read, connecting", "Connecting"),
             (Self::Connecting, Fr) => ("Code lu, connexion en cours", "Connexion"),
@@ -298,10 +338,15 @@ mod tests {
     use crate::screen::Screen;
     use gettone_core::money::AMOUNT_MAX;
 
-    fn all(money: Money) -> [Text; 24] {
+    fn all(money: Money) -> [Text; 29] {
         [
             Text::Starting,
             Text::Ready,
+            Text::Watching,
+            Text::HoldStill,
+            Text::TooDark,
+            Text::TooBright,
+            Text::Flicker,
             Text::Connecting,
             Text::Asking,
             Text::Choose { left: money },

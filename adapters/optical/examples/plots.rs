@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p gettone-optical --example plots -- [FOLDER] [RUNS]`
 
-use gettone_optical::sim::{App, Channel, Random, Tier, Trouble};
-use gettone_optical::{Decoder, Kind, Payload, RefreshRate, Sample, colours, encode};
+use gettone_optical::sim::{App, Cell, Channel, End, Tier, Trouble};
+use gettone_optical::{Palette, RefreshRate, Sample, colours, encode};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,10 +12,12 @@ const HEIGHT: f64 = 320.0;
 /// Room for the axes.
 const LEFT: f64 = 56.0;
 const LOW: f64 = 36.0;
-/// Rows of the eye: fewer loops than the display's own rate drifts by.
-const EYE_ROWS: usize = 300;
-/// Three loops at 60 Hz, in microseconds.
-const WATCHED_US: u64 = 3_990_000;
+/// Rows of the eye.
+const EYE_ROWS: usize = 900;
+/// Symbol lengths that the eye is folded by, until it is as open as it gets: a display's rate is off by so much.
+const EYE_US: (u64, u64) = (16_500, 16_833);
+/// Parts of two symbols in which the rows of an eye are compared.
+const EYE_BINS: usize = 24;
 
 fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -38,35 +40,17 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn payload(seed: u64) -> Payload {
-    let mut random = Random::new(seed ^ 0x5EED);
-    Payload::new(Kind::Pairing, [(); 10].map(|()| random.bits() as u8))
-}
-
-fn watched(samples: impl Iterator<Item = Sample>) -> Vec<Sample> {
-    let mut begin_us = None;
-    samples
-        .take_while(|sample| sample.t_us - *begin_us.get_or_insert(sample.t_us) <= WATCHED_US)
-        .collect()
-}
-
 /// Seconds to the payload that was sent.
-fn read(samples: &[Sample], sent: Payload) -> Option<f64> {
-    let mut decoder = Decoder::new();
-    samples
-        .iter()
-        .find_map(|sample| decoder.push(*sample))
-        .filter(|decoded| decoded.payload == sent)
-        .map(|decoded| decoded.elapsed_us as f64 / 1e6)
-}
-
-fn channel(seed: u64, tier: Tier) -> Channel {
-    Channel::new(seed, tier, RefreshRate::HZ_60).with_app(App::Counter)
+fn seconds(cell: &Cell, seed: u64) -> Option<f64> {
+    match cell.read(&cell.samples(seed), &Cell::payload(seed)).end {
+        End::Read { elapsed_us } => Some(elapsed_us as f64 / 1e6),
+        End::Failed | End::Wrong => None,
+    }
 }
 
 /// One loop, so slow that it is no flash.
 fn the_loop() -> String {
-    let loop_of = colours(&payload(1));
+    let loop_of = colours(&Cell::payload(1));
     let seconds = loop_of.len() as f64 * 0.7;
     let fill = |bits: u8| {
         [
@@ -90,41 +74,104 @@ fn the_loop() -> String {
     svg
 }
 
-/// Rows of one channel, folded over two symbols.
+/// One sensor's counts, folded by the length of a symbol: a band at each level a channel has, and the changes between them.
 fn eye() -> String {
-    let mut svg = axes(
-        "one sensor without a dimming wave, three channels: counts over two symbols of 16.7 ms",
-        "0 ms",
-        "33 ms",
-    );
-    let samples = watched(
-        channel(11, Tier::Nominal)
-            .without(Trouble::Dimming)
-            .play(&encode(&payload(11))),
-    );
-    let most = samples
-        .iter()
-        .map(|sample| sample.r.max(sample.g).max(sample.b))
-        .max()
-        .unwrap_or(1);
+    let samples: Vec<Sample> = Channel::new(11, Tier::Nominal, RefreshRate::HZ_60)
+        .with_app(App::Counter)
+        .without(Trouble::Dimming)
+        .without(Trouble::MissedRefresh)
+        .play(&encode(&Cell::payload(11)))
+        .take(EYE_ROWS)
+        .collect();
     let begin_us = samples.first().map_or(0, |sample| sample.t_us);
-    for (channel, colour) in ["#c22", "#292", "#22c"].into_iter().enumerate() {
-        let dots: String = samples
-            .iter()
-            .take(EYE_ROWS)
-            .map(|sample| {
-                let phase = ((sample.t_us - begin_us) as f64 / 33_333.0).fract();
-                let count = [sample.r, sample.g, sample.b][channel];
-                let (x, y) = at(phase, f64::from(count) / f64::from(most));
-                format!("M{x:.0} {y:.0}h0")
-            })
-            .collect();
+    let rows: Vec<(u64, [u16; 3])> = samples
+        .iter()
+        .map(|sample| (sample.t_us - begin_us, [sample.r, sample.g, sample.b]))
+        .collect();
+    // The right length keeps the changes in few places.
+    let (least, greatest) = EYE_US;
+    let length_us = (least..=greatest)
+        .step_by(3)
+        .max_by(|a, b| unevenness(&rows, *a).total_cmp(&unevenness(&rows, *b)))
+        .unwrap_or(greatest);
+    let changes = changes_at(&rows, length_us);
+    let most = (0..EYE_BINS)
+        .max_by(|a, b| changes[*a].total_cmp(&changes[*b]))
+        .unwrap_or(0);
+    let shift = 1.0 - most as f64 / EYE_BINS as f64;
+    let mut svg = open(WIDTH, 3.0 * EYE_HEIGHT + 44.0);
+    label(
+        &mut svg,
+        LEFT,
+        16.0,
+        "#333",
+        "one sensor (seed 11, no dimming wave): counts of each channel, folded by the symbol, two symbols wide",
+    );
+    for (channel, (colour, name)) in [("#c22", "red"), ("#292", "green"), ("#22c", "blue")]
+        .into_iter()
+        .enumerate()
+    {
+        let top = 26.0 + channel as f64 * EYE_HEIGHT;
+        let bottom = top + EYE_HEIGHT - 14.0;
+        let counts = || rows.iter().map(|(_, counts)| counts[channel]);
+        let most = counts().max().unwrap_or(1).max(1);
+        let mut dots = String::new();
+        for (t_us, counts) in &rows {
+            let phase = (*t_us as f64 / length_us as f64 + shift).fract();
+            let y = bottom - f64::from(counts[channel]) / f64::from(most) * (bottom - top - 6.0);
+            // Two symbols side by side, so that the change between them is seen whole.
+            for turn in [0.0, 1.0] {
+                let x = LEFT + (phase + turn) / 2.0 * (WIDTH - LEFT - 16.0);
+                let _ = write!(dots, "M{x:.1} {y:.1}h0");
+            }
+        }
+        let right = WIDTH - 16.0;
         let _ = write!(
             svg,
-            "<path d='{dots}' stroke='{colour}' stroke-width='3' stroke-linecap='round' stroke-opacity='.5'/>"
+            "<path d='M{LEFT} {top}V{bottom}H{right}' fill='none' stroke='#333'/><path d='{dots}' stroke='{colour}' stroke-width='2' stroke-linecap='round' stroke-opacity='.45'/>"
+        );
+        label(&mut svg, 8.0, top + 12.0, colour, name);
+        label(&mut svg, 8.0, top + 28.0, "#555", &most.to_string());
+        label(&mut svg, 8.0, bottom, "#555", "0");
+    }
+    let low = 3.0 * EYE_HEIGHT + 36.0;
+    for (place, text) in [(0.0, "0 ms"), (0.5, "16.7 ms"), (1.0, "33.3 ms")] {
+        label(
+            &mut svg,
+            LEFT + place * (WIDTH - LEFT - 16.0) - 20.0,
+            low,
+            "#333",
+            text,
         );
     }
     svg + "</svg>"
+}
+
+/// Height of one channel of the eye.
+const EYE_HEIGHT: f64 = 110.0;
+
+/// How much the counts change from row to row, by where in the symbol.
+fn changes_at(rows: &[(u64, [u16; 3])], length_us: u64) -> [f64; EYE_BINS] {
+    let mut changes = [0.0; EYE_BINS];
+    for pair in rows.windows(2) {
+        let ((t_us, before), (next_us, after)) = (pair[0], pair[1]);
+        let middle_us = (t_us + next_us) / 2;
+        let bin = (middle_us % length_us) as usize * EYE_BINS / length_us as usize;
+        let change: u32 = before
+            .iter()
+            .zip(after)
+            .map(|(a, b)| u32::from(a.abs_diff(b)))
+            .sum();
+        changes[bin.min(EYE_BINS - 1)] += f64::from(change);
+    }
+    changes
+}
+
+fn unevenness(rows: &[(u64, [u16; 3])], length_us: u64) -> f64 {
+    changes_at(rows, length_us)
+        .iter()
+        .map(|change| change * change)
+        .sum()
 }
 
 /// Share of phones read, by the time since first light.
@@ -141,14 +188,8 @@ fn time(runs: u64) -> String {
     .into_iter()
     .enumerate()
     {
-        let mut times: Vec<f64> = (0..runs)
-            .filter_map(|seed| {
-                read(
-                    &watched(channel(seed, tier).play(&encode(&payload(seed)))),
-                    payload(seed),
-                )
-            })
-            .collect();
+        let cell = Cell::usual(tier);
+        let mut times: Vec<f64> = (0..runs).filter_map(|seed| seconds(&cell, seed)).collect();
         times.sort_unstable_by(f64::total_cmp);
         let points: Vec<String> = times
             .iter()
@@ -169,45 +210,61 @@ fn time(runs: u64) -> String {
     svg + "</svg>"
 }
 
-/// Failures of an otherwise nominal channel whose swing is scaled down.
+/// Failures of an otherwise nominal channel whose swing is scaled down, in full colours and in gentle ones.
 fn signal(runs: u64) -> String {
-    let swings = [200.0, 100.0, 50.0, 25.0, 16.0, 12.0, 10.0, 8.0, 6.0, 4.0];
+    let swings = [
+        400.0, 200.0, 140.0, 100.0, 70.0, 50.0, 25.0, 16.0, 12.0, 8.0, 6.0, 4.0,
+    ];
     let mut svg = axes(
-        "failures after three loops against the white swing, in counts",
+        "failures after three loops against what white gives a channel, in counts",
         "",
         "",
     );
-    let points: Vec<String> = swings
-        .iter()
-        .enumerate()
-        .map(|(place, swing)| {
-            let failed = (0..runs)
-                .filter(|seed| {
-                    let lit = channel(*seed, Tier::Nominal).with_swing(*swing);
-                    read(&watched(lit.play(&encode(&payload(*seed)))), payload(*seed)).is_none()
-                })
-                .count();
-            let (x, y) = at(
-                place as f64 / (swings.len() - 1) as f64,
-                failed as f64 / runs.max(1) as f64,
-            );
-            let _ = write!(
-                svg,
-                "<text x='{x:.0}' y='{:.0}' text-anchor='middle'>{swing}</text>",
-                HEIGHT - 6.0
-            );
-            format!("{x:.1},{y:.1}")
-        })
-        .collect();
-    let _ = write!(
-        svg,
-        "<polyline fill='none' stroke='#22c' stroke-width='2' points='{}'/>",
-        points.join(" ")
-    );
+    for (place, swing) in swings.iter().enumerate() {
+        let x = at(place as f64 / (swings.len() - 1) as f64, 0.0).0;
+        let _ = write!(
+            svg,
+            "<text x='{x:.0}' y='{:.0}' text-anchor='middle'>{swing}</text>",
+            HEIGHT - 18.0
+        );
+    }
+    for (line, (palette, colour, name)) in [
+        (Palette::Full, "#22c", "full colours"),
+        (Palette::Gentle, "#292", "gentle colours"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let points: Vec<String> = swings
+            .iter()
+            .enumerate()
+            .map(|(place, swing)| {
+                let cell = Cell {
+                    swing: Some(*swing),
+                    palette,
+                    ..Cell::usual(Tier::Nominal)
+                };
+                let failed = (0..runs)
+                    .filter(|seed| seconds(&cell, *seed).is_none())
+                    .count();
+                let (x, y) = at(
+                    place as f64 / (swings.len() - 1) as f64,
+                    failed as f64 / runs.max(1) as f64,
+                );
+                format!("{x:.1},{y:.1}")
+            })
+            .collect();
+        let _ = write!(
+            svg,
+            "<polyline fill='none' stroke='{colour}' stroke-width='2' points='{}'/>",
+            points.join(" ")
+        );
+        label(&mut svg, 90.0, 60.0 + 20.0 * line as f64, colour, name);
+    }
     label(
         &mut svg,
+        90.0,
         100.0,
-        60.0,
         "#555",
         &format!("{runs} runs a point"),
     );
@@ -217,16 +274,18 @@ fn signal(runs: u64) -> String {
 /// Which one trouble, taken away, lets a failed run be read.
 fn causes(runs: u64) -> String {
     let (mut counts, mut failed) = ([0_usize; Trouble::ALL.len()], 0);
+    let cell = Cell::usual(Tier::Hard);
     for seed in 0..runs {
-        let sent = payload(seed);
-        let frames = encode(&sent);
-        if read(&watched(channel(seed, Tier::Hard).play(&frames)), sent).is_some() {
+        if seconds(&cell, seed).is_some() {
             continue;
         }
         failed += 1;
         for (trouble, count) in Trouble::ALL.into_iter().zip(&mut counts) {
-            let mended = channel(seed, Tier::Hard).without(trouble);
-            *count += usize::from(read(&watched(mended.play(&frames)), sent).is_some());
+            let mended = Cell {
+                without: Some(trouble),
+                ..cell
+            };
+            *count += usize::from(seconds(&mended, seed).is_some());
         }
     }
     let mut svg = open(WIDTH, HEIGHT);

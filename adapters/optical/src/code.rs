@@ -1,6 +1,7 @@
 //! Payload to colours: the loop a phone plays.
 
 use crate::colour::{Colour, Rgb};
+use crate::palette::Palette;
 use crate::payload::{CHECKED_BYTES, Payload};
 use crate::symbols::{self, DATA_SYMBOLS, Word};
 use crate::words::Words;
@@ -31,6 +32,8 @@ pub struct RefreshRate(u16);
 impl RefreshRate {
     /// The rate of most displays.
     pub const HZ_60: Self = Self(60);
+    /// The rate of quick ones.
+    pub const HZ_120: Self = Self(120);
 
     /// Takes a rate from 24 to 240 Hz.
     pub const fn new(hz: u16) -> Option<Self> {
@@ -71,11 +74,12 @@ pub fn encode(payload: &Payload) -> Vec<Rgb> {
 
 /// Returns one loop for a display of this rate: fast displays show each symbol for several frames.
 pub fn encode_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
-    let frames = rate.frames_per_symbol();
-    colours(payload)
-        .iter()
-        .flat_map(|colour| std::iter::repeat_n(colour.rgb(), frames))
-        .collect()
+    encode_in(payload, rate, Palette::Full)
+}
+
+/// Returns one loop for a display of this rate, in the colours of a palette.
+pub fn encode_in(payload: &Payload, rate: RefreshRate, palette: Palette) -> Vec<Rgb> {
+    held(&colours(payload), rate.frames_per_symbol(), palette).collect()
 }
 
 /// Frames per symbol of the loops of a ladder, in units of the least one; then it begins again.
@@ -85,15 +89,22 @@ pub const LADDER: [usize; 4] = [1, 1, 2, 3];
 ///
 /// A player shows it once, or over and over.
 pub fn ladder_at(payload: &Payload, rate: RefreshRate) -> Vec<Rgb> {
+    ladder_in(payload, rate, Palette::Full)
+}
+
+/// Returns a whole ladder in the colours of a palette.
+pub fn ladder_in(payload: &Payload, rate: RefreshRate, palette: Palette) -> Vec<Rgb> {
     let colours = colours(payload);
     rate.frames_on_ladder()
         .into_iter()
-        .flat_map(|frames| {
-            colours
-                .iter()
-                .flat_map(move |colour| std::iter::repeat_n(colour.rgb(), frames))
-        })
+        .flat_map(|frames| held(&colours, frames, palette))
         .collect()
+}
+
+fn held(colours: &[Colour], frames: usize, palette: Palette) -> impl Iterator<Item = Rgb> {
+    colours
+        .iter()
+        .flat_map(move |colour| std::iter::repeat_n(palette.rgb(*colour), frames))
 }
 
 /// Returns the colours of one loop.

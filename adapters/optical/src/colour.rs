@@ -1,5 +1,6 @@
 //! The eight corner colours.
 
+use crate::palette::Palette;
 use std::fmt;
 
 /// One frame's colour as the code values a display is given.
@@ -15,7 +16,7 @@ pub struct Rgb {
 
 /// One of the eight corners of the RGB cube: bit 2 is red, bit 1 green, bit 0 blue.
 ///
-/// Only the codes 0 and 255 are free of the display's gamma, so no other colour carries anything.
+/// What a display is given for it is the [`Palette`]'s to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Colour(u8);
 
@@ -63,13 +64,9 @@ impl Colour {
         self.0 ^ before.0
     }
 
-    /// Returns the code values for the display.
+    /// Returns the code values for the display: the corner itself.
     pub const fn rgb(self) -> Rgb {
-        Rgb {
-            r: if self.0 & 0b100 != 0 { 255 } else { 0 },
-            g: if self.0 & 0b010 != 0 { 255 } else { 0 },
-            b: if self.0 & 0b001 != 0 { 255 } else { 0 },
-        }
+        Palette::Full.rgb(self)
     }
 
     /// Returns the letter: K black, B, G, C cyan, R, M magenta, Y, W.

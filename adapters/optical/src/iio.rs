@@ -1,13 +1,16 @@
 //! A colour sensor of the kernel (industrial I/O): found by its name, tuned by trial, read as fast as the code needs.
 //!
-//! Rows come from sysfs, one file a channel, or in whole records from the device file where the device has a trigger.
+//! Rows come from sysfs, one file a channel, or in whole records from the device file where the device has a trigger. A
+//! converter with three photodiodes is a colour sensor, too.
 //! A light that does not change is looked at rarely, so that an idle reader costs nothing.
 
+mod bus;
 mod gain;
 mod record;
 mod watch;
 
 use crate::sample::Sample;
+pub use bus::BusClock;
 use core::ops::ControlFlow;
 use core::time::Duration;
 use gain::Gain;
@@ -27,6 +30,8 @@ pub const DEVICES: &str = "/dev";
 
 /// Most sensors that are looked at for the one that is meant.
 const SENSORS_MAX: usize = 64;
+/// Most voltages of a converter that are looked at for those of the colours.
+const VOLTAGES_MAX: u8 = 32;
 /// Most bytes of an attribute.
 const ATTRIBUTE_MAX: usize = 4_096;
 /// Most steps of gain or integration time that are looked at.
@@ -53,6 +58,7 @@ pub struct Sensor {
     place: PathBuf,
     device: PathBuf,
     name: String,
+    eye: Eye,
     /// Red, green, blue, and clear where there is one.
     channels: [File; 3],
     clear: Option<File>,
@@ -71,6 +77,31 @@ pub struct Survey {
     pub integration: Option<String>,
     /// Its gains, from the lowest.
     pub gains: Vec<String>,
+    /// How fast its bus is, where the kernel says so.
+    pub bus: BusClock,
+}
+
+/// What the channels of a sensor are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Eye {
+    /// A colour chip: intensities with the names of colours.
+    Chip,
+    /// Photodiodes on a converter: voltages, by the number of the red, the green and the blue one.
+    Photodiodes([u8; 3]),
+}
+
+impl Eye {
+    /// What the kernel calls a channel of it; nothing when there is none.
+    fn channel(self, channel: Channel) -> Option<String> {
+        let place = match (self, channel) {
+            (Self::Chip, _) | (_, Channel::Timestamp) => return Some(channel.name().to_owned()),
+            (Self::Photodiodes(_), Channel::Clear) => return None,
+            (Self::Photodiodes([red, ..]), Channel::Red) => red,
+            (Self::Photodiodes([_, green, _]), Channel::Green) => green,
+            (Self::Photodiodes([.., blue]), Channel::Blue) => blue,
+        };
+        Some(format!("in_voltage{place}"))
+    }
 }
 
 impl Survey {
@@ -98,6 +129,20 @@ impl Survey {
     pub const fn is_fast_enough(&self) -> bool {
         self.rate_hz >= RATE_MIN_HZ
     }
+
+    /// What would make it better, if anything.
+    pub const fn advice(&self) -> Option<&'static str> {
+        match (self.bus, self.is_fast_enough()) {
+            (BusClock::I2c { hz: Some(hz) }, _) if hz < bus::HZ_MIN => {
+                Some("set its I2C bus to 400 kHz: rows mix two pictures at this rate")
+            }
+            (_, true) => None,
+            (BusClock::I2c { .. }, false) => {
+                Some("raise its I2C bus to 400 kHz: codes are lost at this rate")
+            }
+            (BusClock::Other, false) => Some("read it more often: codes are lost at this rate"),
+        }
+    }
 }
 
 impl Sensor {
@@ -115,22 +160,34 @@ impl Sensor {
     /// When it is not there, or is no colour sensor.
     pub fn open_in(sysfs: &Path, devices: &Path, wanted: &str) -> Result<Self, IioFault> {
         let (place, name) = find(sysfs, wanted)?;
-        let channel = |colour: &str| {
-            let path = place.join(format!("in_intensity_{colour}_raw"));
+        let eye = match place.join("in_intensity_red_raw").exists() {
+            true => Eye::Chip,
+            false => photodiodes(&place).map_or(Eye::Chip, Eye::Photodiodes),
+        };
+        let channel = |channel: Channel| {
+            let name = eye.channel(channel).unwrap_or_default();
+            let path = place.join(format!("{name}_raw"));
             File::open(&path).map_err(|source| IioFault::NoColour { path, source })
         };
-        let channels = [channel("red")?, channel("green")?, channel("blue")?];
-        let clear = channel("clear").ok();
+        let channels = [
+            channel(Channel::Red)?,
+            channel(Channel::Green)?,
+            channel(Channel::Blue)?,
+        ];
+        let clear = channel(Channel::Clear).ok();
         let number = place.file_name().unwrap_or_default();
         let mut sensor = Self {
             device: devices.join(number),
             place,
             name,
+            eye,
             channels,
             clear,
             gains: Vec::new(),
             full_scale: u16::MAX,
         };
+        // A buffer that is on from a start before this one lets no channel be read.
+        let _ = sensor.write("buffer/enable", "0");
         sensor.choose_integration();
         sensor.gains = sensor.steps("calibscale");
         Ok(sensor)
@@ -147,12 +204,33 @@ impl Sensor {
         }
         let spent_us = begun.elapsed().as_micros().max(1);
         let rate_hz = u128::from(MEASURED_ROWS) * 1_000_000 / spent_us;
+        let polled_hz = u32::try_from(rate_hz).unwrap_or(u32::MAX);
         Ok(Survey {
             name: self.name.clone(),
-            rate_hz: u32::try_from(rate_hz).unwrap_or(u32::MAX),
+            // A trigger sets the pace of records; not every one tells it.
+            rate_hz: self.trigger_hz().unwrap_or(polled_hz),
+            bus: BusClock::of(&self.place),
             integration: self.attribute("in_intensity_integration_time").ok(),
             gains: self.gains.clone(),
         })
+    }
+
+    /// The pace of the trigger that fills the buffer, if there is one and it is told.
+    fn trigger_hz(&self) -> Option<u32> {
+        let trigger = self.trigger()?;
+        let triggers = fs::read_dir(self.place.parent()?).ok()?;
+        triggers.take(SENSORS_MAX).flatten().find_map(|entry| {
+            let place = entry.path();
+            let is_it = attribute(&place.join("name")).is_ok_and(|name| name == trigger);
+            let told = attribute(&place.join("sampling_frequency"));
+            let told_micros = told.ok().filter(|_| is_it).as_deref().and_then(micros_of)?;
+            Some(told_micros / 1_000_000)
+        })
+    }
+
+    fn trigger(&self) -> Option<String> {
+        let trigger = self.attribute("trigger/current_trigger").ok()?;
+        (!trigger.is_empty()).then_some(trigger)
     }
 
     /// Reads rows until `take` has enough of them. The times are microseconds of the monotone clock, or of the sensor's.
@@ -215,16 +293,16 @@ impl Sensor {
 
     /// Sets the buffer up, if the device has one and a trigger fills it.
     fn buffer(&self) -> Option<Layout> {
-        let trigger = self.attribute("trigger/current_trigger").ok()?;
-        if trigger.is_empty() {
-            return None;
-        }
+        self.trigger()?;
         // It may be on from a start before this one, and takes no change then.
         let _ = self.write("buffer/enable", "0");
         let _ = self.write("current_timestamp_clock", "monotonic");
         let mut elements = Vec::new();
         for channel in Channel::ALL {
-            let element = |what: &str| format!("scan_elements/{}_{what}", channel.name());
+            let Some(name) = self.eye.channel(channel) else {
+                continue;
+            };
+            let element = |what: &str| format!("scan_elements/{name}_{what}");
             let Ok(form) = self.attribute(&element("type")) else {
                 continue;
             };
@@ -357,6 +435,24 @@ fn find(sysfs: &Path, wanted: &str) -> Result<(PathBuf, String), IioFault> {
     })
 }
 
+/// The voltages of red, green and blue: those with the colours' labels, or the first three where none has a label.
+fn photodiodes(place: &Path) -> Option<[u8; 3]> {
+    let labels: Vec<(u8, String)> = (0..VOLTAGES_MAX)
+        .filter_map(|number| {
+            let label = attribute(&place.join(format!("in_voltage{number}_label"))).ok()?;
+            Some((number, label))
+        })
+        .collect();
+    if labels.is_empty() {
+        return place.join("in_voltage2_raw").exists().then_some([0, 1, 2]);
+    }
+    let labelled = |colour: &str| {
+        let found = labels.iter().find(|(_, label)| label == colour)?;
+        Some(found.0)
+    };
+    Some([labelled("red")?, labelled("green")?, labelled("blue")?])
+}
+
 fn attribute(path: &Path) -> io::Result<String> {
     let mut bytes = [0; ATTRIBUTE_MAX];
     let len = File::open(path)?.read(&mut bytes)?;
@@ -403,7 +499,9 @@ pub enum IioFault {
         found: String,
     },
     /// It does not see colours.
-    #[error("it has no {path}")]
+    #[error(
+        "it has no {path}; a converter has its photodiodes at in_voltage0, 1 and 2, or labels them red, green and blue"
+    )]
     NoColour {
         /// The channel's file.
         path: PathBuf,

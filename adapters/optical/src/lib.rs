@@ -4,7 +4,8 @@
 //! and hands out the payload once it is beyond doubt. [`sim`] is a phone, a sensor and a room to try both on.
 //!
 //! It never accepts a payload whose check, header or spare byte is wrong; never reads a clock or a device; never allocates
-//! after [`Decoder::new`]; and never says *nothing* when it can say why ([`Progress`]).
+//! after [`Decoder::new`]; and never says *nothing* when it can say why
+//! ([`Progress`], and over time [`Trial`]).
 //!
 //! ```
 //! use gettone_optical::{Decoder, Kind, Payload, RefreshRate, encode};
@@ -27,8 +28,8 @@
 //! the generator is the product of (x - 2^i) for i from 0 to 7, its factors 1 255 11 81 54 239 173 200 24; the first byte
 //! is the highest power.
 //!
-//! **Colours.** The eight corners of the RGB cube, code values 0 and 255 only: they alone are free of the display's gamma.
-//! Three bits, red 4, green 2, blue 1: K 0, B 1, G 2, C 3, R 4, M 5, Y 6, W 7.
+//! **Colours.** The eight corners of the RGB cube; each primary has two code values only, so no gamma bends the sum: 0 and 255,
+//! or those of the gentle [`Palette`]. Three bits, red 4, green 2, blue 1: K 0, B 1, G 2, C 3, R 4, M 5, Y 6, W 7.
 //!
 //! **Symbols.** Each byte is three digits of base seven, highest first: `byte / 49`, `byte / 7 % 7`, `byte % 7`. A digit
 //! plus one, 1 to 7, is XORed to the colour before it. So no two neighbours are equal, and a reader needs no clock.
@@ -52,6 +53,7 @@ mod feed;
 #[cfg(feature = "iio")]
 pub mod iio;
 mod line;
+mod palette;
 mod payload;
 mod preamble;
 mod progress;
@@ -61,14 +63,17 @@ mod sample;
 pub mod sim;
 mod symbols;
 mod trellis;
+mod trial;
 mod words;
 
 pub use code::{
     LADDER, LOOP_SYMBOLS, PREAMBLE, RefreshRate, SYMBOL_MAX_US, SYMBOL_MIN_US, colours, encode,
-    encode_at, ladder_at,
+    encode_at, encode_in, ladder_at, ladder_in,
 };
 pub use colour::{Colour, Rgb};
 pub use decoder::{Decoded, Decoder};
+pub use palette::Palette;
 pub use payload::{Kind, PAYLOAD_BYTES, Payload, PayloadFault, SECRET_BYTES};
 pub use progress::Progress;
 pub use sample::Sample;
+pub use trial::{CODE_MAX_US, SIGNAL_MAX_US, Signal, TRIAL_MAX_US, Trial, Verdict};

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use gettone_optical::sim::{Channel, Tier};
 use gettone_optical::{
-    Decoded, Decoder, Payload, Progress, RefreshRate, csv, encode_at, ladder_at,
+    Decoded, Decoder, Palette, Payload, Progress, RefreshRate, Trial, Verdict, csv, encode_in,
+    ladder_in,
 };
 use thiserror::Error;
 
@@ -40,6 +41,9 @@ enum Command {
         /// Prints the whole speed ladder instead of one loop: 1, 1, 2 and 3 times the least frames per symbol
         #[arg(long)]
         ladder: bool,
+        /// Which codes the colours are shown with
+        #[arg(long, value_enum, default_value_t = PaletteName::Full)]
+        palette: PaletteName,
     },
     /// Reads samples CSV and prints the payload, or why there is none
     Decode {
@@ -63,7 +67,27 @@ enum Command {
         /// Simulated time
         #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..=SIMULATED_MAX_MS))]
         milliseconds: u64,
+        /// Which codes the colours are shown with
+        #[arg(long, value_enum, default_value_t = PaletteName::Full)]
+        palette: PaletteName,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PaletteName {
+    /// Black and full primaries: the surest; safe by its small area
+    Full,
+    /// Dim colours of nearly one luminance: safe at any area; wants a sensor close by
+    Gentle,
+}
+
+impl From<PaletteName> for Palette {
+    fn from(name: PaletteName) -> Self {
+        match name {
+            PaletteName::Full => Self::Full,
+            PaletteName::Gentle => Self::Gentle,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -106,11 +130,12 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
             payload,
             fps,
             ladder,
+            palette,
         } => {
             let frames = if ladder {
-                ladder_at(&payload, fps)
+                ladder_in(&payload, fps, palette.into())
             } else {
-                encode_at(&payload, fps)
+                encode_in(&payload, fps, palette.into())
             };
             csv::write_frames(&mut out, &frames)?;
             ExitCode::SUCCESS
@@ -138,6 +163,7 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
             tier,
             fps,
             milliseconds,
+            palette,
         } => {
             let tier = match tier {
                 TierName::Nominal => Tier::Nominal,
@@ -145,7 +171,7 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
                 TierName::Torture => Tier::Torture,
             };
             let mut samples = Channel::new(seed, tier, fps)
-                .play(&encode_at(&payload, fps))
+                .play(&encode_in(&payload, fps, palette.into()))
                 .peekable();
             let begin_us = samples.peek().map_or(0, |sample| sample.t_us);
             let end_us = begin_us.saturating_add(milliseconds * 1_000);
@@ -160,13 +186,19 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
 fn decode(path: &Path) -> Result<Result<Decoded, Progress>, Fault> {
     let file = File::open(path).map_err(|fault| Fault::Open(path.to_owned(), fault))?;
     let bad = |fault| Fault::Samples(path.to_owned(), fault);
-    let mut decoder = Decoder::new();
+    let (mut decoder, mut trial) = (Decoder::new(), Trial::new());
     for sample in csv::Samples::new(BufReader::new(file)).map_err(bad)? {
-        if let Some(decoded) = decoder.push(sample.map_err(bad)?) {
+        let sample = sample.map_err(bad)?;
+        if let Some(decoded) = decoder.push(sample) {
             return Ok(Ok(decoded));
         }
+        trial.handle(sample.t_us, &decoder);
     }
-    Ok(Err(decoder.progress()))
+    // A file that ends before anything could be said is told of as it stands.
+    Ok(Err(match trial.verdict() {
+        Verdict::Refused(reason) => reason,
+        Verdict::Open | Verdict::Reading { .. } | _ => decoder.progress(),
+    }))
 }
 
 fn refresh_rate(text: &str) -> Result<RefreshRate, String> {

@@ -32,6 +32,8 @@ fn encode_prints_one_frame_per_refresh_of_a_loop() {
     assert_eq!(fast.lines().count(), 1 + 79);
     let ladder = text(&run(&["encode", "--payload", GOOD, "--ladder"]).stdout);
     assert_eq!(ladder.lines().count(), 1 + 7 * 79);
+    let gentle = text(&run(&["encode", "--payload", GOOD, "--palette", "gentle"]).stdout);
+    assert!(gentle.starts_with("r,g,b\n0,0,48\n79,89,97\n0,0,48\n79,0,48\n0,89,48\n0,0,97\n"));
 }
 
 #[test]

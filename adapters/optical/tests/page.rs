@@ -1,8 +1,8 @@
 //! What is written and played elsewhere is the code: the page other teams implement from, the page customers hold up.
 
 use gettone_optical::{
-    Kind, LADDER, LOOP_SYMBOLS, Payload, RefreshRate, SYMBOL_MAX_US, SYMBOL_MIN_US, colours,
-    ladder_at,
+    Kind, LADDER, LOOP_SYMBOLS, Palette, Payload, RefreshRate, SYMBOL_MAX_US, SYMBOL_MIN_US,
+    colours, ladder_at,
 };
 use std::process::Command;
 
@@ -43,6 +43,17 @@ fn the_customer_page_has_the_same_table() {
         format!("export const SYMBOL_MAX_MS = {};", SYMBOL_MAX_US / 1_000),
         format!("export const LADDER = {LADDER:?};"),
     ] {
+        assert!(script.contains(&line), "{line}");
+    }
+}
+
+#[test]
+fn the_customer_page_has_the_same_palettes() {
+    let script = std::fs::read_to_string(SCRIPT).expect("the customer page's script");
+    for palette in Palette::ALL {
+        let codes = palette.codes().map(|(off, on)| format!("[{off}, {on}]"));
+        let name = format!("{palette:?}").to_lowercase();
+        let line = format!("  {name}: [{}],", codes.join(", "));
         assert!(script.contains(&line), "{line}");
     }
 }

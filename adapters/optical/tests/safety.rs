@@ -1,6 +1,8 @@
 //! What is shown against WCAG 2.3.1: at most three flashes in any second, or so small an area that any rhythm is safe.
 
-use gettone_optical::{Kind, Payload, RefreshRate, Rgb, encode_at, ladder_at};
+use gettone_optical::{
+    Colour, Kind, LADDER, Palette, Payload, RefreshRate, Rgb, colours, encode_in, ladder_in,
+};
 use std::f64::consts::PI;
 
 /// Side of the patch that the customer page shows, in CSS pixels, and its length at the reference 96 pixels an inch.
@@ -109,21 +111,100 @@ fn the_counter_counts_flashes() {
     assert!(flashes(&reds, 60, red) > FLASHES_MAX);
 }
 
+/// The longest symbol that the page shows.
+const SYMBOL_PAGE_MAX_S: f64 = 0.065;
+
+/// Every way in which a payload may be played: each rung alone, the ladder, and the page's slow pace.
+fn played(payload: &Payload, rate: RefreshRate, palette: Palette) -> Vec<Vec<Rgb>> {
+    let mut played = vec![
+        encode_in(payload, rate, palette).repeat(3),
+        ladder_in(payload, rate, palette),
+    ];
+    let longest = (SYMBOL_PAGE_MAX_S * f64::from(rate.hz())) as usize;
+    let slow = LADDER.map(|step| (3 * step * rate.frames_per_symbol()).min(longest.max(1)));
+    for hold in rate.frames_on_ladder().into_iter().chain(slow) {
+        let symbols = colours(payload).into_iter();
+        let frames: Vec<Rgb> = symbols
+            .flat_map(|colour| core::iter::repeat_n(palette.rgb(colour), hold))
+            .collect();
+        played.push(frames.repeat(2));
+    }
+    played
+}
+
+fn payloads() -> [Payload; 4] {
+    [
+        Payload::new(Kind::Pairing, *b"ten bytes!"),
+        Payload::new(Kind::LightGrant, [0; 10]),
+        Payload::new(Kind::LightGrant, [255; 10]),
+        Payload::new(Kind::Pairing, [0x5A; 10]),
+    ]
+}
+
+const RATES_HZ: [u16; 6] = [24, 48, 60, 90, 120, 240];
+
 #[test]
-fn every_loop_and_ladder_flashes_too_often_and_is_therefore_shown_small() {
-    let payload = Payload::new(Kind::Pairing, *b"ten bytes!");
-    for hz in [60, 90, 120] {
+fn the_full_palette_flashes_too_often_at_any_rung_and_is_therefore_shown_small() {
+    for hz in RATES_HZ {
         let rate = RefreshRate::new(hz).expect("a usual rate");
-        let loops: Vec<Rgb> = encode_at(&payload, rate).repeat(3);
-        for frames in [loops, ladder_at(&payload, rate)] {
+        let [usual, ..] = payloads();
+        for (way, frames) in played(&usual, rate, Palette::Full).into_iter().enumerate() {
             // Nothing is claimed by contrast: the area alone makes it safe.
-            assert!(flashes(&frames, usize::from(hz), general) > FLASHES_MAX);
-            assert!(flashes(&frames, usize::from(hz), red) > FLASHES_MAX);
+            assert!(
+                flashes(&frames, usize::from(hz), general) > FLASHES_MAX,
+                "{hz} Hz, {way}"
+            );
         }
+        let loops = encode_in(&usual, rate, Palette::Full).repeat(3);
+        assert!(
+            flashes(&loops, usize::from(hz), red) > FLASHES_MAX,
+            "{hz} Hz"
+        );
     }
     let patch_px2 = PATCH_SIDE_PX * PATCH_SIDE_PX;
     let spare_px2 = SAFE_PX2 - patch_px2;
     assert!(spare_px2.is_sign_positive(), "{patch_px2} px2");
+}
+
+#[test]
+fn the_gentle_palette_does_not_flash_at_all_and_is_safe_at_any_area() {
+    for hz in RATES_HZ {
+        let rate = RefreshRate::new(hz).expect("a usual rate");
+        for payload in payloads() {
+            for frames in played(&payload, rate, Palette::Gentle) {
+                assert_eq!(flashes(&frames, usize::from(hz), general), 0, "{hz} Hz");
+                assert_eq!(flashes(&frames, usize::from(hz), red), 0, "{hz} Hz");
+            }
+        }
+    }
+    // Not by luck of these payloads: no two of its colours are a flash, whatever comes after what.
+    for one in Colour::ALL {
+        for other in Colour::ALL {
+            let [one, other] = [one, other].map(|colour| Palette::Gentle.rgb(colour));
+            assert!(
+                !general(&one, &other) && !red(&one, &other),
+                "{one:?} {other:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_counter_would_see_a_gentle_palette_that_is_not() {
+    // The controls: its green a little brighter is a flash; without the blue that stays on, its red is a saturated one.
+    let gentle = |bits| Palette::Gentle.rgb(Colour::from_bits(bits));
+    let white = gentle(0b111);
+    let brighter = Rgb {
+        g: white.g + 8,
+        ..white
+    };
+    assert!(!general(&gentle(0), &white));
+    assert!(general(&gentle(0), &brighter));
+    assert!(!is_red(&gentle(0b100)));
+    assert!(is_red(&Rgb {
+        b: 0,
+        ..gentle(0b100)
+    }));
 }
 
 #[test]

@@ -12,6 +12,7 @@ import { PATCH_SIDE } from "./flash.js";
 
 const WARNED = "gettone.warned";
 const SLOW = "gettone.slow";
+const GENTLE = "gettone.gentle";
 /** How much longer each symbol lasts for a display that stumbles. */
 const SLOW_PACE = 3;
 /** How many of the newest receipts are looked at for those of a visit. */
@@ -33,6 +34,23 @@ export function isSlow() {
 export function setSlow(light) {
   if (light === "slow") localStorage.setItem(SLOW, "yes");
   else localStorage.removeItem(SLOW);
+}
+
+/** The colours of the light: gentle where the customer says so or, unless they do, asks their phone for less motion. */
+export function palette() {
+  const chosen = localStorage.getItem(GENTLE);
+  const isGentle = chosen ? chosen === "yes" : isStill();
+  return isGentle ? "gentle" : "full";
+}
+
+/** Has the light be gentle, or full. */
+export function setPalette(colours) {
+  localStorage.setItem(GENTLE, colours === "gentle" ? "yes" : "no");
+}
+
+/** Whether the customer asks their phone for less motion. */
+function isStill() {
+  return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 /** The screen of a purchase. */
@@ -63,8 +81,7 @@ async function begin(screen, go) {
 /** Warns of the light before the first one, and goes on with `next`. */
 export function warned(screen, next, go) {
   // Who asks for less motion is asked before every light, not only before the first.
-  const isStill = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (isStill || localStorage.getItem(WARNED) !== "yes") {
+  if (isStill() || localStorage.getItem(WARNED) !== "yes") {
     screen.replaceChildren(...warning(next, go));
     return;
   }
@@ -87,6 +104,7 @@ function warning(next, go) {
     el("section", { class: "card warning", data: { name: "warning" } },
       title(t("warn_title")),
       p(t("warn_text")),
+      palette() === "gentle" ? p(t("gentle_on"), { data: { name: "gentle-on" } }) : null,
       button(t("warn_yes"), () => {
         localStorage.setItem(WARNED, "yes");
         next();
@@ -100,7 +118,7 @@ function flash(screen, go) {
   abandon();
   const own = new Visit((state) => {
     if (visit === own) show(state, screen, go);
-  }, isSlow() ? SLOW_PACE : 1);
+  }, isSlow() ? SLOW_PACE : 1, palette());
   visit = own;
   const canvas = el("canvas", {
     class: "patch", width: PATCH_SIDE, height: PATCH_SIDE, role: "img", "aria-label": t("patch"),

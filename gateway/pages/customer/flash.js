@@ -3,7 +3,7 @@
 // The patch stays under the area that WCAG 2.3.1 holds for safe at any rhythm (21,824 CSS pixels),
 // nothing else on the screen moves, and the customer is warned before the first time.
 
-import { LOOP_SYMBOLS, holds } from "./optical.js";
+import { LOOP_SYMBOLS, fills, holds } from "./optical.js";
 
 /** The side of the patch, in CSS pixels: 144 x 144 = 20,736. */
 export const PATCH_SIDE = 144;
@@ -12,27 +12,28 @@ export const FLASH_MAX_MS = 45_000;
 /** As many as a steady middle takes: the light waits for them. */
 const FRAMES_MEASURED = 9;
 const FRAME_MS_USUAL = 1000 / 60;
-const FILLS = Array.from({ length: 8 }, (_, bits) => {
-  const code = (bit) => (bits & bit ? 255 : 0);
-  return `rgb(${code(4)} ${code(2)} ${code(1)})`;
-});
 
 /** Plays the colours on a canvas until it is stopped or the code is too old. */
 export class Flash {
   #canvas;
   #colours;
   #pace;
+  #fills;
   #request = 0;
   #done = null;
   #lock = null;
   #onVisible = () => this.#stayAwake();
 
-  /** `pace` lengthens every symbol: 1 is as fast as readers follow, 3 for a display that stumbles. */
-  constructor(canvas, colours, pace = 1) {
+  /**
+   * `pace` lengthens every symbol: 1 is as fast as readers follow, 3 for a display that stumbles. The gentle `palette` does
+   * not flash.
+   */
+  constructor(canvas, colours, pace = 1, palette = "full") {
     if (colours.length !== LOOP_SYMBOLS) throw new RangeError("no loop of a light code");
     this.#canvas = canvas;
     this.#colours = colours;
     this.#pace = pace;
+    this.#fills = fills(palette).map((codes) => `rgb(${codes.join(" ")})`);
   }
 
   /** Starts; the promise ends when the light does. */
@@ -43,7 +44,7 @@ export class Flash {
     const context = this.#canvas.getContext("2d", { alpha: false });
     const { width, height } = this.#canvas;
     const fill = (bits) => {
-      context.fillStyle = FILLS[bits];
+      context.fillStyle = this.#fills[bits];
       context.fillRect(0, 0, width, height);
     };
     fill(0);
@@ -88,7 +89,7 @@ export class Flash {
     this.#lock?.release().catch(() => {});
     this.#lock = null;
     const context = this.#canvas.getContext("2d", { alpha: false });
-    context.fillStyle = FILLS[0];
+    context.fillStyle = this.#fills[0];
     context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 

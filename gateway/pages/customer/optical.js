@@ -12,6 +12,14 @@ export const SYMBOL_MIN_MS = 8;
 export const SYMBOL_MAX_MS = 70;
 /** How much longer the symbols of each loop are: two quick loops, slower ones for screens that stumble, then over again. */
 export const LADDER = [1, 1, 2, 3];
+/**
+ * The codes of red, green and blue where a colour lacks the primary, and where it has it. Full colours flash, and are safe by
+ * their small area; gentle ones differ by less than a tenth of the greatest luminance and hold no saturated red.
+ */
+export const PALETTES = {
+  full: [[0, 255], [0, 255], [0, 255]],
+  gentle: [[0, 79], [0, 89], [48, 97]],
+};
 /** What a longest symbol leaves to a display that is slower than it says. */
 const SPARE_MS = 5;
 
@@ -42,6 +50,14 @@ export function coloursOf(payload) {
   // The guard keeps the last colour apart from the black that opens the next loop.
   loop.push(last === WHITE ? GREEN : WHITE);
   return loop;
+}
+
+/** What the display is given for each of the eight colours. */
+export function fills(palette) {
+  const codes = PALETTES[palette];
+  return Array.from({ length: 8 }, (_, bits) =>
+    codes.map((code, place) => code[(bits >> (2 - place)) & 1]),
+  );
 }
 
 /** How many frames a symbol lasts on a display with this frame time, at the least. */

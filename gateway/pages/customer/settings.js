@@ -3,7 +3,7 @@
 import { LANGUAGES, speak, spoken, t } from "./words.js";
 import { Said, button, el, form, p, title } from "./dom.js";
 import { customer, forget, signOut } from "./customer.js";
-import { isSlow, setSlow } from "./buy.js";
+import { isSlow, palette, setPalette, setSlow } from "./buy.js";
 import { Problem, ask, tell } from "./api.js";
 import { walletForm } from "./sign-in.js";
 
@@ -77,7 +77,13 @@ function light() {
     id: "slow", type: "checkbox", checked: isSlow(), "aria-describedby": "slow-hint",
     on: { change: () => setSlow(box.checked ? "slow" : "usual") },
   });
+  const gentle = el("input", {
+    id: "gentle", type: "checkbox", checked: palette() === "gentle", "aria-describedby": "gentle-hint",
+    on: { change: () => setPalette(gentle.checked ? "gentle" : "full") },
+  });
   return el("div", { class: "field" },
+    el("label", { class: "check" }, gentle, t("gentle_light")),
+    el("p", { id: "gentle-hint", class: "hint" }, t("gentle_light_hint")),
     el("label", { class: "check" }, box, t("slow_light")),
     el("p", { id: "slow-hint", class: "hint" }, t("slow_light_hint")),
   );

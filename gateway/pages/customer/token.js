@@ -9,7 +9,7 @@ import { Flash, PATCH_SIDE } from "./flash.js";
 import { coloursOf } from "./optical.js";
 import { unhex } from "./bytes.js";
 import { receiptLine, receipts } from "./history.js";
-import { isSlow, warned } from "./buy.js";
+import { isSlow, palette, warned } from "./buy.js";
 
 const DOOR = "/t/";
 const KEPT_CODE = "gettone.code";
@@ -114,7 +114,7 @@ function shine(screen, told, go) {
     ),
   );
   darken();
-  const own = new Flash(canvas, coloursOf(unhex(told.light)), isSlow() ? SLOW_PACE : 1);
+  const own = new Flash(canvas, coloursOf(unhex(told.light)), isSlow() ? SLOW_PACE : 1, palette());
   light = own;
   own.play().then(() => {
     // The light is over by itself: who did not say so is asked to scan anew.

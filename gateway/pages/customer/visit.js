@@ -27,6 +27,7 @@ const RESUMED = ["granted", "vending", "waiting", "closing"];
  */
 export class Visit {
   #pace;
+  #palette;
   #tell;
   #flash = null;
   #door = null;
@@ -41,10 +42,11 @@ export class Visit {
   #isVending = false;
   #hangUp = 0;
 
-  /** `tell` hears of every change; `pace` slows the light down for displays that stumble. */
-  constructor(tell, pace = 1) {
+  /** `tell` hears of every change; `pace` slows the light down for displays that stumble, `palette` is full or gentle. */
+  constructor(tell, pace = 1, palette = "full") {
     this.#tell = tell;
     this.#pace = pace;
+    this.#palette = palette;
     this.phase = "ready";
     this.remaining = 0;
     this.last = "none";
@@ -70,7 +72,7 @@ export class Visit {
   async show(canvas) {
     const secret = random(SECRET_BYTES);
     this.#door = await fromLight(secret);
-    this.#flash = new Flash(canvas, colours(secret), this.#pace);
+    this.#flash = new Flash(canvas, colours(secret), this.#pace, this.#palette);
     this.#set({ phase: "flashing", fault: null });
     await this.#flash.play();
     if (this.phase === "flashing") this.#set({ phase: "failed", fault: "unseen" });

@@ -161,14 +161,20 @@ fn sensor_found(name: &'static str, sensor: &str) -> Check {
             );
         }
     };
-    let found = format!("{}: {} rows a second", survey.name, survey.rate_hz);
-    match survey.is_fast_enough() {
-        true => Check::ok(name, found),
-        false => Check::warn(
+    let found = format!(
+        "{}: {} rows a second; {}",
+        survey.name, survey.rate_hz, survey.bus
+    );
+    if let Err(fault) = survey.check() {
+        return Check::fault(
             name,
-            found,
-            "raise its I2C bus to 400 kHz: codes are lost at this rate",
-        ),
+            &fault,
+            "a quicker sensor: docs/optical.md names those that do",
+        );
+    }
+    match survey.advice() {
+        None => Check::ok(name, found),
+        Some(advice) => Check::warn(name, found, advice),
     }
 }
 

@@ -14,16 +14,20 @@
 //! assert!(samples.windows(2).all(|pair| pair[0].t_us < pair[1].t_us));
 //! ```
 
+mod cell;
 mod conditions;
 mod random;
 mod screen;
 mod sensor;
 mod stranger;
+mod stray;
 mod trouble;
 
+pub use cell::{Cell, End, Play, Run, World};
 pub use conditions::{App, Eye, Tier};
 pub use random::Random;
 pub use stranger::{Strange, Stranger};
+pub use stray::Stray;
 pub use trouble::Trouble;
 
 use crate::code::RefreshRate;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::f64::consts::{PI, TAU};
 
-use super::conditions::{App, Conditions, Panel, Tier};
+use super::conditions::{App, Conditions, Eye, Panel, Tier};
 use super::random::Random;
 use super::screen::{light_of, swing};
 use crate::code::RefreshRate;
@@ -77,6 +77,13 @@ impl Stranger {
     #[must_use]
     pub fn with_app(mut self, app: App) -> Self {
         self.conditions.app = app;
+        self
+    }
+
+    /// Looks with another eye than a quick chip.
+    #[must_use]
+    pub fn with_eye(mut self, eye: Eye) -> Self {
+        self.conditions.look_with(eye);
         self
     }
 

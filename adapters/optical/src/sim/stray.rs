@@ -1,30 +1,85 @@
 //! Light in which no whole code is shown, drawn from a seed: what a reader takes from it is wrong.
-#![allow(unreachable_pub, reason = "shared by a test and an example")]
 
-use gettone_optical::sim::{Channel, Random, Stranger, Tier};
-use gettone_optical::{Decoder, Kind, Payload, RefreshRate, Rgb, Sample, encode};
+use super::Channel;
+use super::conditions::Tier;
+use super::random::Random;
+use super::stranger::Stranger;
+use crate::code::{RefreshRate, encode};
+use crate::colour::Rgb;
+use crate::decoder::Decoder;
+use crate::payload::{Kind, Payload};
+use crate::sample::Sample;
+use core::fmt;
 
 /// What is shown instead of a code.
-pub const STRAYS: [&str; 10] = [
-    "noise",
-    "room light",
-    "sun",
-    "neon",
-    "another video",
-    "corner colours",
-    "preambles without a word",
-    "a code cut short",
-    "a code that is lifted off",
-    "two phones at once",
-];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// Random counts.
+    Noise,
+    /// A room, and a screen that is dark.
+    RoomLight,
+    /// A code under so much light that channels are at their end.
+    Sun,
+    /// Tubes of three colours, each with its own rhythm.
+    Neon,
+    /// Cuts and still pictures.
+    Video,
+    /// The code's colours at its speed, without a word.
+    CornerColours,
+    /// The same after true preambles.
+    Preambles,
+    /// A loop of which more is wanting than parity can give.
+    CutShort,
+    /// The phone leaves before the loop is whole.
+    LiftedOff,
+    /// Two codes fall on one sensor: either may be read, and nothing else.
+    TwoPhones,
+}
+
+impl Stray {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Noise,
+        Self::RoomLight,
+        Self::Sun,
+        Self::Neon,
+        Self::Video,
+        Self::CornerColours,
+        Self::Preambles,
+        Self::CutShort,
+        Self::LiftedOff,
+        Self::TwoPhones,
+    ];
+
+    /// Draws one of a seed and looks at it; returns whether anything was taken that nobody showed.
+    pub fn is_misread(self, seed: u64) -> bool {
+        is_misread(self, seed)
+    }
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Noise => "noise",
+            Self::RoomLight => "room light",
+            Self::Sun => "sun",
+            Self::Neon => "neon",
+            Self::Video => "another video",
+            Self::CornerColours => "corner colours",
+            Self::Preambles => "preambles without a word",
+            Self::CutShort => "a code cut short",
+            Self::LiftedOff => "a code that is lifted off",
+            Self::TwoPhones => "two phones at once",
+        })
+    }
+}
 
 /// Time a reader looks at each, in microseconds.
 const WATCHED_US: u64 = 1_600_000;
 const ROW_US: u64 = 3_000;
 const BLACK: Rgb = Rgb { r: 0, g: 0, b: 0 };
 
-/// Looks at one stray light; returns whether anything was taken that nobody showed.
-pub fn is_misread(stray: usize, seed: u64) -> bool {
+fn is_misread(stray: Stray, seed: u64) -> bool {
     let mut random = Random::new(seed.rotate_left(31) ^ 0x57AA);
     let sent = [0, 1].map(|_| {
         let kind = if random.chance(0.5) {
@@ -41,17 +96,17 @@ pub fn is_misread(stray: usize, seed: u64) -> bool {
         watched(Stranger::new(seed, Tier::Nominal, RefreshRate::HZ_60).play(frames))
     };
     let samples = match stray {
-        0 => noise(&mut random),
-        1 => hard(&[]),
-        2 => sun(strange(&first), &mut random),
-        3 => neon(&mut random),
-        4 => strange(&video(&mut random)),
-        5 => strange(&corners(&mut random, &[])),
-        6 => hard(&corners(&mut random, &first[..6])),
+        Stray::Noise => noise(&mut random),
+        Stray::RoomLight => hard(&[]),
+        Stray::Sun => sun(strange(&first), &mut random),
+        Stray::Neon => neon(&mut random),
+        Stray::Video => strange(&video(&mut random)),
+        Stray::CornerColours => strange(&corners(&mut random, &[])),
+        Stray::Preambles => hard(&corners(&mut random, &first[..6])),
         // Six bytes may be wanting: the word has eight to spare, two of which are kept to refuse.
-        7 => strange(&first[..20 + random.below(36)]),
-        8 => lifted(strange(&first), &mut random),
-        _ => mixed(strange(&first), hard(&second)),
+        Stray::CutShort => strange(&first[..20 + random.below(36)]),
+        Stray::LiftedOff => lifted(strange(&first), &mut random),
+        Stray::TwoPhones => mixed(strange(&first), hard(&second)),
     };
     let mut decoder = Decoder::new();
     samples.into_iter().any(|sample| {
