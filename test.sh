@@ -170,7 +170,7 @@ if [ "${1:-}" = long ]; then
         sim::cuts_again -- --nocapture ;;
     mdb) GETTONE_FUZZ_SECONDS=${3:-3600} exec cargo test -p gettone-mdb --features link --release --locked \
         --test mutation -- --nocapture ;;
-    light) exec cargo run --release --locked -p gettone-optical --example strays -- "${3:-100000}" ;;
+    light) exec cargo run --release --locked -p gettone-benches -- light stray --runs "${3:-100000}" ;;
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)

@@ -22,6 +22,7 @@ mod figures;
 pub mod floor;
 pub mod instructions;
 mod latencies;
+pub mod light;
 mod medium;
 pub mod memory;
 pub mod open_loop;

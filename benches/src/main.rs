@@ -5,9 +5,11 @@ use core::time::Duration;
 use gettone_benches::compare::{Compared, Peer};
 use gettone_benches::instructions::Counted;
 use gettone_benches::{
-    Demand, Fault, Medium, Report, accounts, compare, floor, instructions, memory, open_loop,
-    purchases, recover, reflex, relay, settle,
+    Demand, Fault, Medium, Report, accounts, compare, floor, instructions, light, memory,
+    open_loop, purchases, recover, reflex, relay, settle,
 };
+use gettone_optical::sim::{App, Cell, Eye, Play, Tier, World};
+use gettone_optical::{Palette, RefreshRate};
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -199,6 +201,45 @@ enum Measurement {
         #[arg(long)]
         json: bool,
     },
+    /// The light link on simulated phones: time to a payload, failures, refusals, cost; all from seeds.
+    Light {
+        /// The figure; what is named besides makes another cell of it.
+        #[arg(value_enum, default_value_t = LightFigure::Nominal)]
+        figure: LightFigure,
+        /// Simulated phones.
+        #[arg(long, default_value_t = 3_000, value_parser = value_parser!(u64).range(1..))]
+        runs: u64,
+        /// The first one's seed; the others follow.
+        #[arg(long, value_name = "FIRST", default_value_t = 0)]
+        seeds: u64,
+        /// How bad phones, sensors and rooms may be.
+        #[arg(long, value_enum)]
+        tier: Option<LightTier>,
+        /// How a phone goes on after a missed refresh.
+        #[arg(long, value_enum)]
+        app: Option<LightApp>,
+        /// Refresh rate of the display, 24 to 240.
+        #[arg(long, value_name = "HZ", value_parser = refresh_rate)]
+        rate: Option<RefreshRate>,
+        /// What looks at it.
+        #[arg(long, value_enum)]
+        eye: Option<LightEye>,
+        /// Which equations.
+        #[arg(long, value_enum)]
+        world: Option<LightWorld>,
+        /// Which colours.
+        #[arg(long, value_enum)]
+        palette: Option<LightPalette>,
+        /// What is played, and for how long a reader looks.
+        #[arg(long, value_enum)]
+        play: Option<LightPlay>,
+        /// White-black swing of the sensor in counts, instead of the drawn one.
+        #[arg(long, value_name = "COUNTS")]
+        swing: Option<f64>,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// How soon the bus is answered while the processor is busy.
     Reflex {
         /// Exchanges with the reader's own thread; the others do fewer.
@@ -234,6 +275,121 @@ impl Kind {
             },
         }
     }
+}
+
+/// Figures of the light link that have a name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LightFigure {
+    /// A good phone, 60 Hz.
+    Nominal,
+    /// Night light, flicker, a swaying hand, a slow reader.
+    Hard,
+    /// The same with phones that go by their clock, on the ladder.
+    HardClock,
+    /// A display of 120 Hz and photodiodes on a converter.
+    Fast,
+    /// What no code has to survive, on the ladder.
+    Torture,
+    /// A conversion of 24 ms, on the ladder.
+    Slow,
+    /// A good phone in gentle colours.
+    Gentle,
+    /// Light in which no whole code is shown: whatever is read is wrong.
+    Stray,
+}
+
+impl LightFigure {
+    const fn named(self) -> light::Figure {
+        match self {
+            Self::Nominal | Self::Stray => light::Figure::Nominal,
+            Self::Hard => light::Figure::Hard,
+            Self::HardClock => light::Figure::HardClock,
+            Self::Fast => light::Figure::Fast,
+            Self::Torture => light::Figure::Torture,
+            Self::Slow => light::Figure::Slow,
+            Self::Gentle => light::Figure::Gentle,
+        }
+    }
+}
+
+/// The words of one choice, and what each one chooses.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident, $of:ident -> $type:ty { $($(#[$word_doc:meta])* $word:ident => $chosen:expr,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, ValueEnum)]
+        enum $name { $($(#[$word_doc])* $word,)+ }
+
+        impl $name {
+            const fn $of(self) -> $type {
+                match self { $(Self::$word => $chosen,)+ }
+            }
+        }
+    };
+}
+
+choice! {
+    /// How bad it may be.
+    LightTier, tier -> Tier {
+        Nominal => Tier::Nominal,
+        Hard => Tier::Hard,
+        Torture => Tier::Torture,
+    }
+}
+choice! {
+    /// How a phone goes on.
+    LightApp, app -> Option<App> {
+        /// It shows the next picture.
+        Counter => Some(App::Counter),
+        /// It skips what it missed.
+        Clock => Some(App::Clock),
+        /// Either, as often as the tier has them.
+        Drawn => None,
+    }
+}
+choice! {
+    /// What looks.
+    LightEye, eye -> Eye {
+        /// A colour chip, 2.4 ms.
+        Chip => Eye::Chip,
+        /// Three of them on a converter, 1 ms every 1.2 ms.
+        Photodiodes => Eye::Photodiodes,
+        /// A colour chip, 24 ms.
+        Slow => Eye::SlowChip,
+    }
+}
+choice! {
+    /// Which equations.
+    LightWorld, world -> World {
+        /// The channel note's, step by step.
+        Channel => World::Channel,
+        /// Others, by other laws.
+        Stranger => World::Stranger,
+    }
+}
+choice! {
+    /// Which colours.
+    LightPalette, palette -> Palette {
+        /// The corners of the cube.
+        Full => Palette::Full,
+        /// Dim ones of nearly one luminance.
+        Gentle => Palette::Gentle,
+    }
+}
+choice! {
+    /// What is played.
+    LightPlay, play -> Play {
+        /// The quickest loop, looked at three times.
+        Loops => Play::ThreeLoops,
+        /// The whole ladder.
+        Ladder => Play::Ladder,
+    }
+}
+
+fn refresh_rate(text: &str) -> Result<RefreshRate, String> {
+    text.parse()
+        .ok()
+        .and_then(RefreshRate::new)
+        .ok_or_else(|| "not a whole number from 24 to 240".to_owned())
 }
 
 type Run = fn(Option<&str>, Option<&str>) -> Result<(), Fault>;
@@ -383,6 +539,48 @@ fn main() -> ExitCode {
             };
             tell(memory::measure(&plan), json)
         }
+        Measurement::Light {
+            figure: LightFigure::Stray,
+            runs,
+            seeds,
+            json,
+            ..
+        } => tell_light(light::stray(runs, seeds), json),
+        Measurement::Light {
+            figure,
+            runs,
+            seeds,
+            tier,
+            app,
+            rate,
+            eye,
+            world,
+            palette,
+            play,
+            swing,
+            json,
+        } => {
+            let figure = figure.named();
+            let named = figure.cell();
+            let cell = Cell {
+                world: world.map_or(named.world, LightWorld::world),
+                tier: tier.map_or(named.tier, LightTier::tier),
+                rate: rate.unwrap_or(named.rate),
+                app: app.map_or(named.app, LightApp::app),
+                eye: eye.map_or(named.eye, LightEye::eye),
+                palette: palette.map_or(named.palette, LightPalette::palette),
+                play: play.map_or(named.play, LightPlay::play),
+                swing: swing.or(named.swing),
+                without: None,
+            };
+            let plan = light::Plan {
+                figure: (cell == named).then_some(figure),
+                cell,
+                runs,
+                first_seed: seeds,
+            };
+            tell_light(light::measure(&plan), json)
+        }
         Measurement::Instructions { known, json } => {
             tell_counted(instructions::measure(&known), json)
         }
@@ -408,6 +606,19 @@ fn tell(measured: Result<impl Into<Report>, Fault>, json: bool) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// A payload that nobody showed is a failure of the link, not only a figure.
+fn tell_light(measured: Result<Report, Fault>, json: bool) -> ExitCode {
+    let wrong = measured
+        .as_ref()
+        .ok()
+        .and_then(|report| report.figure("wrong")?.as_u64());
+    let told = tell(measured, json);
+    match wrong {
+        Some(1..) => ExitCode::FAILURE,
+        Some(0) | None => told,
+    }
 }
 
 /// What cannot run is no failure on somebody's desk; where everything is to be checked it is.
