@@ -14,20 +14,28 @@
 //! assert_eq!(Screen::new(16, 2).show(text, Language::De), "Bitte waehlen,  bis 12,50 EUR   ");
 //! ```
 
+mod frame;
 #[cfg(feature = "gpio")]
 pub mod gpio;
 mod language;
 mod lines;
 mod money;
+#[cfg(feature = "nfc")]
+pub mod nfc;
 mod panel;
+mod png;
+mod qr;
 mod screen;
 mod signal;
+pub mod tag;
 mod text;
 
+pub use frame::{Depth, Frame, FrameFault};
 pub use language::{Language, LanguageFault};
 pub use lines::{Level, Light, Lines, LinesFault, play};
 pub use money::Money;
 pub use panel::{Input, Output, Panel};
+pub use qr::{QUIET_ZONE, Qr, QrFault, TEXT_LEN_MAX};
 pub use screen::Screen;
 pub use signal::{Lasting, Signal};
 pub use text::{LINE_LEN_MAX, Text};

@@ -22,8 +22,12 @@ use core::time::Duration;
 
 /// How long a code is on show.
 pub const STEP_EVERY: Duration = Duration::from_secs(30);
-/// How far ahead of the step on show the place is kept from which a start goes on.
+/// How far ahead of the step on show the place is kept from which a start goes on, while the board
+/// counts steps: flash wears out.
 pub const STEPS_AHEAD: u64 = 64;
+/// The same while it knows the time: a start that learns the time must not be ahead of it for long,
+/// for no code can be typed until then.
+pub const STEPS_AHEAD_TIMED: u64 = 2;
 
 /// What a board knows of the time of day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,11 +88,22 @@ impl Steps {
         step > self.last_used && (step == self.shown || Some(step) == self.before)
     }
 
-    /// Up to where steps have to be reserved on flash, when that is due.
-    pub fn wanted(&self, now: Duration, clock: Clock) -> Option<u64> {
+    /// Up to where steps have to be reserved on flash, when that is due; less than before, when the
+    /// time was not known then.
+    pub fn wanted(&mut self, now: Duration, clock: Clock) -> Option<u64> {
         let due = self.due(now, clock);
-        let is_near = due.saturating_add(STEPS_AHEAD / 2) > self.reserved;
-        is_near.then(|| due.saturating_add(STEPS_AHEAD))
+        let ahead = match clock {
+            Clock::Known(_) => STEPS_AHEAD_TIMED,
+            Clock::Unknown => STEPS_AHEAD,
+        };
+        let upto = due.saturating_add(ahead);
+        if self.reserved > upto {
+            // Both places are above what was shown, until the lower one is on flash and after.
+            self.reserved = upto;
+            return Some(upto);
+        }
+        let is_near = due.saturating_add(ahead / 2) > self.reserved;
+        is_near.then_some(upto)
     }
 
     /// So far they are reserved, on flash.
@@ -260,6 +275,41 @@ mod tests {
                 assert!(shown <= kept);
                 top = shown;
             }
+        }
+    }
+
+    #[test]
+    fn a_start_that_learns_the_time_is_ahead_of_it_for_a_minute_at_most() {
+        let mut kept = 0;
+        for start in 0..40_u64 {
+            let mut steps = Steps::after(kept);
+            let begun = start * 3_600;
+            // Some seconds pass before the time is told.
+            let early = (Duration::from_secs(begun), Clock::Unknown);
+            if let Some(upto) = steps.wanted(early.0, early.1) {
+                steps.reserved(upto);
+                kept = upto;
+            }
+            steps.show(early.0, early.1).expect("reserved");
+            for turn in 0..60 + start {
+                let (now, clock) = at(begun + 5 + turn * 30);
+                if let Some(upto) = steps.wanted(now, clock) {
+                    kept = upto;
+                    steps.reserved(upto);
+                }
+                let shown = steps.show(now, clock).expect("reserved");
+                let Clock::Known(utc) = clock else {
+                    unreachable!("it is told");
+                };
+                if start > 0 && turn >= 2 {
+                    assert_eq!(shown, step_at(utc), "start {start}, turn {turn}");
+                }
+            }
+            // Switched off and on at once: the next start may be ahead by what was kept.
+            let (_, Clock::Known(utc)) = at(begun + 5 + (59 + start) * 30) else {
+                unreachable!("it is told");
+            };
+            assert!(kept <= step_at(utc) + STEPS_AHEAD_TIMED);
         }
     }
 

@@ -266,7 +266,8 @@ impl Replay {
             Record::Noticed(notice) => self.notices.take(*notice),
             Record::NoticesAcked(upto) => self.notices.set_acked(*upto),
             Record::StepsReserved(upto) => {
-                self.tokens.reserved = self.tokens.reserved.max(*upto);
+                // The last one, also when it is lower: nothing above it was shown.
+                self.tokens.reserved = *upto;
             }
             Record::TokensBegun => self.tokens.begun = TokenNews::None,
             Record::Covered(upto) => self.tokens.covered = self.tokens.covered.max(*upto),

@@ -426,7 +426,7 @@ pub struct Offer {
     pub step: u64,
     /// The step before it, while it is still taken.
     pub before: Option<u64>,
-    /// Whether the step is the time of day: only then it may be typed.
+    /// Whether the step goes by the time of day: only then it may be typed.
     pub is_timed: bool,
     /// When it was made; no HELLO and no other code of this start shares it.
     pub uptime: Duration,
