@@ -283,8 +283,10 @@ mod tests {
     use gettone::core::money::{Amount, Currency};
 
     fn config(home: &Path) -> Config {
-        let config = Config::parse("listen = \"127.0.0.1:0\"\nstate = \"state\"\n", home);
-        config.expect("sound")
+        let operator = "[[operator]]\nnumber = 7\nname = \"Uno\"\napi_key_sha256 = ";
+        let key = "2".repeat(64);
+        let text = format!("listen = \"127.0.0.1:0\"\nstate = \"s\"\n{operator}\"{key}\"\n");
+        Config::parse(&text, home).expect("sound")
     }
 
     /// Starts, tops up so many wallets, and stops as a crash would: how many records the start read.
