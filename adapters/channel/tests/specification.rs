@@ -211,9 +211,10 @@ fn the_tables_of_the_specification_are_the_code() {
             Some(row[1].replace('_', "").to_lowercase()),
             name.map(str::to_lowercase)
         );
-        let told = match item {
-            Item::Counters(_) => "28 + 18 a row".to_owned(),
-            other => (other.encoded_len() - ITEM_HEADER_LEN).to_string(),
+        let told = if matches!(item, Item::Counters(_)) {
+            "28 + 18 a row".to_owned()
+        } else {
+            (item.encoded_len() - ITEM_HEADER_LEN).to_string()
         };
         assert_eq!(row[2], told, "{}", row[1]);
     }
