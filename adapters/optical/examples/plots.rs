@@ -105,7 +105,7 @@ fn eye() -> String {
         LEFT,
         16.0,
         "#333",
-        "one sensor (seed 11, no dimming wave): counts of each channel, folded by the symbol, two symbols wide",
+        "counts of one sensor (seed 11, no dimming wave), two symbols wide",
     );
     for (channel, (colour, name)) in [("#c22", "red"), ("#292", "green"), ("#22c", "blue")]
         .into_iter()
@@ -138,7 +138,7 @@ fn eye() -> String {
     for (place, text) in [(0.0, "0 ms"), (0.5, "16.7 ms"), (1.0, "33.3 ms")] {
         label(
             &mut svg,
-            LEFT + place * (WIDTH - LEFT - 16.0) - 20.0,
+            LEFT + place * (WIDTH - LEFT - 16.0) - 46.0 * place,
             low,
             "#333",
             text,
