@@ -21,7 +21,7 @@ pub(crate) const LIST_LEN_MAX: usize = 200;
 pub(crate) const RECORDS_WAITING_MAX: usize = 65_536;
 
 /// How long a grant lives, counted from its HELLO (protocol section 6.2).
-pub(crate) const GRANT_LIFE: Duration = Duration::from_secs(300);
+pub(crate) use gettone_relay::GRANT_LIFE;
 
 /// Smallest segment of a gateway's journal, in bytes: smaller ones are for tests of stores.
 pub(crate) const SEGMENT_BYTES_LEAST: u64 = 1024 * 1024;

@@ -40,7 +40,7 @@ pub use config::{CONFIG_PATH, Config, ConfigFault, LightSource, SourceFault};
 pub use enrolment::EnrolmentFault;
 pub use hub::HubFault;
 pub use identity::{Identity, IdentityFault, Tenancy};
-pub use journal::{JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
+pub use journal::{Directory, Disk, JOURNAL_LEN_MAX, Journal, JournalFault, Opening, Repair};
 pub use news::{News, NewsReceiver, NewsSender, Unheard, way};
 pub use page::{Ending, ResultPage};
 pub use program::{RunFault, run};

@@ -74,7 +74,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
             },
             utc: Timestamp::default(),
         },
-        acked_kept_max: config.limits.acked_kept_max,
+        limits: config.limits,
     };
     let (journal, repair) = Journal::open(&config.state, &opening)?;
     if repair.cut_len > 0 {

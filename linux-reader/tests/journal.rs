@@ -1,6 +1,6 @@
 //! The journal against torn files, flipped bits and crashes between any two records.
 
-use gettone_core::board::{Outcome, Past, Record, Stamp, Written};
+use gettone_core::board::{Limits, Outcome, Past, Record, Stamp, Written};
 use gettone_core::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
 use gettone_core::money::Amount;
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
@@ -21,7 +21,7 @@ fn opening(boot: u32) -> Opening {
             order: Order { boot, uptime_ms: 5 },
             utc: Timestamp::default(),
         },
-        acked_kept_max: 1_000,
+        limits: Limits::PROTOCOL,
     }
 }
 
@@ -176,6 +176,57 @@ fn one_flipped_bit_anywhere_invents_nothing() {
     }
 }
 
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let sides = u64::try_from(sides.max(1)).expect("small");
+        usize::try_from((mixed ^ (mixed >> 31)) % sides).expect("small")
+    }
+
+    /// Parts cut out, put in twice, moved, overwritten, or all of it replaced by noise.
+    fn mangle(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        for _ in 0..=self.roll(3) {
+            let (from, to) = (self.roll(bytes.len()), self.roll(bytes.len()));
+            let part = bytes[from.min(to)..from.max(to)].to_vec();
+            match self.roll(6) {
+                0 => drop(bytes.drain(from.min(to)..from.max(to))),
+                1 => drop(bytes.splice(to..to, part)),
+                2 => bytes.extend(part),
+                3 => bytes[from.min(to)..from.max(to)].fill(0),
+                4 => bytes[from] = bytes[to],
+                _ => bytes[from.min(to)..]
+                    .iter_mut()
+                    .for_each(|byte| *byte = u8::try_from(self.roll(256)).expect("a byte")),
+            }
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+        }
+        bytes
+    }
+}
+
+#[test]
+fn no_mangled_journal_panics_or_invents_anything() {
+    let place = tempfile::tempdir().expect("a directory");
+    let steps = small_journal(place.path());
+    let bytes = fs::read(place.path().join("journal")).expect("there");
+    let place = tempfile::tempdir().expect("a directory");
+    for seed in 0..400 {
+        let mangled = Dice(seed).mangle(bytes.clone());
+        fs::write(place.path().join("journal"), &mangled).expect("room");
+        let (journal, _) = Journal::open(place.path(), &opening(2)).expect("usable");
+        let past = journal.past().expect("nothing is open");
+        check_nothing_is_invented(&past, &steps, &format!("seed {seed}"));
+    }
+}
+
 #[test]
 fn an_intent_left_open_ends_unknown_once() {
     let place = tempfile::tempdir().expect("a directory");
@@ -261,7 +312,10 @@ fn a_crash_between_any_two_records_leaves_one_receipt_for_each_intent() {
 fn a_long_life_stays_in_a_small_file_and_forgets_only_what_is_acknowledged() {
     let place = tempfile::tempdir().expect("a directory");
     let small = Opening {
-        acked_kept_max: 10,
+        limits: Limits {
+            acked_kept_max: 10,
+            ..Limits::PROTOCOL
+        },
         ..opening(1)
     };
     let (mut journal, _) = Journal::open(place.path(), &small).expect("new");

@@ -3,7 +3,7 @@
 mod street;
 
 use gettone_channel::{BoardState, Favourite, LastResult, LinkMessage, ReceiptKind, StatusReason};
-use gettone_core::board::{Record, Stamp, Written};
+use gettone_core::board::{Limits, Record, Stamp, Written};
 use gettone_core::id::{Item, JournalEpoch, Order, Rseq, VendId};
 use gettone_core::money::Amount;
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind as CoreReceiptKind};
@@ -224,7 +224,7 @@ fn opening() -> Opening {
             },
             utc: Timestamp::default(),
         },
-        acked_kept_max: 10,
+        limits: Limits::PROTOCOL,
     }
 }
 

@@ -48,7 +48,7 @@ fn opening(boot: u32) -> Opening {
             order: Order { boot, uptime_ms: 1 },
             utc: Timestamp::default(),
         },
-        acked_kept_max: Limits::PROTOCOL.acked_kept_max,
+        limits: Limits::PROTOCOL,
     }
 }
 

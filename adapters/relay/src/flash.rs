@@ -35,6 +35,17 @@ impl Flash {
         self.records.push(record);
     }
 
+    /// A power cut that leaves so many records: the ones after were never synced.
+    pub fn cut(&mut self, kept: usize) {
+        self.records.truncate(kept);
+    }
+
+    /// Goes on counting starts behind `boot`: the count lies beside the reader's key, and outlives
+    /// its journal.
+    pub fn has_started(&mut self, boot: u32) {
+        self.boot = self.boot.max(boot);
+    }
+
     /// What is kept, oldest first.
     pub fn records(&self) -> &[Record] {
         &self.records
@@ -64,7 +75,7 @@ impl Flash {
             replay.take(&record)?;
             self.records.push(record);
         }
-        replay.forget(limits.acked_kept_max);
+        replay.forget(&limits);
         let rewritten = replay.rewritten();
         if let Some(shorter) = rewritten.filter(|shorter| shorter.len() < self.records.len()) {
             self.records = shorter;

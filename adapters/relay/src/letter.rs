@@ -4,9 +4,9 @@ use crate::names::{chain_in, epoch_in, nonce_in, vmc_in};
 use crate::receipt::receipt_in;
 use gettone_channel as channel;
 use gettone_core::counters::{Counters, Row};
-use gettone_core::id::{Item, Order};
+use gettone_core::id::{Item, Order, Rseq};
 use gettone_core::notice::{Code, Notice};
-use gettone_core::reader::{Ask, Facts, Hello, News};
+use gettone_core::reader::{Ask, Command, Facts, Hello, News};
 
 /// What one opened envelope is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,6 +122,24 @@ impl Letter {
             None if receipts.is_empty() => Err(LetterFault::Nothing),
             None => Err(LetterFault::NoEpoch),
         }
+    }
+
+    /// What has to be told before its news, when its reader keeps no longer what an ACK never
+    /// reached: receipts that went when space ran out, their brief form on the server's books.
+    pub fn forgotten(&self) -> Option<Command> {
+        let hello = self
+            .hello
+            .as_ref()
+            .filter(|hello| hello.rseq_oldest > hello.acked.saturating_add(1))?;
+        let oldest = self
+            .receipts
+            .iter()
+            .find(|receipt| receipt.rseq == hello.rseq_oldest)?;
+        Some(Command::Forget {
+            epoch: epoch_in(self.epoch),
+            oldest: Rseq::new(oldest.rseq),
+            chain: chain_in(oldest.prev),
+        })
     }
 
     /// What it tells the engine, with the claim that somebody makes on its HELLO.

@@ -30,6 +30,7 @@
 
 mod answer;
 mod bounds;
+mod claim;
 mod flash;
 mod greeting;
 mod letter;
@@ -42,7 +43,8 @@ mod status;
 mod token;
 
 pub use answer::answer_in;
-pub use bounds::{LINK_1_MAX, TYPED_DIGITS};
+pub use bounds::{GRANT_LIFE, LINK_1_MAX, TYPED_DIGITS};
+pub use claim::{Asked, Outcome, Place, Reason, claim};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
 pub use letter::{Letter, LetterFault, counters_in, hello_in, notice_in};

@@ -28,6 +28,12 @@
 
 mod grant;
 mod life;
+#[cfg(test)]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an observer names what it watches for"
+)]
+mod lights;
 mod notices;
 mod outbox;
 mod record;

@@ -214,6 +214,7 @@ impl Witness {
                 reader::Event::Answered { .. }
                 | reader::Event::Fenced { .. }
                 | reader::Event::TokensKept { .. }
+                | reader::Event::Forgotten { .. }
                 | reader::Event::Revoked => Ok(()),
                 reader::Event::Scanned(_) => Err(format!("nobody scans {reader} here")),
             },

@@ -440,6 +440,7 @@ impl Asked {
                     | reader::Event::Revoked
                     | reader::Event::Applied { .. }
                     | reader::Event::TokensKept { .. }
+                    | reader::Event::Forgotten { .. }
                     | reader::Event::Answered { .. }
                     | reader::Event::Fenced { .. } => return,
                 };

@@ -78,6 +78,7 @@ impl Fold<'_> {
             }
             reader::Event::Applied { .. }
             | reader::Event::TokensKept { .. }
+            | reader::Event::Forgotten { .. }
             | reader::Event::Answered { .. }
             | reader::Event::Fenced { .. } => Ok(()),
         }

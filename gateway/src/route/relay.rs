@@ -154,6 +154,7 @@ async fn one(
         return Ok(());
     };
     keep_tokens(gateway, &authentic).await?;
+    note_forgotten(gateway, &authentic).await?;
     let (ask, asked) = claim(gateway, &authentic, carrier).await?;
     let account = carrier
         .wallet(authentic.currency)
@@ -213,6 +214,23 @@ async fn keep_tokens(gateway: &Gateway, authentic: &Authentic) -> Result<(), Pro
         Ok(_) => Ok(()),
         Err(Failure::Refused(refusal)) => {
             tracing::warn!(reader = %authentic.id, %refusal, "its codes are not taken");
+            Ok(())
+        }
+        Err(failed) => Err(failure::told(failed, failure::reader)),
+    }
+}
+
+/// A reader that sells by light alone lets go of what its codes have brought in, once its journal
+/// is full: the next link must not wait for it.
+async fn note_forgotten(gateway: &Gateway, authentic: &Authentic) -> Result<(), Problem> {
+    let Some(command) = authentic.letter.forgotten() else {
+        return Ok(());
+    };
+    let noted = gateway.engine().reader_command(authentic.id, command).await;
+    match noted {
+        Ok(_) => Ok(()),
+        Err(Failure::Refused(refusal)) => {
+            tracing::warn!(reader = %authentic.id, %refusal, "what it forgot is not passed over");
             Ok(())
         }
         Err(failed) => Err(failure::told(failed, failure::reader)),
@@ -326,7 +344,7 @@ async fn claim(
         machine: authentic.machine,
         state: &machine,
     };
-    Ok(match relay::ask(hello, place, account) {
+    Ok(match relay::claim(hello, place, account) {
         Ok(mut ask) => {
             ask.terms.purpose = gateway.purpose((authentic.machine, account), ask.nonce, now());
             (Some(ask), Asked::Yes)

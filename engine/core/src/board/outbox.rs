@@ -109,7 +109,8 @@ impl Outbox {
         if epoch != self.epoch {
             return Err(ForeignAck);
         }
-        if upto <= self.acked {
+        // What is not kept any more cannot be compared, and has nothing left to let go.
+        if upto <= self.acked || upto < self.oldest() {
             return Ok(false);
         }
         if self.chain_at(upto) != Some(chain) {
@@ -136,6 +137,17 @@ impl Outbox {
     /// Lets the oldest acknowledged receipts go, beyond `count`; the newest stays, for its chain.
     pub fn forget(&mut self, count: usize) {
         while self.first_after(self.acked) > count.max(1) {
+            self.kept.pop_front();
+        }
+    }
+
+    /// Lets the oldest receipts go whose brief form the server has recorded, up to `covered`, while
+    /// more than `unacked_max` wait for an ACK; the newest stays, for its chain.
+    pub fn shed(&mut self, covered: Rseq, unacked_max: usize) {
+        while self.unacked() > unacked_max
+            && self.kept.len() > 1
+            && self.oldest() <= covered.max(self.acked)
+        {
             self.kept.pop_front();
         }
     }

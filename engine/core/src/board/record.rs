@@ -2,7 +2,7 @@
 
 use super::notices::Notices;
 use super::outbox::{Outbox, Written};
-use super::shell::TokenNews;
+use super::shell::{Limits, TokenNews};
 use crate::counters::{Counters, Row};
 use crate::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
 use crate::lock::Lock;
@@ -318,9 +318,12 @@ impl Replay {
         self.last == Rseq::new(0) && self.open.is_none()
     }
 
-    /// Lets the oldest acknowledged receipts go, beyond `count`.
-    pub fn forget(&mut self, count: usize) {
-        self.outbox.forget(count);
+    /// Lets the oldest acknowledged receipts go, and those that a light grant has covered once space
+    /// runs out.
+    pub fn forget(&mut self, limits: &Limits) {
+        self.outbox.forget(limits.acked_kept_max);
+        self.outbox
+            .shed(self.tokens.covered, limits.unacked_kept_max());
     }
 
     /// What a journal that begins anew has to begin with, so that it is read as this one is; none

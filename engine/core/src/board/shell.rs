@@ -80,6 +80,12 @@ impl Limits {
         notice_every: Duration::from_secs(600),
         batch_notices_max: 40,
     };
+
+    /// Beyond so many unacknowledged receipts those go that a light grant has covered.
+    pub const fn unacked_kept_max(&self) -> usize {
+        let spare = self.receipts_reserve.saturating_mul(2);
+        self.receipts_max.saturating_sub(spare)
+    }
 }
 
 /// Whether the machine's session may hold several vends, as the reader announced it.

@@ -95,7 +95,7 @@ impl Year {
         if self.lying < SLACK || self.replay.open().is_some() {
             return;
         }
-        self.replay.forget(Limits::PROTOCOL.acked_kept_max);
+        self.replay.forget(&Limits::PROTOCOL);
         let records = self.replay.rewritten().expect("no INTENT is open");
         let mut again = Replay::new(EPOCH, Chain::from_bytes([1; 8]));
         for record in &records {

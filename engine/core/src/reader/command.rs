@@ -1,5 +1,5 @@
 use super::{Answer, EPOCHS_MAX, News, Scan};
-use crate::id::{JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
+use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
 use crate::money::Currency;
 
 /// What a reader can be asked to take in.
@@ -52,6 +52,15 @@ pub enum Command {
     },
     /// Somebody brought an authentic code that it had on show.
     Scan(Scan),
+    /// Its newest HELLO says that it keeps no receipt before this one.
+    Forget {
+        /// The journal epoch.
+        epoch: JournalEpoch,
+        /// The oldest receipt that it keeps.
+        oldest: Rseq,
+        /// The chain before that one.
+        chain: Chain,
+    },
 }
 
 /// A reader's "no".

@@ -73,6 +73,15 @@ pub enum Event {
     },
     /// The news beside a code on show were taken in.
     Scanned(Box<Scanned>),
+    /// It keeps no whole receipt before this one any more, and their brief form is known.
+    Forgotten {
+        /// The journal epoch.
+        epoch: JournalEpoch,
+        /// The oldest receipt that it keeps.
+        oldest: Rseq,
+        /// The chain before that one.
+        chain: Chain,
+    },
 }
 
 /// What a reader said that cannot be true beside what it said before.

@@ -1,7 +1,7 @@
 //! One journal of a reader, as far as it has come in.
 
 use super::{AHEAD_MAX, CHAINS_KEPT, Contradiction, FORMS_KEPT, Form};
-use crate::id::{Chain, JournalEpoch, Order};
+use crate::id::{Chain, JournalEpoch, Order, Rseq};
 use crate::receipt::Receipt;
 use rkyv::with::AsVec;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -132,16 +132,7 @@ impl Log {
         self.top(&receipt);
         self.ahead.insert(rseq, receipt);
         while let Some(next) = self.ahead.remove(&(self.recorded + 1)) {
-            self.recorded += 1;
-            self.chain = next.chain;
-            if self.chains.len() >= CHAINS_KEPT {
-                self.chains.pop_front();
-            }
-            self.chains.push_back((self.recorded, next.chain));
-            if self.recorded > self.known {
-                self.known = self.recorded;
-                self.unapplied.push_back(next);
-            }
+            self.record(next);
         }
         self.join();
     }
@@ -181,6 +172,40 @@ impl Log {
         let rseq = receipt.rseq.number();
         if self.top.is_none_or(|(top, _)| rseq > top) {
             self.top = Some((rseq, receipt.order));
+        }
+    }
+
+    /// Whether every receipt before this one is known, and some only in their brief form.
+    pub(super) fn may_pass(&self, oldest: Rseq) -> bool {
+        let before = oldest.number().saturating_sub(1);
+        before > self.recorded && before <= self.known
+    }
+
+    /// The whole form of what came before this receipt will never come: the brief one has to do.
+    pub(super) fn pass(&mut self, oldest: Rseq, chain: Chain) {
+        if !self.may_pass(oldest) {
+            return;
+        }
+        self.recorded = oldest.number() - 1;
+        self.chain = chain;
+        self.chains.clear();
+        self.ahead = self.ahead.split_off(&oldest.number());
+        while let Some(next) = self.ahead.remove(&(self.recorded + 1)) {
+            self.record(next);
+        }
+    }
+
+    /// The next receipt in its whole form.
+    fn record(&mut self, next: Receipt) {
+        self.recorded += 1;
+        self.chain = next.chain;
+        if self.chains.len() >= CHAINS_KEPT {
+            self.chains.pop_front();
+        }
+        self.chains.push_back((self.recorded, next.chain));
+        if self.recorded > self.known {
+            self.known = self.recorded;
+            self.unapplied.push_back(next);
         }
     }
 

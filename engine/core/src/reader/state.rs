@@ -389,6 +389,22 @@ impl Entity for Reader {
             (Command::KeepTokens { .. } | Command::Scan(_), Life::Revoked) => Err(Refusal::Revoked),
             (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
             (Command::Scan(scan), _) => self.scan(scan, now),
+            (Command::Forget { .. }, Life::Revoked) => Err(Refusal::Revoked),
+            (
+                Command::Forget {
+                    epoch,
+                    oldest,
+                    chain,
+                },
+                _,
+            ) => Ok(self
+                .log(*epoch)
+                .filter(|log| log.may_pass(*oldest))
+                .map(|_| Event::Forgotten {
+                    epoch: *epoch,
+                    oldest: *oldest,
+                    chain: *chain,
+                })),
             (Command::Apply { epoch, rseq }, _) => {
                 let next = self.log(*epoch).and_then(|log| log.unapplied.front());
                 Ok(next
@@ -510,6 +526,15 @@ impl Entity for Reader {
             Event::Revoked => self.step(Step::Revoke),
             Event::TokensKept { key, step } => self.tokens_kept(*key, *step),
             Event::Scanned(scanned) => self.scanned(scanned),
+            Event::Forgotten {
+                epoch,
+                oldest,
+                chain,
+            } => {
+                if let Some(log) = self.logs.iter_mut().find(|log| log.epoch == *epoch) {
+                    log.pass(*oldest, *chain);
+                }
+            }
         }
     }
 }

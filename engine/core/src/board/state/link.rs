@@ -2,7 +2,7 @@
 
 use super::{Board, Hello, Link, OpenDoor, Traffic};
 use crate::board::{Code, Door, Fresh, Greeting, Life, Note, Output, Step};
-use crate::id::{Bind, Nonce};
+use crate::id::{Bind, Nonce, Rseq};
 use core::time::Duration;
 
 impl Board {
@@ -178,7 +178,8 @@ impl Board {
             Vec::new()
         };
         // A fresh result out of its row must not make the ones before it look sent.
-        let mut sent = self.outbox.acked();
+        let oldest = self.outbox.oldest().number();
+        let mut sent = self.outbox.acked().max(Rseq::new(oldest.saturating_sub(1)));
         for written in &receipts {
             if written.receipt.rseq.number() == sent.number().saturating_add(1) {
                 sent = written.receipt.rseq;

@@ -146,6 +146,8 @@ impl Board {
         if covered > self.tokens.covered {
             self.tokens.covered = covered;
             self.write(Record::Covered(covered));
+            let unacked_max = self.start.limits.unacked_kept_max();
+            self.outbox.shed(covered, unacked_max);
         }
         self.tokens.taking = Some((ticket, written));
         self.tokens.use_up();
