@@ -129,15 +129,12 @@ impl Cell {
                 }
                 return run;
             }
-            match trial.handle(sample.t_us, &decoder) {
-                Some(Verdict::Refused(reason)) => {
-                    if run.refused.is_none() {
-                        run.refused = Some((spent_us, reason));
-                        run.signal = trial.signal();
-                    }
-                    run.told = reason;
+            if let Some(Verdict::Refused(reason)) = trial.handle(sample.t_us, &decoder) {
+                if run.refused.is_none() {
+                    run.refused = Some((spent_us, reason));
+                    run.signal = trial.signal();
                 }
-                Some(_) | None => {}
+                run.told = reason;
             }
         }
         run
