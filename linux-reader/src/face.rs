@@ -93,6 +93,7 @@ impl Glimpse {
             | Note::Refused(_)
             | Note::Reset
             | Note::CashRefused
+            | Note::NoFavourite
             | Note::Silent => now.note != then.note,
             Note::None
             | Note::TimedOut

@@ -79,8 +79,10 @@ fn to_bytes(ending: &Ending) -> [u8; SLOT_LEN] {
     let mut slot = [0; SLOT_LEN];
     slot[..8].copy_from_slice(ending.epoch.as_bytes());
     slot[8..16].copy_from_slice(&ending.rseq.number().to_be_bytes());
-    slot[16] = ending.outcome as u8;
+    let (outcome, charged) = ending.outcome.to_stored();
+    slot[16] = outcome;
     slot[20..24].copy_from_slice(&after_ms.to_be_bytes());
+    slot[24..28].copy_from_slice(&charged.to_be_bytes());
     let check = crc32c::crc32c(&slot[..CHECKED]);
     slot[CHECKED..].copy_from_slice(&check.to_be_bytes());
     slot
@@ -92,10 +94,11 @@ fn from_bytes(slot: &[u8; SLOT_LEN]) -> Option<Ending> {
         return None;
     }
     let after_ms = u32::from_be_bytes(body.get(20..24)?.try_into().ok()?);
+    let charged = u32::from_be_bytes(body.get(24..28)?.try_into().ok()?);
     Some(Ending {
         epoch: JournalEpoch::from_bytes(body.get(..8)?.try_into().ok()?),
         rseq: Rseq::new(u64::from_be_bytes(body.get(8..16)?.try_into().ok()?)),
-        outcome: Outcome::from_stored(*body.get(16)?)?,
+        outcome: Outcome::from_stored(*body.get(16)?, charged)?,
         after: Duration::from_millis(u64::from(after_ms)),
     })
 }
@@ -118,10 +121,20 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let page = ResultPage::open(&place.path().join("result")).expect("a file");
         assert_eq!(page.read().expect("readable"), None);
-        page.write(&ending()).expect("writable");
-        drop(page);
-        let page = ResultPage::open(&place.path().join("result")).expect("a file");
-        assert_eq!(page.read().expect("readable"), Some(ending()));
+        for outcome in [
+            Outcome::Delivered,
+            Outcome::Failed,
+            Outcome::ByReset,
+            Outcome::Partly { charged: 70_000 },
+        ] {
+            let ending = Ending {
+                outcome,
+                ..ending()
+            };
+            page.write(&ending).expect("writable");
+            let again = ResultPage::open(&place.path().join("result")).expect("a file");
+            assert_eq!(again.read().expect("readable"), Some(ending));
+        }
     }
 
     #[test]

@@ -116,6 +116,7 @@ fn check_nothing_is_invented(past: &Past, steps: &[(Record, u64)], what: &str) {
                         && kept.receipt.grant == *grant
                 }
                 Record::RevalueIntent { .. }
+                | Record::ReturnIntent { .. }
                 | Record::Acked(_)
                 | Record::Locked(_)
                 | Record::Counted { .. }
@@ -248,6 +249,7 @@ fn the_result_page_ends_an_open_intent_as_it_really_ended() {
         (Outcome::Delivered, ReceiptKind::VendOk),
         (Outcome::Failed, ReceiptKind::VendFail),
         (Outcome::ByReset, ReceiptKind::VendOk),
+        (Outcome::Partly { charged: 40 }, ReceiptKind::VendOk),
     ] {
         let place = tempfile::tempdir().expect("a directory");
         small_journal(place.path());
@@ -264,6 +266,55 @@ fn the_result_page_ends_an_open_intent_as_it_really_ended() {
         let (journal, _) = Journal::open(place.path(), &page).expect("usable");
         let past = journal.past().expect("nothing is open");
         assert_eq!(kinds(&past).last(), Some(&kind), "{outcome:?}");
+        // A part of what was approved is charged as that part, also after a crash.
+        let charged = match outcome {
+            Outcome::Partly { charged } => i64::from(charged),
+            Outcome::Delivered | Outcome::Failed | Outcome::ByReset => 90,
+        };
+        let last = past.outbox.kept().last().expect("it was ended");
+        assert_eq!(last.receipt.amount.minor(), charged, "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_was_being_taken_back_is_credited_by_the_page_alone() {
+    let intent = |rseq| Record::ReturnIntent {
+        rseq,
+        grant: VendId::from_bytes([5; 16]),
+        item: Item::new(7),
+        value: 25,
+    };
+    for (outcome, kind) in [
+        (Some(Outcome::Delivered), ReceiptKind::NegativeVend),
+        (Some(Outcome::Failed), ReceiptKind::RevalueFail),
+        (Some(Outcome::ByReset), ReceiptKind::RevalueFail),
+        (None, ReceiptKind::RevalueUnknown),
+    ] {
+        let place = tempfile::tempdir().expect("a directory");
+        let (mut journal, _) = Journal::open(place.path(), &opening(1)).expect("new");
+        let past = journal.past().expect("nothing is open");
+        let rseq = Rseq::new(past.last.number() + 1);
+        journal.append(&intent(rseq)).expect("room");
+        drop(journal);
+        let ending = outcome.map(|outcome| Ending {
+            epoch: EPOCH,
+            rseq,
+            outcome,
+            after: Duration::from_millis(1_500),
+        });
+        let page = Opening {
+            ending,
+            ..opening(2)
+        };
+        let (journal, repair) = Journal::open(place.path(), &page).expect("usable");
+        assert_eq!(repair.ended, Some(rseq), "{outcome:?}");
+        let past = journal.past().expect("nothing is open");
+        let last = past.outbox.kept().last().expect("it was ended").receipt;
+        assert_eq!(
+            (last.kind, last.item, last.amount.minor()),
+            (kind, Item::new(7), 25)
+        );
+        assert!(last.flags.has(Flags::NEGATIVE), "{outcome:?}");
     }
 }
 

@@ -131,6 +131,8 @@ coded! {
         JournalFull = 13,
         /// AGAIN came too often, too late or out of place.
         NotAgain = 14,
+        /// The machine does not make what was chosen beforehand; anything else may be chosen.
+        NoFavourite = 15,
     }
 }
 

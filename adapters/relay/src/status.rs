@@ -43,7 +43,8 @@ pub fn status_out(
         | Note::JournalFull
         | Note::JournalFailed
         | Note::CashRefused
-        | Note::Locked => 0,
+        | Note::Locked
+        | Note::NoFavourite => 0,
     };
     let mut line = line(telling, currency);
     while line.len() > channel::LINE_LEN_MAX {
@@ -69,6 +70,7 @@ pub fn english(telling: &Telling, currency: Currency) -> String {
         (Note::NoGrant, ..) => "please start again".to_owned(),
         (Note::Refused(refusal), ..) => refusal_line(refusal).to_owned(),
         (Note::JournalFull | Note::JournalFailed | Note::Locked, ..) => "out of service".to_owned(),
+        (Note::NoFavourite, ..) => "please choose at the machine".to_owned(),
         (Note::CashRefused, ..) => "no cash, please".to_owned(),
         (Note::Silent, ..) => "the machine does not answer".to_owned(),
         (_, _, Life::Vending) => "please wait".to_owned(),
@@ -135,5 +137,6 @@ const fn reason_out(note: Note) -> channel::StatusReason {
         Note::JournalFull | Note::JournalFailed => Reason::JournalFull,
         Note::CashRefused => Reason::AboveCap,
         Note::Locked => Reason::MachineOff,
+        Note::NoFavourite => Reason::NoFavourite,
     }
 }

@@ -36,6 +36,7 @@ mod life;
 mod lights;
 mod notices;
 mod outbox;
+mod outcome;
 mod record;
 mod shell;
 mod state;
@@ -64,7 +65,8 @@ pub use grant::{Favourite, Grant, Terms};
 pub use life::{Life, Step};
 pub use notices::Notices;
 pub use outbox::{Outbox, Written};
-pub use record::{Act, ChainOf, Outcome, Past, Record, Replay, ReplayFault, Stamp, TokenPast};
+pub use outcome::{Act, Outcome};
+pub use record::{ChainOf, Past, Record, Replay, ReplayFault, Stamp, TokenPast};
 pub use shell::{
     Answer, Approval, Ask, Code, Door, Fault, Fresh, Greeting, Input, LastResult, LightTerms,
     Limits, Machine, NoSession, Note, Offer, Output, Refusal, Room, Sessions, Ticket, TokenNews,

@@ -88,6 +88,8 @@ impl Flags {
     /// The machine was reset after the approval had reached it: that counts as delivered
     /// (`[MDB §2]`, settlement rules).
     pub const BY_RESET: Self = Self(1);
+    /// It is about something that the machine took back, or was to take back.
+    pub const NEGATIVE: Self = Self(2);
 
     /// Takes the flags as on the wire.
     pub const fn from_wire(bits: u16) -> Self {

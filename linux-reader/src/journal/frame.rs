@@ -23,6 +23,7 @@ const NOTICES_ACKED: u8 = 9;
 const STEPS_RESERVED: u8 = 10;
 const TOKENS_BEGUN: u8 = 11;
 const COVERED: u8 = 12;
+const RETURN_INTENT: u8 = 13;
 const INTENT_LEN: usize = 8 + 16 + 2 + 4;
 const ACKED_LEN: usize = 8;
 const REVALUE_INTENT_LEN: usize = 8 + 16 + 4;
@@ -94,6 +95,18 @@ pub(super) fn frame(record: &Record, epoch: JournalEpoch, at: u64) -> Vec<u8> {
             bytes.extend_from_slice(grant.as_bytes());
             bytes.extend_from_slice(&amount.to_be_bytes());
         }
+        Record::ReturnIntent {
+            rseq,
+            grant,
+            item,
+            value,
+        } => {
+            bytes.push(RETURN_INTENT);
+            bytes.extend_from_slice(&rseq.number().to_be_bytes());
+            bytes.extend_from_slice(grant.as_bytes());
+            bytes.extend_from_slice(&item.number().to_be_bytes());
+            bytes.extend_from_slice(&value.to_be_bytes());
+        }
         Record::Locked(lock) => {
             bytes.push(LOCKED);
             bytes.extend_from_slice(&lock.version.to_be_bytes());
@@ -158,7 +171,7 @@ fn check(body: &[u8], epoch: JournalEpoch, at: u64) -> u32 {
 
 fn read_frame(bytes: &[u8], epoch: JournalEpoch, at: usize) -> Option<(Record, usize)> {
     let body_len = match *bytes.first()? {
-        INTENT => INTENT_LEN,
+        INTENT | RETURN_INTENT => INTENT_LEN,
         RECEIPT => channel::Receipt::LEN,
         ACKED | NOTICES_ACKED | STEPS_RESERVED | COVERED => ACKED_LEN,
         TOKENS_BEGUN => 0,
@@ -200,6 +213,12 @@ fn read_record(kind: u8, fields: &[u8]) -> Option<Record> {
             rseq: Rseq::new(u64_at(0)?),
             grant: VendId::from_bytes(fields.get(8..24)?.try_into().ok()?),
             amount: u32_at(24)?,
+        },
+        RETURN_INTENT => Record::ReturnIntent {
+            rseq: Rseq::new(u64_at(0)?),
+            grant: VendId::from_bytes(fields.get(8..24)?.try_into().ok()?),
+            item: Item::new(u16_at(24)?),
+            value: u32_at(26)?,
         },
         LOCKED => Record::Locked(Lock {
             version: u32_at(0)?,

@@ -2,6 +2,7 @@
 
 use super::notices::Notices;
 use super::outbox::{Outbox, Written};
+use super::outcome::{Act, Outcome};
 use super::shell::{Limits, TokenNews};
 use crate::counters::{Counters, Row};
 use crate::id::{Chain, Item, JournalEpoch, Order, Rseq, VendId};
@@ -35,6 +36,17 @@ pub enum Record {
         /// The cash, in minor units.
         amount: u32,
     },
+    /// The machine is about to be let take something back, for money of its operator's.
+    ReturnIntent {
+        /// The receipt's place, given here.
+        rseq: Rseq,
+        /// The grant it counts against.
+        grant: VendId,
+        /// What is taken back.
+        item: Item,
+        /// What it is worth, in minor units.
+        value: u32,
+    },
     /// A receipt: an INTENT's result, a CLOSE, or the journal's first entry.
     Receipt(Written),
     /// The server has everything up to here.
@@ -67,64 +79,6 @@ pub enum Record {
     TokensBegun,
     /// A light grant has proven that the server has recorded the receipts up to here.
     Covered(Rseq),
-}
-
-/// What an INTENT is about.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Act {
-    /// A product for money of the grant.
-    Vend,
-    /// Cash for the customer's closed wallet.
-    Revalue,
-}
-
-/// How an INTENT ended, as it is written before the machine hears our ACK.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Outcome {
-    /// The machine delivered, or has taken the approval of a cash-in.
-    Delivered = 1,
-    /// The machine did not deliver, or took the request back.
-    Failed = 2,
-    /// The machine was reset after it had taken the approval.
-    ByReset = 3,
-}
-
-impl Outcome {
-    /// Reads one from its stored number.
-    pub const fn from_stored(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Self::Delivered,
-            2 => Self::Failed,
-            3 => Self::ByReset,
-            _ => return None,
-        })
-    }
-
-    pub(super) const fn kind(self, act: Act) -> ReceiptKind {
-        match (act, self) {
-            (Act::Vend, Self::Delivered | Self::ByReset) => ReceiptKind::VendOk,
-            (Act::Vend, Self::Failed) => ReceiptKind::VendFail,
-            (Act::Revalue, Self::Delivered | Self::ByReset) => ReceiptKind::RevalueOk,
-            (Act::Revalue, Self::Failed) => ReceiptKind::RevalueFail,
-        }
-    }
-
-    pub(super) fn flags(self, act: Act, after: Duration) -> Flags {
-        const UNDER_1000_MS: u16 = 8;
-        if act == Act::Revalue {
-            return Flags::default();
-        }
-        let by_reset = match self {
-            Self::ByReset => Flags::BY_RESET.to_wire(),
-            Self::Delivered | Self::Failed => 0,
-        };
-        let early = match self {
-            Self::Delivered | Self::ByReset if after < Duration::from_secs(1) => UNDER_1000_MS,
-            Self::Delivered | Self::ByReset | Self::Failed => 0,
-        };
-        Flags::from_wire(by_reset | early)
-    }
 }
 
 /// Milliseconds from approval to result as a receipt holds them: 65,535 stands for more.
@@ -241,6 +195,18 @@ impl Replay {
                 grant: *grant,
                 item: Item::new(0),
                 price: *amount,
+            })?,
+            Record::ReturnIntent {
+                rseq,
+                grant,
+                item,
+                value,
+            } => self.take_intent(Open {
+                act: Act::Return,
+                rseq: *rseq,
+                grant: *grant,
+                item: *item,
+                price: *value,
             })?,
             Record::Receipt(written) => self.take_receipt(written)?,
             Record::Acked(upto) => {
@@ -395,17 +361,20 @@ impl Replay {
     ) -> Option<Written> {
         let open = self.open?;
         let found = page.filter(|(rseq, ..)| *rseq == open.rseq);
-        let (kind, flags, after) = match found {
+        let price = Amount::from_minor(i64::from(open.price));
+        let (kind, flags, after, amount) = match found {
             Some((_, outcome, after)) => {
                 let act = open.act;
-                (outcome.kind(act), outcome.flags(act, after), after)
+                let flags = outcome.flags(act, after);
+                (outcome.kind(act), flags, after, outcome.amount(open.price))
             }
             None => {
-                let kind = match open.act {
-                    Act::Vend => ReceiptKind::VendUnknown,
-                    Act::Revalue => ReceiptKind::RevalueUnknown,
+                let (kind, flags) = match open.act {
+                    Act::Vend => (ReceiptKind::VendUnknown, Flags::default()),
+                    Act::Revalue => (ReceiptKind::RevalueUnknown, Flags::default()),
+                    Act::Return => (ReceiptKind::RevalueUnknown, Flags::NEGATIVE),
                 };
-                (kind, Flags::default(), Duration::MAX)
+                (kind, flags, Duration::MAX, price)
             }
         };
         let receipt = Receipt {
@@ -413,7 +382,7 @@ impl Replay {
             kind,
             grant: open.grant,
             item: open.item,
-            amount: Amount::from_minor(i64::from(open.price)),
+            amount,
             order: written.order,
             flags,
             after_ms: after_ms(after),

@@ -213,7 +213,27 @@ pub enum Machine {
         /// The selection.
         item: Item,
     },
-    /// Its question, of either kind, is over before an approval was given for it: taken back, or
+    /// It wants to take something back, for money of its operator's.
+    ReturnAsked {
+        /// The question's number.
+        ask: Ask,
+        /// What it is worth, in minor units.
+        value: u32,
+        /// What it is.
+        item: Item,
+    },
+    /// It delivered a part of what was approved, and the rest is not charged.
+    Partly {
+        /// The INTENT it belongs to.
+        rseq: Rseq,
+        /// What is charged, in minor units.
+        charged: u32,
+        /// From the approval to this result.
+        after: Duration,
+    },
+    /// It will not make what the customer chose beforehand.
+    FavouriteRefused,
+    /// Its question, of any kind, is over before an approval was given for it: taken back, or
     /// denied for slowness.
     Cancelled {
         /// The question.
@@ -224,14 +244,14 @@ pub enum Machine {
         /// The INTENT the approval belongs to.
         rseq: Rseq,
     },
-    /// It delivered.
+    /// It delivered, or took back what it had asked to.
     Succeeded {
         /// The INTENT it belongs to.
         rseq: Rseq,
         /// From the approval to this result.
         after: Duration,
     },
-    /// It did not deliver.
+    /// It did not deliver, or did not take back.
     Failed {
         /// The INTENT it belongs to.
         rseq: Rseq,
@@ -541,6 +561,8 @@ pub enum Note {
     CashRefused,
     /// The operator has taken the machine out of service.
     Locked,
+    /// The machine does not make what was chosen beforehand; anything else may be chosen.
+    NoFavourite,
 }
 
 /// What the board asks its shell to do, in this order.

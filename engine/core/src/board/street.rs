@@ -173,6 +173,9 @@ pub(super) fn brief(output: &Output) -> String {
         Output::Journal(_, Record::RevalueIntent { rseq, amount, .. }) => {
             format!("write INTENT_RV {rseq} {amount}")
         }
+        Output::Journal(_, Record::ReturnIntent { rseq, value, .. }) => {
+            format!("write INTENT_RT {rseq} {value}")
+        }
         Output::Journal(_, Record::Acked(rseq)) => format!("write acked {rseq}"),
         Output::Journal(_, Record::Locked(lock)) => {
             format!("write {:?} {}", lock.state, lock.version)

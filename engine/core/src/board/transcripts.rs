@@ -177,6 +177,15 @@ impl Stage {
                     item: Item::new(23),
                 }
             }
+            ["offers", "back", value] => {
+                self.asks += 1;
+                Machine::ReturnAsked {
+                    ask: Ask::new(self.asks),
+                    value: value.parse().expect("a value"),
+                    item: Item::new(23),
+                }
+            }
+            ["refuses", "favourite"] => Machine::FavouriteRefused,
             ["offers", "cash", amount] => {
                 self.asks += 1;
                 Machine::RevalueAsked {
@@ -195,6 +204,11 @@ impl Stage {
             },
             ["delivers", place] => Machine::Succeeded {
                 rseq: rseq(place),
+                after: AFTER,
+            },
+            ["delivers", place, "for", charged] => Machine::Partly {
+                rseq: rseq(place),
+                charged: charged.parse().expect("an amount"),
                 after: AFTER,
             },
             ["fails", place] => Machine::Failed {
@@ -797,5 +811,92 @@ fn a_fault_is_noted_at_once_and_then_counted() {
          server notes 3          ->
          server notes 2          -> write notices acked 2
          server notes 1          ->",
+    );
+}
+
+#[test]
+fn a_favourite_that_the_machine_refuses_is_told_and_the_grant_goes_on() {
+    play(
+        "machine enables            ->
+         machine refuses favourite  ->
+         light code                 -> advertise
+         phone links                -> hush, hello <1>
+         server grants 500 2 with 7 -> [Granted 500 resume], begin 500
+         machine begins             -> select 7 as 4 for 500
+         machine refuses favourite  -> [Granted 500 NoFavourite]
+         machine asks 80            -> write INTENT 2 80, [Vending 500]
+         machine refuses favourite  ->
+         flash syncs                -> approve 2 80
+         machine delivers 2         -> write VendOk 2 80
+         machine completes          ->
+         flash syncs                -> [Granted 420], end session, begin 420
+         machine begins             ->",
+    );
+}
+
+#[test]
+fn a_part_that_was_not_delivered_is_not_charged_and_never_more_than_was_approved() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 2     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 300        -> write INTENT 2 300, [Vending 500]
+         flash syncs             -> approve 2 300
+         machine delivers 2 for 120 -> write VendOk 2 120
+         machine completes       ->
+         flash syncs             -> [Granted 380], end session, begin 380
+         machine begins          ->
+         machine asks 90         -> write INTENT 3 90, [Vending 380]
+         flash syncs             -> approve 3 90
+         machine delivers 3 for 900 -> write VendOk 3 90
+         flash syncs             -> write Close 4 210, [Closing Spent], cancel session",
+    );
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 1     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine asks 300        -> write INTENT 2 300, [Vending 500]
+         flash syncs             -> approve 2 300
+         machine delivers 2 for 0 -> write VendFail 2 0
+         flash syncs             -> [Granted 500]",
+    );
+}
+
+#[test]
+fn what_is_brought_back_counts_as_cash_put_in_and_a_reset_credits_nothing() {
+    play(
+        "machine enables             ->
+         light code                  -> advertise
+         phone links                 -> hush, hello <1>
+         server grants 500 1 cash 40 -> [Granted 500 resume], begin 500
+         machine begins              ->
+         machine offers back 25      -> write INTENT_RT 2 25, [Vending 500]
+         flash syncs                 -> approve 2 25
+         machine delivers 2          -> write NegativeVend 2 25 flags 2
+         machine completes           ->
+         flash syncs                 -> [Granted 500], end session, begin 500
+         machine begins              ->
+         machine offers back 25      -> deny, [Granted 500 CashRefused]
+         machine offers back 10      -> write INTENT_RT 3 10, [Vending 500]
+         flash syncs                 -> approve 3 10
+         machine resets 3 after 2000 -> write RevalueFail 3 10 flags 2
+         flash syncs                 -> write Close 4 0, [Closing Reset], [Linked Reset]",
+    );
+}
+
+#[test]
+fn nothing_is_taken_back_without_a_grant_that_allows_it() {
+    play(
+        "machine enables         ->
+         machine offers back 25  -> deny
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         server grants 500 1     -> [Granted 500 resume], begin 500
+         machine begins          ->
+         machine offers back 25  -> deny, [Granted 500 CashRefused]",
     );
 }

@@ -205,7 +205,11 @@ impl Walk {
                 if held.closed || price != *amount {
                     return Err("after the CLOSE, or for another price".to_owned());
                 }
-                if held.total + amount > held.spend_max || held.vends >= held.vends_max {
+                if self.is_return(*rseq) {
+                    if held.cash + amount > held.revalue_max {
+                        return Err("beyond what may be taken back".to_owned());
+                    }
+                } else if held.total + amount > held.spend_max || held.vends >= held.vends_max {
                     return Err("beyond the grant".to_owned());
                 }
                 if self.vmc == Vmc::Asked(*ask) {
@@ -258,7 +262,7 @@ impl Walk {
                         held.vends += 1;
                         held.total += amount;
                     }
-                    ReceiptKind::RevalueOk => {
+                    ReceiptKind::RevalueOk | ReceiptKind::NegativeVend => {
                         held.receipts += 1;
                         held.cash += amount;
                     }
@@ -286,7 +290,7 @@ impl Walk {
                         return Err(format!("{} has two receipts", receipt.rseq));
                     }
                 }
-                Record::RevalueIntent { rseq, .. } => {
+                Record::RevalueIntent { rseq, .. } | Record::ReturnIntent { rseq, .. } => {
                     intents.insert(*rseq);
                 }
                 _ => {}
@@ -303,9 +307,10 @@ impl Walk {
             }
         }
         for delivered in &self.delivered {
-            match places.get(delivered) {
-                Some(ReceiptKind::VendOk | ReceiptKind::VendUnknown) => {}
-                other => return Err(format!("{delivered} was delivered, but is {other:?}")),
+            match (self.is_return(*delivered), places.get(delivered)) {
+                (false, Some(ReceiptKind::VendOk | ReceiptKind::VendUnknown)) => {}
+                (true, Some(ReceiptKind::NegativeVend | ReceiptKind::RevalueUnknown)) => {}
+                (_, other) => return Err(format!("{delivered} was delivered, but is {other:?}")),
             }
         }
         for taken in &self.taken {
@@ -347,6 +352,13 @@ impl Walk {
         })
     }
 
+    fn is_return(&self, wanted: Rseq) -> bool {
+        self.flash.records.iter().any(|record| match record {
+            Record::ReturnIntent { rseq, .. } => *rseq == wanted,
+            _ => false,
+        })
+    }
+
     fn synced_intent(&self, wanted: Rseq) -> Option<(VendId, u32)> {
         let synced = self.flash.records.iter().take(self.flash.synced);
         synced.into_iter().rev().find_map(|record| match record {
@@ -357,6 +369,12 @@ impl Walk {
                 rseq,
                 grant,
                 amount: price,
+            }
+            | Record::ReturnIntent {
+                rseq,
+                grant,
+                value: price,
+                ..
             } if *rseq == wanted => Some((*grant, *price)),
             _ => None,
         })
@@ -411,13 +429,27 @@ impl Walk {
         let luck = self.dice.roll(40);
         let (next, done) = match (self.vmc, luck) {
             (Vmc::Approved(rseq), 0..=1) => {
-                self.delivered.insert(rseq);
+                // What was not said to be taken back stays with the customer.
+                match self.is_return(rseq) {
+                    true => self.kept.insert(rseq),
+                    false => self.delivered.insert(rseq),
+                };
                 let approval = Approval::Delivered { rseq, after };
                 (Vmc::Off, Machine::Reset(approval))
             }
             (Vmc::Approved(rseq), 2..=20) => {
                 self.delivered.insert(rseq);
                 (Vmc::Session, Machine::Succeeded { rseq, after })
+            }
+            (Vmc::Approved(rseq), 31) if !self.is_return(rseq) => {
+                self.delivered.insert(rseq);
+                let charged = 1 + u32::try_from(self.dice.roll(400)).unwrap_or(0);
+                let partly = Machine::Partly {
+                    rseq,
+                    charged,
+                    after,
+                };
+                (Vmc::Session, partly)
             }
             (Vmc::Approved(rseq), 21..=30) => (Vmc::Session, Machine::Failed { rseq, after }),
             (Vmc::Approved(_), _) => return None,
@@ -438,6 +470,16 @@ impl Walk {
                 let ask = Ask::new(self.asks);
                 let amount = u32::try_from(self.dice.roll(4) * 50).unwrap_or(0);
                 (Vmc::AskedCash(ask), Machine::RevalueAsked { ask, amount })
+            }
+            (Vmc::Session, 17..=20) => {
+                self.asks += 1;
+                let ask = Ask::new(self.asks);
+                let asked = Machine::ReturnAsked {
+                    ask,
+                    value: u32::try_from(self.dice.roll(4) * 25).unwrap_or(0),
+                    item: Item::new(9),
+                };
+                (Vmc::Asked(ask), asked)
             }
             (Vmc::AskedCash(ask), 1..=3) => (Vmc::Session, Machine::Cancelled { ask }),
             (Vmc::AskedCash(_), _) => return None,
@@ -523,6 +565,8 @@ fn the_walk_puts_cash_in_counts_sales_and_takes_orders() {
         "RevalueFail",
         "RevalueUnknown",
         "INTENT_RV",
+        "INTENT_RT",
+        "NegativeVend",
         "Locked",
         "Open",
         "notice",

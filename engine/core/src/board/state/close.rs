@@ -19,7 +19,7 @@ impl Board {
         }
         let vends = self
             .intent
-            .is_some_and(|intent| intent.asked.act == Act::Vend);
+            .is_some_and(|intent| intent.asked.act.is_trade());
         let returned = was_open && self.machine.vended == Vended::Nothing && !vends;
         if let Some(grant) = &mut self.grant {
             if returned {

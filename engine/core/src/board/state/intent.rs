@@ -9,7 +9,6 @@ use crate::board::{
     Written,
 };
 use crate::id::Rseq;
-use crate::money::Amount;
 use crate::receipt::{Receipt, ReceiptKind};
 use core::time::Duration;
 
@@ -31,6 +30,12 @@ impl Board {
                 rseq,
                 grant,
                 amount: asked.price,
+            },
+            Act::Return => Record::ReturnIntent {
+                rseq,
+                grant,
+                item: asked.item,
+                value: asked.price,
             },
         });
         self.intent = Some(Intent {
@@ -54,7 +59,7 @@ impl Board {
         intent.phase = Phase::Approved;
         let (ask, rseq, amount) = (intent.asked.ask, intent.rseq, intent.asked.price);
         self.outputs.push_back(match intent.asked.act {
-            Act::Vend => Output::Approve { ask, rseq, amount },
+            Act::Vend | Act::Return => Output::Approve { ask, rseq, amount },
             Act::Revalue => Output::ApproveRevalue { ask, rseq, amount },
         });
     }
@@ -62,7 +67,7 @@ impl Board {
     pub(super) fn deny(&mut self, asked: Asked, note: Note) {
         let ask = asked.ask;
         self.outputs.push_back(match asked.act {
-            Act::Vend => Output::Deny { ask },
+            Act::Vend | Act::Return => Output::Deny { ask },
             Act::Revalue => Output::DenyRevalue { ask },
         });
         if let Some(grant) = &mut self.grant {
@@ -115,7 +120,8 @@ impl Board {
 
     pub(super) fn result(&mut self, act: Act, rseq: Rseq, outcome: Outcome, after: Duration) {
         let open = self.intent.filter(|intent| match intent.phase {
-            Phase::Approved => intent.rseq == rseq && intent.asked.act == act,
+            // Whether it gave or took back, its report is the same.
+            Phase::Approved => intent.rseq == rseq && intent.asked.act.is_trade() == act.is_trade(),
             Phase::Writing(_) | Phase::Ending(..) => false,
         });
         match open {
@@ -134,7 +140,7 @@ impl Board {
             kind: outcome.kind(intent.asked.act),
             grant,
             item: intent.asked.item,
-            amount: Amount::from_minor(i64::from(intent.asked.price)),
+            amount: outcome.amount(intent.asked.price),
             order: self.order(),
             flags: outcome.flags(intent.asked.act, after),
             after_ms: after_ms(after),
@@ -142,7 +148,7 @@ impl Board {
             chain: self.chain,
         });
         let ticket = self.write(Record::Receipt(written));
-        if intent.asked.act == Act::Vend {
+        if intent.asked.act.is_trade() {
             self.machine.vended = Vended::Something;
         }
         self.intent = Some(Intent {
@@ -176,13 +182,20 @@ impl Board {
                     link.agains = 0;
                 }
             }
+            // No cash came in: what is counted in the machine's box stays as it is.
+            ReceiptKind::NegativeVend => {
+                grant.revalue(price);
+                grant.last = LastResult::CashTaken;
+                if let Some(link) = &mut self.link {
+                    link.agains = 0;
+                }
+            }
             ReceiptKind::VendFail
             | ReceiptKind::RevalueUnknown
             | ReceiptKind::Close
             | ReceiptKind::EpochStart
             | ReceiptKind::LightGrantUsed
-            | ReceiptKind::RevalueFail
-            | ReceiptKind::NegativeVend => grant.last = LastResult::Failed,
+            | ReceiptKind::RevalueFail => grant.last = LastResult::Failed,
         }
         let is_over = match self.start.sessions {
             // The session that cash could be put in ends with its vend.

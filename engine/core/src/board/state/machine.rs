@@ -26,6 +26,13 @@ impl Board {
                 price,
                 item,
             }),
+            Machine::ReturnAsked { ask, value, item } => self.asked(Asked {
+                act: Act::Return,
+                ask,
+                price: value,
+                item,
+            }),
+            Machine::FavouriteRefused => self.favourite_refused(),
             Machine::SessionRefused(why) => self.session_refused(why),
             Machine::Cancelled { ask } => self.cancelled(ask),
             Machine::ApprovalRefused { rseq } => self.approval_refused(rseq),
@@ -35,6 +42,11 @@ impl Board {
             Machine::Failed { rseq, after } => {
                 self.result(Act::Vend, rseq, Outcome::Failed, after);
             }
+            Machine::Partly {
+                rseq,
+                charged,
+                after,
+            } => self.result(Act::Vend, rseq, Outcome::Partly { charged }, after),
             Machine::SessionCompleted => self.session_completed(),
             Machine::RevalueLimitAsked { ask } => self.tell_revalue_limit(ask),
             Machine::RevalueAsked { ask, amount } => self.asked(Asked {
@@ -109,6 +121,13 @@ impl Board {
         }
     }
 
+    /// The customer may still choose at the machine, and has to be told so.
+    fn favourite_refused(&mut self) {
+        if self.life == Life::Granted && self.grant.is_some_and(|grant| grant.over.is_none()) {
+            self.tell(Note::NoFavourite);
+        }
+    }
+
     /// What a live grant leaves to be put in; nothing without one.
     fn tell_revalue_limit(&mut self, ask: Ask) {
         let limit = match &self.grant {
@@ -139,7 +158,8 @@ impl Board {
         }
         match asked.act {
             Act::Vend => grant.admit(asked.price),
-            Act::Revalue => grant.admit_cash(asked.price),
+            // What comes in counts against the same bound, whatever it is (protocol section 8).
+            Act::Revalue | Act::Return => grant.admit_cash(asked.price),
         }
     }
 }
