@@ -4,21 +4,21 @@
 //! an answer leaves inside the 5 ms that the bus allows. A vend's result is on the result page
 //! before the answer that acknowledges it.
 
+mod hear;
+mod obey;
+
 use crate::news::{News, NewsSender, Unheard};
-use crate::page::{Ending, ResultPage};
+use crate::page::ResultPage;
 use crate::uptime::Uptime;
-use gettone_channel::{MdbState, VmcId};
-use gettone_core::board::{Approval, Ask, Machine, NoSession, Outcome};
-use gettone_core::id::{Item, JournalEpoch, Rseq};
+use gettone_channel::MdbState;
+use gettone_core::board::{Ask, Machine};
+use gettone_core::id::{JournalEpoch, Rseq};
 use gettone_core::notice::Code;
-use gettone_mdb::cashless::{
-    ApprovalState, Cashless, Event, Host, Input, Output, PriceFault, RequestNumber, SessionRefusal,
-    State,
-};
+use gettone_mdb::cashless::{Cashless, Input, Output, RequestNumber, State};
 use gettone_mdb::diagnosis::Diagnosis;
 use gettone_mdb::item::Numbering;
 use gettone_mdb::link::{Link, LinkFault, Read, Spec};
-use gettone_mdb::{Frame, ItemOptions, Text};
+use gettone_mdb::{Frame, Text};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,9 +37,6 @@ const BACKLOG_MAX: usize = 1_024;
 /// The thread's place among the real-time ones, of 99.
 const PRIORITY: u8 = 50;
 
-/// How long a text stays on the machine's display.
-const SHOWN_FOR: Duration = Duration::from_secs(5);
-
 /// What the hub wants of the machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Saying {
@@ -47,6 +44,8 @@ pub enum Saying {
     Order(Order),
     /// Words for the display that the machine may lend.
     Show(Text),
+    /// Ask the machine for its audit (EVA-DTS).
+    AskAudit,
 }
 
 impl From<Order> for Saying {
@@ -101,6 +100,8 @@ pub struct Reflex {
     /// The cash-in whose approval was handed to the device last.
     cash: Option<Cash>,
     delivered_at: Duration,
+    /// The machine's audit, as far as it has come.
+    audit: Option<Vec<u8>>,
     /// How the bus looked last.
     diagnosis: Option<Diagnosis>,
     pulse: Pulse,
@@ -122,6 +123,7 @@ impl Reflex {
             approved: None,
             cash: None,
             delivered_at: Duration::ZERO,
+            audit: None,
             diagnosis: None,
             pulse: Pulse::default(),
         }
@@ -240,82 +242,6 @@ impl Reflex {
         }
     }
 
-    fn host(&mut self, saying: Saying) -> Option<Host> {
-        let order = match saying {
-            Saying::Order(order) => order,
-            Saying::Show(text) => {
-                let during = SHOWN_FOR;
-                return Some(Host::Show { text, during });
-            }
-        };
-        let open = |ask: Ask| self.asked.filter(|(open, _)| *open == ask);
-        Some(match order {
-            Order::BeginSession { funds } => Host::BeginSession { funds },
-            Order::Select {
-                item,
-                options,
-                funds,
-            } => {
-                let Some(item) = self.numbering.bus(item.number()) else {
-                    tracing::warn!(
-                        item = item.number(),
-                        "the machine has no number for the favourite"
-                    );
-                    return None;
-                };
-                Host::Select {
-                    item,
-                    options: ItemOptions::from_u32(options),
-                    funds,
-                }
-            }
-            Order::CancelSession => Host::CancelSession,
-            Order::EndSession => Host::EndSession,
-            Order::Approve {
-                ask,
-                rseq,
-                amount,
-                epoch,
-            } => {
-                let Some((_, request)) = open(ask) else {
-                    // Another question is open: this verdict has no hearer.
-                    self.tell(News::Machine(Machine::ApprovalRefused { rseq }));
-                    return None;
-                };
-                self.approved = Some((rseq, epoch));
-                Host::Approve {
-                    request,
-                    amount,
-                    tag: rseq.number(),
-                }
-            }
-            Order::Deny { ask } => Host::Deny {
-                request: open(ask)?.1,
-            },
-            Order::ApproveRevalue {
-                ask, rseq, epoch, ..
-            } => {
-                let Some((_, request)) = open(ask) else {
-                    self.tell(News::Machine(Machine::RevalueOver { rseq }));
-                    return None;
-                };
-                self.cash = Some(Cash {
-                    request,
-                    rseq,
-                    epoch,
-                });
-                Host::ApproveRevalue { request }
-            }
-            Order::DenyRevalue { ask } => Host::DenyRevalue {
-                request: open(ask)?.1,
-            },
-            Order::TellRevalueLimit { ask, limit } => Host::RevalueLimit {
-                request: open(ask)?.1,
-                limit,
-            },
-        })
-    }
-
     /// Gives the device one thing and sends what it answers. All of it is heard, also when the
     /// line breaks in the middle.
     fn handle(&mut self, input: Input, line: &mut dyn Link) -> Result<(), LinkFault> {
@@ -347,181 +273,6 @@ impl Reflex {
             self.tell(News::Standing(self.standing));
         }
         None
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what only options bring, and none is on"
-    )]
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Reset { approval } => self.reset(approval),
-            Event::Configured {
-                level,
-                columns,
-                rows,
-            } => {
-                self.standing.vmc_level = level.number();
-                self.tell(News::Display { columns, rows });
-                self.tell(News::Standing(self.standing));
-            }
-            Event::Prices { max, .. } => {
-                self.standing.price_max = max.unwrap_or(u32::MAX);
-                self.tell(News::Standing(self.standing));
-            }
-            Event::VmcId(vmc) => {
-                self.standing.vmc_id = VmcId::of(&vmc.manufacturer, &vmc.serial, &vmc.model);
-                self.tell(News::Standing(self.standing));
-            }
-            Event::Enabled => self.tell_machine(Machine::Enabled),
-            Event::Disabled => self.tell_machine(Machine::Disabled),
-            Event::SessionBegan => self.tell_machine(Machine::SessionBegan),
-            Event::SessionRefused(refusal) => {
-                self.tell_machine(Machine::SessionRefused(match refusal {
-                    SessionRefusal::Busy => NoSession::Busy,
-                    SessionRefusal::CalledOff => NoSession::CalledOff,
-                    SessionRefusal::NotEnabled | _ => NoSession::NotEnabled,
-                }));
-            }
-            Event::VendRequested {
-                request,
-                price,
-                item,
-            } => {
-                let ask = self.ask(request);
-                let item = Item::new(self.numbering.shown(item));
-                self.tell_machine(Machine::Asked { ask, price, item });
-            }
-            Event::VendCancelled { request } | Event::VendTimedOut { request } => {
-                self.cancelled(request);
-            }
-            Event::ApprovalRefused { tag, refusal } => {
-                tracing::warn!(?refusal, tag, "an approval went nowhere");
-                let rseq = Rseq::new(tag);
-                self.tell_machine(Machine::ApprovalRefused { rseq });
-            }
-            Event::ApprovalDelivered { .. } => self.delivered_at = self.uptime.now(),
-            Event::VendSucceeded { tag, .. } => {
-                let (rseq, after) = self.ended(tag, Outcome::Delivered);
-                self.tell_machine(Machine::Succeeded { rseq, after });
-            }
-            Event::VendFailed { tag } => {
-                let (rseq, after) = self.ended(tag, Outcome::Failed);
-                self.tell_machine(Machine::Failed { rseq, after });
-            }
-            Event::SessionCompleted => self.tell_machine(Machine::SessionCompleted),
-            Event::EndTimedOut => {
-                tracing::error!("the hub did not end the machine's session in time")
-            }
-            Event::OutOfSequence { command } => {
-                tracing::warn!(?command, "the machine's command has no place here");
-            }
-            Event::VmcSilent => {
-                tracing::warn!("the machine is silent");
-                self.tell_fault(Code::BUS_LOST, [0; 8]);
-            }
-            Event::CashSold { item, price } => {
-                let item = Item::new(self.numbering.sold(item));
-                self.tell_machine(Machine::CashSold { item, price });
-            }
-            Event::RevalueLimitAsked(request) => {
-                let ask = self.ask(request);
-                self.tell_machine(Machine::RevalueLimitAsked { ask });
-            }
-            Event::RevalueAsked { request, amount } => {
-                let ask = self.ask(request);
-                self.tell_machine(Machine::RevalueAsked { ask, amount });
-            }
-            Event::RevalueApprovalTaken { request } => {
-                if let Some(rseq) = self.cash_ended(request, Outcome::Delivered) {
-                    self.tell_machine(Machine::RevalueTaken { rseq });
-                }
-            }
-            Event::RevalueOver { request } => match self.cash_ended(request, Outcome::Failed) {
-                Some(rseq) => self.tell_machine(Machine::RevalueOver { rseq }),
-                None => self.cancelled(request),
-            },
-            Event::PriceRefused { item, price, why } => {
-                tracing::warn!(item, price, ?why, "a price was refused");
-                self.tell_fault(Code::PRICE_REFUSED, refused_price(item, price, why));
-            }
-            Event::AddressTaken => {
-                tracing::error!("another device answers at this reader's address");
-                self.tell_fault(Code::OTHER_DEVICE, [0; 8]);
-            }
-            Event::SelectionOver { item, why } => {
-                tracing::info!(
-                    item,
-                    ?why,
-                    "the favourite is not made; the customer may still choose"
-                );
-            }
-            Event::DenialDelivered { .. } | Event::ReaderCancelled => {}
-            other => tracing::debug!(?other, "an event of an option"),
-        }
-    }
-
-    /// Numbers a question of the machine; the one before has no hearer any more.
-    fn ask(&mut self, request: RequestNumber) -> Ask {
-        self.asks = self.asks.wrapping_add(1);
-        let ask = Ask::new(self.asks);
-        self.asked = Some((ask, request));
-        ask
-    }
-
-    fn cancelled(&mut self, request: RequestNumber) {
-        if let Some((ask, _)) = self.asked.filter(|(_, open)| *open == request) {
-            self.tell_machine(Machine::Cancelled { ask });
-        }
-    }
-
-    /// The machine took the approved cash-in, or never will: written down before anything follows.
-    fn cash_ended(&mut self, request: RequestNumber, outcome: Outcome) -> Option<Rseq> {
-        let cash = self.cash.take_if(|cash| cash.request == request)?;
-        self.write_down(&Ending {
-            epoch: cash.epoch,
-            rseq: cash.rseq,
-            outcome,
-            after: Duration::ZERO,
-        });
-        Some(cash.rseq)
-    }
-
-    fn reset(&mut self, approval: ApprovalState) {
-        self.asked = None;
-        let approval = match approval {
-            ApprovalState::None => Approval::NotDelivered,
-            ApprovalState::NotDelivered { tag } => {
-                self.ended(tag, Outcome::Failed);
-                Approval::NotDelivered
-            }
-            ApprovalState::Delivered { tag } => {
-                let (rseq, after) = self.ended(tag, Outcome::ByReset);
-                Approval::Delivered { rseq, after }
-            }
-        };
-        self.tell_machine(Machine::Reset(approval));
-    }
-
-    /// Puts an ending on the result page, before the machine hears that we have it.
-    fn ended(&mut self, tag: u64, outcome: Outcome) -> (Rseq, Duration) {
-        let rseq = Rseq::new(tag);
-        let after = self.uptime.now().saturating_sub(self.delivered_at);
-        if let Some((_, epoch)) = self.approved.filter(|(approved, _)| *approved == rseq) {
-            self.write_down(&Ending {
-                epoch,
-                rseq,
-                outcome,
-                after,
-            });
-        }
-        (rseq, after)
-    }
-
-    fn write_down(&mut self, ending: &Ending) {
-        if let Err(fault) = self.page.write(ending) {
-            tracing::error!(%fault, "the result page cannot be written");
-        }
     }
 
     /// Says how the bus looks, whenever that changes.
@@ -561,19 +312,6 @@ impl Reflex {
             }
         }
     }
-}
-
-/// The item, the price or FFFFFFFF, and what is wrong with it: 1 outside what SETUP announced, 2 no
-/// whole number of the bus's steps.
-fn refused_price(item: u16, price: Option<u32>, why: PriceFault) -> [u8; 8] {
-    let [i1, i2] = item.to_be_bytes();
-    let [p1, p2, p3, p4] = price.unwrap_or(u32::MAX).to_be_bytes();
-    let why = match why {
-        PriceFault::OutsideSetup => 1,
-        PriceFault::NotDivisible => 2,
-        _ => 0,
-    };
-    [i1, i2, p1, p2, p3, p4, why, 0]
 }
 
 /// Puts the calling thread among the real-time ones.

@@ -1,7 +1,9 @@
 //! The command line.
 
+use crate::audit;
 use crate::config::{CONFIG_PATH, Config};
 use crate::enrol::{self, Road, Unsent, Wish};
+use crate::installer::Installer;
 use crate::program::run;
 use crate::self_test::{Form, Verdict, self_test};
 use crate::status::{Found, Status};
@@ -18,6 +20,8 @@ use tracing_subscriber::EnvFilter;
 
 /// What `status` answers when no reader runs.
 const NOT_RUNNING: u8 = 3;
+/// What `audit` answers when the machine has given none.
+const NO_AUDIT: u8 = 3;
 
 /// The reader board of a vending machine: light in, radio link, MDB, journal.
 #[derive(Parser, Debug)]
@@ -75,6 +79,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the audit (EVA-DTS) that the machine gave last; with --server, bring it to the operator's server.
+    ///
+    /// The machine is asked for it where `options` has "file-transport" and the machine switches it on. Exits with 3
+    /// when it has given none.
+    Audit(CallArguments),
     /// Say what happens on an MDB bus, one line for each exchange: of a capture, or live.
     ///
     /// A capture holds lines of `TIME_US V|P WORD..`, 9-bit words in hex. A live bus is only listened to: stop the
@@ -175,6 +184,7 @@ fn follow(config: &Path, command: Command) -> Result<ExitCode, Box<dyn Error>> {
             enrol::reset(config, unsent, call.server.zip(call.api_key_file))?;
         }
         Command::Status { json } => return status(config, json),
+        Command::Audit(call) => return audit(config, call.server.zip(call.api_key_file)),
         Command::MdbTrace(wish) => show_trace(&wish)?,
         Command::Config { command } => match command {
             ConfigCommand::Check => check(config)?,
@@ -252,6 +262,26 @@ fn status(path: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
     }
     Ok(code)
 }
+
+fn audit(path: &Path, call: Option<(String, PathBuf)>) -> Result<ExitCode, Box<dyn Error>> {
+    let config = Config::read(path)?;
+    let Some(words) = audit::read(&config.state)? else {
+        eprintln!(
+            "the machine has given no audit: it is asked where [mdb] options has \"file-transport\", and gives one \
+             where it has this option itself"
+        );
+        return Ok(ExitCode::from(NO_AUDIT));
+    };
+    match call {
+        Some((server, api_key)) => {
+            Installer::new(&server, &api_key)?.bring_audit(config.machine, &words)?;
+            eprintln!("the audit of machine {} is brought", config.machine);
+        }
+        None => print!("{words}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn show_trace(wish: &TraceArguments) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     let showing = match wish.all {

@@ -1,6 +1,7 @@
 //! The reader's configuration: its files, and what they come to.
 
 mod entries;
+mod mdb;
 mod print;
 
 use crate::air::Air;
@@ -18,6 +19,7 @@ use gettone_relay::{SERVERS_MAX, Server};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where the configuration lies on an installed board.
 pub const CONFIG_PATH: &str = "/etc/gettone/reader.toml";
@@ -49,6 +51,8 @@ pub struct Config {
     pub link: Spec,
     /// The cashless device.
     pub device: cashless::Config,
+    /// How often the machine is asked for its audit, where it gives files.
+    pub audit_every: Duration,
     /// How the machine counts its items.
     pub numbering: Numbering,
     /// The machine's money.
@@ -412,7 +416,7 @@ mod tests {
             "[mdb]",
             "language = \"de\"\nstatus = \"/run/gettone/status.json\"\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
-             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\"]\ncash_sales = true\n\
+             [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\", \"negative-vend\", \"basket\", \"file-transport\"]\naudit_every_h = 6\ncash_sales = true\n\
              address = \"second\"\nitem_coding = \"bcd\"\nitems = { 0xAB00 = 12, 7 = 70 }",
         );
         let config = Config::parse(&text).expect("good");

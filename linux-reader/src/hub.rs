@@ -1,6 +1,7 @@
 //! The hub: it hands the news to the station and follows what the station asks for. It decides
 //! nothing.
 
+use crate::audit::{self, Rounds};
 use crate::bus::Saying;
 use crate::face::{self, Glimpse};
 use crate::news::{News, NewsReceiver};
@@ -8,7 +9,8 @@ use crate::radio::Wish;
 use crate::servers;
 use crate::status::{MachineLink, Phone};
 use crate::uptime::Uptime;
-use gettone_core::board::{Life, Record, Ticket};
+use gettone_channel::MdbState;
+use gettone_core::board::{Life, Machine, Record, Ticket};
 use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
 use gettone_display::{Language, Screen};
@@ -39,6 +41,8 @@ pub(crate) struct Hub {
     pub(crate) bus: SyncSender<Saying>,
     pub(crate) face: watch::Sender<Glimpse>,
     pub(crate) words: Words,
+    /// When the machine is asked for its audit; none where it gives no files.
+    pub(crate) audits: Option<Rounds>,
     /// Where codes are shown, if anywhere.
     pub(crate) sign: watch::Sender<Option<Box<Offer>>>,
     /// Whether the radio says the name of a light code or of a lost phone.
@@ -96,7 +100,8 @@ impl Hub {
             if end.is_some_and(|end| now >= end || !self.station.has_intent()) {
                 return Ok(());
             }
-            let wait = [self.station.next_deadline(), end];
+            let audit = self.audits.and_then(|audits| audits.due());
+            let wait = [self.station.next_deadline(), end, audit];
             let wait = wait.into_iter().flatten().min();
             let wait = wait.map_or(IDLE_MAX, |at| at.saturating_sub(now));
             tokio::select! {
@@ -112,6 +117,7 @@ impl Hub {
                 },
                 () = tokio::time::sleep(wait) => {
                     self.tell(Input::Tick)?;
+                    self.ask_audit()?;
                     self.be_seen();
                 }
             }
@@ -138,6 +144,8 @@ impl Hub {
             | News::Light(_)
             | News::Finding(_)
             | News::Fault { .. }
+            | News::Audit(_)
+            | News::NoAudit(_)
             | News::Heard(..)
             | News::Took(_) => {}
         }
@@ -199,6 +207,9 @@ impl Hub {
         match news {
             News::Machine(machine) => {
                 tracing::debug!(?machine, "machine");
+                if let (Machine::Enabled, Some(audits)) = (machine, &mut self.audits) {
+                    audits.machine_enabled(self.uptime.now());
+                }
                 self.tell(Input::Machine(machine))
             }
             News::Standing(standing) => self.tell(Input::Standing(standing)),
@@ -209,6 +220,23 @@ impl Hub {
                 Ok(())
             }
             News::Fault { code, data } => self.tell(Input::Fault { code, data }),
+            News::Audit(words) => {
+                match audit::keep(&self.state, &words) {
+                    Ok(()) => tracing::info!(bytes = words.len(), "the machine gave its audit"),
+                    Err(fault) => {
+                        let cause = std::error::Error::source(&fault).map(ToString::to_string);
+                        tracing::warn!(cause, "{fault}");
+                    }
+                }
+                Ok(())
+            }
+            News::NoAudit(end) => {
+                tracing::info!(?end, "the machine gave no audit");
+                if let Some(audits) = &mut self.audits {
+                    audits.refused(self.uptime.now(), end);
+                }
+                Ok(())
+            }
             News::Display { .. } => Ok(()),
             News::Synced(ticket) => self.tell(Input::Synced(ticket)),
             News::JournalFailed => {
@@ -223,6 +251,25 @@ impl Hub {
             News::Heard(connection, message) => self.tell(Input::Heard(connection, message)),
             News::Took(connection) => self.tell(Input::Took(connection)),
         }
+    }
+
+    /// Asks the machine for its audit, when it is time and nobody is here.
+    fn ask_audit(&mut self) -> Result<(), HubFault> {
+        let now = self.uptime.now();
+        let is_quiet =
+            self.words.phone.is_none() && self.station.standing().mdb_state == MdbState::Enabled;
+        let Some(audits) = &mut self.audits else {
+            return Ok(());
+        };
+        if audits.due().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        if !is_quiet {
+            audits.put_off(now);
+            return Ok(());
+        }
+        audits.asked(now);
+        self.say(Saying::AskAudit)
     }
 
     fn tell(&mut self, input: Input) -> Result<(), HubFault> {

@@ -105,17 +105,32 @@ impl Installer {
         Ok(())
     }
 
+    /// Brings the audit that a machine gave.
+    pub(crate) fn bring_audit(&self, machine: u32, words: &str) -> Result<(), InstallerFault> {
+        let url = format!("{}/v1/machines/{machine}/dts", self.server);
+        let body = serde_json::json!({ "words": words });
+        self.call(self.agent.put(&url), &url, &body)?;
+        Ok(())
+    }
+
     fn post(&self, path: &str, body: &impl Serialize) -> Result<String, InstallerFault> {
         let url = format!("{}{path}", self.server);
+        self.call(self.agent.post(&url), &url, body)
+    }
+
+    fn call(
+        &self,
+        request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        url: &str,
+        body: &impl Serialize,
+    ) -> Result<String, InstallerFault> {
         let mut authorization = Zeroizing::new(String::from("Bearer "));
         authorization.push_str(&self.key);
         let call = |source| InstallerFault::Call {
-            url: url.clone(),
+            url: url.to_owned(),
             source: Box::new(source),
         };
-        let mut answer = self
-            .agent
-            .post(&url)
+        let mut answer = request
             .header("authorization", authorization.as_str())
             .send_json(body)
             .map_err(call)?;

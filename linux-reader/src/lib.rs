@@ -10,6 +10,7 @@
 //! ```
 
 mod air;
+mod audit;
 mod bus;
 mod capture;
 mod cli;

@@ -2,6 +2,7 @@
 
 use gettone_core::board::{self, Machine, Ticket};
 use gettone_core::notice::Code;
+use gettone_mdb::cashless::FileEnd;
 use gettone_mdb::diagnosis::Finding;
 use gettone_optical::Verdict;
 use gettone_relay::{Connection, Standing};
@@ -33,6 +34,10 @@ pub enum News {
         /// Lines.
         rows: u8,
     },
+    /// The machine gave its audit (EVA-DTS), whole.
+    Audit(Vec<u8>),
+    /// The machine gave no audit, or not all of it.
+    NoAudit(FileEnd),
     /// The MDB link is gone.
     BusLost,
     /// A record is on flash.

@@ -1,6 +1,7 @@
 //! Parts picked, wired and stopped.
 
 use crate::air::Air;
+use crate::audit::Rounds;
 use crate::bus::{Reflex, Saying, stay_in_memory};
 use crate::config::{Config, LightSource};
 use crate::face::{self, Face, Glimpse, Person};
@@ -16,6 +17,7 @@ use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::notice::Code;
 use gettone_core::time::Timestamp;
+use gettone_mdb::Options;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
 use gettone_mdb::link::Spec;
 use gettone_optical::Verdict;
@@ -139,6 +141,11 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
             light: Verdict::Open,
             telling: Glimpse::first().telling,
         },
+        audits: config
+            .device
+            .options
+            .has(Options::FILE_TRANSPORT)
+            .then(|| Rounds::new(config.audit_every)),
         station,
         uptime,
         state: config.state,

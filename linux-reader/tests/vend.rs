@@ -357,6 +357,10 @@ fn a_favourite_that_the_machine_refuses_leaves_the_customer_free_to_choose() {
         assert_eq!(machine.await_selection().0, 40);
         machine.refuse_selection(40, 0x02);
         machine.never_hears(0x14, 20);
+        let told = phone
+            .status(|status| status.reason == StatusReason::NoFavourite)
+            .await;
+        assert_eq!((told.state, told.remaining), (BoardState::Granted, 500));
         assert_eq!(machine.select(80, 5), Some(80));
         machine.deliver(5);
         machine.await_cancel();

@@ -18,6 +18,8 @@ pub const DTS_LINE_MAX: usize = 256;
 pub const DTS_FIELDS_MAX: usize = 64;
 /// Bytes of one piece of a file. [MDB 2.6]
 pub const FILE_BLOCK_MAX: usize = 31;
+/// Bytes of a whole file on the bus: its blocks are numbered by one byte.
+pub const FILE_LEN_MAX: usize = 256 * FILE_BLOCK_MAX;
 /// Keys that a machine types for a reader. [MDB 7.4.14]
 pub const KEYS_MAX: usize = 8;
 /// Kinds of message a device can have waiting for the controller; each waits at most once.

@@ -1,5 +1,6 @@
 //! What a configuration file may say; one that says it wrong is told its line.
 
+use super::mdb::MdbEntries;
 use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
@@ -8,13 +9,9 @@ use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
 use gettone_display::Language;
 use gettone_display::gpio::{Active, Wiring};
-use gettone_mdb::item::{Coding, ItemPair, Numbering, NumberingFault};
-use gettone_mdb::link::Spec;
-use gettone_mdb::{Options, cashless};
 use gettone_relay::{SERVERS_MAX, Server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -68,134 +65,6 @@ struct PanelEntries {
 enum ActiveEntry {
     High,
     Low,
-}
-
-#[derive(Deserialize, Default, Debug)]
-#[serde(deny_unknown_fields, default)]
-struct MdbEntries {
-    #[serde(deserialize_with = "word")]
-    link: Option<Spec>,
-    address: Option<Address>,
-    #[serde(deserialize_with = "currency")]
-    currency: Option<Currency>,
-    scale: Option<u8>,
-    decimals: Option<u8>,
-    max_response_s: Option<u8>,
-    multivend: Option<bool>,
-    level: Option<Level>,
-    cash_sales: Option<bool>,
-    vend_answer: Option<VendAnswer>,
-    options: Option<Vec<LevelThree>>,
-    item_coding: Option<ItemCoding>,
-    items: Option<Items>,
-}
-
-#[derive(Deserialize, Clone, Copy, Default, Debug)]
-#[serde(rename_all = "lowercase")]
-enum Address {
-    #[default]
-    First,
-    Second,
-}
-
-#[derive(Deserialize, Clone, Copy, Default, Debug)]
-#[serde(rename_all = "lowercase")]
-enum VendAnswer {
-    Immediate,
-    #[default]
-    Deferred,
-}
-
-#[derive(Deserialize, Clone, Copy, Debug)]
-#[serde(try_from = "u8")]
-struct Level(gettone_mdb::Level);
-
-impl TryFrom<u8> for Level {
-    type Error = LevelFault;
-
-    fn try_from(level: u8) -> Result<Self, LevelFault> {
-        match level {
-            1 => Ok(Self(gettone_mdb::Level::One)),
-            2 => Ok(Self(gettone_mdb::Level::Two)),
-            3 => Ok(Self(gettone_mdb::Level::Three)),
-            _ => Err(LevelFault),
-        }
-    }
-}
-
-#[derive(thiserror::Error, Debug)]
-#[error("level is 1, 2 or 3")]
-struct LevelFault;
-
-/// The options of level 3 that a board can serve: the others need an answer that its rules do not have.
-#[derive(Deserialize, Clone, Copy, Debug)]
-#[serde(rename_all = "kebab-case")]
-enum LevelThree {
-    WideMoney,
-    Currencies,
-    AlwaysIdle,
-    RemoteVend,
-    NamedItem,
-}
-
-impl LevelThree {
-    const fn option(self) -> Options {
-        match self {
-            Self::WideMoney => Options::WIDE_MONEY,
-            Self::Currencies => Options::CURRENCIES,
-            Self::AlwaysIdle => Options::ALWAYS_IDLE,
-            Self::RemoteVend => Options::REMOTE_VEND,
-            Self::NamedItem => Options::ITEM_INFO,
-        }
-    }
-}
-
-#[derive(Deserialize, Clone, Copy, Default, Debug)]
-#[serde(rename_all = "kebab-case")]
-enum ItemCoding {
-    #[default]
-    Plain,
-    Bcd,
-    RowColumn,
-    Ascii,
-    PriceList,
-}
-
-impl ItemCoding {
-    const fn coding(self) -> Coding {
-        match self {
-            Self::Plain => Coding::Plain,
-            Self::Bcd => Coding::Bcd,
-            Self::RowColumn => Coding::RowColumn,
-            Self::Ascii => Coding::Ascii,
-            Self::PriceList => Coding::PriceList,
-        }
-    }
-}
-
-/// Numbers of the bus, decimal or as 0xHEX, and the catalogue's.
-#[derive(Clone, Debug)]
-struct Items(Vec<ItemPair>);
-
-impl<'de> Deserialize<'de> for Items {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let pairs = BTreeMap::<String, u16>::deserialize(from)?;
-        let parsed = pairs.into_iter().map(|(key, shown)| {
-            let number = match key.strip_prefix("0x") {
-                Some(hex) => u16::from_str_radix(hex, 16),
-                None => key.parse(),
-            };
-            let wrong = |_| {
-                D::Error::custom(format!(
-                    "{key} is no item number of the bus; write 0 to 65534, or 0x0000 to 0xFFFE"
-                ))
-            };
-            number.map(|bus| ItemPair { bus, shown }).map_err(wrong)
-        });
-        let mut parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-        parsed.sort_by_key(|pair| pair.bus);
-        Ok(Self(parsed))
-    }
 }
 
 /// A whole `[[server]]` entry.
@@ -275,21 +144,7 @@ impl Entries {
                 buzzer: panel.buzzer.or(panel_before.buzzer),
                 active: panel.active.or(panel_before.active),
             },
-            mdb: MdbEntries {
-                link: mdb.link.or(mdb_before.link),
-                address: mdb.address.or(mdb_before.address),
-                currency: mdb.currency.or(mdb_before.currency),
-                scale: mdb.scale.or(mdb_before.scale),
-                decimals: mdb.decimals.or(mdb_before.decimals),
-                max_response_s: mdb.max_response_s.or(mdb_before.max_response_s),
-                multivend: mdb.multivend.or(mdb_before.multivend),
-                level: mdb.level.or(mdb_before.level),
-                cash_sales: mdb.cash_sales.or(mdb_before.cash_sales),
-                vend_answer: mdb.vend_answer.or(mdb_before.vend_answer),
-                options: mdb.options.or(mdb_before.options),
-                item_coding: mdb.item_coding.or(mdb_before.item_coding),
-                items: mdb.items.or(mdb_before.items),
-            },
+            mdb: mdb.over(mdb_before),
             server,
             limits: LimitEntries {
                 code_s: limits.code_s.or(limits_before.code_s),
@@ -330,6 +185,7 @@ impl Entries {
         )?;
         Ok(Config {
             device: self.mdb.device(currency, &link)?,
+            audit_every: self.mdb.audit_every(),
             numbering: self.mdb.numbering()?,
             limits: self.limits.over(Limits::PROTOCOL),
             state: need(self.state, "state", "state = \"/var/lib/gettone\"")?,
@@ -427,55 +283,6 @@ impl PanelEntries {
     }
 }
 
-impl MdbEntries {
-    fn numbering(&self) -> Result<Numbering, NumberingFault> {
-        let coding = self.item_coding.unwrap_or_default().coding();
-        let mut numbering = Numbering::new(coding);
-        for pair in self.items.iter().flat_map(|items| &items.0) {
-            numbering.name(*pair)?;
-        }
-        Ok(numbering)
-    }
-
-    fn device(&self, currency: Currency, link: &Spec) -> Result<cashless::Config, ConfigFault> {
-        let standard = cashless::Config::default();
-        let device = cashless::Config {
-            address: match self.address.unwrap_or_default() {
-                Address::First => gettone_mdb::Address::First,
-                Address::Second => gettone_mdb::Address::Second,
-            },
-            country: gettone_mdb::Country::currency(currency.numeric())
-                .expect("a number of ISO 4217 has three digits"),
-            scale: self.scale.unwrap_or(1),
-            decimals: self.decimals.unwrap_or(currency.exponent()),
-            minor_digits: currency.exponent(),
-            max_response_s: self.max_response_s.unwrap_or(standard.max_response_s),
-            multivend: self.multivend.unwrap_or(false),
-            level: self.level.map_or(standard.level, |level| level.0),
-            options: self
-                .options
-                .iter()
-                .flatten()
-                .fold(Options::NONE, |all, one| all.with(one.option())),
-            // What is sold for cash is counted for the operator.
-            cash_sales: self.cash_sales.unwrap_or(true),
-            answers: cashless::Answers {
-                vend: match self.vend_answer.unwrap_or_default() {
-                    VendAnswer::Immediate => cashless::Answer::Immediate,
-                    VendAnswer::Deferred => cashless::Answer::Deferred,
-                },
-                // The board writes its CLOSE before the machine's session ends.
-                complete: cashless::Completion::Host,
-                ..standard.answers
-            },
-            ack_max: link.ack_max(),
-            ..standard
-        };
-        device.check()?;
-        Ok(device)
-    }
-}
-
 impl LimitEntries {
     fn over(self, standard: Limits) -> Limits {
         let pick =
@@ -494,7 +301,7 @@ impl LimitEntries {
 }
 
 /// A value that is one word with a meaning.
-fn word<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+pub(super) fn word<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr,
@@ -504,7 +311,7 @@ where
     text.parse().map(Some).map_err(D::Error::custom)
 }
 
-fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::Error> {
+pub(super) fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::Error> {
     let text = String::deserialize(from)?;
     Currency::from_code(&text).map(Some).map_err(|_| {
         D::Error::custom("not a currency of ISO 4217; write its three letters, such as \"EUR\"")

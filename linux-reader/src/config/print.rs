@@ -46,6 +46,8 @@ pub(super) fn print(config: &Config) -> String {
     say(format_args!("vend_answer = \"{}\"", vend_answer(device)));
     let options = options(device).map(quoted).collect::<Vec<_>>();
     say(format_args!("options = [{}]", options.join(", ")));
+    let hours = config.audit_every.as_secs() / 3_600;
+    say(format_args!("audit_every_h = {hours}"));
     let coding = coding(config.numbering.coding());
     say(format_args!("item_coding = \"{coding}\""));
     if !config.numbering.pairs().is_empty() {
@@ -144,6 +146,9 @@ fn options(device: &cashless::Config) -> impl Iterator<Item = String> {
         (Options::ALWAYS_IDLE, "always-idle"),
         (Options::REMOTE_VEND, "remote-vend"),
         (Options::ITEM_INFO, "named-item"),
+        (Options::NEGATIVE_VEND, "negative-vend"),
+        (Options::BASKET, "basket"),
+        (Options::FILE_TRANSPORT, "file-transport"),
     ];
     let named = names.into_iter().filter(move |(it, _)| offered.has(*it));
     named.map(|(_, name)| name.to_owned())

@@ -157,6 +157,63 @@ impl Machine {
         }
     }
 
+    /// Asks whether something brought back may be credited, and polls for the verdict.
+    pub(crate) fn bring_back(&mut self, value: u16, item: u16) -> Option<u16> {
+        let [v1, v2] = value.to_be_bytes();
+        let [i1, i2] = item.to_be_bytes();
+        let answer = self.ask(&[0x13, 0x06, v1, v2, i1, i2]);
+        match answer[0] {
+            0x05 => Some(u16::from_be_bytes([answer[1], answer[2]])),
+            0x06 => None,
+            other => panic!("{other:#04x} is no verdict"),
+        }
+    }
+
+    /// Asks for so many items in one vend, and polls for the verdict.
+    pub(crate) fn select_basket(&mut self, price: u16, count: u8) -> Option<u16> {
+        let [p1, p2] = price.to_be_bytes();
+        let answer = self.ask(&[0x13, 0x00, p1, p2, 0xff, 0xff, 0, 0, 0, 0, count, 0, 0]);
+        match answer[0] {
+            0x05 => Some(u16::from_be_bytes([answer[1], answer[2]])),
+            0x06 => None,
+            other => panic!("{other:#04x} is no verdict"),
+        }
+    }
+
+    /// One item of a basket fell; so many are still to come.
+    pub(crate) fn deliver_part(&mut self, item: u16, amount: u16, left: u8) {
+        let [i1, i2] = item.to_be_bytes();
+        let [a1, a2] = amount.to_be_bytes();
+        assert_eq!(self.say(&[0x13, 0x02, i1, i2, a1, a2, left, 0, 0]), NOTHING);
+    }
+
+    /// One item of a basket is stuck; so many are still to come.
+    pub(crate) fn fail_part(&mut self, item: u16, amount: u16, left: u8) {
+        let [i1, i2] = item.to_be_bytes();
+        let [a1, a2] = amount.to_be_bytes();
+        let block = [0x13, 0x03, i1, i2, a1, a2, left, 0, 0, 0x02];
+        assert_eq!(self.say(&block), NOTHING);
+    }
+
+    /// Gives the file that the reader asks for, in blocks; gives which file that was.
+    pub(crate) fn give_file(&mut self, words: &[u8]) -> u8 {
+        let wanted = self.poll_for(0x1b);
+        let pieces: Vec<&[u8]> = words.chunks(31).collect();
+        let count = u8::try_from(pieces.len()).expect("a short file");
+        assert_eq!(
+            self.say(&[0x17, 0xfe, 0x10, 0x00, wanted[3], count, 0x00]),
+            NOTHING
+        );
+        self.poll_for(0x1e);
+        for (number, piece) in (0_u8..).zip(pieces) {
+            let mut block = vec![0x17, 0xfc, 0x10, number];
+            block.extend(piece);
+            assert_eq!(self.say(&block), NOTHING);
+            self.poll_for(0x1e);
+        }
+        wanted[3]
+    }
+
     pub(crate) fn deliver(&mut self, item: u16) {
         let [i1, i2] = item.to_be_bytes();
         assert_eq!(self.say(&[0x13, 0x02, i1, i2]), NOTHING);
