@@ -269,7 +269,7 @@ function machine(state, when) {
         p(t("at_machine", { name })),
         found?.place ? p(t("at_place", { place: found.place, operator }), { class: "hint" }) : null,
         when === "live" ? p(t("not_here"), { class: "hint" }) : null,
-        when === "live" && state.grant.favourite ? p(t("favourite_coming"), { class: "hint" }) : null,
+        when === "live" && state.grant.favourite ? favouriteSaid(state) : null,
         when === "past" && found ? favouriteForm(found) : null,
       ].filter(Boolean),
     );
@@ -278,6 +278,14 @@ function machine(state, when) {
   if (known) fill(known);
   else place(state.grant.machine).then(fill);
   return box;
+}
+
+/** What becomes of the choice that was made beforehand. */
+function favouriteSaid(state) {
+  if (state.reason === "no_favourite") {
+    return p(t("favourite_refused"), { class: "note", role: "status", data: { name: "favourite" } });
+  }
+  return state.vends.length ? null : p(t("favourite_coming"), { class: "hint", data: { name: "favourite" } });
 }
 
 function refusal(state) {

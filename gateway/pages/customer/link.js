@@ -37,6 +37,7 @@ export const REASONS = [
   "reset",
   "journal_full",
   "not_again",
+  "no_favourite",
 ];
 
 /** What both ends derive from the secret of a light code. */
