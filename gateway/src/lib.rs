@@ -42,6 +42,7 @@ mod credential;
 mod csv;
 mod database;
 mod demo;
+mod errand;
 mod failure;
 mod fleet;
 mod fold;

@@ -8,6 +8,7 @@ use crate::config::{Config, ConfigFault};
 use crate::database::staff::{self, Recruit, Role};
 use crate::database::{DatabaseFault, Ground, staff_log};
 use crate::demo;
+use crate::errand::Errand;
 use crate::gateway::now;
 use crate::key;
 use crate::password::{self, Password};
@@ -63,6 +64,8 @@ enum Command {
     /// Stop the gateway first: the journal has one reader at a time. What people entered stays.
     /// Progress goes to stderr; one that was cut off goes on at the next `serve`.
     Rebuild(File),
+    /// Brings a machine's audit file (EVA-DTS) to a running gateway, and prints what it says as JSON.
+    Dts(DtsArgs),
     /// Prints the server's public key and its epoch as JSON; makes the key on first use.
     Key(File),
     /// Takes on people who sign in to the operator's page.
@@ -140,6 +143,22 @@ struct File {
 }
 
 #[derive(Args)]
+struct DtsArgs {
+    /// The gateway, such as http://127.0.0.1:8080: plain HTTP, since it has no TLS itself.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// A file that holds an operator's key and nothing else; - is the standard input.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: PathBuf,
+    /// The machine's number.
+    #[arg(long, value_name = "N")]
+    machine: u32,
+    /// The audit, as the machine gave it.
+    #[arg(value_name = "AUDIT")]
+    audit: PathBuf,
+}
+
+#[derive(Args)]
 struct AuditArgs {
     #[command(flatten)]
     place: AuditPlace,
@@ -192,6 +211,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rebuild(file) => fold_anew(&file),
         Command::Key(file) => show_key(&file),
         Command::Staff(StaffCommand::Add(new)) => add_staff(&new),
+        Command::Dts(args) => bring_dts(&args),
         Command::Openapi => print(&openapi()),
         Command::Demo(args) => play(&args),
     };
@@ -222,6 +242,8 @@ enum Fault {
     Output(#[source] io::Error),
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
+    #[error("{0}")]
+    Errand(#[from] crate::errand::ErrandFault),
     #[error("{0}")]
     Demo(#[from] demo::DemoFault),
 }
@@ -363,6 +385,11 @@ fn show_key(file: &File) -> Result<ExitCode, Fault> {
         "server_epoch": server.epoch,
     });
     print(&shown.to_string())
+}
+
+fn bring_dts(args: &DtsArgs) -> Result<ExitCode, Fault> {
+    let errand = Errand::new(&args.server, &args.api_key_file)?;
+    print(&errand.bring_audit(args.machine, &args.audit)?)
 }
 
 fn add_staff(new: &NewStaff) -> Result<ExitCode, Fault> {

@@ -2,6 +2,7 @@
 
 use crate::street::{Ask, Credential, OPERATOR, OTHER_OPERATOR, Reply, Server};
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// Espresso is item 11 of the catalogue at 0.80, tea 12 at 1.20; here tea costs 1.50.
 const AUDIT: &str = "DXS*GTN0000001*VA*V0/6*1\r\nST*001*0001\r\nID1*SN-0042*Model 7*0100\r\n\
@@ -91,4 +92,31 @@ fn what_is_no_audit_is_refused_and_nobody_elses_machine_is_told_of() {
     shown(&server, OTHER_OPERATOR).problem(404);
     let cut = bring(&server, OPERATOR, AUDIT.split("G85").next().expect("text")).ok();
     assert_eq!(cut["whole"], "cut");
+}
+
+#[test]
+fn the_program_brings_an_audit_of_a_file_and_prints_what_it_says() {
+    let server = Server::start();
+    let _board = server.board();
+    let home = tempfile::tempdir().expect("a directory");
+    let (key, audit) = (home.path().join("key"), home.path().join("audit"));
+    std::fs::write(&audit, AUDIT).expect("written");
+    let bring = |holder: &str| {
+        std::fs::write(&key, format!("{holder}\n")).expect("written");
+        let reached = format!("http://{}", server.address);
+        Command::new(env!("CARGO_BIN_EXE_gettone-gateway"))
+            .args(["dts", "--server", &reached, "--machine", "3"])
+            .arg("--api-key-file")
+            .args([&key, &audit])
+            .output()
+            .expect("it runs")
+    };
+    let brought = bring(OPERATOR);
+    assert!(brought.status.success(), "{brought:?}");
+    let told: Value = serde_json::from_slice(&brought.stdout).expect("JSON");
+    assert_eq!(told, shown(&server, OPERATOR).ok());
+    let refused = bring(OTHER_OPERATOR);
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(words.contains("refused it (404)"), "{words}");
 }
