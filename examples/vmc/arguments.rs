@@ -104,6 +104,10 @@ pub(crate) struct Arguments {
     /// Options of level 3 to switch on when the reader offers them, such as always-idle,remote-vend; implies --level 3.
     #[arg(long = "option", value_enum, value_delimiter = ',')]
     pub(crate) options: Vec<LevelThree>,
+    /// The audit (EVA-DTS) that the machine gives when it is asked; implies --option file-transport. Without it every
+    /// file is denied.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
     /// How selections are numbered on the bus; steps name them as their keys do.
     #[arg(long, value_enum)]
     pub(crate) items: Option<Items>,
@@ -170,6 +174,10 @@ impl Arguments {
         let preset = self.preset.map_or(Options::NONE, Preset::options);
         let options = self.options.iter().map(|it| it.option());
         let options = options.fold(preset, Options::with);
+        let options = match self.audit {
+            Some(_) => options.with(Options::FILE_TRANSPORT),
+            None => options,
+        };
         let level = match (options, self.preset.and_then(Preset::level)) {
             (Options::NONE, Some(level)) => level,
             (Options::NONE, None) => self.level,
@@ -287,6 +295,7 @@ mod tests {
             "coin AMOUNT",
             "hush SECONDS",
             "--one-in",
+            "--audit",
             "restart-in STATE",
             "wrong-lengths",
         ] {

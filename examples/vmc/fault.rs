@@ -36,6 +36,13 @@ pub(crate) enum VmcFault {
         #[source]
         fault: Box<VmcFault>,
     },
+    #[error("the audit {path}")]
+    Audit {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("an audit on the bus has at most 7,905 bytes")]
+    LongAudit,
     #[error("{0:?} did not come about in {1} s")]
     Stuck(Step, u64),
 }

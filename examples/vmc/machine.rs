@@ -11,6 +11,7 @@ use gettone_mdb::vmc::{Event, Input, Operator, Output, State, Vmc};
 use gettone_mdb::{Command, Frame, Keys, Mode, Options, Word};
 
 use crate::arguments::Arguments;
+use crate::audit::Audit;
 use crate::fault::VmcFault;
 use crate::line::Line;
 use crate::money::Prices;
@@ -37,6 +38,9 @@ pub(crate) struct Machine {
     jams: bool,
     /// What the reader wants vended, by its number on the bus.
     wished: Option<u16>,
+    audit: Audit,
+    /// What is to be said of files.
+    filed: Option<Command>,
     /// RESET as soon as it is here.
     trap: Option<Place>,
     /// RESET now, out of the blue.
@@ -74,6 +78,8 @@ impl Machine {
             motors_end: None,
             by_itself: motors == Motors::Alone,
             wished: None,
+            audit: Audit::read(wish.audit.as_deref())?,
+            filed: None,
             trap: None,
             is_struck: false,
             late: None,
@@ -202,6 +208,9 @@ impl Machine {
         if let Event::SelectionAsked { item, .. } = event {
             self.wished = Some(item);
         }
+        if let Event::File(said) = event {
+            self.filed = self.audit.answer(&said).map(Command::File);
+        }
         let (who, said) = told(&event, &self.prices.money, self.coding);
         self.say(who, said);
         self.tally.count(&event);
@@ -228,6 +237,9 @@ impl Machine {
         if let Some(place) = self.trap.take_if(|place| place.state() == self.vmc.state()) {
             self.say(Who::Fault, format_args!("RESET in the state {place:?}"));
             self.drive(line, Input::Operator(Operator::Restart))?;
+        }
+        if let Some(command) = self.filed.take() {
+            self.drive(line, Input::Operator(Operator::Tell(command)))?;
         }
         if self.motors_end.is_none_or(|end| now < end) {
             return Ok(());

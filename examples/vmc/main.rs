@@ -6,6 +6,7 @@
 //! Start reading at `machine.rs`; `quirk.rs` lists what can be broken, `wire.rs` breaks it.
 
 mod arguments;
+mod audit;
 mod fault;
 mod line;
 mod machine;

@@ -144,6 +144,7 @@ pub(crate) enum LevelThree {
     Basket,
     AskBeginSession,
     NamedItem,
+    FileTransport,
 }
 
 impl LevelThree {
@@ -158,6 +159,7 @@ impl LevelThree {
             Self::Basket => Options::BASKET,
             Self::AskBeginSession => Options::ASK_BEGIN_SESSION,
             Self::NamedItem => Options::ITEM_INFO,
+            Self::FileTransport => Options::FILE_TRANSPORT,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use gettone_mdb::cashless::{self, Cashless, Host};
+use gettone_mdb::file::AUDIT_FILE;
 use gettone_mdb::words::WordLink;
 use gettone_mdb::{ItemOptions, Level, Options};
 
@@ -65,6 +66,11 @@ fn reader() -> cashless::Config {
 }
 
 fn wish(event: &cashless::Event) -> Option<Host> {
+    if let cashless::Event::OptionsEnabled(options) = event
+        && options.has(Options::FILE_TRANSPORT)
+    {
+        return Some(Host::AskFile { file: AUDIT_FILE });
+    }
     if let cashless::Event::Enabled | cashless::Event::SessionCompleted = event {
         return Some(Host::BeginSession { funds: 1_000 });
     }
@@ -179,6 +185,38 @@ fn a_favourite_reaches_the_machine_by_the_keys_of_its_selection() {
         item: 0x0040,
     };
     assert!(events.contains(&sold), "{events:?}");
+}
+
+#[test]
+fn a_machine_gives_its_audit_to_a_reader_that_asks_and_without_one_it_denies() {
+    let three = cashless::Config {
+        level: Level::Three,
+        options: Options::FILE_TRANSPORT,
+        ..reader()
+    };
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("audit");
+    let words: Vec<u8> = (0..200).map(|at| b'A' + at % 26).collect();
+    std::fs::write(&file, &words).expect("written");
+    let path = file.to_str().expect("text");
+    let events = played_with(three, &["--audit", path, "--do", "select 1; end"]);
+    let events = events.expect("a script that ends");
+    let mut given = Vec::new();
+    for event in &events {
+        if let cashless::Event::FilePiece { piece, .. } = event {
+            given.extend_from_slice(piece);
+        }
+    }
+    assert_eq!(given, words);
+    assert!(events.contains(&cashless::Event::FileOver(cashless::FileEnd::Whole)));
+
+    let options = ["--option", "file-transport", "--do", "select 1; end"];
+    let events = played_with(three, &options).expect("a script that ends");
+    let denied = cashless::FileEnd::Denied { after_s: 0 };
+    assert!(
+        events.contains(&cashless::Event::FileOver(denied)),
+        "{events:?}"
+    );
 }
 
 #[test]
