@@ -144,12 +144,8 @@ impl Machine {
     pub(crate) fn select(&mut self, price: u16, item: u16) -> Option<u16> {
         let [p1, p2] = price.to_be_bytes();
         let [i1, i2] = item.to_be_bytes();
-        let mut answer = self.say(&[0x13, 0x00, p1, p2, i1, i2]);
-        let began = Instant::now();
-        while answer.is_empty() {
-            assert!(began.elapsed() < PATIENCE, "no verdict");
-            answer = self.poll();
-        }
+        // The reader may use the display meanwhile.
+        let answer = self.ask(&[0x13, 0x00, p1, p2, i1, i2]);
         match answer[0] {
             0x05 => Some(u16::from_be_bytes([answer[1], answer[2]])),
             0x06 => None,
