@@ -339,6 +339,14 @@ impl Life {
                     ),
                     Outcome::Delivered => (Vmc::Session, Machine::Succeeded { rseq, after }),
                     Outcome::Failed => (Vmc::Session, Machine::Failed { rseq, after }),
+                    Outcome::Partly { charged } => {
+                        let partly = Machine::Partly {
+                            rseq,
+                            charged,
+                            after,
+                        };
+                        (Vmc::Session, partly)
+                    }
                 };
                 self.vend_ends(rseq, ends != Outcome::Failed);
                 (next, done)
