@@ -13,7 +13,7 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 
-groups=(format lint rust docs example bench instructions postgres browser deploy bluez supply)
+groups=(format lint rust fuzz docs example bench instructions postgres browser deploy bluez supply)
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -56,6 +56,9 @@ run_rust() {
         cargo test --workspace --locked --release --no-fail-fast --lib --bins --tests
     fi
 }
+
+# The seeds of the fuzz targets as plain tests: no fuzzer and no C++ is needed for them.
+run_fuzz() { cargo test --manifest-path fuzz/Cargo.toml --locked --release; }
 
 run_docs() {
     cargo test --workspace --locked --release --doc &&
@@ -109,6 +112,7 @@ run_postgres() {
     else
         cargo test --release --locked -p gettone-store --features postgres --test postgres -- --ignored \
             && cargo test --release --locked -p gettone-gateway --lib postgres -- --ignored \
+            && cargo test --release --locked -p gettone-gateway --test api postgres -- --ignored \
             && cargo test --release --locked -p gettone --test postgres -- --ignored \
             && cargo test --release --locked -p gettone --lib shard::postgres -- --ignored
     fi
@@ -171,10 +175,16 @@ if [ "${1:-}" = long ]; then
     mdb) GETTONE_FUZZ_SECONDS=${3:-3600} exec cargo test -p gettone-mdb --features link --release --locked \
         --test mutation -- --nocapture ;;
     light) exec cargo run --release --locked -p gettone-benches -- light stray --runs "${3:-100000}" ;;
+    power) GETTONE_POWER_CUTS=${3:-100000000} exec cargo test -p gettone-reader --release --locked --test power \
+        nothing_is_lost -- --nocapture ;;
+    fuzz)
+        need c++ g++ || exit 1
+        exec fuzz/run.sh "${3:-3600}"
+        ;;
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)
-        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], cuts-again [COUNT], kill [COUNT], mdb [SECONDS], light [RUNS]" >&2
+        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], cuts-again [COUNT], kill [COUNT], power [CUTS], fuzz [SECONDS], mdb [SECONDS], light [RUNS]" >&2
         exit 2
         ;;
     esac

@@ -45,7 +45,8 @@ fn be_a_reader(path: &Path, config: cashless::Config, events: &Sender<cashless::
                         }
                     }
                     cashless::Output::Event(event) => {
-                        inputs.extend(wish(&event).map(cashless::Input::Host));
+                        let wish = wish(&event, config.options);
+                        inputs.extend(wish.map(cashless::Input::Host));
                         if events.send(event).is_err() {
                             return;
                         }
@@ -65,13 +66,15 @@ fn reader() -> cashless::Config {
     }
 }
 
-fn wish(event: &cashless::Event) -> Option<Host> {
-    if let cashless::Event::OptionsEnabled(options) = event
-        && options.has(Options::FILE_TRANSPORT)
-    {
+fn wish(event: &cashless::Event, options: Options) -> Option<Host> {
+    // Files first, then customers.
+    if *event == cashless::Event::Enabled && options.has(Options::FILE_TRANSPORT) {
         return Some(Host::AskFile { file: AUDIT_FILE });
     }
-    if let cashless::Event::Enabled | cashless::Event::SessionCompleted = event {
+    if let cashless::Event::Enabled
+    | cashless::Event::FileOver(_)
+    | cashless::Event::SessionCompleted = event
+    {
         return Some(Host::BeginSession { funds: 1_000 });
     }
     if let cashless::Event::SessionBegan = event {
@@ -207,7 +210,7 @@ fn a_machine_gives_its_audit_to_a_reader_that_asks_and_without_one_it_denies() {
             given.extend_from_slice(piece);
         }
     }
-    assert_eq!(given, words);
+    assert_eq!(given, words, "{events:?}");
     assert!(events.contains(&cashless::Event::FileOver(cashless::FileEnd::Whole)));
 
     let options = ["--option", "file-transport", "--do", "select 1; end"];

@@ -27,7 +27,7 @@ impl Errand {
         }
         let words = read(key, KEY_LEN_MAX).map(Zeroizing::new)?;
         let key = Zeroizing::new(words.trim().to_owned());
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if key.is_empty() || !key.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(ErrandFault::Key);
         }
         let config = ureq::Agent::config_builder()

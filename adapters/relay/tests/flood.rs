@@ -34,9 +34,11 @@ fn visit(street: &mut Street, server: &mut Book, ask: u32) {
         item: Selection::new(23),
     });
     street.sync();
-    let rseq = street.orders.iter().find_map(|order| match order {
-        Order::Approve { rseq, .. } => Some(*rseq),
-        _ => None,
+    let rseq = street.orders.iter().find_map(|order| {
+        let Order::Approve { rseq, .. } = order else {
+            return None;
+        };
+        Some(*rseq)
     });
     let rseq = rseq.expect("the machine may vend");
     let after = Duration::from_secs(4);

@@ -275,11 +275,7 @@ impl Life {
                     self.hear(&greeting)?;
                 }
             }
-            Output::SendReceipts(receipts) => {
-                if !self.chance.is_in(1, 5) {
-                    self.record(&receipts)?;
-                }
-            }
+            Output::SendReceipts(receipts) if !self.chance.is_in(1, 5) => self.record(&receipts)?,
             Output::Offer(offer) => self.scan(&offer)?,
             Output::Withdraw => self.books.offer = None,
             Output::Approve { ask, rseq, amount } if self.vmc == Vmc::Asked(ask) => {
