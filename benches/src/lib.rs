@@ -16,6 +16,7 @@
 pub mod accounts;
 pub mod compare;
 mod conditions;
+mod crowd;
 mod demand;
 mod fault;
 mod figures;

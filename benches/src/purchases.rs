@@ -5,6 +5,7 @@ mod board;
 pub(crate) mod server;
 
 use crate::conditions::Conditions;
+use crate::crowd::{Counted, Crowd, Now, Phase};
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::floor;
@@ -13,25 +14,16 @@ use core::hint;
 use core::time::Duration;
 use gettone_channel::{Pair, StaticKey};
 pub use server::PART;
-use server::{Server, processor_time, random};
+use server::{Server, random};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
 use std::time::Instant;
 
-/// Before the clock starts.
-pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Machines that each phone goes round.
 pub const MACHINES_PER_PHONE: usize = 4;
 
 /// X25519 computations that are timed beside it.
 const AGREEMENTS: u32 = 500;
-
-const WARMING: u8 = 0;
-const COUNTING: u8 = 1;
-const OVER: u8 = 2;
 
 /// What is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,40 +55,22 @@ pub fn measure(plan: &Plan) -> Result<Figures, Fault> {
     conditions.note("load_generator", "on the same cores");
     // How fast this processor is just now: gateway and generator need some ten of these each.
     conditions.note("x25519_us", agreement()?);
-    let phase = AtomicU8::new(WARMING);
-    let ready = Barrier::new(plan.in_flight.get() + 1);
-    let (span, used, bought) = thread::scope(|scope| {
-        let phones: Vec<_> = (0..plan.in_flight.get())
-            .map(|phone| {
-                let (server, phase, ready) = (&server, &phase, &ready);
-                scope.spawn(move || {
-                    let boards = boards(server, phone);
-                    ready.wait();
-                    buy(boards?, phase)
-                })
-            })
-            .collect();
-        ready.wait();
-        thread::sleep(WARM_UP);
-        let used = Used::by(&server);
-        let began = Instant::now();
-        phase.store(COUNTING, Ordering::Relaxed);
-        thread::sleep(plan.span);
-        phase.store(OVER, Ordering::Relaxed);
-        let span = began.elapsed();
-        let used = Used::by(&server).since(used);
-        let bought: Result<Vec<_>, Fault> = phones
-            .into_iter()
-            .map(|phone| {
-                phone.join().unwrap_or_else(|_| {
-                    Err(Fault::call("buying")("a phone's thread has ended by a bug"))
-                })
-            })
-            .collect();
-        (span, used, bought)
-    });
-    let bought: Vec<Bought> = bought?.into_iter().flatten().collect();
-    used.note(&mut conditions, bought.len());
+    let crowd = Crowd {
+        server: &server,
+        phones: plan.in_flight,
+        span: plan.span,
+    };
+    let Counted { told, span, used } = crowd.count(|phone| boards(&server, phone), buy)?;
+    let bought: Vec<Bought> = told.into_iter().flatten().collect();
+    let [gateway, generator] = used.each_us(bought.len());
+    for (what, each) in [
+        ("gateway_cpu_us_per_purchase", gateway),
+        ("generator_cpu_us_per_purchase", generator),
+    ] {
+        if let Some(each) = each {
+            conditions.note(what, each);
+        }
+    }
     let balanced = server.stop()?;
     conditions.note("audit", if balanced { "balanced" } else { "NOT BALANCED" });
     conditions.note_load_after();
@@ -140,50 +114,6 @@ struct Bought {
     receipt: Duration,
 }
 
-/// Processor time: on a busy machine it says more than the clock.
-#[derive(Clone, Copy)]
-pub(crate) struct Used {
-    gateway: Option<Duration>,
-    generator: Option<Duration>,
-}
-
-impl Used {
-    pub(crate) fn by(server: &Server) -> Self {
-        Self {
-            gateway: server.processor_time(),
-            generator: processor_time("/proc/self/stat"),
-        }
-    }
-
-    pub(crate) fn since(self, before: Self) -> Self {
-        let less = |now: Option<Duration>, before: Option<Duration>| now?.checked_sub(before?);
-        Self {
-            gateway: less(self.gateway, before.gateway),
-            generator: less(self.generator, before.generator),
-        }
-    }
-
-    fn note(self, conditions: &mut Conditions, purchases: usize) {
-        let [gateway, generator] = self.each_us(purchases);
-        for (what, each) in [
-            ("gateway_cpu_us_per_purchase", gateway),
-            ("generator_cpu_us_per_purchase", generator),
-        ] {
-            if let Some(each) = each {
-                conditions.note(what, each);
-            }
-        }
-    }
-
-    /// Microseconds of the gateway and of the generator, for each of so many things.
-    pub(crate) fn each_us(self, count: usize) -> [Option<u64>; 2] {
-        [self.gateway, self.generator].map(|time| {
-            let each = time?.as_micros().checked_div(count as u128)?;
-            u64::try_from(each).ok()
-        })
-    }
-}
-
 /// A phone's customer and the machines that it goes round.
 fn boards(server: &Server, phone: usize) -> Result<Vec<Board>, Fault> {
     let token = server.customer(phone)?;
@@ -193,16 +123,16 @@ fn boards(server: &Server, phone: usize) -> Result<Vec<Board>, Fault> {
 }
 
 /// Buys at one machine after the other until it is over.
-fn buy(mut boards: Vec<Board>, phase: &AtomicU8) -> Result<Vec<Bought>, Fault> {
+fn buy(mut boards: Vec<Board>, phase: &Phase) -> Result<Vec<Bought>, Fault> {
     let mut all = Vec::new();
     loop {
         for board in &mut boards {
-            let began_in = phase.load(Ordering::Relaxed);
-            if began_in == OVER {
+            let began_in = phase.now();
+            if began_in == Now::Over {
                 return Ok(all);
             }
             let bought = board.purchase()?;
-            if began_in == COUNTING && phase.load(Ordering::Relaxed) == COUNTING {
+            if began_in == Now::Counting && phase.now() == Now::Counting {
                 all.push(bought);
             }
         }

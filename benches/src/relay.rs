@@ -8,12 +8,13 @@ mod reader;
 mod road;
 
 use crate::conditions::Conditions;
+use crate::crowd::{Counted, Crowd, Now, Phase, Used};
 use crate::fault::Fault;
 use crate::figures::round;
 use crate::floor;
 use crate::latencies::Latencies;
+use crate::purchases::agreement;
 use crate::purchases::server::{Asker, Server, random};
-use crate::purchases::{Used, agreement};
 use crate::report::Report;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -26,23 +27,14 @@ use reader::Reader;
 use road::Road;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
 use std::time::Instant;
 
-/// Before the clock starts.
-pub const WARM_UP: Duration = Duration::from_secs(1);
 /// Readers that each phone goes round.
 pub const READERS_PER_PHONE: usize = 4;
 /// Readers whose envelopes are opened in turn.
 pub const READERS_OPENED: usize = 256;
 /// Relays a second for which envelopes are sealed beforehand; beyond it they are sealed while the clock runs.
 pub const SEALED_AHEAD_PER_S: usize = 4_000;
-
-const WARMING: u8 = 0;
-const COUNTING: u8 = 1;
-const OVER: u8 = 2;
 
 /// What is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -147,43 +139,15 @@ impl Relayed {
 fn relay(plan: &Plan, conditions: &mut Conditions) -> Result<Relayed, Fault> {
     let place = tempfile::tempdir_in(&plan.dir).map_err(Fault::io("making a directory"))?;
     let server = Server::start(place.path())?;
-    let phones = plan.in_flight.get();
-    let seconds = plan.span.saturating_add(WARM_UP).as_secs_f64();
-    let ahead = (SEALED_AHEAD_PER_S as f64 * seconds) as usize / (phones * READERS_PER_PHONE) + 1;
-    let phase = AtomicU8::new(WARMING);
-    let ready = Barrier::new(phones + 1);
-    let (span, used, told) = thread::scope(|scope| {
-        let threads: Vec<_> = (0..phones)
-            .map(|phone| {
-                let (server, phase, ready) = (&server, &phase, &ready);
-                scope.spawn(move || {
-                    let made = make(server, phone, ahead);
-                    ready.wait();
-                    let (customer, readers) = made?;
-                    ask(&customer, readers, phase)
-                })
-            })
-            .collect();
-        ready.wait();
-        thread::sleep(WARM_UP);
-        let used = Used::by(&server);
-        let began = Instant::now();
-        phase.store(COUNTING, Ordering::Relaxed);
-        thread::sleep(plan.span);
-        phase.store(OVER, Ordering::Relaxed);
-        let span = began.elapsed();
-        let used = Used::by(&server).since(used);
-        let told: Result<Vec<_>, Fault> = threads
-            .into_iter()
-            .map(|phone| {
-                phone.join().unwrap_or_else(|_| {
-                    Err(Fault::call("asking")("a phone's thread has ended by a bug"))
-                })
-            })
-            .collect();
-        (span, used, told)
-    });
-    let told = told?;
+    let crowd = Crowd {
+        server: &server,
+        phones: plan.in_flight,
+        span: plan.span,
+    };
+    let seconds = crowd.whole_span().as_secs_f64();
+    let readers = plan.in_flight.get() * READERS_PER_PHONE;
+    let ahead = (SEALED_AHEAD_PER_S as f64 * seconds) as usize / readers + 1;
+    let Counted { told, span, used } = crowd.count(|phone| make(&server, phone, ahead), ask)?;
     let balanced = server.stop()?;
     conditions.note("audit", if balanced { "balanced" } else { "NOT BALANCED" });
     Ok(Relayed {
@@ -210,23 +174,22 @@ fn make(server: &Server, phone: usize, ahead: usize) -> Result<(Asker, Vec<Reade
 /// Asks for one grant after the other until it is over; the times that counted, and how many envelopes had to be sealed
 /// meanwhile.
 fn ask(
-    customer: &Asker,
-    mut readers: Vec<Reader>,
-    phase: &AtomicU8,
+    (customer, mut readers): (Asker, Vec<Reader>),
+    phase: &Phase,
 ) -> Result<(Vec<Duration>, u64), Fault> {
-    let mut road = Road::to(customer)?;
+    let mut road = Road::to(&customer)?;
     let (mut times, mut late) = (Vec::new(), 0);
     loop {
         for reader in &mut readers {
-            let began_in = phase.load(Ordering::Relaxed);
-            if began_in == OVER {
+            let began_in = phase.now();
+            if began_in == Now::Over {
                 return Ok((times, late));
             }
             let (body, is_late) = reader.next()?;
             let began = Instant::now();
             road.granted(&body)?;
             let took = began.elapsed();
-            if began_in == COUNTING && phase.load(Ordering::Relaxed) == COUNTING {
+            if began_in == Now::Counting && phase.now() == Now::Counting {
                 times.push(took);
                 late += u64::from(is_late);
             }
