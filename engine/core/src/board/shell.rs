@@ -381,6 +381,13 @@ pub enum Input {
         /// For the nonce of its HELLO, or its next resume secret.
         fresh: Fresh,
     },
+    /// The server waits for a HELLO, or is to be brought one, over the board's own road.
+    Called {
+        /// What the HELLO answers.
+        bind: Bind,
+        /// For its nonce, and the resume secret that nobody is told.
+        fresh: Fresh,
+    },
     /// A Link 1 did not decrypt.
     LinkRefused,
     /// The link is gone, and the board had not dropped it.
@@ -694,6 +701,9 @@ pub enum Fault {
         /// For which step.
         step: u64,
     },
+    /// The server called for a HELLO while somebody is here.
+    #[error("the server called while somebody is here")]
+    StrayCall,
     /// The machine asked again while its first question was open.
     #[error("the machine asked to vend while an INTENT is open")]
     AskedTwice,

@@ -19,6 +19,7 @@ use crate::counters::Counters;
 use crate::id::{Bind, Chain, Item, Nonce, Order, Rseq};
 use crate::lock::Lock;
 use crate::money::{Amount, Currency};
+use crate::notice::Notice;
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
 use core::time::Duration;
@@ -97,12 +98,22 @@ struct OpenDoor {
 #[derive(Clone, Copy, Debug)]
 struct Link {
     bind: Bind,
+    way: Way,
     /// Up to which receipts have gone out on it.
     sent: Rseq,
     /// Up to which notices have gone out on it.
     noticed: u64,
     traffic: Traffic,
     agains: u8,
+}
+
+/// What a link's messages go over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// A phone, which stays for what follows.
+    Phone,
+    /// The board's own road, for one HELLO and its answer: receipts go over it at all times.
+    Road,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -274,6 +285,7 @@ impl Board {
             Input::Tick => {}
             Input::CodeSeen(code) => self.code_seen(code),
             Input::LinkUp { bind, fresh } => self.link_up(bind, fresh),
+            Input::Called { bind, fresh } => self.called(bind, fresh),
             Input::LinkRefused => self.link_refused(),
             Input::LinkDown => self.link_down(),
             Input::LinkTook => self.link_took(),
@@ -343,6 +355,11 @@ impl Board {
     /// What the machine sold for cash, as far as the board heard of it.
     pub const fn counters(&self) -> &Counters {
         &self.counting.live
+    }
+
+    /// Notices on flash after the one with this number, oldest first: for the board's own road.
+    pub fn notices_after(&self, sent: u64, count: usize) -> Vec<Notice> {
+        self.noticing.after(sent, count)
     }
 
     /// The notices that the server does not have.

@@ -98,6 +98,7 @@ impl Stage {
             ["time", _] => Input::Tick,
             ["light", "code"] => Input::CodeSeen(CODE),
             ["phone", "links"] => Input::LinkUp { bind: BIND, fresh },
+            ["server", "calls"] => Input::Called { bind: BIND, fresh },
             ["phone", "guesses"] => Input::LinkRefused,
             ["phone", "vanishes"] => Input::LinkDown,
             ["phone", "took"] => Input::LinkTook,
@@ -537,6 +538,49 @@ fn a_grant_is_taken_once_and_only_within_its_time() {
          phone again             ->
          time 30                 -> [Linked TimedOut], drop
          server grants 500 2     -> report StrayGrant",
+    );
+}
+
+#[test]
+fn a_call_finds_nobody_and_its_grant_has_no_phone_to_lose() {
+    play(
+        "machine enables         ->
+         server calls            -> hello <1>
+         server calls            -> report StrayCall
+         light code              ->
+         phone links             -> drop
+         server grants 500 1     -> begin 500
+         server calls            -> report StrayCall
+         phone vanishes          ->
+         phone leaves            ->
+         machine begins          ->
+         machine asks 120        -> write INTENT 2 120
+         flash syncs             -> approve 2 120
+         machine delivers 2      -> write VendOk 2 120
+         flash syncs             -> write Close 3 120, cancel session
+         machine completes       -> end session
+         server grants 500 1     -> report StrayGrant
+         light code              -> advertise
+         server calls            -> report StrayCall",
+    );
+}
+
+#[test]
+fn a_called_hello_keeps_the_slot_until_it_is_answered_and_no_longer() {
+    play(
+        "machine enables         ->
+         server calls            -> hello <1>
+         server answers          -> drop
+         server grants 500 1     -> report StrayGrant
+         server calls            -> hello <1>
+         server refuses          -> [Linked Refused(Funds)], drop
+         phone again             ->
+         server calls            -> hello <1>
+         phone vanishes          ->
+         server grants 500 1     -> report StrayGrant
+         server calls            -> hello <1>
+         time 30                 -> [Linked TimedOut], drop
+         light code              -> advertise",
     );
 }
 

@@ -113,7 +113,11 @@ impl Walk {
         let fresh = fresh(self.freshes);
         let input = match self.dice.roll(100) {
             0..=9 => Input::CodeSeen(CODE),
-            10..=24 => Input::LinkUp {
+            24 => Input::Called {
+                bind: Bind::from_bytes([u8::try_from(self.dice.roll(3)).unwrap_or(0); 32]),
+                fresh,
+            },
+            10..=23 => Input::LinkUp {
                 bind: Bind::from_bytes([u8::try_from(self.dice.roll(3)).unwrap_or(0); 32]),
                 fresh,
             },

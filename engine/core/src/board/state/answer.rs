@@ -1,6 +1,6 @@
 //! The server's word.
 
-use super::{Board, Hello, JournalSide, Wall};
+use super::{Board, Hello, JournalSide, Wall, Way};
 use crate::board::grant::GrantTimes;
 use crate::board::{
     Answer, Fault, Fresh, Grant, Life, Note, Output, Record, Room, Step, Terms, TokenNews,
@@ -12,6 +12,7 @@ impl Board {
     pub(super) fn answered(&mut self, answers: &[Answer], fresh: Fresh) {
         // The nonce as it was when the envelope arrived, for all of its items (protocol section 5).
         let hello = self.hello;
+        let mut is_answered = false;
         for answer in answers {
             match answer {
                 Answer::Ack { epoch, upto, chain } => {
@@ -26,6 +27,7 @@ impl Board {
                 }
                 Answer::Time { utc, nonce } => {
                     if let Some(hello) = hello.filter(|hello| hello.nonce == *nonce) {
+                        is_answered = true;
                         self.wall = Some(Wall {
                             utc: *utc,
                             at: self.now,
@@ -41,6 +43,7 @@ impl Board {
                 Answer::Refuse { nonce, reason } => {
                     let fits = hello.is_some_and(|hello| hello.nonce == *nonce);
                     if fits && self.life == Life::Linked && self.hello.take().is_some() {
+                        is_answered = true;
                         self.until = self.now.saturating_add(self.start.limits.answer_max);
                         self.tell(Note::Refused(*reason));
                     }
@@ -61,6 +64,11 @@ impl Board {
                     }
                 }
             }
+        }
+        // Nobody stands at the other end of the board's own road who would say AGAIN.
+        let is_called = self.link.is_some_and(|link| link.way == Way::Road);
+        if is_answered && is_called && self.life == Life::Linked {
+            self.leave_linked(Step::LinkLost);
         }
     }
 
@@ -116,6 +124,8 @@ impl Board {
         };
         self.grant = Some(Grant::open(terms, times, fresh));
         self.step(Step::Granted);
+        // A grant by call has no phone that could be lost, as one by light.
+        self.link = self.link.filter(|link| link.way == Way::Phone);
         self.tell_resume(Note::None);
     }
 

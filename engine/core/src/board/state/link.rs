@@ -1,7 +1,7 @@
 //! Light codes, links, HELLOs and draining.
 
-use super::{Board, Hello, Link, OpenDoor, Traffic};
-use crate::board::{Code, Door, Fresh, Greeting, Life, Note, Output, Step};
+use super::{Board, Hello, Link, OpenDoor, Traffic, Way};
+use crate::board::{Code, Door, Fault, Fresh, Greeting, Life, Note, Output, Step};
 use crate::id::{Bind, Nonce, Rseq};
 use core::time::Duration;
 
@@ -60,7 +60,7 @@ impl Board {
             return;
         };
         self.shut_door();
-        self.join(bind);
+        self.join(bind, Way::Phone);
         match (self.life, door.door) {
             (Life::Advertising, _) => {
                 self.step(Step::LinkUp);
@@ -85,9 +85,21 @@ impl Board {
         }
     }
 
-    pub(super) fn join(&mut self, bind: Bind) {
+    /// A HELLO for the server's call, or one that the board brings by itself: whoever is here has
+    /// the slot, and whoever comes meanwhile has not.
+    pub(super) fn called(&mut self, bind: Bind, fresh: Fresh) {
+        if self.life != Life::Idle || self.link.is_some() {
+            return self.report(Fault::StrayCall);
+        }
+        self.join(bind, Way::Road);
+        self.step(Step::LinkUp);
+        self.greet(fresh);
+    }
+
+    pub(super) fn join(&mut self, bind: Bind, way: Way) {
         self.link = Some(Link {
             bind,
+            way,
             sent: self.outbox.acked(),
             noticed: self.noticing.log.acked(),
             traffic: Traffic::Free,

@@ -1,6 +1,6 @@
 //! Token mode: the code on show, and the light that answers it (protocol section 9).
 
-use super::{Board, JournalSide, Power, Session};
+use super::{Board, JournalSide, Power, Session, Way};
 use crate::board::grant::GrantTimes;
 use crate::board::{
     Fault, Fresh, Grant, Life, LightTerms, Note, Offer, Output, Record, Room, Step, Terms, Ticket,
@@ -107,7 +107,7 @@ impl Board {
             self.outputs.push_back(Output::DropLink);
             return;
         }
-        self.join(bind);
+        self.join(bind, Way::Phone);
         self.step(Step::LinkUp);
         self.greet(fresh);
     }
