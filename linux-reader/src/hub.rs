@@ -301,6 +301,8 @@ impl Hub {
             Output::Send(connection, message, report) => {
                 self.wish(Wish::Send(connection, message, report))?;
             }
+            // Without a road the station sends nothing by it.
+            Output::RoadSend(_) => {}
             Output::Journal(ticket, record) => self
                 .journal
                 .try_send((ticket, record))

@@ -10,3 +10,13 @@ pub const GRANT_LIFE: Duration = Duration::from_secs(300);
 
 /// A connection that has not passed Link 1 by then is dropped (protocol section 4).
 pub const LINK_1_MAX: Duration = Duration::from_secs(10);
+
+/// How often a board that nobody called brings a HELLO by its own road: it learns the time by it,
+/// and the server what was sold for cash.
+pub const ROAD_HELLO_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// Receipts in one envelope by the board's own road.
+pub(crate) const ROAD_RECEIPTS_MAX: usize = 24;
+
+/// Notices in one envelope by the board's own road.
+pub(crate) const ROAD_NOTICES_MAX: usize = 40;

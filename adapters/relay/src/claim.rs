@@ -34,6 +34,8 @@ pub enum Reason {
     Taken,
     /// The reader is not trusted.
     Reader,
+    /// The machine has no road of its own to the server now.
+    Away,
 }
 
 impl Reason {
@@ -48,6 +50,7 @@ impl Reason {
             Self::Blocked => "blocked",
             Self::Taken => "taken",
             Self::Reader => "reader",
+            Self::Away => "away",
         }
     }
 
@@ -59,7 +62,8 @@ impl Reason {
             Self::Pending => RefuseReason::Pending,
             Self::MachineOff | Self::Currency => RefuseReason::MachineOff,
             Self::Blocked => RefuseReason::Blocked,
-            Self::Reader => RefuseReason::Reader,
+            // Who is away is told nothing.
+            Self::Reader | Self::Away => RefuseReason::Reader,
         }
     }
 }

@@ -43,7 +43,7 @@ mod status;
 mod token;
 
 pub use answer::answer_in;
-pub use bounds::{GRANT_LIFE, LINK_1_MAX, TYPED_DIGITS};
+pub use bounds::{GRANT_LIFE, LINK_1_MAX, ROAD_HELLO_EVERY, TYPED_DIGITS};
 pub use claim::{Asked, Outcome, Place, Reason, claim};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};

@@ -1,6 +1,7 @@
 //! A whole board without I/O: its rules, its link, its envelopes and the server's keys.
 
 mod line;
+mod road;
 mod shell;
 mod token;
 
@@ -15,13 +16,14 @@ use crate::status::{Line, Telling, status_out};
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_channel::{
-    Direction, EnvelopeFault, Header, LinkMessage, MdbState, Pair, PublicKey, ResumeSecret,
-    StaticKey,
+    Direction, EnvelopeFault, Ephemeral, Header, LinkMessage, MdbState, Pair, PublicKey,
+    ResumeSecret, StaticKey,
 };
 use gettone_core::board::{self, Board, LastResult, Life, Note, Outbox};
 use gettone_core::money::Amount;
 use gettone_core::notice::Code;
 use line::{Door, Visitor};
+use road::Way;
 use std::collections::VecDeque;
 
 /// A reader board (protocol sections 4 to 7) without radio, flash or machine. Time and random bytes
@@ -41,6 +43,11 @@ pub struct Station {
     door: Option<Door>,
     visitor: Option<Visitor>,
     tokens: Option<token::Tokens>,
+    road: Option<road::Road>,
+    /// The server's last call, which is not answered twice.
+    last_call: Option<channel::CallId>,
+    /// Whether the HELLO that is out went by the board's own road.
+    is_called: bool,
     /// Envelopes sealed in this start.
     sequence: u64,
     line: Line,
@@ -63,6 +70,9 @@ impl Station {
             door: None,
             visitor: None,
             tokens: None,
+            road: None,
+            last_call: None,
+            is_called: false,
             sequence: 0,
             line: start.line,
             telling: Telling {
@@ -99,6 +109,10 @@ impl Station {
                     self.tell(now, board::Input::LinkTook, entropy);
                 }
             }
+            Input::RoadUp => self.road_up(now),
+            Input::RoadDown => self.road_down(now, entropy),
+            Input::RoadHeard(envelope) => self.envelope(now, &envelope, Way::Road, entropy),
+            Input::RoadTook => self.road_took(),
             Input::Machine(machine) => self.tell(now, board::Input::Machine(machine), entropy),
             Input::Standing(standing) => self.stand(now, standing, entropy),
             Input::BusLost => {
@@ -121,6 +135,7 @@ impl Station {
             // The server says it again with its next answer.
             Input::ServersLost => self.coming = None,
         }
+        self.use_road(now, entropy);
     }
 
     /// What the shell has to do next.
@@ -131,7 +146,7 @@ impl Station {
     /// When the station wants to be told that time has passed.
     pub fn next_deadline(&self) -> Option<Duration> {
         let stranger = self.visitor.as_ref().and_then(Visitor::until);
-        [self.board.next_deadline(), stranger]
+        [self.board.next_deadline(), stranger, self.road_due()]
             .into_iter()
             .flatten()
             .min()
@@ -199,6 +214,7 @@ impl Station {
             self.follow(output, entropy);
         }
         let to = self.board.life();
+        self.is_called &= to == Life::Linked;
         if from != to {
             self.note(Notice::Moved { from, to });
         }
@@ -283,21 +299,27 @@ impl Station {
     }
 
     /// Takes the server's word, or a stranger's.
-    fn envelope(&mut self, now: Duration, envelope: &[u8], entropy: &mut Entropy) {
+    fn envelope(&mut self, now: Duration, envelope: &[u8], way: Way, entropy: &mut Entropy) {
         let items = match self.open(envelope) {
             Ok(items) => items,
             Err(notice) => return self.note(notice),
         };
         let mut answers = Vec::new();
+        let mut call = None;
         for item in &items {
             match (answer_in(item), item) {
                 (Some(answer), _) => answers.push(answer),
                 (None, channel::Item::ServerKey(told)) => self.server_key(told),
+                // A phone has no call to bring: it would be somebody's of long ago.
+                (None, channel::Item::Call(id)) if way == Way::Road => call = Some(*id),
                 (None, other) => self.note(Notice::Unused { kind: other.kind() }),
             }
         }
         let fresh = entropy.fresh;
         self.tell(now, board::Input::Answered { answers, fresh }, entropy);
+        if let Some(id) = call {
+            self.called(now, id, entropy);
+        }
     }
 
     fn server_key(&mut self, told: &channel::ServerKey) {
@@ -339,11 +361,23 @@ impl Station {
     }
 
     fn send_envelope(&mut self, items: &[channel::Item], entropy: &mut Entropy) {
-        let server = *self.servers.active();
         let Some(ephemeral) = entropy.envelope.take() else {
             debug_assert!(false, "one input makes one envelope");
             return;
         };
+        let Some(envelope) = self.seal(items, ephemeral) else {
+            return;
+        };
+        if self.is_called {
+            self.road_send(envelope);
+        } else {
+            self.send(&LinkMessage::Envelope(envelope), Report::Took);
+        }
+    }
+
+    /// Seals an envelope for the server.
+    fn seal(&mut self, items: &[channel::Item], ephemeral: Ephemeral) -> Option<Vec<u8>> {
+        let server = *self.servers.active();
         self.sequence = self.sequence.saturating_add(1);
         let header = Header {
             direction: Direction::ToServer,
@@ -355,8 +389,11 @@ impl Station {
             .pair(&server.key)
             .and_then(|pair| pair.seal(header, ephemeral, items));
         match sealed {
-            Ok(envelope) => self.send(&LinkMessage::Envelope(envelope), Report::Took),
-            Err(fault) => self.note(Notice::Seal(fault)),
+            Ok(envelope) => Some(envelope),
+            Err(fault) => {
+                self.note(Notice::Seal(fault));
+                None
+            }
         }
     }
 

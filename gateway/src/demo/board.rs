@@ -271,6 +271,7 @@ impl Board {
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Offer(_)
+                    | Output::RoadSend(_)
                     | Output::Withdraw => {}
                 }
             }

@@ -128,6 +128,7 @@ impl Place {
                     | Output::Hush
                     | Output::Drop(_)
                     | Output::KeepServers(_)
+                    | Output::RoadSend(_)
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Note(_) => {}

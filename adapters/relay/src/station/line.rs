@@ -1,5 +1,6 @@
 //! The station's one connection: a stranger until Link 1, a link after it.
 
+use super::road::Way;
 use super::{Connection, Entropy, Notice, Output, Report, Station};
 use crate::bounds::LINK_1_MAX;
 use core::time::Duration;
@@ -119,7 +120,7 @@ impl Station {
 
     fn said(&mut self, now: Duration, message: LinkMessage, entropy: &mut Entropy) {
         match message {
-            LinkMessage::Envelope(envelope) => self.envelope(now, &envelope, entropy),
+            LinkMessage::Envelope(envelope) => self.envelope(now, &envelope, Way::Phone, entropy),
             LinkMessage::Leave => self.tell(now, board::Input::Leave, entropy),
             LinkMessage::Again => {
                 let fresh = entropy.fresh;

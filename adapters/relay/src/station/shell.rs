@@ -85,6 +85,14 @@ pub enum Input {
     Heard(Connection, Vec<u8>),
     /// A message has gone out of which the station wanted to know.
     Took(Connection),
+    /// The board's own road to the server stands.
+    RoadUp,
+    /// It is gone.
+    RoadDown,
+    /// A whole message came by it.
+    RoadHeard(Vec<u8>),
+    /// The last message for it has gone out.
+    RoadTook,
     /// The machine did something.
     Machine(Machine),
     /// What is known of the machine's controller has changed.
@@ -119,6 +127,8 @@ pub enum Output {
     Drop(Connection),
     /// Send a whole message to that connection's phone.
     Send(Connection, Vec<u8>, Report),
+    /// Send an envelope by the board's own road, then say `RoadTook`.
+    RoadSend(Vec<u8>),
     /// Write this record, sync it, then say `Synced` with its ticket.
     Journal(Ticket, Record),
     /// Write the server's keys, sync them, then say `ServersKept`.
@@ -259,6 +269,12 @@ pub enum Notice {
     /// An envelope of ours does not seal.
     #[error("an envelope cannot be sealed")]
     Seal(#[source] channel::EnvelopeFault),
+    /// The server called by the board's own road.
+    #[error("the server calls")]
+    Called,
+    /// The server called while somebody is here, or a second time.
+    #[error("a call of the server came while somebody is here, or came before")]
+    StrayCall,
     /// The server said something that this reader has no use for.
     #[error("an item of type {kind:#04x} was not used")]
     Unused {
@@ -290,6 +306,8 @@ impl Notice {
             | Self::CodeSeen
             | Self::Linked
             | Self::Gone
+            | Self::Called
+            | Self::StrayCall
             | Self::Unused { .. }
             | Self::Servers { .. } => true,
             Self::Stranger(_)
@@ -312,22 +330,26 @@ pub struct Entropy {
     pub(super) link: Option<Ephemeral>,
     /// For the envelope that may go out.
     pub(super) envelope: Option<Ephemeral>,
+    /// For what goes out by the board's own road beside it.
+    pub(super) road: Option<Ephemeral>,
     /// For a nonce or a resume secret.
     pub(super) fresh: Fresh,
 }
 
 impl Entropy {
     /// How many bytes one input takes.
-    pub const LEN: usize = 80;
+    pub const LEN: usize = 112;
 
     /// Takes bytes that must be fresh from a cryptographic random source, and erases them there.
     pub fn take(bytes: &mut [u8; Self::LEN]) -> Self {
-        let (link, rest) = bytes.split_first_chunk().expect("80 is more than 32");
-        let (envelope, rest) = rest.split_first_chunk().expect("48 is more than 32");
+        let (link, rest) = bytes.split_first_chunk().expect("112 is more than 32");
+        let (envelope, rest) = rest.split_first_chunk().expect("80 is more than 32");
+        let (road, rest) = rest.split_first_chunk().expect("48 is more than 32");
         let fresh = rest.first_chunk().expect("16 are left");
         let entropy = Self {
             link: Some(Ephemeral::from_bytes(*link)),
             envelope: Some(Ephemeral::from_bytes(*envelope)),
+            road: Some(Ephemeral::from_bytes(*road)),
             fresh: Fresh::from_bytes(*fresh),
         };
         bytes.zeroize();

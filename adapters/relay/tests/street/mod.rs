@@ -58,6 +58,8 @@ pub(crate) struct Street {
     pub(crate) shown: Vec<Showing>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) kept: Option<Servers>,
+    /// What goes by the board's own road.
+    pub(crate) road: VecDeque<Vec<u8>>,
     /// The code on show.
     pub(crate) code: Option<Offer>,
     connections: u64,
@@ -107,6 +109,7 @@ impl Street {
             shown: Vec::new(),
             notices: Vec::new(),
             kept: None,
+            road: VecDeque::new(),
             code: None,
             connections: 0,
         };
@@ -118,6 +121,14 @@ impl Street {
         }));
         street.tell(Input::Machine(Machine::Enabled));
         street
+    }
+
+    /// The same board, which shows codes.
+    pub(crate) fn with_tokens(self, key: channel::TokenKey) -> Self {
+        Self {
+            station: self.station.with_tokens(key),
+            ..self
+        }
     }
 
     pub(crate) fn tell(&mut self, input: Input) {
@@ -139,6 +150,7 @@ impl Street {
                 Output::Note(notice) => self.notices.push(notice),
                 Output::Offer(offer) => self.code = Some(*offer),
                 Output::Withdraw => self.code = None,
+                Output::RoadSend(envelope) => self.road.push_back(envelope),
                 Output::Service(_) => {}
             }
         }
@@ -175,6 +187,16 @@ impl Street {
     pub(crate) fn link(&mut self) -> Phone {
         self.tell(Input::CodeSeen(Code::from_bytes(CODE)));
         Phone::link(self, &Secret::light(CODE).psk())
+    }
+
+    /// All that the board sends by its own road, each taken before the next.
+    pub(crate) fn by_road(&mut self) -> Vec<Vec<u8>> {
+        let mut sent = Vec::new();
+        while let Some(envelope) = self.road.pop_front() {
+            sent.push(envelope);
+            self.tell(Input::RoadTook);
+        }
+        sent
     }
 
     /// The next message of the board for `connection`.
