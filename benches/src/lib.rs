@@ -21,6 +21,7 @@ mod demand;
 mod fault;
 mod figures;
 pub mod floor;
+pub mod fold;
 pub mod instructions;
 mod latencies;
 pub mod light;

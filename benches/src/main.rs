@@ -5,7 +5,7 @@ use core::time::Duration;
 use gettone_benches::compare::{Compared, Peer};
 use gettone_benches::instructions::Counted;
 use gettone_benches::{
-    Demand, Fault, Medium, Report, accounts, compare, floor, instructions, light, memory,
+    Demand, Fault, Medium, Report, accounts, compare, floor, fold, instructions, light, memory,
     open_loop, purchases, recover, reflex, relay, settle,
 };
 use gettone_optical::sim::{App, Cell, Eye, Play, Tier, World};
@@ -111,6 +111,24 @@ enum Measurement {
         history: u64,
         /// Customers who take turns.
         #[arg(long, default_value_t = 100_000)]
+        wallets: u64,
+        /// On which disk.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+        /// Prints one object for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How fast a journal is folded into a gateway's tables.
+    Fold {
+        /// Vends that are folded.
+        #[arg(long, default_value_t = 200_000, value_parser = value_parser!(u64).range(1..))]
+        vends: u64,
+        /// Where the tables lie; for PostgreSQL a server is started.
+        #[arg(long, value_enum, default_value_t = FoldStore::Sqlite)]
+        store: FoldStore,
+        /// Customers who take turns.
+        #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(1..))]
         wallets: u64,
         /// On which disk.
         #[arg(long, default_value = ".")]
@@ -252,6 +270,14 @@ enum Measurement {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FoldStore {
+    /// A file.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -512,6 +538,24 @@ fn main() -> ExitCode {
                 dir,
             };
             tell(recover::measure(&plan), json)
+        }
+        Measurement::Fold {
+            vends,
+            store,
+            wallets,
+            dir,
+            json,
+        } => {
+            let plan = fold::Plan {
+                vends,
+                demand: Demand::new(wallets, 0),
+                tables: match store {
+                    FoldStore::Sqlite => fold::Tables::Sqlite,
+                    FoldStore::Postgres => fold::Tables::Postgres,
+                },
+                dir,
+            };
+            tell(fold::measure(&plan), json)
         }
         Measurement::Accounts {
             accounts,
