@@ -120,16 +120,32 @@ run_postgres() {
     fi
 }
 
+advisories=../shared/advisory-db.tar.xz
+auditor='' auditor_log=''
+
+# Begins to build cargo-audit where it is missing; groups that wait more than they compute run meanwhile.
+begin_auditor() {
+    [ -z "$auditor" ] && [ -f "$advisories" ] && ! command -v cargo-audit >/dev/null || return 0
+    auditor_log=$(mktemp)
+    nice -n 10 cargo install --quiet --locked --debug cargo-audit --version 0.22.2 --no-default-features \
+        >"$auditor_log" 2>&1 &
+    auditor=$!
+}
+
 # Security advisories, offline, from the copy that lies beside the project.
 run_supply() {
-    local advisories=../shared/advisory-db.tar.xz
     if [ ! -f "$advisories" ]; then
         echo "NOT RUN: $advisories is not there, so nobody looked for security advisories" >&2
         return 77
     fi
-    if ! command -v cargo-audit >/dev/null; then
+    begin_auditor
+    if [ -n "$auditor" ]; then
         say "installing cargo-audit"
-        cargo install --quiet --locked --debug cargo-audit --version 0.22.2 --no-default-features || return 1
+        wait "$auditor"
+        local built=$?
+        cat "$auditor_log"
+        rm -f "$auditor_log"
+        [ $built -eq 0 ] || return 1
     fi
     local dir
     dir=$(mktemp -d)
@@ -209,10 +225,15 @@ if [ $# -gt 0 ]; then
 fi
 
 prepare
+# Nobody reads a backtrace's lines there, and building without them is quicker.
+[ -z "${CI:-}" ] || export CARGO_PROFILE_RELEASE_DEBUG=${CARGO_PROFILE_RELEASE_DEBUG:-none}
 begun=$SECONDS
 for group in "${groups[@]}"; do
     say "$group"
     started=$SECONDS
+    case " ${groups[*]} " in
+    *" supply "*) case $group in postgres | browser | deploy | bluez) begin_auditor ;; esac ;;
+    esac
     "run_$group"
     status=$?
     if [ $status -eq 0 ]; then
