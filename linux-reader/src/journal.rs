@@ -161,9 +161,12 @@ impl Journal {
         self.slack_len_max = slack_len_max;
     }
 
-    /// What the board starts with; none while an INTENT is open.
+    /// What the board starts with; none while an INTENT is open. What the next rewriting leaves out
+    /// is not in it: a board that offered such receipts again could lose them while it is asked.
     pub fn past(&self) -> Option<Past> {
-        self.replay.clone().finish()
+        let mut replay = self.replay.clone();
+        replay.forget(&self.limits);
+        replay.finish()
     }
 
     /// Looks into the journal of the directory `place` and changes nothing; none when there is none.

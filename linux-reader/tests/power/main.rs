@@ -103,6 +103,23 @@ fn nothing_is_lost_doubled_or_invented_wherever_the_power_goes() {
     assert!(seen.iter().all(|count| *count > 50), "{all:?}");
 }
 
+/// Lives in which something was lost once.
+const FOUND: [u64; 1] = [
+    // A board began with receipts that the next rewriting of its journal left out, and offered them again.
+    951_465,
+];
+
+#[test]
+fn lives_in_which_something_was_lost_once_lose_nothing() {
+    for seed in FOUND {
+        let tally = live(seed);
+        assert!(
+            tally.resends > 0,
+            "seed {seed} asks for nothing again: {tally:?}"
+        );
+    }
+}
+
 #[test]
 fn a_journal_whose_syncs_do_nothing_is_found_out() {
     let found: Vec<String> = (0..FEW)
