@@ -1,6 +1,6 @@
 //! A dynamic NFC tag on the board's I2C bus.
 
-use crate::tag::{Chip, TagFault, say};
+use crate::tag::{Chip, Memory, TagFault};
 use i2cdev::core::I2CDevice as _;
 use i2cdev::linux::{LinuxI2CDevice, LinuxI2CError};
 use std::io;
@@ -9,7 +9,7 @@ use std::thread;
 
 /// A tag that is written over I2C.
 pub struct Tag {
-    chip: Chip,
+    memory: Memory,
     device: LinuxI2CDevice,
 }
 
@@ -33,16 +33,20 @@ impl Tag {
     pub fn open(bus: &Path, chip: Chip) -> Result<Self, NfcFault> {
         let device = LinuxI2CDevice::new(bus, u16::from(chip.address()))
             .map_err(|fault| NfcFault::Bus(plain(fault)))?;
-        Ok(Self { chip, device })
+        Ok(Self {
+            memory: Memory::new(chip),
+            device,
+        })
     }
 
-    /// Makes the tag say this link, or nothing; it takes up to half a second.
+    /// Makes the tag say this link, or nothing; it takes up to half a second. Only what changes is
+    /// written: a chip wears.
     ///
     /// # Errors
-    /// `Link` when the link does not fit, or a write failed: then the tag says nothing.
+    /// `Link` when the link does not fit, or a write failed.
     pub fn say(&mut self, link: Option<&str>) -> Result<(), NfcFault> {
         let device = &mut self.device;
-        say(self.chip, link, |write| {
+        self.memory.say(link, |write| {
             device.write(&write.wire).map_err(plain)?;
             thread::sleep(write.busy);
             Ok(())
@@ -53,7 +57,7 @@ impl Tag {
 
 impl core::fmt::Debug for Tag {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Tag({:?})", self.chip)
+        write!(f, "Tag({:?})", self.memory)
     }
 }
 
