@@ -73,6 +73,26 @@ impl Frame {
         Ok(frame)
     }
 
+    /// As much of it as the mode shows, which the kernel tells in `modes` as in `U:800x480p-60`; all
+    /// of it where that makes no sense.
+    #[must_use]
+    pub fn within(self, mode: &str) -> Self {
+        let size = mode.split_once(':').and_then(|(_, mode)| {
+            let (width, rest) = mode.split_once('x')?;
+            let digits = rest.find(|letter: char| !letter.is_ascii_digit());
+            let height = rest.get(..digits.unwrap_or(rest.len()))?;
+            Some((width.parse().ok()?, height.parse().ok()?))
+        });
+        match size {
+            Some((width @ 1.., height @ 1..)) => Self {
+                width: self.width.min(width),
+                height: self.height.min(height),
+                ..self
+            },
+            Some(_) | None => self,
+        }
+    }
+
     /// All bytes of the buffer that shows `qr` and, where there is room, `digits` under it, or white
     /// alone; empty when the form makes no sense or the code does not fit.
     pub fn draw(&self, qr: Option<&Qr>, digits: &str) -> Vec<u8> {
@@ -228,6 +248,46 @@ mod tests {
         ] {
             assert_eq!(Frame::told(size, stride, bits), Err(FrameFault), "{size}");
         }
+    }
+
+    #[test]
+    fn a_scanner_of_somebody_else_reads_the_link_off_a_screen() {
+        // A code without news, and one with as many receipts as it carries.
+        for len in [105, 248] {
+            let link = format!("https://gettone.example/t/{}", "n5w".repeat(len / 3));
+            let qr = Qr::of(&link).expect("short enough");
+            for (size, stride) in [("320,240", 640_usize), ("800,480", 1_600)] {
+                let frame = Frame::told(size, &stride.to_string(), "16").expect("a screen");
+                let bytes = frame.draw(Some(&qr), "17 0123456");
+                let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+                let grey = |x: usize, y: usize| bytes[y * stride + x * 2];
+                let mut seen = rqrr::PreparedImage::prepare_from_greyscale(width, height, grey);
+                let grids = seen.detect_grids();
+                assert_eq!(grids.len(), 1, "{len} {size}");
+                assert_eq!(grids[0].decode().expect("it is read").1, link);
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_of_two_pictures_is_used_as_far_as_the_mode_shows_it() {
+        let frame = Frame::told("800,960\n", "3200\n", "32\n").expect("two pictures");
+        let seen = frame.within("U:800x480p-60\n");
+        assert_eq!((seen.width, seen.height, seen.stride), (800, 480, 3_200));
+        assert_eq!(frame.within("D:640x480p-75").width, 640);
+        for mode in [
+            "",
+            "800x480",
+            "U:0x480p-60",
+            "U:x",
+            "U:800x",
+            "U:99999x1p-1",
+            "U:800x4é",
+        ] {
+            let seen = frame.within(mode);
+            assert!(seen == frame || seen.height == 4, "{mode}");
+        }
+        assert_eq!(frame.within("U:1920x1080p-60"), frame);
     }
 
     #[test]

@@ -11,28 +11,37 @@ const BLOCK_MAX: usize = 65_535;
 impl Qr {
     /// The code as a PNG file (ISO/IEC 15948), black on white.
     pub fn to_png(&self) -> Vec<u8> {
-        let side = self.side() * SCALE;
-        let mut rows = Vec::with_capacity(side * (1 + side.div_ceil(8)));
-        for y in 0..side {
-            // No filter.
-            rows.push(0);
-            for byte in 0..side.div_ceil(8) {
-                let bits = (0..8).map(|bit| byte * 8 + bit);
-                rows.push(bits.fold(0, |pixels, x| {
-                    let is_light = x < side && !self.is_dark(x / SCALE, y / SCALE);
-                    pixels << 1 | u8::from(is_light)
-                }));
-            }
-        }
-        let width = u32::try_from(side).unwrap_or(0).to_be_bytes();
-        // One bit of grey, no interlacing.
-        let head = [&width[..], &width, &[1, 0, 0, 0, 0]].concat();
-        let mut file = SIGNATURE.to_vec();
-        chunk(&mut file, *b"IHDR", &head);
-        chunk(&mut file, *b"IDAT", &stored(&rows));
-        chunk(&mut file, *b"IEND", &[]);
-        file
+        picture(self.side(), |x, y| self.is_dark(x, y))
     }
+
+    /// White, as large as a code with so many modules on a side: nothing to scan.
+    pub fn white_png(side: usize) -> Vec<u8> {
+        picture(side, |_, _| false)
+    }
+}
+
+fn picture(side: usize, is_dark: impl Fn(usize, usize) -> bool) -> Vec<u8> {
+    let side = side * SCALE;
+    let mut rows = Vec::with_capacity(side * (1 + side.div_ceil(8)));
+    for y in 0..side {
+        // No filter.
+        rows.push(0);
+        for byte in 0..side.div_ceil(8) {
+            let bits = (0..8).map(|bit| byte * 8 + bit);
+            rows.push(bits.fold(0, |pixels, x| {
+                let is_light = x < side && !is_dark(x / SCALE, y / SCALE);
+                pixels << 1 | u8::from(is_light)
+            }));
+        }
+    }
+    let width = u32::try_from(side).unwrap_or(0).to_be_bytes();
+    // One bit of grey, no interlacing.
+    let head = [&width[..], &width, &[1, 0, 0, 0, 0]].concat();
+    let mut file = SIGNATURE.to_vec();
+    chunk(&mut file, *b"IHDR", &head);
+    chunk(&mut file, *b"IDAT", &stored(&rows));
+    chunk(&mut file, *b"IEND", &[]);
+    file
 }
 
 fn chunk(file: &mut Vec<u8>, name: [u8; 4], body: &[u8]) {
