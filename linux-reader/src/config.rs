@@ -6,6 +6,7 @@ mod print;
 
 use crate::air::Air;
 use crate::enrolment::{Enrolment, EnrolmentFault};
+use crate::sign::{PLACES_MAX, SignFault};
 use crate::token::TokenPlaces;
 use entries::Entries;
 use gettone_core::board::{Limits, Sessions};
@@ -280,7 +281,10 @@ pub enum ConfigFault {
     TokenUrl,
     /// No place where a code could be shown.
     #[error("token.show")]
-    Sign(#[source] crate::token::SignFault),
+    Sign(#[source] SignFault),
+    /// More places than anybody looks at.
+    #[error("token.show names more than {PLACES_MAX} places")]
+    TooManySigns,
     /// A panel without a chip, or without a line.
     #[error("[panel] needs chip = \"/dev/gpiochip0\" and at least one of red, green, blue, buzzer")]
     Panel,
@@ -366,6 +370,7 @@ mod tests {
             ("[mdb]", "[mdb]\noptions = [\"coupon\"]", 7, "remote-vend"),
             ("[mdb]", "[mdb]\nitem_coding = \"roman\"", 7, "price-list"),
             ("[mdb]", "[mdb]\nitems = { four = 4 }", 7, "0x0000"),
+            ("[mdb]", "[token]\ntag_every = 3\n[mdb]", 7, "1 or 2"),
         ] {
             let fault = Config::parse(&GOOD.replace(good, bad)).expect_err(bad);
             let told = told(&fault);
@@ -415,6 +420,8 @@ mod tests {
         let text = GOOD.replace(
             "[mdb]",
             "language = \"de\"\nstatus = \"/run/gettone/status.json\"\n\
+             [token]\nurl = \"https://gettone.example\"\ntag_every = 2\n\
+             show = [\"text:/run/gettone/code\", \"screen:/dev/fb0\", \"nfc:/dev/i2c-1@0x55\"]\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
              [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\", \"negative-vend\", \"basket\", \"file-transport\"]\naudit_every_h = 6\ncash_sales = true\n\
              address = \"second\"\nitem_coding = \"bcd\"\nitems = { 0xAB00 = 12, 7 = 70 }",
@@ -422,6 +429,28 @@ mod tests {
         let config = Config::parse(&text).expect("good");
         let again = Config::parse(&config.print()).expect("what is printed is good");
         assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn places_for_codes_are_told_apart_and_there_are_few_of_them() {
+        let with = |token: &str| Config::parse(&GOOD.replace("[mdb]", &format!("{token}\n[mdb]")));
+        for (token, hint) in [
+            ("[token]\nshow = [\"screen:/dev/fb0\"]", "token.url"),
+            (
+                "[token]\nurl = \"https://h\"\nshow = [\"nfc:/dev/i2c-1\"]",
+                "0x55",
+            ),
+            ("[token]\nurl = \"https://h/path\"", "without a path"),
+        ] {
+            let fault = with(token).expect_err(token);
+            assert!(told(&fault).contains(hint), "{token}: {}", told(&fault));
+        }
+        let many = |count| {
+            let places = vec!["\"text:/run/gettone/code\""; count].join(", ");
+            with(&format!("[token]\nurl = \"https://h\"\nshow = [{places}]"))
+        };
+        assert!(many(PLACES_MAX).is_ok());
+        assert!(told(&many(PLACES_MAX + 1).expect_err("too many")).contains("8 places"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
 use crate::news::{self, News};
 use crate::page::ResultPage;
+use crate::sign::Signs;
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
 use crate::{light, radio, servers, token};
@@ -110,7 +111,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         Some(_) => station.with_tokens(token::key(&config.state)?),
         None => station,
     };
-    let shown = token::serve(config.token, offers);
+    let signs =
+        Signs::start(config.token.as_ref(), config.machine, &offers).map_err(RunFault::Thread)?;
+    // The hub's end is the last offer.
+    drop(offers);
     prepare(&config.air)?;
     let (wishes, wished) = mpsc::channel(WISHES_MAX);
     let radio = radio::serve_on(
@@ -159,10 +163,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         ended = hub.run(machine, heard, stop) => ended,
         () = radio => Err(HubFault::Stopped { part: "radio" }),
         never = light => match never {},
-        never = shown => match never {},
         never = face.serve(glimpses) => match never {},
     };
     face::leave();
+    signs.ended().await;
     // The hub is gone, and with it the queues: both threads end what they are at.
     for thread in [writer, reflex] {
         if thread.join().is_err() {

@@ -4,7 +4,8 @@ use super::mdb::MdbEntries;
 use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
-use crate::token::TokenPlaces;
+use crate::sign::PLACES_MAX;
+use crate::token::{Freshness, TokenPlaces};
 use gettone_core::board::{Limits, Sessions};
 use gettone_core::money::Currency;
 use gettone_display::Language;
@@ -47,7 +48,29 @@ pub(super) struct Entries {
 struct TokenEntries {
     url: Option<String>,
     show: Option<Vec<String>>,
+    tag_every: Option<TagEvery>,
 }
+
+/// With every how many codes a tag is written.
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(try_from = "u8")]
+struct TagEvery(Freshness);
+
+impl TryFrom<u8> for TagEvery {
+    type Error = TagEveryFault;
+
+    fn try_from(codes: u8) -> Result<Self, TagEveryFault> {
+        match codes {
+            1 => Ok(Self(Freshness::Each)),
+            2 => Ok(Self(Freshness::EverySecond)),
+            _ => Err(TagEveryFault),
+        }
+    }
+}
+
+#[derive(thiserror::Error, Debug)]
+#[error("a tag is written with every code or every second one, 1 or 2: an older code is not taken")]
+struct TagEveryFault;
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, default)]
@@ -135,6 +158,7 @@ impl Entries {
             token: TokenEntries {
                 url: self.token.url.or(before.token.url),
                 show: self.token.show.or(before.token.show),
+                tag_every: self.token.tag_every.or(before.token.tag_every),
             },
             panel: PanelEntries {
                 chip: panel.chip.or(panel_before.chip),
@@ -254,9 +278,15 @@ impl TokenEntries {
             return Err(ConfigFault::TokenUrl);
         }
         let signs = self.show.unwrap_or_default();
+        if signs.len() > PLACES_MAX {
+            return Err(ConfigFault::TooManySigns);
+        }
         let signs = signs.iter().map(|sign| sign.parse());
         let signs = signs.collect::<Result<_, _>>().map_err(ConfigFault::Sign)?;
-        Ok(Some(TokenPlaces { url, signs }))
+        let tag = self
+            .tag_every
+            .map_or_else(Freshness::default, |every| every.0);
+        Ok(Some(TokenPlaces { url, signs, tag }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A configuration as a file would say it.
 
 use super::{Config, LightSource};
+use crate::token::Freshness;
 use gettone_core::board::Sessions;
 use gettone_display::gpio::{Active, Wiring};
 use gettone_mdb::item::Coding;
@@ -63,6 +64,11 @@ pub(super) fn print(config: &Config) -> String {
             let signs = places.signs.iter().map(|sign| quoted(sign.to_string()));
             let signs = signs.collect::<Vec<_>>().join(", ");
             say(format_args!("show = [{signs}]"));
+            let every = match places.tag {
+                Freshness::Each => 1,
+                Freshness::EverySecond => 2,
+            };
+            say(format_args!("tag_every = {every}"));
         }
         None => say(format_args!("\n# [token]: no codes on show")),
     }

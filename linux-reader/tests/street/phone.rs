@@ -18,7 +18,11 @@ pub(crate) struct Phone {
 impl Phone {
     /// Links by the code it has shown.
     pub(crate) async fn link(air: &Path, secret: [u8; 10]) -> Self {
-        let secret = Secret::light(secret);
+        Self::link_by(air, &Secret::light(secret)).await
+    }
+
+    /// Links by a secret, whatever road it came.
+    pub(crate) async fn link_by(air: &Path, secret: &Secret) -> Self {
         Self::link_with(air, secret.eid().as_bytes(), &secret.psk()).await
     }
 

@@ -2,8 +2,8 @@
 
 use gettone_channel::{
     Ack, Audit, Chain, Counters, Direction, Ephemeral, Favourite, Grant, Header, Hello, Item,
-    JournalEpoch, Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, Utc, open,
-    reader_id, seal, vend_id,
+    JournalEpoch, Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, TokenKey,
+    Utc, open, reader_id, seal, vend_id,
 };
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) counters: Option<Counters>,
     /// The technician's records.
     pub(crate) audits: Vec<Audit>,
+    /// The key of the codes on show.
+    pub(crate) token_key: Option<TokenKey>,
 }
 
 impl Server {
@@ -32,6 +34,7 @@ impl Server {
             hello: None,
             counters: None,
             audits: Vec::new(),
+            token_key: None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Server {
                 }
                 Item::Counters(counters) => self.counters = Some(counters),
                 Item::Audit(audit) => self.audits.push(audit),
+                Item::TokenKey(told) => self.token_key = Some(told.k_tok),
                 other => panic!("{other:?} is not of this road"),
             }
         }
