@@ -97,6 +97,7 @@ fn play(adapters: [&str; 3], sensor: Option<(&str, u32)>) -> Result<bool, Street
             None => format!("socket:{}", light.display()),
         },
         resume_s: 20,
+        codes: None,
     };
     transcript.scene("a machine, a reader, a server");
     let server = open_shop(dir.path(), &transcript)?;

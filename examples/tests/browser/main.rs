@@ -7,6 +7,7 @@
 mod air;
 mod cdp;
 mod chromium;
+mod codes;
 mod console;
 mod errand;
 mod light;
@@ -55,6 +56,7 @@ fn test() -> ExitCode {
     let trials = [
         vectors::trials(),
         visit::trials(),
+        codes::trials(),
         errand::trials(),
         console::trials(),
         pictures::trials(),

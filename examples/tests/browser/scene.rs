@@ -1,7 +1,9 @@
 //! What stands around the browser: a shop with its server, and a street with machine and reader.
 
 use crate::chromium::Page;
-use gettone_examples::{Board, Key, Machine, Pace, Places, Seen, Server, StreetFault, Transcript};
+use gettone_examples::{
+    Board, Codes, Key, Machine, Pace, Places, Seen, Server, StreetFault, Transcript,
+};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -92,6 +94,13 @@ impl Shop {
     /// Signs a new customer in on a page, as they would, and opens their wallet; its number.
     pub(crate) fn welcome(&self, page: &Page, address: &str) -> Result<u64, Failed> {
         page.visit(&format!("{}/", self.url()))?;
+        let wallet = self.register(page, address)?;
+        page.text("[data-name='available']")?;
+        Ok(wallet)
+    }
+
+    /// Signs a new customer in on a page that asks who they are; the number of their wallet.
+    pub(crate) fn register(&self, page: &Page, address: &str) -> Result<u64, Failed> {
         let known = self.letters();
         page.write("#address", address)?;
         page.tap("[data-name='address-form'] button.main")?;
@@ -103,7 +112,6 @@ impl Shop {
         page.tap("[data-name='wallet-form'] button.main")?;
         page.until("document.querySelector('ol.how')")?;
         page.tap("button.main")?;
-        page.text("[data-name='available']")?;
         let me = page.eval("fetch('/v1/app/me').then((answer) => answer.json())")?;
         Ok(me["wallets"][0]["wallet"].as_u64().unwrap_or_default())
     }
@@ -140,11 +148,23 @@ pub(crate) struct Street {
 impl Street {
     /// Opens one.
     pub(crate) fn open() -> Result<Self, Failed> {
+        Self::open_with(Shop::open()?, None)
+    }
+
+    /// Opens one whose reader shows codes.
+    pub(crate) fn showing() -> Result<(Self, Codes), Failed> {
         let shop = Shop::open()?;
+        let codes = Codes::under(shop.home.path());
+        let street = Self::open_with(shop, Some(codes.clone()))?;
+        Ok((street, codes))
+    }
+
+    fn open_with(shop: Shop, codes: Option<Codes>) -> Result<Self, Failed> {
         let quiet = Transcript::quiet();
         let dir = shop.home.path();
         let machine = Machine::start(dir, Pace::Real, &quiet)?;
-        let (board, places) = Board::start(dir, MACHINE, machine.link(), shop.server(), &quiet)?;
+        let (link, server) = (machine.link(), shop.server());
+        let (board, places) = Board::start_showing(dir, MACHINE, link, server, codes, &quiet)?;
         machine.wait("the reader to be enabled", |seen| seen == Seen::Ready)?;
         Ok(Self {
             shop,
