@@ -49,10 +49,14 @@ pub(crate) fn ask(brought: &Brought<'_>, wallet: WalletId) -> Result<Ask, Reason
     })
 }
 
+/// Vends of one light. Nothing tells a reader that who paid by light has gone, so what is left
+/// after the first product would be the next person's.
+const VENDS_MAX: u8 = 1;
+
 /// What of these terms a light can say: no more is held than it allows, and no cash-in.
 fn within_light(terms: Terms) -> Option<Terms> {
     let cap = u32::try_from(terms.cap.minor()).unwrap_or(u32::MAX);
-    let class = CapClass::within(cap, terms.vends_max)?;
+    let class = CapClass::within(cap, terms.vends_max.min(VENDS_MAX))?;
     let least = CapClass::from_byte(0).cap_minor();
     Some(Terms {
         cap: Amount::from_minor(i64::from(class.cap_minor())),
@@ -73,9 +77,9 @@ mod tests {
     fn a_hold_is_never_above_what_its_light_allows() {
         for (cap, vends_max, held) in [
             (49, 3, None),
-            (50, 3, Some((50, 3))),
+            (50, 3, Some((50, 1))),
             (520, 0, None),
-            (520, 9, Some((500, 4))),
+            (520, 9, Some((500, 1))),
             (99_999, 1, Some((3_200, 1))),
             (i64::from(u32::MAX) + 1, 1, Some((3_200, 1))),
         ] {
