@@ -94,6 +94,7 @@ fn a_browser_without_bluetooth_says_what_works() -> Outcome {
     let page = browser.open(shop.url())?;
     shop.welcome(&page, "ann@example.org")?;
     page.tap("[data-name='buy']")?;
+    page.says("[data-name='no-radio']", "Scan it with your camera")?;
     page.says("[data-name='no-radio']", "Web Bluetooth")?;
     page.says("[data-name='no-radio']", "Chrome")?;
     page.says("[data-name='no-radio']", "iPhone")?;

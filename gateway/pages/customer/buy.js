@@ -92,6 +92,7 @@ function noRadio(go) {
   return [
     el("section", { class: "card", data: { name: "no-radio" } },
       title(t("no_radio_title")),
+      p(t("no_radio_code"), { class: "lead" }),
       p(t("no_radio_text")),
       p(t("no_radio_else")),
       home(go),
