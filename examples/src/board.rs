@@ -5,7 +5,7 @@ use crate::server::{Key, Server};
 use crate::transcript::Transcript;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How long the reader waits for a phone that disappeared. Twenty seconds on a real street; here
 /// nobody wants to watch that.
@@ -20,33 +20,6 @@ pub struct Wiring {
     pub light: String,
     /// How long it waits for a phone that disappeared, in seconds.
     pub resume_s: u32,
-    /// Where it shows codes; nowhere when there are none.
-    pub codes: Option<Codes>,
-}
-
-/// Where a reader shows its codes.
-#[derive(Clone, Debug)]
-pub struct Codes {
-    /// The link, and nothing while no code is on show.
-    pub text: PathBuf,
-    /// The same as a picture to scan.
-    pub picture: PathBuf,
-}
-
-impl Codes {
-    /// Places for them under `dir`.
-    pub fn under(dir: &Path) -> Self {
-        Self {
-            text: dir.join("code"),
-            picture: dir.join("code.png"),
-        }
-    }
-
-    /// The link on show, if there is one.
-    pub fn link(&self) -> Option<String> {
-        let text = fs::read_to_string(&self.text).ok()?;
-        (!text.is_empty()).then_some(text)
-    }
 }
 
 /// The real reader in a process of its own.
@@ -66,21 +39,6 @@ impl Board {
         server: &Server,
         transcript: &Transcript,
     ) -> Result<(Self, Places), StreetFault> {
-        Self::start_showing(dir, machine, link, server, None, transcript)
-    }
-
-    /// The same with a reader that shows codes there.
-    ///
-    /// # Errors
-    /// `StreetFault` when the server refuses it, or it does not come up.
-    pub fn start_showing(
-        dir: &Path,
-        machine: u32,
-        link: &Path,
-        server: &Server,
-        codes: Option<Codes>,
-        transcript: &Transcript,
-    ) -> Result<(Self, Places), StreetFault> {
         let places = Places {
             air: dir.join("air"),
             light: dir.join("light.sock"),
@@ -90,7 +48,6 @@ impl Board {
             air: format!("folder:{}", places.air.display()),
             light: format!("socket:{}", places.light.display()),
             resume_s: RESUME_S,
-            codes,
         };
         let board = Self::start_wired(dir, machine, link, server, &wiring, transcript)?;
         Ok((board, places))
@@ -109,19 +66,7 @@ impl Board {
         transcript: &Transcript,
     ) -> Result<Self, StreetFault> {
         let config = dir.join("reader.toml");
-        let mut text = settings(dir, machine, link, wiring);
-        if let Some(Codes {
-            text: link,
-            picture,
-        }) = &wiring.codes
-        {
-            text += &format!(
-                "\n[token]\nurl = \"{}\"\nshow = [\"text:{}\", \"picture:{}\"]\n",
-                server.url(),
-                link.display(),
-                picture.display(),
-            );
-        }
+        let text = settings(dir, machine, link, wiring);
         write(&config, &text)?;
         let enrolment = enrol(&config)?;
         let answer = server.post(
@@ -139,12 +84,26 @@ impl Board {
             &config,
             &format!("{text}\n[[server]]\nepoch = {epoch}\nkey = \"{key}\"\n"),
         )?;
+        Self::start_again(dir, transcript)
+    }
+
+    /// Starts the reader that was enrolled in `dir` before.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not come up.
+    pub fn start_again(dir: &Path, transcript: &Transcript) -> Result<Self, StreetFault> {
+        let config = dir.join("reader.toml");
         let mut program = Program::start(
             "reader",
             &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
         )?;
         program.follow("reader", transcript, process::message);
         Ok(Self { program })
+    }
+
+    /// Kills the reader's process, whatever it was at. What it had written is there, synced or not.
+    pub fn crash(self) {
+        drop(self.program);
     }
 
     /// Resident memory, in KiB, where the system tells.
@@ -166,7 +125,6 @@ fn settings(dir: &Path, machine: u32, link: &Path, wiring: &Wiring) -> String {
         air,
         light,
         resume_s,
-        codes: _,
     } = wiring;
     format!(
         "state = \"{}\"\nmachine = {machine}\nair = \"{air}\"\nlight = \"{light}\"\n\n\

@@ -51,6 +51,16 @@ pub enum StreetFault {
         /// How long.
         seconds: u64,
     },
+    /// Something is another thing than it should be.
+    #[error("{what}: {found} instead of {expected}")]
+    Other {
+        /// What.
+        what: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// Something that should not be.
     #[error("{0}")]
     Unexpected(&'static str),

@@ -32,14 +32,14 @@ mod process;
 mod server;
 mod transcript;
 
-pub use board::{Board, Codes, Wiring};
+pub use board::{Board, Wiring};
 #[cfg(feature = "bluez")]
 pub use chip::Chip;
 pub use fault::StreetFault;
 pub use glow::Glow;
 pub use handset::Handset;
 pub use machine::{Ending, Machine, Pace, Seen};
-pub use phone::{Phone, Places, Relay, Visit};
+pub use phone::{Carried, Heard, Phone, Places, Relay, Visit};
 pub use process::{Program, message, run};
 pub use server::{Key, Server};
 pub use transcript::Transcript;

@@ -22,6 +22,8 @@ pub enum Ending {
     Dispensed,
     /// The product is stuck.
     Jammed,
+    /// The motors run until the machine is told what came of it.
+    Awaited,
 }
 
 /// What a bystander sees of the machine.
@@ -33,10 +35,18 @@ pub enum Seen {
     Credit(u32),
     /// It refuses the selection.
     Denied,
+    /// Its motors run.
+    Approved,
     /// The product fell.
     Dispensed,
     /// The product is stuck.
     Jammed,
+    /// Its reader has acknowledged how the vend ended.
+    Reported,
+    /// It has taken cash for the customer's account.
+    CashTaken,
+    /// It has given the cash back.
+    CashReturned,
     /// The session is over.
     SessionEnded,
 }
@@ -63,6 +73,7 @@ enum Order {
         price: u32,
         ending: Ending,
     },
+    Operate(Operator),
     PowerDown,
 }
 
@@ -81,12 +92,25 @@ impl Machine {
     /// # Errors
     /// `StreetFault` when the system gives no pseudo-terminal.
     pub fn start(dir: &Path, pace: Pace, transcript: &Transcript) -> Result<Self, StreetFault> {
+        Self::start_as(dir, config(pace), pace, transcript)
+    }
+
+    /// Switches on another one than the usual.
+    ///
+    /// # Errors
+    /// `StreetFault` when the system gives no pseudo-terminal.
+    pub fn start_as(
+        dir: &Path,
+        config: Config,
+        pace: Pace,
+        transcript: &Transcript,
+    ) -> Result<Self, StreetFault> {
         let link = dir.join("mdb");
         let pty = Pty::open(&link).map_err(|fault| StreetFault::Machine(fault.to_string()))?;
         let (orders, ordered) = channel();
         let (seer, seen) = channel();
         let controller = Controller {
-            vmc: Vmc::new(config(pace)),
+            vmc: Vmc::new(config),
             begun: Instant::now(),
             pace,
             ending: Ending::Dispensed,
@@ -120,6 +144,16 @@ impl Machine {
                 price,
                 ending,
             })
+            .map_err(|_| StreetFault::Unexpected("a machine that is switched off"))
+    }
+
+    /// Has somebody do something to the machine.
+    ///
+    /// # Errors
+    /// `StreetFault` when the machine is broken.
+    pub fn operate(&self, operator: Operator) -> Result<(), StreetFault> {
+        self.orders
+            .send(Order::Operate(operator))
             .map_err(|_| StreetFault::Unexpected("a machine that is switched off"))
     }
 
@@ -170,8 +204,15 @@ impl Machine {
     fn note(&self, seen: Seen) {
         match seen {
             Seen::Credit(_) => self.in_session.set(true),
-            Seen::SessionEnded => self.in_session.set(false),
-            Seen::Ready | Seen::Denied | Seen::Dispensed | Seen::Jammed => {}
+            // A machine that has just found its reader has no session.
+            Seen::SessionEnded | Seen::Ready => self.in_session.set(false),
+            Seen::Denied
+            | Seen::Approved
+            | Seen::Dispensed
+            | Seen::Jammed
+            | Seen::Reported
+            | Seen::CashTaken
+            | Seen::CashReturned => {}
         }
     }
 
@@ -188,7 +229,8 @@ impl Machine {
     }
 }
 
-fn config(pace: Pace) -> Config {
+/// A conformant machine of this pace.
+pub(crate) fn config(pace: Pace) -> Config {
     let patient = Timing::patient();
     let timing = match pace {
         Pace::Real => patient,
@@ -232,6 +274,14 @@ impl Controller {
                     ));
                     self.drive(&mut line, Input::Operator(Operator::Select { price, item }))?;
                 }
+                Ok(Order::Operate(operator)) => {
+                    match operator {
+                        Operator::Dispensed => self.tell("the product falls", Seen::Dispensed),
+                        Operator::Jammed => self.tell("the product is stuck", Seen::Jammed),
+                        other => self.say(format_args!("{other:?}")),
+                    }
+                    self.drive(&mut line, Input::Operator(operator))?;
+                }
                 Ok(Order::PowerDown) | Err(std::sync::mpsc::TryRecvError::Disconnected) => {
                     return self.drive(&mut line, Input::Operator(Operator::PowerDown));
                 }
@@ -240,6 +290,7 @@ impl Controller {
             if self.motors_until.is_some_and(|end| Instant::now() >= end) {
                 self.motors_until = None;
                 let done = match self.ending {
+                    Ending::Awaited => continue,
                     Ending::Dispensed => {
                         self.tell("the product falls", Seen::Dispensed);
                         Operator::Dispensed
@@ -296,10 +347,13 @@ impl Controller {
                 );
             }
             Event::Dispense { amount, .. } => {
-                self.say(format_args!(
-                    "VEND APPROVED {}, the motors run",
-                    amount.map_or("by token".to_owned(), money)
-                ));
+                self.tell(
+                    format_args!(
+                        "VEND APPROVED {}, the motors run",
+                        amount.map_or("by token".to_owned(), money)
+                    ),
+                    Seen::Approved,
+                );
                 let motors = match self.pace {
                     Pace::Real => MOTORS,
                     Pace::Hurried => Duration::ZERO,
@@ -310,7 +364,15 @@ impl Controller {
                 self.tell(format_args!("VEND DENIED, selection {item}"), Seen::Denied);
             }
             Event::SessionEnded => self.tell("END SESSION", Seen::SessionEnded),
-            Event::Reported => self.say("the result is acknowledged"),
+            Event::Reported => self.tell("the result is acknowledged", Seen::Reported),
+            Event::RevalueTaken { amount } => self.tell(
+                format_args!("{} are in the cash box", money(amount)),
+                Seen::CashTaken,
+            ),
+            Event::RevalueRefused { amount } => self.tell(
+                format_args!("{} are given back", money(amount)),
+                Seen::CashReturned,
+            ),
             Event::SelectionRefused(why) => {
                 self.tell(
                     format_args!("the selection goes nowhere: {why:?}"),

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use gettone_ble::ServiceUuid;
 use gettone_ble::local;
 use gettone_channel::{
-    Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk, Secret, Status,
+    BoardState, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk, Secret, Status,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -58,6 +58,43 @@ pub struct Visit<'a> {
     shown: String,
     /// What the relay exchange has cost, up to the grant.
     relay: Relay,
+}
+
+/// What a reader says on the link.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// Where it stands.
+    Status(Status),
+    /// An envelope for the server.
+    Envelope(Vec<u8>),
+}
+
+/// What the server answered to envelopes.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Carried {
+    /// Its envelopes for the reader.
+    pub envelopes: Vec<Vec<u8>>,
+    /// What it says of each envelope that was carried.
+    pub results: Vec<Value>,
+}
+
+impl Carried {
+    /// What became of the first envelope: `granted`, `refused`, ..
+    pub fn outcome(&self) -> &str {
+        self.text("outcome")
+    }
+
+    /// Why there was no grant for it; empty when there was.
+    pub fn reason(&self) -> &str {
+        self.text("reason")
+    }
+
+    fn text(&self, name: &str) -> &str {
+        let first = self.results.first();
+        first
+            .and_then(|result| result[name].as_str())
+            .unwrap_or_default()
+    }
 }
 
 /// What one relay exchange came to.
@@ -111,6 +148,11 @@ impl<'a> Phone<'a> {
         }
     }
 
+    /// Whose phone it is.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn key(&self) -> Key<'_> {
         match &self.login {
             Login::Token(token) => Key::Customer(token),
@@ -133,12 +175,28 @@ impl<'a> Phone<'a> {
         self.server.get(self.key(), path)
     }
 
+    /// Asks the server to do something for the customer.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server does not answer, or refuses.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, StreetFault> {
+        self.server.post(self.key(), path, body)
+    }
+
     /// Shows the light code and links to the reader that saw it.
     ///
     /// # Errors
     /// `StreetFault` when the reader does not see it, or the link fails.
     pub async fn tap(&'a self, seed: u64) -> Result<Visit<'a>, StreetFault> {
         let bytes = chance::bytes::<10>()?;
+        self.tap_with(bytes, seed).await
+    }
+
+    /// The same with a code that somebody else may know too.
+    ///
+    /// # Errors
+    /// `StreetFault` when the reader does not see it, or the link fails.
+    pub async fn tap_with(&'a self, bytes: [u8; 10], seed: u64) -> Result<Visit<'a>, StreetFault> {
         let secret = Secret::light(bytes);
         let service = ServiceUuid::for_eid(secret.eid().as_bytes());
         let air = self.places.air.as_path();
@@ -211,35 +269,41 @@ impl<'a> Phone<'a> {
         })
     }
 
-    /// Carries one envelope to the server; gives the server's envelopes for the reader.
-    fn carry(&self, envelope: &[u8], link: &Link) -> Result<Vec<Vec<u8>>, StreetFault> {
-        let h: String = link
-            .handshake()
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let answer = self.server.post(
-            self.key(),
-            "/v1/app/relay",
-            &json!({"envelopes": [BASE64.encode(envelope)], "h": h}),
-        )?;
-        for result in answer["results"].as_array().into_iter().flatten() {
+    /// Carries one envelope to the server, over the link with this handshake hash, or as somebody
+    /// who only brings what an earlier phone left.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server does not answer.
+    pub fn carry(&self, envelope: &[u8], h: Option<&str>) -> Result<Carried, StreetFault> {
+        let carried = self.carry_quietly(envelope, h)?;
+        for result in &carried.results {
             self.say(format_args!("the server says: {}", summary(result)));
         }
-        answer["envelopes"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|text| {
-                BASE64
-                    .decode(text.as_str().unwrap_or_default())
-                    .map_err(|_| StreetFault::Unexpected("an envelope that is no base64"))
-            })
-            .collect()
+        Ok(carried)
     }
 
-    fn say(&self, what: impl std::fmt::Display) {
+    /// The same without a word: there may be many of them.
+    fn carry_quietly(&self, envelope: &[u8], h: Option<&str>) -> Result<Carried, StreetFault> {
+        let mut body = json!({"envelopes": [BASE64.encode(envelope)]});
+        if let Some(h) = h {
+            body["h"] = h.into();
+        }
+        let answer = self.server.post(self.key(), "/v1/app/relay", &body)?;
+        let results = answer["results"].as_array().cloned().unwrap_or_default();
+        let envelopes = answer["envelopes"].as_array().into_iter().flatten();
+        let envelopes = envelopes.map(|text| {
+            BASE64
+                .decode(text.as_str().unwrap_or_default())
+                .map_err(|_| StreetFault::Unexpected("an envelope that is no base64"))
+        });
+        Ok(Carried {
+            envelopes: envelopes.collect::<Result<_, _>>()?,
+            results,
+        })
+    }
+
+    /// Has the transcript say what this phone does.
+    pub(crate) fn say(&self, what: impl std::fmt::Display) {
         self.transcript.say(self.name, what);
     }
 }
@@ -255,20 +319,15 @@ impl Visit<'_> {
         wanted: impl Fn(&Status) -> bool,
     ) -> Result<Status, StreetFault> {
         loop {
-            let bytes = within(what, self.pipe.receive()).await?;
-            match self.link.open(&bytes).map_err(refused)? {
-                LinkMessage::Status(status) => {
-                    if !status.line.is_empty() && status.line != self.shown {
-                        self.shown.clone_from(&status.line);
-                        self.phone.say(format_args!("shows: {}", status.line));
-                    }
+            match self.hear(what).await? {
+                Heard::Status(status) => {
                     if wanted(&status) {
                         return Ok(status);
                     }
                 }
-                LinkMessage::Envelope(envelope) => {
-                    for reply in self.phone.carry(&envelope, &self.link)? {
-                        self.send(&LinkMessage::Envelope(reply)).await?;
+                Heard::Envelope(envelope) => {
+                    for reply in self.carry(&envelope)?.envelopes {
+                        self.bring(reply).await?;
                     }
                     if self.relay == Relay::default() {
                         let traffic = self.pipe.traffic();
@@ -278,11 +337,101 @@ impl Visit<'_> {
                         };
                     }
                 }
-                LinkMessage::Leave | LinkMessage::Again => {
-                    return Err(StreetFault::Unexpected("a reader that speaks as a phone"));
+            }
+        }
+    }
+
+    /// Carries envelopes both ways until one has been carried, the reader is free, and nothing more
+    /// comes for a while.
+    pub(crate) async fn until_quiet(
+        &mut self,
+        what: &str,
+        quiet: Duration,
+    ) -> Result<(), StreetFault> {
+        let (mut is_free, mut has_carried) = (false, false);
+        loop {
+            let heard = match is_free && has_carried {
+                true => match timeout(quiet, self.hear(what)).await {
+                    Ok(heard) => heard?,
+                    Err(_) => return Ok(()),
+                },
+                false => self.hear(what).await?,
+            };
+            match heard {
+                Heard::Status(status) => {
+                    is_free = matches!(status.state, BoardState::Linked | BoardState::Idle);
+                }
+                Heard::Envelope(envelope) => {
+                    has_carried = true;
+                    for reply in self.carry(&envelope)?.envelopes {
+                        self.bring(reply).await?;
+                    }
                 }
             }
         }
+    }
+
+    /// The next thing that the reader says; nothing is done about it.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not come, or the link breaks.
+    pub async fn hear(&mut self, what: &str) -> Result<Heard, StreetFault> {
+        let bytes = within(what, self.pipe.receive()).await?;
+        match self.link.open(&bytes).map_err(refused)? {
+            LinkMessage::Status(status) => {
+                if !status.line.is_empty() && status.line != self.shown {
+                    self.shown.clone_from(&status.line);
+                    self.phone.say(format_args!("shows: {}", status.line));
+                }
+                Ok(Heard::Status(status))
+            }
+            LinkMessage::Envelope(envelope) => Ok(Heard::Envelope(envelope)),
+            LinkMessage::Leave | LinkMessage::Again => {
+                Err(StreetFault::Unexpected("a reader that speaks as a phone"))
+            }
+        }
+    }
+
+    /// Carries an envelope of this link to the server.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server does not answer.
+    pub fn carry(&self, envelope: &[u8]) -> Result<Carried, StreetFault> {
+        self.phone.carry(envelope, Some(&self.handshake()))
+    }
+
+    /// The same without a word: there may be many of them.
+    pub(crate) fn carry_quietly(&self, envelope: &[u8]) -> Result<Carried, StreetFault> {
+        self.phone.carry_quietly(envelope, Some(&self.handshake()))
+    }
+
+    /// Brings an envelope to the reader.
+    ///
+    /// # Errors
+    /// `StreetFault` when the link breaks.
+    pub async fn bring(&mut self, envelope: Vec<u8>) -> Result<(), StreetFault> {
+        self.send(&LinkMessage::Envelope(envelope)).await
+    }
+
+    /// Asks for another purchase on this link.
+    ///
+    /// # Errors
+    /// `StreetFault` when the link breaks.
+    pub async fn again(&mut self) -> Result<(), StreetFault> {
+        self.send(&LinkMessage::Again).await
+    }
+
+    /// The handshake hash of the link, as servers are told it.
+    pub fn handshake(&self) -> String {
+        self.link.handshake().to_string()
+    }
+
+    /// Sends bytes that no link has sealed.
+    ///
+    /// # Errors
+    /// `StreetFault` when the connection is gone.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), StreetFault> {
+        within("the reader to take a message", self.pipe.send(bytes)).await
     }
 
     /// Ends the session.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The longest that one answer of the server may take.
@@ -15,7 +16,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
 /// A short street fills small files.
-const SEGMENT_BYTES: u32 = 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: u64 = 1024 * 1024;
 
 /// Who may ask the server for what.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +38,25 @@ const SESSION_COOKIE: &str = "gettone_app";
 
 /// The real gateway in a process of its own, or somebody else's; and everybody's way to ask it.
 pub struct Server {
-    program: Option<Program>,
+    running: Mutex<Running>,
     config: PathBuf,
     letters: PathBuf,
     url: String,
     operator_key: String,
     platform_key: String,
+}
+
+/// The gateway's process, and the connections to it; none of them outlives it.
+struct Running {
+    program: Option<Program>,
     agent: ureq::Agent,
+}
+
+impl Running {
+    fn new(program: Option<Program>) -> Mutex<Self> {
+        let agent = agent();
+        Mutex::new(Self { program, agent })
+    }
 }
 
 impl Server {
@@ -66,34 +79,63 @@ impl Server {
             digest(&platform_key),
             digest(&operator_key),
         );
+        fs::write(&config, &text).map_err(|source| StreetFault::file(&config, source))?;
+        let (program, url) = serve(&config, transcript)?;
+        // Whoever starts it again finds it where it was.
+        let address = url.strip_prefix("http://").unwrap_or("127.0.0.1:0");
+        let text = text.replace("127.0.0.1:0", address);
         fs::write(&config, text).map_err(|source| StreetFault::file(&config, source))?;
-        let mut program = Program::start(
-            "gateway",
-            &["serve".as_ref(), "--config".as_ref(), config.as_os_str()],
-        )?;
-        let url = program.first_line_after("listening on ")?;
-        program.follow("server", transcript, crate::process::message);
         Ok(Self {
-            program: Some(program),
+            running: Running::new(Some(program)),
             config,
             letters,
             url,
             operator_key,
             platform_key,
-            agent: agent(),
         })
+    }
+
+    /// Kills the gateway's process, whatever it was at.
+    pub fn crash(&self) {
+        self.running().program = None;
+    }
+
+    /// Ends the gateway as a service manager would, to start it again later.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not end well.
+    pub fn rest(&self) -> Result<(), StreetFault> {
+        let program = self.running().program.take();
+        program.map_or(Ok(()), Program::stop)
+    }
+
+    /// Starts the gateway again on what it had kept, at the same address.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not come up.
+    pub fn start_again(&self, transcript: &Transcript) -> Result<(), StreetFault> {
+        let (program, _) = serve(&self.config, transcript)?;
+        *self.running() = Running {
+            program: Some(program),
+            agent: agent(),
+        };
+        Ok(())
+    }
+
+    /// Where the gateway keeps journal, tables and keys.
+    pub fn state(&self) -> PathBuf {
+        self.config.with_file_name("gateway")
     }
 
     /// A gateway that somebody else runs, at `http://HOST:PORT`. Nobody has its keys here.
     pub fn at(url: &str) -> Self {
         Self {
-            program: None,
+            running: Running::new(None),
             config: PathBuf::new(),
             letters: PathBuf::new(),
             url: url.trim_end_matches('/').to_owned(),
             operator_key: String::new(),
             platform_key: String::new(),
-            agent: agent(),
         }
     }
 
@@ -103,7 +145,7 @@ impl Server {
     /// `StreetFault` when it does not answer, or refuses.
     pub fn post(&self, key: Key<'_>, path: &str, body: &Value) -> Result<Value, StreetFault> {
         let mut request = self
-            .agent
+            .agent()
             .post(format!("{}{path}", self.url))
             .header("Idempotency-Key", crate::chance::hex::<16>()?);
         if let Some((name, value)) = self.credential(key) {
@@ -148,7 +190,7 @@ impl Server {
     /// # Errors
     /// `StreetFault` when it does not answer, or refuses.
     pub fn get(&self, key: Key<'_>, path: &str) -> Result<Value, StreetFault> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
+        let mut request = self.agent().get(format!("{}{path}", self.url));
         if let Some((name, value)) = self.credential(key) {
             request = request.header(name, value);
         }
@@ -186,7 +228,7 @@ impl Server {
 
     /// Resident memory, in KiB, where the system tells.
     pub fn resident_kib(&self) -> Option<u64> {
-        self.program.as_ref()?.resident_kib()
+        self.running().program.as_ref()?.resident_kib()
     }
 
     /// Where the server is.
@@ -204,10 +246,17 @@ impl Server {
     /// # Errors
     /// `StreetFault` when it does not end well.
     pub fn stop(self) -> Result<PathBuf, StreetFault> {
-        if let Some(program) = self.program {
-            program.stop()?;
-        }
+        self.rest()?;
         Ok(self.config)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        // Nothing panics while it is held; a poisoned one is whole.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn agent(&self) -> ureq::Agent {
+        self.running().agent.clone()
     }
 
     fn credential(&self, key: Key<'_>) -> Option<(&'static str, String)> {
@@ -220,6 +269,16 @@ impl Server {
             Key::Session(cookie) => Some(("Cookie", format!("{SESSION_COOKIE}={cookie}"))),
         }
     }
+}
+
+fn serve(config: &Path, transcript: &Transcript) -> Result<(Program, String), StreetFault> {
+    let mut program = Program::start(
+        "gateway",
+        &["serve".as_ref(), "--config".as_ref(), config.as_os_str()],
+    )?;
+    let url = program.first_line_after("listening on ")?;
+    program.follow("server", transcript, crate::process::message);
+    Ok((program, url))
 }
 
 fn agent() -> ureq::Agent {
