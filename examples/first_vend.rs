@@ -5,8 +5,8 @@
 
 use gettone_channel::{BoardState, LastResult, Status};
 use gettone_examples::{
-    Board, Ending, Key, Machine, Pace, Phone, Places, Relay, Seen, Server, StreetFault, Transcript,
-    Visit, run,
+    Board, Ending, Hazard, Key, Machine, Pace, Phone, Places, Relay, Seen, Server, StreetFault,
+    Transcript, Visit, run,
 };
 use serde_json::json;
 use std::env;
@@ -24,8 +24,10 @@ const SALAD: u16 = 5;
 const HELP: &str = "\
 Plays whole vends on real bytes, then audits the ledger.
 
-Usage: first_vend [--figures VENDS]
+Usage: first_vend [--fault NAME | --figures VENDS]
 
+  --fault NAME     plays what goes wrong under this name; `list` prints all names, one a line,
+                   `all` plays one after another
   --figures VENDS  plays so many vends without a word, then prints what they took
   --help           prints this
 ";
@@ -46,6 +48,25 @@ fn main() -> ExitCode {
                 None => usage(),
             }
         }
+        Some("--fault") => match args.next().as_ref().and_then(|name| name.to_str()) {
+            Some("list") => {
+                for hazard in Hazard::all() {
+                    println!("{}", hazard.name);
+                }
+                ExitCode::SUCCESS
+            }
+            Some("all") => ended(faults(Hazard::all())),
+            Some(name) => match Hazard::find(name) {
+                Some(hazard) => ended(faults([hazard])),
+                None => {
+                    eprintln!(
+                        "first_vend: nothing goes wrong under the name {name}; see --fault list"
+                    );
+                    ExitCode::from(2)
+                }
+            },
+            None => usage(),
+        },
         Some("--help") => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -131,6 +152,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, StreetFault> {
         .enable_all()
         .build()
         .map_err(|_| StreetFault::Unexpected("no runtime for the phones"))
+}
+
+/// Plays what goes wrong, each on a street of its own with an audit at its end.
+fn faults<'a>(hazards: impl IntoIterator<Item = &'a Hazard>) -> Result<bool, StreetFault> {
+    let mut balanced = true;
+    for hazard in hazards {
+        balanced &= hazard.play(&Transcript::default())?;
+    }
+    Ok(balanced)
 }
 
 /// Plays every scene, then the audit.
