@@ -1,6 +1,7 @@
 //! What goes wrong on a street, row by row of the protocol's table of faults, each to be played on
 //! the real programs. Whatever breaks, the books are balanced afterwards.
 
+mod relay;
 mod server;
 mod stage;
 
@@ -36,6 +37,7 @@ impl Hazard {
     pub fn all() -> impl Iterator<Item = &'static Self> {
         [
             server::HAZARDS,
+            relay::HAZARDS,
         ]
         .into_iter()
         .flatten()
