@@ -1,6 +1,7 @@
 //! What goes wrong on a street, row by row of the protocol's table of faults, each to be played on
 //! the real programs. Whatever breaks, the books are balanced afterwards.
 
+mod machine;
 mod power;
 mod relay;
 mod server;
@@ -40,6 +41,7 @@ impl Hazard {
             server::HAZARDS,
             relay::HAZARDS,
             power::HAZARDS,
+            machine::HAZARDS,
         ]
         .into_iter()
         .flatten()
