@@ -1,6 +1,7 @@
 //! What goes wrong on a street, row by row of the protocol's table of faults, each to be played on
 //! the real programs. Whatever breaks, the books are balanced afterwards.
 
+mod light;
 mod machine;
 mod power;
 mod relay;
@@ -42,6 +43,7 @@ impl Hazard {
             relay::HAZARDS,
             power::HAZARDS,
             machine::HAZARDS,
+            light::HAZARDS,
         ]
         .into_iter()
         .flatten()
