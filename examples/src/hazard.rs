@@ -7,6 +7,7 @@ mod power;
 mod relay;
 mod server;
 mod stage;
+mod stranger;
 
 use crate::fault::StreetFault;
 use crate::transcript::Transcript;
@@ -44,6 +45,7 @@ impl Hazard {
             power::HAZARDS,
             machine::HAZARDS,
             light::HAZARDS,
+            stranger::HAZARDS,
         ]
         .into_iter()
         .flatten()
