@@ -6,8 +6,8 @@
 #                        deploy bluez supply
 #   ./test.sh long NAME [FROM..TO]
 #                        a long campaign: simulation (seeds; a million unless told), cuts (how many; 10^8),
-#                        kill (how many; 2,000), mdb (seconds of each fuzz target; an hour), light (runs;
-#                        100,000)
+#                        hostile (seeds; 100,000), kill (how many; 2,000), mdb (seconds of each fuzz target; an
+#                        hour), light (runs; 100,000)
 #
 # A group that cannot run says so loudly; when CI is set, that is a failure.
 set -uo pipefail
@@ -192,6 +192,8 @@ if [ "${1:-}" = long ]; then
         sim::cuts_again -- --nocapture ;;
     mdb) GETTONE_FUZZ_SECONDS=${3:-3600} exec cargo test -p gettone-mdb --features link --release --locked \
         --test mutation -- --nocapture ;;
+    hostile) GETTONE_SEEDS=${3:-0..100000} exec cargo test -p gettone-examples --release --locked --test hostile \
+        whatever -- --nocapture ;;
     light) exec cargo run --release --locked -p gettone-benches -- light stray --runs "${3:-100000}" ;;
     power) GETTONE_POWER_CUTS=${3:-100000000} exec cargo test -p gettone-reader --release --locked --test power \
         nothing_is_lost -- --nocapture ;;
@@ -202,7 +204,7 @@ if [ "${1:-}" = long ]; then
     kill) GETTONE_KILLS=${3:-2000} exec cargo test -p gettone --release --locked --test kill \
         what_a_killed -- --nocapture ;;
     *)
-        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], cuts-again [COUNT], kill [COUNT], power [CUTS], fuzz [SECONDS], mdb [SECONDS], light [RUNS]" >&2
+        echo "long campaigns: simulation [FROM..TO], cuts [COUNT], cuts-again [COUNT], kill [COUNT], power [CUTS], hostile [FROM..TO], fuzz [SECONDS], mdb [SECONDS], light [RUNS]" >&2
         exit 2
         ;;
     esac

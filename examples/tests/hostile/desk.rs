@@ -1,0 +1,430 @@
+//! The server, as readers' envelopes meet it behind HTTP: the real engine on a tape, and what the
+//! gateway does with an envelope or a code before and after it asks the engine.
+
+use crate::dice::Dice;
+use crate::street::Guards;
+use core::time::Duration;
+use gettone::core::grant::Terms;
+use gettone::core::id::{
+    MachineId, OperatorId, Order, ReaderId, ReaderKey, TransferId, VendId, WalletId,
+};
+use gettone::core::machine::{self, Policy};
+use gettone::core::money::{Amount, Currency};
+use gettone::core::reader::{Ask, Command, Reader, Standing};
+use gettone::core::time::Timestamp;
+use gettone::{Clock, Engine, Failure, Settings};
+use gettone_channel::{
+    self as channel, Bind, CapClass, Direction, Ephemeral, Header, LightGrant, LightPlace,
+    StaticKey, TokenLink,
+};
+use gettone_relay::{
+    Asked, Letter, Outcome, Place, Reply, claim, key_out, nonce_in, reader_in, reply_out, scan_in,
+    token_key_in, token_key_out, token_nonce, vend_of,
+};
+use gettone_store::{Kept, Memory, Tape};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Runtime;
+
+pub(crate) const EPOCH: u16 = 1;
+/// What everybody has to begin with, in minor units.
+pub(crate) const PURSE: i64 = 2_000;
+const OPERATOR: OperatorId = OperatorId::new(1);
+/// 2026, in milliseconds since 1970.
+const NOW: u64 = 1_790_000_000_000;
+/// Nothing here is let go for want of news: what clocks do must change nothing.
+const HOLD_MAX: Duration = Duration::from_secs(200 * 365 * 86_400);
+
+/// The server had crashed: nobody hears an answer.
+#[derive(Debug)]
+pub(crate) struct Down;
+
+pub(crate) struct Desk {
+    pub(crate) tape: Tape,
+    engine: Option<Engine>,
+    key: StaticKey,
+    clock: Arc<AtomicU64>,
+    runtime: Runtime,
+    sealed: u64,
+    guards: Guards,
+    /// Over which link each HELLO was made, by the name of its grant.
+    pub(crate) heard: Vec<(VendId, Bind)>,
+    /// HELLOs in the order that they came, for a server that goes by that.
+    come: u64,
+    pub(crate) crashes: u64,
+}
+
+impl Desk {
+    pub(crate) fn new(guards: Guards) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let mut desk = Self {
+            tape: Tape::default(),
+            engine: None,
+            key: StaticKey::from_bytes([4; 32]),
+            clock: Arc::new(AtomicU64::new(NOW)),
+            runtime,
+            sealed: 0,
+            guards,
+            heard: Vec::new(),
+            come: 0,
+            crashes: 0,
+        };
+        desk.start();
+        desk
+    }
+
+    fn start(&mut self) {
+        let store = Memory::reopen(&self.tape).expect("nobody else has the tape");
+        let settings = Settings {
+            shards: NonZeroUsize::new(1),
+            clock: Clock::Set(self.clock.clone()),
+            deadline: Duration::from_secs(120),
+            hold_max: HOLD_MAX,
+            snapshot_every: None,
+            ..Settings::default()
+        };
+        let engine = Engine::start(Box::new(store), settings, &mut |_, _| {});
+        self.engine = Some(engine.expect("its own journal can be read"));
+    }
+
+    /// Ends well.
+    pub(crate) fn close(mut self) {
+        let engine = self.engine.take().expect("it runs");
+        // A crash that was to come has not come.
+        let _ = self.runtime.block_on(engine.shutdown());
+    }
+
+    pub(crate) fn public(&self) -> channel::PublicKey {
+        self.key.public()
+    }
+
+    /// The clock jumps, forwards or back.
+    pub(crate) fn set_clock(&mut self, dice: &mut Dice) {
+        const TEN_YEARS: u64 = 10 * 365 * 86_400 * 1_000;
+        let jump = dice.below(2 * TEN_YEARS);
+        self.clock.store(NOW + jump - TEN_YEARS, Ordering::Relaxed);
+    }
+
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.clock.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// It will be killed at one of the next records.
+    pub(crate) fn kill_soon(&mut self, dice: &mut Dice) {
+        let kept = match dice.below(2) {
+            0 => Kept::Nothing,
+            _ => Kept::Everything,
+        };
+        self.tape.fail_frame(1 + dice.below(6), kept);
+    }
+
+    pub(crate) fn open_wallet(&mut self, wallet: WalletId) {
+        let engine = self.engine().clone();
+        self.runtime.block_on(async {
+            let opened = engine.open_wallet(wallet, Currency::EUR).await;
+            opened.expect("opens");
+            let mut name = [0; 16];
+            name[..8].copy_from_slice(&wallet.number().to_be_bytes());
+            let given = engine.top_up(
+                wallet,
+                TransferId::from_bytes(name),
+                Amount::from_minor(PURSE),
+            );
+            given.await.expect("takes the money");
+        });
+    }
+
+    pub(crate) fn enrol(&mut self, key: &StaticKey, number: u32) {
+        let engine = self.engine().clone();
+        let reader = reader_in(channel::reader_id(&key.public()));
+        let machine = MachineId::new(number);
+        let enrol = Command::Enrol {
+            key: ReaderKey::from_bytes(*key.public().as_bytes()),
+            machine,
+            operator: OPERATOR,
+            currency: Currency::EUR,
+        };
+        let register = machine::Command::Register {
+            operator: OPERATOR,
+            currency: Currency::EUR,
+            policy: Policy {
+                cap: Amount::from_minor(300),
+                vends_max: 2,
+                fee_basis_points: 150,
+                revalue_max: Amount::ZERO,
+            },
+        };
+        self.runtime.block_on(async {
+            engine.reader_command(reader, enrol).await.expect("enrols");
+            for command in [register, machine::Command::Claim { reader }] {
+                engine
+                    .machine_command(machine, command)
+                    .await
+                    .expect("the machine takes it");
+            }
+        });
+    }
+
+    /// What an envelope says, to whoever has the server's key.
+    pub(crate) fn peek(
+        &self,
+        envelope: &[u8],
+        reader: &StaticKey,
+    ) -> Result<Vec<channel::Item>, channel::EnvelopeFault> {
+        channel::open(envelope, &self.key, &reader.public()).map(|(_, items)| items)
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("it runs")
+    }
+
+    /// Whether the wallets' money is as it should be: in all of them together.
+    pub(crate) fn money(&mut self, wallets: &[WalletId]) -> i64 {
+        let engine = self.engine().clone();
+        self.runtime.block_on(async {
+            let mut sum = 0;
+            for wallet in wallets {
+                let balance = engine.balance(*wallet).await.expect("answers");
+                let balance = balance.into_inner().expect("it is open");
+                sum += balance.emoney.minor();
+            }
+            sum
+        })
+    }
+
+    fn told<T, R>(&mut self, outcome: Result<T, Failure<R>>) -> Result<Option<T>, Down> {
+        match outcome {
+            Ok(told) => Ok(Some(told)),
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(Failure::Stopped) => {
+                let engine = self.engine.take().expect("it ran");
+                let _ = self.runtime.block_on(engine.shutdown());
+                self.crashes += 1;
+                self.start();
+                Err(Down)
+            }
+            Err(_) => panic!("an engine that nobody else asks is never busy"),
+        }
+    }
+
+    fn reader(&mut self, id: ReaderId) -> Result<Option<Reader>, Down> {
+        let engine = self.engine().clone();
+        let read = self.runtime.block_on(engine.reader(id));
+        let read = self.told(read)?;
+        Ok(read.and_then(|read| read.into_inner().map(|reader| *reader)))
+    }
+
+    fn machine(&mut self, id: MachineId) -> Result<machine::Machine, Down> {
+        let engine = self.engine().clone();
+        let read = self.runtime.block_on(engine.machine(id));
+        let read = self.told(read)?;
+        Ok(read
+            .and_then(|read| read.into_inner())
+            .map(|machine| *machine)
+            .unwrap_or_default())
+    }
+
+    /// One envelope of a reader, carried by anybody; gives the server's for the reader, if any.
+    pub(crate) fn relay(
+        &mut self,
+        bytes: &[u8],
+        account: Option<WalletId>,
+        link: Option<Bind>,
+    ) -> Result<Option<Vec<u8>>, Down> {
+        let Ok(header) = channel::header(bytes) else {
+            return Ok(None);
+        };
+        let id = reader_in(header.reader_id);
+        let Some((key, number, currency)) = self.reader(id)?.and_then(|reader| {
+            Some((
+                key_out(reader.key()?),
+                reader.machine()?,
+                reader.currency()?,
+            ))
+        }) else {
+            return Ok(None);
+        };
+        let is_ours = header.direction == Direction::ToServer && header.server_epoch == EPOCH;
+        let opened = channel::open(bytes, &self.key, &key);
+        let (true, Ok((_, items))) = (is_ours, opened) else {
+            return Ok(None);
+        };
+        let letter = Letter::of(items).expect("no reader seals what makes no sense");
+        if let Some(hello) = &letter.hello {
+            let vend = vend_of(id, nonce_in(hello.nonce));
+            self.heard.push((vend, hello.bind));
+        }
+        self.keep_tokens(id, &letter)?;
+        if let Some(command) = letter.forgotten() {
+            self.command(id, command)?;
+        }
+        let (ask, asked) = match (&letter.hello, account) {
+            (Some(hello), Some(wallet)) if link == Some(hello.bind) || !self.guards.bind => {
+                let machine = self.machine(number)?;
+                let place = Place {
+                    reader: id,
+                    machine: number,
+                    state: &machine,
+                };
+                match claim(hello, place, wallet) {
+                    Ok(ask) => (Some(ask), Asked::Yes),
+                    Err(reason) => (None, Asked::Barred(reason)),
+                }
+            }
+            _ => (None, Asked::No),
+        };
+        let mut news = letter.news(ask);
+        if let Some(hello) = news.hello.as_mut().filter(|_| !self.guards.order) {
+            self.come += 1;
+            hello.order = Order {
+                boot: u32::MAX,
+                uptime_ms: self.come,
+            };
+        }
+        let account = account.filter(|_| asked != Asked::No);
+        let engine = self.engine().clone();
+        let relayed = self.runtime.block_on(engine.relay(id, news, account));
+        let relayed = self.told(relayed)?.map(gettone::Durable::into_inner);
+        let standing = match relayed {
+            Some(relayed) => relayed.standing,
+            None => Some(Standing::Distrusted),
+        };
+        let outcome = Outcome::of(standing, asked);
+        let reply = Reply {
+            reader: id,
+            currency,
+            ack: relayed.and_then(|relayed| relayed.ack),
+            noticed: relayed.and_then(|relayed| relayed.noticed),
+            lock: relayed.and_then(|relayed| relayed.lock),
+            verdict: outcome.verdict(),
+            now: Timestamp::from_millis(self.clock.load(Ordering::Relaxed)),
+        };
+        let items = reply_out(&letter, &reply);
+        Ok((!items.is_empty()).then(|| self.seal(&header, &key, &items)))
+    }
+
+    fn keep_tokens(&mut self, id: ReaderId, letter: &Letter) -> Result<(), Down> {
+        let told = letter.token_key.as_ref();
+        let used = letter.hello.as_ref().map_or(0, |hello| hello.step);
+        if told.is_none() && used == 0 {
+            return Ok(());
+        }
+        let command = Command::KeepTokens {
+            key: told.map(|told| token_key_in(&told.k_tok)),
+            step: told.map_or(used, |told| told.step.max(used)),
+        };
+        self.command(id, command)
+    }
+
+    fn command(&mut self, id: ReaderId, command: Command) -> Result<(), Down> {
+        let engine = self.engine().clone();
+        let done = self.runtime.block_on(engine.reader_command(id, command));
+        self.told(done).map(drop)
+    }
+
+    fn seal(
+        &mut self,
+        header: &Header,
+        key: &channel::PublicKey,
+        items: &[channel::Item],
+    ) -> Vec<u8> {
+        self.sealed += 1;
+        let mut random = [0x77; 32];
+        random[..8].copy_from_slice(&self.sealed.to_be_bytes());
+        let header = Header {
+            direction: Direction::ToReader,
+            server_epoch: EPOCH,
+            reader_id: header.reader_id,
+            sequence: self.sealed,
+        };
+        let ephemeral = Ephemeral::from_bytes(random);
+        channel::seal(header, &self.key, key, ephemeral, items).expect("items of this road")
+    }
+
+    /// The light that buys at the reader whose code this is, and the name of the grant.
+    pub(crate) fn light(
+        &mut self,
+        code: &TokenLink,
+        wallet: WalletId,
+    ) -> Result<Option<[u8; 10]>, Down> {
+        let id = reader_in(code.reader);
+        let Some(reader) = self.reader(id)? else {
+            return Ok(None);
+        };
+        let (Some(key), Some(number)) = (reader.token_key(), reader.machine()) else {
+            return Ok(None);
+        };
+        let key = token_key_out(&key);
+        let Ok(slip) = code.open(&key) else {
+            return Ok(None);
+        };
+        self.scan(id, scan_in(code, &slip, None), None)?;
+        let machine = self.machine(number)?;
+        if machine.reader() != Some(id) {
+            return Ok(None);
+        }
+        let Some(terms) = machine
+            .terms(number)
+            .ok()
+            .and_then(|(terms, _)| within_light(terms))
+        else {
+            return Ok(None);
+        };
+        let nonce = token_nonce(&code.token);
+        let ask = Ask {
+            nonce,
+            vend: vend_of(id, nonce),
+            wallet,
+            terms,
+        };
+        let scanned = self.scan(id, scan_in(code, &slip, Some(ask)), Some(wallet))?;
+        let Outcome::Granted(granted) = Outcome::of(scanned, Asked::Yes) else {
+            return Ok(None);
+        };
+        let held = u32::try_from(granted.held.minor()).expect("small");
+        let Some(class) = CapClass::within(held, granted.vends_max) else {
+            return Ok(None);
+        };
+        let place = LightPlace {
+            boot: slip.order.boot,
+            step: code.step,
+            slip: code.slip.digest(),
+        };
+        Ok(Some(LightGrant::seal(&key, class, &place).to_bytes()))
+    }
+
+    fn scan(
+        &mut self,
+        id: ReaderId,
+        scan: gettone::core::reader::Scan,
+        wallet: Option<WalletId>,
+    ) -> Result<Option<Standing>, Down> {
+        let engine = self.engine().clone();
+        let scanned = self.runtime.block_on(engine.scan(id, scan, wallet));
+        let scanned = self.told(scanned)?;
+        Ok(scanned.and_then(|scanned| scanned.into_inner().standing))
+    }
+}
+
+/// The name of the grant that a code can get.
+pub(crate) fn vend_of_code(code: &TokenLink) -> VendId {
+    vend_of(reader_in(code.reader), token_nonce(&code.token))
+}
+
+/// What of these terms a light can say, as the gateway has it.
+fn within_light(terms: Terms) -> Option<Terms> {
+    let cap = u32::try_from(terms.cap.minor()).unwrap_or(u32::MAX);
+    let class = CapClass::within(cap, terms.vends_max)?;
+    let least = CapClass::from_byte(0).cap_minor();
+    Some(Terms {
+        cap: Amount::from_minor(i64::from(class.cap_minor())),
+        least: terms.least.max(Amount::from_minor(i64::from(least))),
+        vends_max: class.vends_max(),
+        revalue_max: Amount::ZERO,
+        ..terms
+    })
+}

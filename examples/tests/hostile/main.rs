@@ -1,0 +1,124 @@
+//! The hostile street: phones that drop, delay, repeat, reorder, cut, flip and mix up whatever they
+//! carry, between whole boards and the engine with its journal, in one thread and in the order that
+//! a seed decides. Power is cut at boards, the server is killed at any record, and clocks jump.
+//! After every step the books are audited; at the end one honest phone passes, and everything that
+//! any machine sold has to be paid once.
+//!
+//! `GETTONE_SEEDS=FROM..TO` and `GETTONE_STEPS=N` choose what is lived through.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a street looks at what it is about"
+)]
+
+mod books;
+mod desk;
+mod dice;
+mod place;
+mod street;
+
+use core::ops::Range;
+use std::env;
+use street::{Guards, Tally, live};
+
+const SEEDS: Range<u64> = 0..500;
+const STEPS: u64 = 200;
+/// Seeds among which a street has to find out what is missing.
+const FEW: u64 = 100;
+
+fn seeds() -> Range<u64> {
+    let Ok(value) = env::var("GETTONE_SEEDS") else {
+        return SEEDS;
+    };
+    let range = value
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or_else(|| panic!("GETTONE_SEEDS={value} is not FROM..TO"))
+}
+
+fn steps() -> u64 {
+    env::var("GETTONE_STEPS").map_or(STEPS, |value| {
+        let steps = value.parse();
+        steps.unwrap_or_else(|_| panic!("GETTONE_STEPS={value} is not a number"))
+    })
+}
+
+#[test]
+fn whatever_phones_do_every_sale_is_paid_once_and_every_grant_ends() {
+    let mut all = Tally::default();
+    for seed in seeds() {
+        match live(seed, steps(), Guards::ALL) {
+            Ok(tally) => all.add(tally),
+            Err(words) => panic!(
+                "seed {seed}: {words}\nagain: GETTONE_SEEDS={seed}..{} GETTONE_STEPS={} \
+                 cargo test -p gettone-examples --release --test hostile whatever",
+                seed + 1,
+                steps()
+            ),
+        }
+    }
+    println!("{:?}: {all:?}", seeds());
+    if seeds() == SEEDS {
+        assert!(all.is_worth_it(), "too little has happened: {all:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_lives_the_same_life() {
+    for seed in 0..5 {
+        let one = live(seed, STEPS, Guards::ALL);
+        assert_eq!(one, live(seed, STEPS, Guards::ALL), "seed {seed}");
+    }
+}
+
+/// How many of a few seeds find out what is missing.
+fn found_out(guards: Guards, because: &[&str]) -> usize {
+    let lived = (0..FEW).filter_map(|seed| live(seed, STEPS, guards).err());
+    let words: Vec<String> = lived.collect();
+    let rightly = words
+        .iter()
+        .filter(|words| because.iter().any(|because| words.contains(because)))
+        .count();
+    println!(
+        "{} of {FEW}, {rightly} because of {because:?}; {:?}",
+        words.len(),
+        words.first()
+    );
+    rightly
+}
+
+#[test]
+fn the_street_finds_out_a_flash_that_does_not_sync() {
+    let guards = Guards {
+        sync: false,
+        ..Guards::ALL
+    };
+    assert!(found_out(guards, &["lost", "contradicts"]) > 0);
+}
+
+#[test]
+fn the_street_finds_out_a_server_that_takes_a_claim_over_any_link() {
+    let guards = Guards {
+        bind: false,
+        ..Guards::ALL
+    };
+    assert!(found_out(guards, &["somebody else pays"]) > 0);
+}
+
+#[test]
+fn the_street_finds_out_a_server_that_orders_hellos_by_when_they_come() {
+    let guards = Guards {
+        order: false,
+        ..Guards::ALL
+    };
+    assert!(found_out(guards, &["lost", "contradicts"]) > 0);
+}
+
+#[test]
+fn the_street_finds_out_a_phone_that_can_seal_as_the_reader() {
+    let guards = Guards {
+        seal: false,
+        ..Guards::ALL
+    };
+    assert!(found_out(guards, &["invented", "contradicts"]) > 0);
+}

@@ -1,0 +1,613 @@
+//! The street itself: who does what next, and what of it comes out wrong.
+
+use crate::books::{Books, Truth};
+use crate::desk::{Desk, PURSE, vend_of_code};
+use crate::dice::Dice;
+use crate::place::{Place, bind_of};
+use core::time::Duration;
+use gettone::core::board::{Code, Life};
+use gettone::core::id::WalletId;
+use gettone_channel::{
+    Bind, Chain, Ephemeral, Header, Item, Link, LinkMessage, ResumeSecret, Secret, TokenLink,
+};
+use gettone_relay::{Connection, Input};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How much of a kind phones keep.
+const KEPT_MAX: usize = 24;
+const PLACES: u8 = 2;
+const PHONES: u64 = 3;
+/// Who passes at the end; nobody has seen them before.
+const HONEST: WalletId = WalletId::new(9);
+/// Rounds of envelopes in one honest visit.
+const ROUNDS_MAX: u32 = 50;
+
+/// What keeps the street safe; a street without one of them has to find that out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guards {
+    /// What a flash says to be synced is synced.
+    pub(crate) sync: bool,
+    /// A claim counts over the reader's own link only.
+    pub(crate) bind: bool,
+    /// HELLOs are in the order in which their reader made them.
+    pub(crate) order: bool,
+    /// Nobody but a reader seals as that reader.
+    pub(crate) seal: bool,
+}
+
+impl Guards {
+    pub(crate) const ALL: Self = Self {
+        sync: true,
+        bind: true,
+        order: true,
+        seal: true,
+    };
+}
+
+/// What has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) lives: u64,
+    records: u64,
+    grants: usize,
+    sold: usize,
+    unseen: usize,
+    lights: u64,
+    cuts: u64,
+    crashes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lives += other.lives;
+        self.records += other.records;
+        self.grants += other.grants;
+        self.sold += other.sold;
+        self.unseen += other.unseen;
+        self.lights += other.lights;
+        self.cuts += other.cuts;
+        self.crashes += other.crashes;
+    }
+
+    /// Whether such a life says anything.
+    pub(crate) fn is_worth_it(&self) -> bool {
+        let lives = usize::try_from(self.lives).unwrap_or(usize::MAX);
+        self.grants > 2 * lives
+            && self.sold > lives
+            && self.unseen > 0
+            && self.lights > self.lives / 10
+            && self.cuts > 0
+            && self.crashes > 0
+    }
+}
+
+/// Lives through one seed.
+pub(crate) fn live(seed: u64, steps: u64, guards: Guards) -> Result<Tally, String> {
+    let mut street = Street::open(seed, guards);
+    for step in 0..steps {
+        street
+            .step()
+            .and_then(|()| street.look())
+            .map_err(|words| format!("step {step}: {words}"))?;
+    }
+    street.heal()?;
+    let tally = street.tally();
+    street.desk.close();
+    Ok(tally)
+}
+
+/// An envelope of a reader's, with the link that it came over.
+#[derive(Clone, Debug)]
+struct Up {
+    envelope: Vec<u8>,
+    link: Bind,
+    owner: WalletId,
+}
+
+struct Phone {
+    wallet: WalletId,
+    visit: Option<Visit>,
+    resume: Option<(usize, ResumeSecret)>,
+}
+
+struct Visit {
+    place: usize,
+    connection: Connection,
+    link: Link,
+}
+
+struct Street {
+    dice: Dice,
+    guards: Guards,
+    desk: Desk,
+    places: Vec<Place>,
+    phones: Vec<Phone>,
+    truth: Truth,
+    books: Books,
+    /// Who holds the link with this hash.
+    owners: BTreeMap<[u8; 32], WalletId>,
+    /// What phones keep back, share and bring again.
+    up: VecDeque<Up>,
+    down: VecDeque<Vec<u8>>,
+    codes: VecDeque<TokenLink>,
+    lights: VecDeque<[u8; 10]>,
+    lights_made: u64,
+}
+
+fn keep<T>(kept: &mut VecDeque<T>, fresh: T) {
+    if kept.len() >= KEPT_MAX {
+        kept.pop_front();
+    }
+    kept.push_back(fresh);
+}
+
+impl Street {
+    fn open(seed: u64, guards: Guards) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut desk = Desk::new(guards);
+        let places: Vec<Place> = (1..=PLACES)
+            .map(|number| Place::new(number, desk.public(), guards, &mut dice))
+            .collect();
+        for (number, place) in (1..).zip(&places) {
+            desk.enrol(&place.key(), number);
+        }
+        let phones: Vec<Phone> = (1..=PHONES)
+            .map(|number| Phone {
+                wallet: WalletId::new(number),
+                visit: None,
+                resume: None,
+            })
+            .collect();
+        for wallet in phones.iter().map(|phone| phone.wallet).chain([HONEST]) {
+            desk.open_wallet(wallet);
+        }
+        Self {
+            dice,
+            guards,
+            desk,
+            places,
+            phones,
+            truth: Truth::default(),
+            books: Books::default(),
+            owners: BTreeMap::new(),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            codes: VecDeque::new(),
+            lights: VecDeque::new(),
+            lights_made: 0,
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        Tally {
+            lives: 1,
+            records: self.books.records(),
+            grants: self.books.grants(),
+            sold: self.books.sold(),
+            unseen: self.books.unseen(),
+            lights: self.lights_made,
+            cuts: self.places.iter().map(|place| place.cuts).sum(),
+            crashes: self.desk.crashes,
+        }
+    }
+
+    /// What has to be after every step.
+    fn look(&mut self) -> Result<(), String> {
+        for (vend, bind) in self.desk.heard.drain(..) {
+            if let Some(owner) = self.owners.get(bind.as_bytes()) {
+                self.truth.payers.entry(vend).or_default().insert(*owner);
+            }
+        }
+        self.books.look(&self.desk.tape, &self.truth)
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        let at = self.dice.place(self.places.len());
+        match self.dice.below(60) {
+            0..=20 => self.phone(),
+            21..=40 => self.places[at].machine(&mut self.truth, &mut self.dice),
+            41..=54 => {
+                let most = 1 + self.dice.place(4);
+                self.places[at].sync(most, &mut self.dice);
+            }
+            55..=56 => {
+                let millis = 1 + self.dice.below(40_000);
+                self.desk.pass(millis);
+                for place in &mut self.places {
+                    place.pass(Duration::from_millis(millis), &mut self.dice);
+                }
+            }
+            57 => {
+                self.hang_up_at(at);
+                self.places[at].cut_power(&mut self.truth, &mut self.dice);
+            }
+            58 => self.desk.kill_soon(&mut self.dice),
+            _ => self.desk.set_clock(&mut self.dice),
+        }
+        Ok(())
+    }
+
+    /// Whoever is linked there is linked no more.
+    fn hang_up_at(&mut self, at: usize) {
+        for phone in &mut self.phones {
+            if phone.visit.as_ref().is_some_and(|visit| visit.place == at) {
+                phone.visit = None;
+            }
+        }
+    }
+
+    /// A phone does something.
+    fn phone(&mut self) {
+        let who = self.dice.place(self.phones.len());
+        if self.phones[who].visit.is_some() {
+            return self.guest(who);
+        }
+        let at = self.dice.place(self.places.len());
+        match self.dice.below(16) {
+            0..=6 => self.link(who, at),
+            7..=8 => self.resume(who),
+            9..=11 => self.scan(who, at),
+            12..=13 => self.shine(at),
+            _ => self.carry_old(who),
+        }
+    }
+
+    fn link(&mut self, who: usize, at: usize) {
+        let code: [u8; 10] = self.dice.bytes();
+        self.places[at].tell(Input::CodeSeen(Code::from_bytes(code)), &mut self.dice);
+        self.enter(who, at, &Secret::light(code).psk());
+    }
+
+    fn resume(&mut self, who: usize) {
+        if let Some((at, secret)) = self.phones[who].resume.take() {
+            self.enter(who, at, &secret.psk());
+        }
+    }
+
+    fn enter(&mut self, who: usize, at: usize, psk: &gettone_channel::Psk) {
+        let Some((connection, link)) = self.places[at].link(psk, &mut self.dice) else {
+            return;
+        };
+        self.hang_up_at(at);
+        let owner = self.phones[who].wallet;
+        self.owners.insert(*bind_of(&link).as_bytes(), owner);
+        self.phones[who].visit = Some(Visit {
+            place: at,
+            connection,
+            link,
+        });
+        // Most of the time a phone is as good as any.
+        if self.dice.is_in(3, 4) {
+            self.listen(who);
+        }
+    }
+
+    /// A phone that is linked does something.
+    fn guest(&mut self, who: usize) {
+        match self.dice.below(40) {
+            0..=20 => self.listen(who),
+            21..=26 => self.carry_old(who),
+            27..=32 => self.bring_old(who),
+            33..=34 => self.say(who, &LinkMessage::Leave),
+            35..=36 => self.say(who, &LinkMessage::Again),
+            37 => self.garble(who),
+            _ => self.vanish(who),
+        }
+    }
+
+    fn vanish(&mut self, who: usize) {
+        if let Some(visit) = self.phones[who].visit.take() {
+            let gone = Input::Disconnected(visit.connection);
+            self.places[visit.place].tell(gone, &mut self.dice);
+        }
+    }
+
+    /// Takes what the reader says; each envelope is carried, dropped or kept back.
+    fn listen(&mut self, who: usize) {
+        while let Some(message) = self.next(who) {
+            match message {
+                LinkMessage::Status(status) => {
+                    let at = self.phones[who].visit.as_ref().map(|visit| visit.place);
+                    if let (Some(at), Some(secret)) = (at, status.resume) {
+                        self.phones[who].resume = Some((at, secret));
+                    }
+                }
+                LinkMessage::Envelope(envelope) => self.heard(who, envelope),
+                LinkMessage::Leave | LinkMessage::Again => {}
+            }
+        }
+    }
+
+    /// The next message of the link; a lost or changed one is the end of the link.
+    fn next(&mut self, who: usize) -> Option<LinkMessage> {
+        let visit = self.phones[who].visit.as_mut()?;
+        let place = &mut self.places[visit.place];
+        let mut message = place.message(visit.connection, &mut self.dice)?;
+        if self.dice.is_in(1, 60) {
+            spoil(&mut message, &mut self.dice);
+        }
+        match visit.link.open(&message) {
+            Ok(message) => Some(message),
+            Err(_) => {
+                self.vanish(who);
+                None
+            }
+        }
+    }
+
+    fn heard(&mut self, who: usize, envelope: Vec<u8>) {
+        let Some(visit) = &self.phones[who].visit else {
+            return;
+        };
+        let up = Up {
+            envelope,
+            link: bind_of(&visit.link),
+            owner: self.phones[who].wallet,
+        };
+        match self.dice.below(10) {
+            0 => {}
+            1..=2 => keep(&mut self.up, up),
+            3 => {
+                keep(&mut self.up, up.clone());
+                self.carry(who, &up);
+            }
+            _ => self.carry(who, &up),
+        }
+    }
+
+    /// Carries an envelope as its own phone would, and brings or keeps the answer.
+    fn carry(&mut self, who: usize, up: &Up) {
+        let answered = self.desk.relay(&up.envelope, Some(up.owner), Some(up.link));
+        let Ok(answer) = answered else {
+            // It will be asked again, by this phone or another.
+            return keep(&mut self.up, up.clone());
+        };
+        let Some(envelope) = answer else { return };
+        match self.dice.below(10) {
+            0 => {}
+            1..=2 => keep(&mut self.down, envelope),
+            3 => {
+                keep(&mut self.down, envelope.clone());
+                self.say(who, &LinkMessage::Envelope(envelope));
+            }
+            _ => self.say(who, &LinkMessage::Envelope(envelope)),
+        }
+    }
+
+    /// Carries one of those that were kept back: late, again, changed, for somebody else.
+    fn carry_old(&mut self, who: usize) {
+        if self.up.is_empty() {
+            return;
+        }
+        let at = self.dice.place(self.up.len());
+        let mut up = self.up[at].clone();
+        if self.dice.is_in(1, 3) {
+            self.up.remove(at);
+        }
+        if self.dice.is_in(1, 5) {
+            spoil(&mut up.envelope, &mut self.dice);
+        }
+        if !self.guards.seal && self.dice.is_in(1, 2) {
+            self.forge(&mut up.envelope);
+        }
+        let own = self.phones[who].wallet;
+        // Whose link it was may ask for money with it; anybody else claims over a link of their own.
+        let own_link = self.phones[who]
+            .visit
+            .as_ref()
+            .map(|visit| bind_of(&visit.link));
+        let (account, link) = match self.dice.below(4) {
+            0 => (None, None),
+            1 => (Some(own), own_link),
+            2 => (Some(up.owner), None),
+            _ => (Some(up.owner), Some(up.link)),
+        };
+        if let Ok(Some(envelope)) = self.desk.relay(&up.envelope, account, link) {
+            keep(&mut self.down, envelope);
+        }
+    }
+
+    /// Brings an answer that was kept back, to whichever reader this phone is at.
+    fn bring_old(&mut self, who: usize) {
+        if self.down.is_empty() {
+            return;
+        }
+        let at = self.dice.place(self.down.len());
+        let mut envelope = self.down[at].clone();
+        if self.dice.is_in(1, 4) {
+            spoil(&mut envelope, &mut self.dice);
+        }
+        self.say(who, &LinkMessage::Envelope(envelope));
+    }
+
+    fn say(&mut self, who: usize, message: &LinkMessage) {
+        let Some(visit) = self.phones[who].visit.as_mut() else {
+            return;
+        };
+        // What was cut to nothing is no envelope, and no link seals it.
+        let Ok(sealed) = visit.link.seal(message) else {
+            return;
+        };
+        let heard = Input::Heard(visit.connection, sealed);
+        self.places[visit.place].tell(heard, &mut self.dice);
+    }
+
+    /// Speaks without the link's key.
+    fn garble(&mut self, who: usize) {
+        if let Some(visit) = &self.phones[who].visit {
+            let noise: [u8; 40] = self.dice.bytes();
+            let heard = Input::Heard(visit.connection, noise.to_vec());
+            self.places[visit.place].tell(heard, &mut self.dice);
+        }
+    }
+
+    /// Scans the code on show, and asks for the light that buys, or only brings the receipts.
+    fn scan(&mut self, who: usize, at: usize) {
+        if let Some(offer) = &self.places[at].sign {
+            keep(&mut self.codes, offer.link.clone());
+        }
+        let Some(code) = self.codes.back().cloned() else {
+            return;
+        };
+        let old = self.dice.place(self.codes.len());
+        let code = match self.dice.below(4) {
+            0 => self.codes[old].clone(),
+            _ => code,
+        };
+        let wallet = self.phones[who].wallet;
+        let payers = self.truth.payers.entry(vend_of_code(&code)).or_default();
+        payers.insert(wallet);
+        if let Ok(Some(light)) = self.desk.light(&code, wallet) {
+            self.lights_made += 1;
+            keep(&mut self.lights, light);
+            if self.dice.is_in(2, 3) {
+                self.places[at].tell(Input::LightSeen(light), &mut self.dice);
+            }
+        }
+    }
+
+    /// Shows some light that was made, to any reader.
+    fn shine(&mut self, at: usize) {
+        if self.lights.is_empty() {
+            return;
+        }
+        let which = self.dice.place(self.lights.len());
+        let mut light = self.lights[which];
+        if self.dice.is_in(1, 3) {
+            let bit = self.dice.place(80);
+            light[bit / 8] ^= 1 << (bit % 8);
+        }
+        self.places[at].tell(Input::LightSeen(light), &mut self.dice);
+    }
+}
+
+/// What nobody may be able to do.
+impl Street {
+    /// Seals a sale that never was, in the name of the reader that sealed `envelope`.
+    fn forge(&mut self, envelope: &mut Vec<u8>) {
+        let Ok(header) = gettone_channel::header(envelope) else {
+            return;
+        };
+        let keys = self.places.iter().map(Place::key);
+        let key = keys
+            .into_iter()
+            .find(|key| gettone_channel::reader_id(&key.public()) == header.reader_id);
+        let Some(key) = key else { return };
+        let Ok(items) = self.desk.peek(envelope, &key) else {
+            return;
+        };
+        let forged: Vec<Item> = items
+            .into_iter()
+            .map(|item| match item {
+                Item::Receipt(mut receipt) => {
+                    receipt.kind = gettone_channel::ReceiptKind::VendOk;
+                    receipt.amount = receipt.amount.max(10);
+                    // A forger who knows the key knows the chain.
+                    let _ = Chain::of(&receipt);
+                    Item::Receipt(receipt)
+                }
+                other => other,
+            })
+            .collect();
+        let ephemeral = Ephemeral::from_bytes(self.dice.bytes());
+        let header = Header { ..header };
+        if let Ok(sealed) =
+            gettone_channel::seal(header, &key, &self.desk.public(), ephemeral, &forged)
+        {
+            *envelope = sealed;
+        }
+    }
+}
+
+/// Cuts it, or flips a bit.
+fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    if bytes.is_empty() {
+        return;
+    }
+    let at = dice.place(bytes.len());
+    match dice.below(3) {
+        0 => bytes.truncate(at),
+        _ => bytes[at] ^= 1 << dice.below(8),
+    }
+}
+
+/// The end.
+impl Street {
+    /// Everything comes to rest, and one honest phone passes each reader.
+    fn heal(&mut self) -> Result<(), String> {
+        for who in 0..self.phones.len() {
+            self.vanish(who);
+        }
+        for at in 0..self.places.len() {
+            self.places[at].rest(&mut self.truth, &mut self.dice)?;
+            self.look()?;
+            self.honest(at)?;
+        }
+        self.books.settled(&self.truth)?;
+        for (at, place) in self.places.iter().enumerate() {
+            if place.unacked() > 0 {
+                return Err(format!("for ever: reader {at} keeps {}", place.unacked()));
+            }
+        }
+        let wallets: Vec<WalletId> = (1..=PHONES).map(WalletId::new).chain([HONEST]).collect();
+        let left = self.desk.money(&wallets);
+        let all = PURSE * i64::try_from(wallets.len()).expect("few");
+        if left + self.books.paid() != all {
+            return Err(format!(
+                "of {all}, {left} are left and {} are paid",
+                self.books.paid()
+            ));
+        }
+        Ok(())
+    }
+
+    fn honest(&mut self, at: usize) -> Result<(), String> {
+        let code: [u8; 10] = self.dice.bytes();
+        let place = &mut self.places[at];
+        place.tell(Input::CodeSeen(Code::from_bytes(code)), &mut self.dice);
+        let linked = place.link(&Secret::light(code).psk(), &mut self.dice);
+        let (connection, mut link) = linked.ok_or("for ever: an honest phone is not let in")?;
+        let bind = bind_of(&link);
+        self.owners.insert(*bind.as_bytes(), HONEST);
+        let mut has_left = false;
+        for _ in 0..ROUNDS_MAX {
+            let place = &mut self.places[at];
+            place.sync(usize::MAX, &mut self.dice);
+            let Some(message) = place.message(connection, &mut self.dice) else {
+                if has_left && place.life() == Life::Linked && place.unacked() == 0 {
+                    place.tell(Input::Disconnected(connection), &mut self.dice);
+                    return place.rest(&mut self.truth, &mut self.dice);
+                }
+                if !has_left {
+                    has_left = true;
+                    let leave = link.seal(&LinkMessage::Leave).expect("a good link");
+                    place.tell(Input::Heard(connection, leave), &mut self.dice);
+                }
+                place.sync(usize::MAX, &mut self.dice);
+                place.machine(&mut self.truth, &mut self.dice);
+                continue;
+            };
+            let opened = link.open(&message).map_err(|fault| fault.to_string())?;
+            let LinkMessage::Envelope(envelope) = opened else {
+                continue;
+            };
+            // A phone asks again until it has an answer.
+            let answered = (0..3).find_map(|_| {
+                let relayed = self.desk.relay(&envelope, Some(HONEST), Some(bind));
+                relayed.ok()
+            });
+            let answer = answered.ok_or("for ever: the server crashes again and again")?;
+            self.look()?;
+            if let Some(envelope) = answer {
+                let sealed = link.seal(&LinkMessage::Envelope(envelope));
+                let heard = Input::Heard(connection, sealed.expect("a good link"));
+                self.places[at].tell(heard, &mut self.dice);
+            }
+        }
+        Err(format!(
+            "for ever: an honest phone leaves reader {at} {:?} with {} receipts",
+            self.places[at].life(),
+            self.places[at].unacked()
+        ))
+    }
+}
