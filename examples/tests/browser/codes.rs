@@ -198,6 +198,11 @@ fn a_new_customer_without_radio_scans_signs_in_and_buys() -> Outcome {
     ann.page.says("[data-name='bought']", "Espresso")?;
     ann.page.tap("[data-name='close']")?;
     ann.page.says("[data-name='available']", "€3.80")?;
+
+    // A code that was used gives no second light.
+    ann.open(&first)?;
+    ann.page.tap("[data-name='pay']")?;
+    ann.page.says("[data-name='refusal']", "newer code")?;
     street.close()
 }
 

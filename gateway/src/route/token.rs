@@ -13,7 +13,7 @@ use crate::token::{self, Brought};
 use actix_web::{HttpResponse, web};
 use gettone::Failure;
 use gettone_channel::{CapClass, LightGrant, LightPlace, Slip, TokenKey, TokenLink};
-use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Reader, Refusal, Standing};
 use gettone_optical::{Kind as LightKind, Payload};
@@ -196,7 +196,15 @@ async fn buy(
         code: authentic.link.token,
     };
     match token::ask(&brought, wallet) {
-        Ok(ask) => bring(gateway, authentic, Some(ask)).await,
+        Ok(ask) => {
+            let told = bring(gateway, authentic, Some(ask)).await?;
+            let granted = told.light.is_some();
+            // What was paid with before is told again only while its light may still be spent.
+            if granted && !is_live(gateway, wallet, ask.vend).await? {
+                return Ok(refused(authentic, Reason::Stale));
+            }
+            Ok(told)
+        }
         Err(reason) => Ok(refused(authentic, reason)),
     }
 }
@@ -229,6 +237,13 @@ async fn has_light_elsewhere(
         }
     }
     Ok(false)
+}
+
+/// Whether this hold has not ended.
+async fn is_live(gateway: &Gateway, wallet: WalletId, vend: VendId) -> Result<bool, Problem> {
+    let wallet = gateway.engine().wallet(wallet).await;
+    let wallet = wallet.map_err(failure::unread)?.into_inner();
+    Ok(wallet.is_some_and(|wallet| wallet.live().iter().any(|grant| grant.vend == vend)))
 }
 
 async fn bring(
