@@ -44,6 +44,8 @@ pub enum Saying {
     Order(Order),
     /// Words for the display that the machine may lend.
     Show(Text),
+    /// What may be typed, for the display that the machine may lend.
+    ShowDigits(Text),
     /// Ask the machine for its audit (EVA-DTS).
     AskAudit,
 }

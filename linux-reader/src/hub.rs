@@ -8,6 +8,7 @@ use crate::news::{News, NewsReceiver};
 use crate::radio::Wish;
 use crate::servers;
 use crate::status::{MachineLink, Phone};
+use crate::surface;
 use crate::uptime::Uptime;
 use gettone_channel::MdbState;
 use gettone_core::board::{Life, Machine, Record, Ticket};
@@ -55,6 +56,8 @@ pub(crate) struct Words {
     pub(crate) currency: Currency,
     /// The display that the machine lends, if any.
     pub(crate) screen: Option<Screen>,
+    /// The machine's number, where its display is to say what may be typed.
+    pub(crate) typed_for: Option<u32>,
     pub(crate) machine_link: MachineLink,
     pub(crate) phone: Option<Connection>,
     pub(crate) service: LockState,
@@ -325,6 +328,7 @@ impl Hub {
             Output::Offer(offer) => {
                 // Who scanned the code looks for the name that goes with it.
                 self.wish(Wish::Advertise(offer.eid))?;
+                self.show_digits(&offer)?;
                 self.sign(Some(offer));
             }
             Output::Withdraw => {
@@ -340,6 +344,19 @@ impl Hub {
             }
         }
         Ok(None)
+    }
+
+    /// Puts what may be typed on the machine's display, where it fits; its own words come back by
+    /// themselves.
+    fn show_digits(&mut self, offer: &Offer) -> Result<(), HubFault> {
+        let Words {
+            screen, typed_for, ..
+        } = self.words;
+        let digits = typed_for.and_then(|machine| surface::digits(machine, offer));
+        match digits.and_then(|digits| screen?.digits(&digits)) {
+            Some(lines) => self.say(Saying::ShowDigits(gettone_mdb::Text::new(&lines))),
+            None => Ok(()),
+        }
     }
 
     /// Puts a code on the sign, or takes it away.

@@ -10,7 +10,7 @@ use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
 use crate::news::{self, News};
 use crate::page::ResultPage;
-use crate::sign::Signs;
+use crate::sign::{SignPlace, Signs};
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
 use crate::{light, radio, servers, token};
@@ -138,6 +138,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
             language: config.language,
             currency: config.currency,
             screen: None,
+            typed_for: config
+                .token
+                .filter(|places| places.signs.contains(&SignPlace::Machine))
+                .map(|_| config.machine),
             machine_link: MachineLink::Lost,
             phone: None,
             service,

@@ -41,13 +41,15 @@ pub enum SignPlace {
         /// Which chip, as its address tells.
         chip: Chip,
     },
+    /// The machine's own display, for what may be typed.
+    Machine,
 }
 
 /// A place that is not written as one.
 #[derive(thiserror::Error, Clone, Copy, PartialEq, Eq, Debug)]
 #[error(
     "write \"text:PATH\", \"picture:PATH.png\", \"screen:/dev/fb0\", \"nfc:/dev/i2c-1@0x55\" \
-     (NT3H2111) or \"nfc:/dev/i2c-1@0x53\" (ST25DV04K)"
+     (NT3H2111), \"nfc:/dev/i2c-1@0x53\" (ST25DV04K) or \"machine\""
 )]
 pub struct SignFault;
 
@@ -56,6 +58,7 @@ impl FromStr for SignPlace {
 
     fn from_str(text: &str) -> Result<Self, SignFault> {
         match text.split_once(':') {
+            None if text == "machine" => Ok(Self::Machine),
             Some((_, "")) | None => Err(SignFault),
             Some(("text", path)) => Ok(Self::Text(path.into())),
             Some(("picture", path)) => Ok(Self::Picture(path.into())),
@@ -88,6 +91,7 @@ impl fmt::Display for SignPlace {
             Self::Nfc { bus, chip } => {
                 write!(f, "nfc:{}@{:#04x}", bus.display(), chip.address())
             }
+            Self::Machine => f.write_str("machine"),
         }
     }
 }
@@ -110,11 +114,15 @@ impl Signs {
             .iter()
             .flat_map(|it| it.signs.iter().map(move |one| (it, one)))
         {
+            // The machine's display is behind the bus, and the hub's.
+            let Some(surface) = Surface::of(place, places.tag) else {
+                continue;
+            };
             let sign = Sign {
                 place: place.clone(),
                 url: places.url.clone(),
                 machine,
-                surface: Surface::of(place, places.tag),
+                surface,
                 has_failed: false,
             };
             let (offers, end, runtime) = (offers.clone(), end.clone(), Handle::current());
@@ -193,6 +201,7 @@ mod tests {
             "screen:/dev/fb0",
             "nfc:/dev/i2c-1@0x55",
             "nfc:/dev/i2c-10@0x53",
+            "machine",
         ] {
             let place: SignPlace = text.parse().expect(text);
             assert_eq!(place.to_string(), text);
@@ -207,6 +216,7 @@ mod tests {
             "nfc:/dev/i2c-1@55",
             "nfc:/dev/i2c-1@0x54",
             "nfc:/dev/i2c-1@0x155",
+            "machine:",
             "",
         ] {
             assert_eq!(text.parse::<SignPlace>(), Err(SignFault), "{text}");

@@ -31,15 +31,21 @@ pub(crate) struct Code {
 
 impl Code {
     pub(crate) fn of(url: &str, machine: u32, offer: &Offer) -> Self {
-        let width = usize::from(TYPED_DIGITS);
-        let typed = offer.typed;
         Self {
             link: format!("{url}/t/{}", offer.link),
-            digits: typed.map_or_else(String::new, |typed| format!("{machine} {typed:0width$}")),
+            digits: digits(machine, offer).unwrap_or_default(),
             eid: offer.eid,
             before: offer.before,
         }
     }
+}
+
+/// What somebody types who cannot scan: the machine's number, then the code's; none while the server
+/// would take no typed code.
+pub(crate) fn digits(machine: u32, offer: &Offer) -> Option<String> {
+    let width = usize::from(TYPED_DIGITS);
+    let typed = offer.typed?;
+    Some(format!("{machine} {typed:0width$}"))
 }
 
 /// A place, and what is kept of it from one code to the next.
@@ -81,8 +87,9 @@ pub(crate) enum ShowFault {
 }
 
 impl Surface {
-    pub(crate) fn of(place: &SignPlace, freshness: Freshness) -> Self {
-        match place {
+    /// None for a place that is not written from here.
+    pub(crate) fn of(place: &SignPlace, freshness: Freshness) -> Option<Self> {
+        Some(match place {
             SignPlace::Text(path) => Self::Text(path.clone()),
             SignPlace::Picture(path) => Self::Picture {
                 path: path.clone(),
@@ -99,7 +106,8 @@ impl Surface {
                 tag: None,
                 says: None,
             },
-        }
+            SignPlace::Machine => return None,
+        })
     }
 
     pub(crate) fn show(&mut self, code: Option<&Code>) -> Result<(), ShowFault> {

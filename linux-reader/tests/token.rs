@@ -28,11 +28,11 @@ async fn open() -> (Street, Machine) {
     let [text, picture] = ["code", "code.png"].map(|name| street.path(name));
     fs::write(&text, "of the last start").expect("room");
     street.start_reader(&format!(
-        "[token]\nurl = \"{URL}\"\nshow = [\"text:{}\", \"picture:{}\"]",
+        "[token]\nurl = \"{URL}\"\nshow = [\"machine\", \"text:{}\", \"picture:{}\"]",
         text.display(),
         picture.display(),
     ));
-    machine.power_up();
+    machine.power_up_level_2();
     wait_for("old codes to go", || shown(&street).is_none());
     street.show(CODE);
     let mut phone = Phone::link(&street.air(), CODE).await;
@@ -113,6 +113,28 @@ fn a_phone_links_by_the_code_on_show_and_buys() {
 
         street.stop_reader();
         assert_eq!(shown(&street), None, "a reader that is gone shows nothing");
+    });
+}
+
+#[test]
+fn the_machines_display_says_what_may_be_typed() {
+    act(async {
+        let (mut street, mut machine) = open().await;
+        // DISPLAY REQUEST: how long, then both rows.
+        let mut said = String::new();
+        let began = std::time::Instant::now();
+        // This machine's display knows capitals only.
+        while !said.contains("CODE") {
+            assert!(began.elapsed() < street::PATIENCE, "{said:?} is no code");
+            if let [0x02, _, rows @ ..] = &machine.poll()[..] {
+                said = String::from_utf8_lossy(rows).into_owned();
+            }
+        }
+        let link = scanned(&street, &mut machine);
+        let key = street.server.token_key.clone().expect("it was told");
+        let typed = key.typed(link.step, gettone_relay::TYPED_DIGITS);
+        assert_eq!(said.trim_end(), format!("CODE 17 {typed:07}"));
+        street.stop_reader();
     });
 }
 

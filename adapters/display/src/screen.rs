@@ -27,6 +27,19 @@ impl Screen {
         self.laid_out(text, language).join("\n")
     }
 
+    /// Digits that somebody types, in rows as lines: on one row with a word before them where it has
+    /// room, else on two; none where it has no room.
+    pub fn digits(self, digits: &str) -> Option<String> {
+        let labelled = format!("Code {digits}");
+        [labelled.as_str(), digits]
+            .iter()
+            .find_map(|text| {
+                let is_whole = text.len() <= usize::from(self.columns) && self.rows > 0;
+                is_whole.then(|| (*text).to_owned())
+            })
+            .or_else(|| self.wrap(digits).map(|rows| rows.join("\n")))
+    }
+
     fn laid_out(self, text: Text, language: Language) -> Vec<String> {
         let whole = plain(&text.say(language));
         let brief = plain(&text.brief(language));
@@ -126,6 +139,21 @@ mod tests {
             "Ausser Uebung, a l'ecran: 3 EUR"
         );
         assert_eq!(plain("今\u{7}"), "??");
+    }
+
+    #[test]
+    fn digits_stand_on_one_row_where_they_fit_and_are_never_cut() {
+        for (columns, rows, said) in [
+            (16, 2, Some("Code 17 0123456")),
+            (12, 1, Some("17 0123456")),
+            (8, 2, Some("17\n0123456")),
+            (8, 1, None),
+            (6, 2, None),
+            (16, 0, None),
+        ] {
+            let screen = Screen::new(columns, rows);
+            assert_eq!(screen.digits("17 0123456").as_deref(), said, "{columns}");
+        }
     }
 
     #[test]

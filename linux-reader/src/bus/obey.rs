@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How long a text stays on the machine's display.
 const SHOWN_FOR: Duration = Duration::from_secs(5);
+/// How long what may be typed does: nearly as long as its code, and as a machine can be asked.
+const DIGITS_SHOWN_FOR: Duration = Duration::from_secs(25);
 
 impl Reflex {
     /// What the device has to do for it; nothing when the machine cannot be asked.
@@ -19,6 +21,10 @@ impl Reflex {
             Saying::Order(order) => order,
             Saying::Show(text) => {
                 let during = SHOWN_FOR;
+                return Some(Host::Show { text, during });
+            }
+            Saying::ShowDigits(text) => {
+                let during = DIGITS_SHOWN_FOR;
                 return Some(Host::Show { text, during });
             }
             Saying::AskAudit => return Some(Host::AskFile { file: AUDIT_FILE }),
