@@ -113,7 +113,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
     note_seeds(&mut conditions, plan.first_seed, plan.runs);
     let (mut times_us, mut costs_us, mut failed, mut wrong) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut refusals = Refusals::default();
+    let (mut refusals, mut late) = (Refusals::default(), 0_u64);
     for seed in plan.first_seed..plan.first_seed.saturating_add(plan.runs) {
         let samples = plan.cell.samples(seed);
         let sent = Cell::payload(seed);
@@ -124,6 +124,10 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
         }
         match run.end {
             End::Read { elapsed_us } => times_us.push(elapsed_us),
+            End::Late { .. } => {
+                failed.push(seed);
+                late += 1;
+            }
             End::Failed => {
                 failed.push(seed);
                 refusals.take(&run);
@@ -149,6 +153,7 @@ pub fn measure(plan: &Plan) -> Result<Report, Fault> {
         "failed_seeds",
         failed.iter().take(50).copied().collect::<Vec<u64>>(),
     );
+    report.add("failed_but_read_later", late);
     add_share(&mut report, "wrong", wrong.len() as f64, runs);
     report.add("wrong_seeds", wrong.clone());
     refusals.tell(&mut report);

@@ -44,7 +44,7 @@ fn main() -> std::io::Result<()> {
 fn seconds(cell: &Cell, seed: u64) -> Option<f64> {
     match cell.read(&cell.samples(seed), &Cell::payload(seed)).end {
         End::Read { elapsed_us } => Some(elapsed_us as f64 / 1e6),
-        End::Failed | End::Wrong => None,
+        End::Late { .. } | End::Failed | End::Wrong => None,
     }
 }
 

@@ -15,8 +15,9 @@ pub const SIGNAL_MAX_US: u64 = 2_000_000;
 pub const CODE_MAX_US: u64 = 5_000_000;
 /// Any light that has not been read: the whole ladder at 60 Hz has been shown.
 pub const TRIAL_MAX_US: u64 = 10_000_000;
-/// Looks at nothing after which the next light is another try.
-const GONE_LOOKS: u32 = 6;
+/// Looks at nothing after which the next light is another try; before that has been said, what follows
+/// may be of the same light.
+const GONE_LOOKS: u32 = NOTHING_LOOKS;
 
 /// What can be said to whoever holds a phone up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,10 @@ impl Trial {
             *self = Self::new();
             self.begun_us = t_us;
         }
-        self.looked_at_us = Some(t_us);
+        // Samples come when they come: looks that were counted from them would drift.
+        let due_us = self.looked_at_us.map(|us| us.saturating_add(LOOK_US));
+        let due_us = due_us.filter(|due_us| t_us.saturating_sub(*due_us) < LOOK_US);
+        self.looked_at_us = Some(due_us.unwrap_or(t_us));
         let is_alike = core::mem::discriminant(&self.last) == core::mem::discriminant(&progress);
         self.alike_looks = if is_alike {
             self.alike_looks.saturating_add(1)
@@ -125,7 +129,7 @@ impl Trial {
         if let Progress::Searching | Progress::Locked { .. } | Progress::HoldStill = progress {
             self.signal = Signal::Seen;
         }
-        let is_late = |most_us: u64| spent_us.saturating_add(LOOK_US) > most_us;
+        let is_late = |most_us: u64| spent_us.saturating_add(LOOK_US) >= most_us;
         match progress {
             Progress::Locked { .. } if is_late(TRIAL_MAX_US) => {
                 Verdict::Refused(self.trouble.unwrap_or(progress))
@@ -202,22 +206,23 @@ mod tests {
             (&[(TooDark, 4), (Searching, 4)], "..DDDD..".to_owned()),
             (
                 &[(Nothing, 3), (TooDark, 1), (Nothing, 2), (TooDark, 3)],
-                "........D".to_owned(),
+                ".......DD".to_owned(),
             ),
-            (&[(Searching, 21)], ".".repeat(20) + "C"),
+            (&[(Nothing, 6), (TooDark, 2)], ".......D".to_owned()),
+            (&[(Searching, 20)], ".".repeat(19) + "C"),
             (
                 &[(Saturated, 3), (Searching, 20)],
-                "..SSS".to_owned() + &".".repeat(15) + "SSS",
+                "..SSS".to_owned() + &".".repeat(14) + "SSSS",
             ),
             (
                 &[(read, 3), (HoldStill, 2), (read, 2)],
                 "%%%HH%%".to_owned(),
             ),
-            (&[(read, 41)], "%".repeat(40) + "I"),
+            (&[(read, 40)], "%".repeat(39) + "I"),
             // The next phone has all the time again.
             (
-                &[(read, 41), (Nothing, 7), (read, 3)],
-                "%".repeat(40) + "INNNNNNN%%%",
+                &[(read, 40), (Nothing, 7), (read, 3)],
+                "%".repeat(39) + "INNNNNNN%%%",
             ),
         ] {
             assert_eq!(picture(seen), expected, "{seen:?}");
@@ -229,7 +234,20 @@ mod tests {
         let seen: Vec<(Progress, usize)> = (0..9)
             .map(|look| (if look % 2 == 0 { TooDark } else { Flicker }, 1))
             .collect();
-        assert_eq!(picture(&seen), "........D");
+        assert_eq!(picture(&seen), ".......FD");
+    }
+
+    #[test]
+    fn a_sensor_that_stutters_puts_no_refusal_off() {
+        const GAP_US: u64 = LOOK_US * 3 / 5;
+        let mut trial = Trial::new();
+        let looks = (0..).map(|sample| sample * GAP_US).map(|t_us| {
+            let is_due = trial.looked_at_us.is_none_or(|us| t_us - us >= LOOK_US);
+            (t_us, is_due.then(|| trial.look(t_us, Nothing)).flatten())
+        });
+        let mut said = looks.filter(|(_, verdict)| verdict.is_some());
+        let (t_us, _) = said.next().expect("it is said");
+        assert!(t_us <= 6 * LOOK_US + GAP_US, "after {t_us} us");
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn a_tortured_light_is_read_or_refused_with_a_reason_within_ten_seconds() {
         for seed in 0..10 {
             let run = cell.read(&cell.samples(seed), &Cell::payload(seed));
             match (run.end, run.refused) {
-                (End::Read { .. }, _) => {}
+                (End::Read { .. } | End::Late { .. }, _) => {}
                 (End::Failed, Some((spent_us, reason))) => {
                     refused += 1;
                     let most_us = match run.signal {
@@ -105,7 +105,7 @@ fn a_slow_sensor_is_served_by_the_ladder_or_says_why_not() {
     for seed in 0..5 {
         let run = cell.read(&cell.samples(seed), &Cell::payload(seed));
         match run.end {
-            End::Read { .. } => {}
+            End::Read { .. } | End::Late { .. } => {}
             End::Failed => assert!(run.refused.is_some(), "seed {seed}"),
             End::Wrong => panic!("seed {seed}"),
         }

@@ -122,9 +122,11 @@ impl Cell {
             if let Some(decoded) = decoder.push(*sample) {
                 if decoded.payload != *sent {
                     run.end = End::Wrong;
-                } else if decoded.elapsed_us <= most_us {
-                    run.end = End::Read {
-                        elapsed_us: decoded.elapsed_us,
+                } else {
+                    let elapsed_us = decoded.elapsed_us;
+                    run.end = match elapsed_us <= most_us {
+                        true => End::Read { elapsed_us },
+                        false => End::Late { elapsed_us },
                     };
                 }
                 return run;
@@ -194,7 +196,12 @@ pub enum End {
         /// From the first sample to the last one that it took.
         elapsed_us: u64,
     },
-    /// Not in time.
+    /// The same, when nobody looked for it any more.
+    Late {
+        /// From the first sample to the last one that it took.
+        elapsed_us: u64,
+    },
+    /// Never.
     Failed,
     /// Something that nobody sent.
     Wrong,
