@@ -1,7 +1,7 @@
 //! What has to be, whatever phones do: the audit, and the machines' own truth against the journal.
 
 use gettone::core::audit::Audit;
-use gettone::core::id::{Rseq, VendId, WalletId};
+use gettone::core::id::{MachineId, Rseq, VendId, WalletId};
 use gettone::core::port::{History, Seq};
 use gettone::core::reader;
 use gettone::core::record::{Event, Record};
@@ -34,6 +34,7 @@ pub(crate) struct Truth {
 /// A grant as the journal has it.
 #[derive(Clone, Copy, Debug)]
 struct Held {
+    machine: MachineId,
     cap: i64,
     vends_max: u8,
     ended: bool,
@@ -125,6 +126,7 @@ impl Books {
                 vend, terms, held, ..
             } => {
                 let held = Held {
+                    machine: terms.machine,
                     cap: held.total().minor(),
                     vends_max: terms.vends_max,
                     ended: false,
@@ -199,6 +201,12 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// Whether money is still held for anything at this machine.
+    pub(crate) fn holds_at(&self, machine: MachineId) -> bool {
+        let mut open = self.held.values().filter(|held| !held.ended);
+        open.any(|held| held.machine == machine)
     }
 
     /// Once an honest phone has passed.

@@ -345,6 +345,16 @@ impl Desk {
         channel::seal(header, &self.key, key, ephemeral, items).expect("items of this road")
     }
 
+    /// Takes the news of a code that was scanned by somebody who buys nothing.
+    pub(crate) fn bring(&mut self, code: &TokenLink) -> Result<(), Down> {
+        let id = reader_in(code.reader);
+        let key = self.reader(id)?.and_then(|reader| reader.token_key());
+        let Some(slip) = key.and_then(|key| code.open(&token_key_out(&key)).ok()) else {
+            return Ok(());
+        };
+        self.scan(id, scan_in(code, &slip, None), None).map(drop)
+    }
+
     /// The light that buys at the reader whose code this is, and the name of the grant.
     pub(crate) fn light(
         &mut self,

@@ -14,6 +14,7 @@
 mod books;
 mod desk;
 mod dice;
+mod ending;
 mod place;
 mod street;
 

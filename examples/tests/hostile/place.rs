@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::street::Guards;
 use core::time::Duration;
 use gettone::core::board::{Approval, Ask, Life, Machine, Record, Ticket};
-use gettone::core::id::{Item, JournalEpoch, Rseq, VendId};
+use gettone::core::id::{Item, JournalEpoch, MachineId, Rseq, VendId};
 use gettone::core::receipt::ReceiptKind;
 use gettone_channel::{
     self as channel, Bind, Eid, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, MdbState, Psk,
@@ -80,6 +80,10 @@ impl Place {
 
     pub(crate) fn key(&self) -> StaticKey {
         StaticKey::from_bytes(self.key)
+    }
+
+    pub(crate) const fn machine_id(&self) -> MachineId {
+        MachineId::new(self.key[0] as u32)
     }
 
     pub(crate) fn life(&self) -> Life {

@@ -1,11 +1,11 @@
 //! The street itself: who does what next, and what of it comes out wrong.
 
 use crate::books::{Books, Truth};
-use crate::desk::{Desk, PURSE, vend_of_code};
+use crate::desk::{Desk, vend_of_code};
 use crate::dice::Dice;
 use crate::place::{Place, bind_of};
 use core::time::Duration;
-use gettone::core::board::{Code, Life};
+use gettone::core::board::Code;
 use gettone::core::id::WalletId;
 use gettone_channel::{
     Bind, Chain, Ephemeral, Header, Item, Link, LinkMessage, ResumeSecret, Secret, TokenLink,
@@ -16,11 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// How much of a kind phones keep.
 const KEPT_MAX: usize = 24;
 const PLACES: u8 = 2;
-const PHONES: u64 = 3;
+pub(crate) const PHONES: u64 = 3;
 /// Who passes at the end; nobody has seen them before.
-const HONEST: WalletId = WalletId::new(9);
-/// Rounds of envelopes in one honest visit.
-const ROUNDS_MAX: u32 = 50;
+pub(crate) const HONEST: WalletId = WalletId::new(9);
 
 /// What keeps the street safe; a street without one of them has to find that out.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +102,7 @@ struct Up {
     owner: WalletId,
 }
 
-struct Phone {
+pub(crate) struct Phone {
     wallet: WalletId,
     visit: Option<Visit>,
     resume: Option<(usize, ResumeSecret)>,
@@ -116,22 +114,22 @@ struct Visit {
     link: Link,
 }
 
-struct Street {
-    dice: Dice,
+pub(crate) struct Street {
+    pub(crate) dice: Dice,
     guards: Guards,
-    desk: Desk,
-    places: Vec<Place>,
-    phones: Vec<Phone>,
-    truth: Truth,
-    books: Books,
+    pub(crate) desk: Desk,
+    pub(crate) places: Vec<Place>,
+    pub(crate) phones: Vec<Phone>,
+    pub(crate) truth: Truth,
+    pub(crate) books: Books,
     /// Who holds the link with this hash.
-    owners: BTreeMap<[u8; 32], WalletId>,
+    pub(crate) owners: BTreeMap<[u8; 32], WalletId>,
     /// What phones keep back, share and bring again.
     up: VecDeque<Up>,
     down: VecDeque<Vec<u8>>,
     codes: VecDeque<TokenLink>,
     lights: VecDeque<[u8; 10]>,
-    lights_made: u64,
+    pub(crate) lights_made: u64,
 }
 
 fn keep<T>(kept: &mut VecDeque<T>, fresh: T) {
@@ -192,7 +190,7 @@ impl Street {
     }
 
     /// What has to be after every step.
-    fn look(&mut self) -> Result<(), String> {
+    pub(crate) fn look(&mut self) -> Result<(), String> {
         for (vend, bind) in self.desk.heard.drain(..) {
             if let Some(owner) = self.owners.get(bind.as_bytes()) {
                 self.truth.payers.entry(vend).or_default().insert(*owner);
@@ -295,7 +293,7 @@ impl Street {
         }
     }
 
-    fn vanish(&mut self, who: usize) {
+    pub(crate) fn vanish(&mut self, who: usize) {
         if let Some(visit) = self.phones[who].visit.take() {
             let gone = Input::Disconnected(visit.connection);
             self.places[visit.place].tell(gone, &mut self.dice);
@@ -528,86 +526,5 @@ fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
     match dice.below(3) {
         0 => bytes.truncate(at),
         _ => bytes[at] ^= 1 << dice.below(8),
-    }
-}
-
-/// The end.
-impl Street {
-    /// Everything comes to rest, and one honest phone passes each reader.
-    fn heal(&mut self) -> Result<(), String> {
-        for who in 0..self.phones.len() {
-            self.vanish(who);
-        }
-        for at in 0..self.places.len() {
-            self.places[at].rest(&mut self.truth, &mut self.dice)?;
-            self.look()?;
-            self.honest(at)?;
-        }
-        self.books.settled(&self.truth)?;
-        for (at, place) in self.places.iter().enumerate() {
-            if place.unacked() > 0 {
-                return Err(format!("for ever: reader {at} keeps {}", place.unacked()));
-            }
-        }
-        let wallets: Vec<WalletId> = (1..=PHONES).map(WalletId::new).chain([HONEST]).collect();
-        let left = self.desk.money(&wallets);
-        let all = PURSE * i64::try_from(wallets.len()).expect("few");
-        if left + self.books.paid() != all {
-            return Err(format!(
-                "of {all}, {left} are left and {} are paid",
-                self.books.paid()
-            ));
-        }
-        Ok(())
-    }
-
-    fn honest(&mut self, at: usize) -> Result<(), String> {
-        let code: [u8; 10] = self.dice.bytes();
-        let place = &mut self.places[at];
-        place.tell(Input::CodeSeen(Code::from_bytes(code)), &mut self.dice);
-        let linked = place.link(&Secret::light(code).psk(), &mut self.dice);
-        let (connection, mut link) = linked.ok_or("for ever: an honest phone is not let in")?;
-        let bind = bind_of(&link);
-        self.owners.insert(*bind.as_bytes(), HONEST);
-        let mut has_left = false;
-        for _ in 0..ROUNDS_MAX {
-            let place = &mut self.places[at];
-            place.sync(usize::MAX, &mut self.dice);
-            let Some(message) = place.message(connection, &mut self.dice) else {
-                if has_left && place.life() == Life::Linked && place.unacked() == 0 {
-                    place.tell(Input::Disconnected(connection), &mut self.dice);
-                    return place.rest(&mut self.truth, &mut self.dice);
-                }
-                if !has_left {
-                    has_left = true;
-                    let leave = link.seal(&LinkMessage::Leave).expect("a good link");
-                    place.tell(Input::Heard(connection, leave), &mut self.dice);
-                }
-                place.sync(usize::MAX, &mut self.dice);
-                place.machine(&mut self.truth, &mut self.dice);
-                continue;
-            };
-            let opened = link.open(&message).map_err(|fault| fault.to_string())?;
-            let LinkMessage::Envelope(envelope) = opened else {
-                continue;
-            };
-            // A phone asks again until it has an answer.
-            let answered = (0..3).find_map(|_| {
-                let relayed = self.desk.relay(&envelope, Some(HONEST), Some(bind));
-                relayed.ok()
-            });
-            let answer = answered.ok_or("for ever: the server crashes again and again")?;
-            self.look()?;
-            if let Some(envelope) = answer {
-                let sealed = link.seal(&LinkMessage::Envelope(envelope));
-                let heard = Input::Heard(connection, sealed.expect("a good link"));
-                self.places[at].tell(heard, &mut self.dice);
-            }
-        }
-        Err(format!(
-            "for ever: an honest phone leaves reader {at} {:?} with {} receipts",
-            self.places[at].life(),
-            self.places[at].unacked()
-        ))
     }
 }
