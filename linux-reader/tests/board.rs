@@ -150,10 +150,12 @@ fn the_self_test_speaks_with_the_machine_and_passes_a_good_board() {
 #[test]
 fn the_self_test_fails_a_board_whose_machine_cannot_be_heard_and_says_what_to_do() {
     let street = Street::new();
-    say(&street, "");
+    let codes = "[token]\nurl = \"https://gettone.example\"\nshow = [\"screen:/dev/no-screen\"]";
+    say(&street, codes);
     let tested = run(&street, &["self-test"]);
     assert_eq!(tested.status.code(), Some(1));
     let said = stdout(&tested);
+    assert!(said.contains("screen:/dev/no-screen: "), "{said}");
     assert!(
         said.lines().any(|line| line.starts_with("FAIL  MDB")),
         "{said}"

@@ -5,6 +5,7 @@ use crate::air::Air;
 use crate::bus;
 use crate::config::{Config, LightSource};
 use crate::status::{MachineLink, Status};
+use crate::surface::Surface;
 use crate::uptime::Uptime;
 use gettone_display::gpio::GpioLines;
 use gettone_display::{Level, Light, Lines, LinesFault};
@@ -17,8 +18,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-pub(super) const TESTS: [fn(&Config, Option<&Status>) -> Check; 5] =
-    [machine, light, radio, panel, priority];
+pub(super) const TESTS: [fn(&Config, Option<&Status>) -> Check; 6] =
+    [machine, light, radio, panel, codes, priority];
 
 /// How long the bus is listened to.
 const LISTEN_MAX: Duration = Duration::from_secs(3);
@@ -251,6 +252,26 @@ fn panel(config: &Config, running: Option<&Status>) -> Check {
              the board sells without it",
         ),
     }
+}
+
+fn codes(config: &Config, running: Option<&Status>) -> Check {
+    const NAME: &str = "codes";
+    let Some(places) = &config.token else {
+        return Check::ok(NAME, "none are shown: only phones with Bluetooth buy here");
+    };
+    if running.is_some() {
+        let found = "the running reader has their places; its log tells which fail";
+        return Check::ok(NAME, found);
+    }
+    for place in &places.signs {
+        let mut surface = Surface::of(place, places.tag);
+        if let Some(Err(fault)) = surface.as_mut().map(|surface| surface.show(None)) {
+            let found = format!("{place}: {}", super::told(&fault));
+            let todo = "look whether it is there and of group gettone; the board sells without it";
+            return Check::warn(NAME, found, todo);
+        }
+    }
+    Check::ok(NAME, format!("{} places take them", places.signs.len()))
 }
 
 fn play(lines: &mut impl Lines) -> Result<(), LinesFault> {
