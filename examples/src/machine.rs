@@ -275,10 +275,12 @@ impl Controller {
                     self.drive(&mut line, Input::Operator(Operator::Select { price, item }))?;
                 }
                 Ok(Order::Operate(operator)) => {
-                    match operator {
-                        Operator::Dispensed => self.tell("the product falls", Seen::Dispensed),
-                        Operator::Jammed => self.tell("the product is stuck", Seen::Jammed),
-                        other => self.say(format_args!("{other:?}")),
+                    if operator == Operator::Dispensed {
+                        self.tell("the product falls", Seen::Dispensed);
+                    } else if operator == Operator::Jammed {
+                        self.tell("the product is stuck", Seen::Jammed);
+                    } else {
+                        self.say(format_args!("{operator:?}"));
                     }
                     self.drive(&mut line, Input::Operator(operator))?;
                 }

@@ -29,8 +29,10 @@ pub(super) const AFTER_ONE: &str = "3.80";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Who has left, and hears nothing for so long, has everything.
 const QUIET: Duration = Duration::from_millis(300);
+/// Between two tries at a reader that has just started.
+const STARTING: Duration = Duration::from_millis(100);
 /// How often a phone in a hurry shows its code before it gives up.
-const FLASHES_MAX: u32 = 20;
+const FLASHES_MAX: u32 = 60;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A street.
@@ -176,6 +178,10 @@ impl Stage {
             match self.wait_for(phone.tap_with(code, self.seed())) {
                 // The reader still waits for somebody else.
                 Err(StreetFault::Silence { .. }) if tries.next().is_some() => {}
+                // It has just started, and answers its machine before it sees any light.
+                Err(StreetFault::File { .. }) if tries.next().is_some() => {
+                    std::thread::sleep(STARTING);
+                }
                 met => return met,
             }
         }
