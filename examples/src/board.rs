@@ -5,7 +5,7 @@ use crate::server::{Key, Server};
 use crate::transcript::Transcript;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long the reader waits for a phone that disappeared. Twenty seconds on a real street; here
 /// nobody wants to watch that.
@@ -20,6 +20,33 @@ pub struct Wiring {
     pub light: String,
     /// How long it waits for a phone that disappeared, in seconds.
     pub resume_s: u32,
+    /// Where it shows codes; nowhere when there are none.
+    pub codes: Option<Codes>,
+}
+
+/// Where a reader shows its codes.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    /// The link, and nothing while no code is on show.
+    pub text: PathBuf,
+    /// The same as a picture to scan.
+    pub picture: PathBuf,
+}
+
+impl Codes {
+    /// Places for them under `dir`.
+    pub fn under(dir: &Path) -> Self {
+        Self {
+            text: dir.join("code"),
+            picture: dir.join("code.png"),
+        }
+    }
+
+    /// The link on show, if there is one.
+    pub fn link(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.text).ok()?;
+        (!text.is_empty()).then_some(text)
+    }
 }
 
 /// The real reader in a process of its own.
@@ -39,6 +66,21 @@ impl Board {
         server: &Server,
         transcript: &Transcript,
     ) -> Result<(Self, Places), StreetFault> {
+        Self::start_showing(dir, machine, link, server, None, transcript)
+    }
+
+    /// The same with a reader that shows codes there.
+    ///
+    /// # Errors
+    /// `StreetFault` when the server refuses it, or it does not come up.
+    pub fn start_showing(
+        dir: &Path,
+        machine: u32,
+        link: &Path,
+        server: &Server,
+        codes: Option<Codes>,
+        transcript: &Transcript,
+    ) -> Result<(Self, Places), StreetFault> {
         let places = Places {
             air: dir.join("air"),
             light: dir.join("light.sock"),
@@ -48,6 +90,7 @@ impl Board {
             air: format!("folder:{}", places.air.display()),
             light: format!("socket:{}", places.light.display()),
             resume_s: RESUME_S,
+            codes,
         };
         let board = Self::start_wired(dir, machine, link, server, &wiring, transcript)?;
         Ok((board, places))
@@ -66,7 +109,19 @@ impl Board {
         transcript: &Transcript,
     ) -> Result<Self, StreetFault> {
         let config = dir.join("reader.toml");
-        let text = settings(dir, machine, link, wiring);
+        let mut text = settings(dir, machine, link, wiring);
+        if let Some(Codes {
+            text: link,
+            picture,
+        }) = &wiring.codes
+        {
+            text += &format!(
+                "\n[token]\nurl = \"{}\"\nshow = [\"text:{}\", \"picture:{}\"]\n",
+                server.url(),
+                link.display(),
+                picture.display(),
+            );
+        }
         write(&config, &text)?;
         let enrolment = enrol(&config)?;
         let answer = server.post(
@@ -125,6 +180,7 @@ fn settings(dir: &Path, machine: u32, link: &Path, wiring: &Wiring) -> String {
         air,
         light,
         resume_s,
+        codes: _,
     } = wiring;
     format!(
         "state = \"{}\"\nmachine = {machine}\nair = \"{air}\"\nlight = \"{light}\"\n\n\

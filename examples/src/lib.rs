@@ -33,7 +33,7 @@ mod process;
 mod server;
 mod transcript;
 
-pub use board::{Board, Wiring};
+pub use board::{Board, Codes, Wiring};
 #[cfg(feature = "bluez")]
 pub use chip::Chip;
 pub use fault::StreetFault;
