@@ -27,6 +27,8 @@ pub(crate) enum Done {
 pub(crate) struct Truth {
     /// By grant and receipt: the price, and how it ended.
     pub(crate) vends: BTreeMap<(VendId, Rseq), (i64, Done)>,
+    /// The same for cash that goes on an account.
+    pub(crate) cash: BTreeMap<(VendId, Rseq), (i64, Done)>,
     /// Who may be behind a grant: whose link it was asked over, and who scanned its code.
     pub(crate) payers: BTreeMap<VendId, BTreeSet<WalletId>>,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Books {
     read: u64,
     held: BTreeMap<VendId, Held>,
     captured: BTreeMap<(VendId, Rseq), i64>,
+    credited: BTreeMap<(VendId, Rseq), i64>,
+    cash_doubted: BTreeSet<(VendId, Rseq)>,
     /// Money that waits for a person, by receipt.
     doubted: BTreeMap<(VendId, Rseq), i64>,
     excused: BTreeMap<(VendId, Rseq), i64>,
@@ -159,6 +163,25 @@ impl Books {
                     }
                 }
             }
+            wallet::Event::Credited {
+                vend, rseq, amount, ..
+            } => {
+                let name = (*vend, *rseq);
+                if self.credited.insert(name, amount.minor()).is_some() {
+                    self.wrong = Some(format!("doubled: cash {vend} {rseq:?}"));
+                }
+                match truth.cash.get(&name) {
+                    Some((cash, Done::Sold | Done::Unseen)) if *cash == amount.minor() => {}
+                    other => {
+                        self.wrong = Some(format!(
+                            "invented: cash {vend} {rseq:?}, where the machine has {other:?}"
+                        ));
+                    }
+                }
+            }
+            wallet::Event::CashDoubted { vend, rseq, .. } => {
+                self.cash_doubted.insert((*vend, *rseq));
+            }
             wallet::Event::Doubted {
                 vend, rseq, parts, ..
             } => {
@@ -226,6 +249,20 @@ impl Books {
                 ));
             }
         }
+        for (name, (cash, done)) in &truth.cash {
+            let credited = self.credited.get(name).copied();
+            let is_right = match done {
+                Done::Sold => credited == Some(*cash),
+                Done::Failed => credited.is_none() && !self.cash_doubted.contains(name),
+                Done::Unseen => credited.is_some() != self.cash_doubted.contains(name),
+                Done::Approved => false,
+            };
+            if !is_right {
+                return Err(format!(
+                    "lost: cash {name:?} of {cash} is {done:?}; credited {credited:?}"
+                ));
+            }
+        }
         match self.held.iter().find(|(_, held)| !held.ended) {
             Some((vend, held)) => Err(format!("for ever: {vend} is held, {held:?}")),
             None => Ok(()),
@@ -238,6 +275,15 @@ impl Books {
 
     pub(crate) fn unseen(&self) -> usize {
         self.doubted.len() + self.excused.len()
+    }
+
+    /// What cash has made all these wallets richer by.
+    pub(crate) fn put_in(&self) -> i64 {
+        self.credited.values().sum()
+    }
+
+    pub(crate) fn credits(&self) -> usize {
+        self.credited.len()
     }
 
     /// What all these wallets have paid.

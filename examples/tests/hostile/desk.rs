@@ -155,7 +155,7 @@ impl Desk {
                 cap: Amount::from_minor(300),
                 vends_max: 2,
                 fee_basis_points: 150,
-                revalue_max: Amount::ZERO,
+                revalue_max: Amount::from_minor(1_000),
             },
         };
         self.runtime.block_on(async {
@@ -190,7 +190,8 @@ impl Desk {
             for wallet in wallets {
                 let balance = engine.balance(*wallet).await.expect("answers");
                 let balance = balance.into_inner().expect("it is open");
-                sum += balance.emoney.minor();
+                let closed = balance.closed.iter().map(|purse| purse.1);
+                sum += (balance.emoney + closed.sum::<Amount>()).minor();
             }
             sum
         })

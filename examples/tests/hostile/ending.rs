@@ -36,6 +36,7 @@ impl Street {
         let wallets: Vec<WalletId> = (1..=PHONES).map(WalletId::new).chain([HONEST]).collect();
         let left = self.desk.money(&wallets);
         let all = PURSE * i64::try_from(wallets.len()).expect("few");
+        let all = all + self.books.put_in();
         if left + self.books.paid() != all {
             return Err(format!(
                 "of {all}, {left} are left and {} are paid",

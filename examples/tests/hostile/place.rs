@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 const DELIVERY: Duration = Duration::from_secs(3);
 /// What things cost at most; more than a small purse holds.
 const PRICE_MAX: u64 = 240;
+/// What a note is worth.
+const NOTE: u32 = 500;
 /// Looks at a board that has to come to rest.
 const LOOKS_MAX: u32 = 200;
 
@@ -139,12 +141,22 @@ impl Place {
     /// What the board did not see the end of.
     fn note_unseen(&self, truth: &mut Truth) {
         for record in self.flash.records() {
-            if let Record::Receipt(written) = record
-                && written.receipt.kind == ReceiptKind::VendUnknown
-                && let name = (written.receipt.grant, written.receipt.rseq)
-                && let Some((_, done)) = truth.vends.get_mut(&name)
-            {
-                *done = Done::Unseen;
+            let Record::Receipt(written) = record else {
+                continue;
+            };
+            let name = (written.receipt.grant, written.receipt.rseq);
+            match written.receipt.kind {
+                ReceiptKind::VendUnknown => {
+                    if let Some((_, done)) = truth.vends.get_mut(&name) {
+                        *done = Done::Unseen;
+                    }
+                }
+                // Whether the machine ever heard of it or not.
+                ReceiptKind::RevalueUnknown => {
+                    let cash = written.receipt.amount.minor();
+                    truth.cash.insert(name, (cash, Done::Unseen));
+                }
+                _ => {}
             }
         }
     }
@@ -225,6 +237,7 @@ impl Place {
         }
         match (self.asked, dice.below(8)) {
             (None, 0) => self.tell(Input::Machine(Machine::SessionCompleted), dice),
+            (None, 1) => self.put_in(dice),
             (None, _) => self.ask(dice),
             (Some(ask), 0) => {
                 self.asked = None;
@@ -244,6 +257,15 @@ impl Place {
             price: u32::try_from(price).expect("small"),
             item: Item::new(11),
         };
+        self.tell(Input::Machine(asked), dice);
+    }
+
+    /// Somebody has a note.
+    fn put_in(&mut self, dice: &mut Dice) {
+        self.asks += 1;
+        let ask = Ask::new(self.asks);
+        self.asked = Some(ask);
+        let asked = Machine::RevalueAsked { ask, amount: NOTE };
         self.tell(Input::Machine(asked), dice);
     }
 
@@ -268,7 +290,22 @@ impl Place {
                     self.tell(Input::Machine(Machine::ApprovalRefused { rseq }), dice);
                 }
             }
-            Order::Deny { ask } => {
+            Order::ApproveRevalue {
+                ask, rseq, amount, ..
+            } => {
+                let is_taken = self.asked == Some(ask) && dice.is_in(3, 4);
+                if self.asked == Some(ask) {
+                    self.asked = None;
+                }
+                let (done, told) = match is_taken {
+                    true => (Done::Sold, Machine::RevalueTaken { rseq }),
+                    false => (Done::Failed, Machine::RevalueOver { rseq }),
+                };
+                let name = (self.grant_of(rseq), rseq);
+                truth.cash.insert(name, (i64::from(amount), done));
+                self.tell(Input::Machine(told), dice);
+            }
+            Order::Deny { ask } | Order::DenyRevalue { ask } => {
                 if self.asked == Some(ask) {
                     self.asked = None;
                 }
@@ -280,10 +317,7 @@ impl Place {
                 self.tell(Input::Machine(Machine::SessionCompleted), dice);
             }
             Order::EndSession => self.has_session = false,
-            Order::Select { .. }
-            | Order::ApproveRevalue { .. }
-            | Order::DenyRevalue { .. }
-            | Order::TellRevalueLimit { .. } => {}
+            Order::Select { .. } | Order::TellRevalueLimit { .. } => {}
         }
     }
 
@@ -292,6 +326,9 @@ impl Place {
         let intents = self.flash.records().iter().rev();
         let mut intents = intents.filter_map(|record| match record {
             Record::Intent {
+                rseq: of, grant, ..
+            }
+            | Record::RevalueIntent {
                 rseq: of, grant, ..
             } if *of == rseq => Some(*grant),
             _ => None,

@@ -50,6 +50,7 @@ pub(crate) struct Tally {
     grants: usize,
     sold: usize,
     unseen: usize,
+    cash: usize,
     lights: u64,
     cuts: u64,
     crashes: u64,
@@ -62,6 +63,7 @@ impl Tally {
         self.grants += other.grants;
         self.sold += other.sold;
         self.unseen += other.unseen;
+        self.cash += other.cash;
         self.lights += other.lights;
         self.cuts += other.cuts;
         self.crashes += other.crashes;
@@ -73,6 +75,7 @@ impl Tally {
         self.grants > 2 * lives
             && self.sold > lives
             && self.unseen > 0
+            && self.cash > 0
             && self.lights > self.lives / 10
             && self.cuts > 0
             && self.crashes > 0
@@ -183,6 +186,7 @@ impl Street {
             grants: self.books.grants(),
             sold: self.books.sold(),
             unseen: self.books.unseen(),
+            cash: self.books.credits(),
             lights: self.lights_made,
             cuts: self.places.iter().map(|place| place.cuts).sum(),
             crashes: self.desk.crashes,
