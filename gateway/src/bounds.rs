@@ -200,3 +200,18 @@ pub(crate) const SQL_PREPARED_MAX: usize = 256;
 pub(crate) const FAVOURITES_MAX: i64 = 64;
 /// Audits (EVA-DTS) that are kept of a machine.
 pub(crate) const AUDITS_OF_MACHINE_MAX: i64 = 24;
+
+/// Boards with a road of their own.
+pub(crate) const ROADS_MAX: usize = 65_536;
+/// Roads at once whose boards have not shown yet who they are.
+pub(crate) const ROADS_UNPROVEN_MAX: usize = 256;
+/// How often a road on which nothing comes is asked whether it stands.
+pub(crate) const ROAD_PING_EVERY: Duration = Duration::from_secs(30);
+/// A road on which nothing came for so long is cut.
+pub(crate) const ROAD_SILENCE_MAX: Duration = Duration::from_secs(100);
+/// How long the answer to a typed code is kept for who did not hear it.
+pub(crate) const TYPED_KEPT: Duration = Duration::from_secs(60);
+/// In which time an account has its failures with typed codes.
+pub(crate) const TYPED_WINDOW_OF_ACCOUNT: Duration = Duration::from_secs(900);
+/// In which time a machine has its failures with typed codes.
+pub(crate) const TYPED_WINDOW_OF_MACHINE: Duration = Duration::from_secs(3_600);

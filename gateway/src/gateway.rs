@@ -1,8 +1,10 @@
 //! What every route stands on: the engine, the secrets, who may ask, and the database.
 
+use crate::attempts::Attempts;
 use crate::bounds::{
     EMAIL_TRY_REFILL, LIMITED_MAX, LISTENER_PATIENCE, LISTENERS_MAX, LISTENERS_OF_OPERATOR_MAX,
-    TEST_LIFE, TESTS_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL,
+    TEST_LIFE, TESTS_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL, TYPED_WINDOW_OF_ACCOUNT,
+    TYPED_WINDOW_OF_MACHINE,
 };
 use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
@@ -13,6 +15,8 @@ use crate::limiter::{Limiter, Wait};
 use crate::pairs::Pairs;
 use crate::password::Passwords;
 use crate::problem::{Kind, Problem};
+use crate::road::Roads;
+use crate::route::Told;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use gettone::Engine;
@@ -46,6 +50,10 @@ pub(crate) struct Gateway {
     under_way: Mutex<HashSet<[u8; 32]>>,
     listeners: Mutex<HashMap<OperatorId, usize>>,
     tests: Mutex<HashMap<(MachineId, WalletId), Test>>,
+    roads: Roads<Told>,
+    typists: Mutex<Attempts<String>>,
+    typed_at: Mutex<Attempts<MachineId>>,
+    call_wait: Duration,
     ownership: Ownership,
     behind: AtomicBool,
     backlog: Option<Backlog>,
@@ -108,6 +116,18 @@ impl Gateway {
             under_way: Mutex::new(HashSet::new()),
             listeners: Mutex::new(HashMap::new()),
             tests: Mutex::new(HashMap::new()),
+            roads: Roads::default(),
+            typists: Mutex::new(Attempts::new(
+                config.limits.typed_failures_of_account,
+                TYPED_WINDOW_OF_ACCOUNT,
+                LIMITED_MAX,
+            )),
+            typed_at: Mutex::new(Attempts::new(
+                config.limits.typed_failures_of_machine,
+                TYPED_WINDOW_OF_MACHINE,
+                LIMITED_MAX,
+            )),
+            call_wait: Duration::from_secs(config.limits.call_wait_s),
             ownership: config.ownership,
             behind: AtomicBool::new(false),
             backlog: None,
@@ -294,6 +314,47 @@ impl Gateway {
         }
     }
 
+    /// The boards that are connected by roads of their own.
+    pub(crate) const fn roads(&self) -> &Roads<Told> {
+        &self.roads
+    }
+
+    /// How long a reader has to answer a call.
+    pub(crate) const fn call_wait(&self) -> Duration {
+        self.call_wait
+    }
+
+    /// Counts a code that somebody typed as wrong, until it is known to be right.
+    ///
+    /// # Errors
+    /// `TooMany` when the account, or the machine, had too many that were.
+    pub(crate) fn begin_typed(&self, who: &str, machine: MachineId) -> Result<(), Problem> {
+        let now = now();
+        let too_many = |Wait(wait): Wait| {
+            let wait = Duration::from_secs(wait.as_millis().div_ceil(1_000) as u64);
+            Kind::TooMany
+                .because("too many wrong codes; wait, and try again")
+                .with("wait_s", wait.as_secs())
+                .retry_after(wait)
+        };
+        attempts(&self.typists)
+            .begin(who.to_owned(), now)
+            .map_err(too_many)?;
+        attempts(&self.typed_at)
+            .begin(machine, now)
+            .map_err(|wait| {
+                // Who is shut out by others was not wrong.
+                attempts(&self.typists).forgive(who);
+                too_many(wait)
+            })
+    }
+
+    /// Notes that the code was right.
+    pub(crate) fn forgive_typed(&self, who: &str, machine: MachineId) {
+        attempts(&self.typists).forgive(who);
+        attempts(&self.typed_at).forgive(&machine);
+    }
+
     /// Counts somebody who listens to what happens at an operator's machines.
     ///
     /// # Errors
@@ -391,6 +452,10 @@ impl Drop for UnderWay<'_> {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.slot);
     }
+}
+
+fn attempts<K>(attempts: &Mutex<Attempts<K>>) -> MutexGuard<'_, Attempts<K>> {
+    attempts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn count<K: core::hash::Hash + Eq>(limiter: &Mutex<Limiter<K>>, key: K) -> Result<(), Problem> {

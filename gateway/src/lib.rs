@@ -33,6 +33,7 @@
 
 mod address;
 mod api;
+mod attempts;
 mod audit;
 mod bounds;
 mod config;
@@ -64,6 +65,7 @@ mod rebuild;
 mod receipts;
 mod relay;
 mod request;
+mod road;
 mod route;
 mod sales;
 mod server;

@@ -24,6 +24,12 @@ pub struct Limits {
     pub unready_ms: u64,
     /// Seconds that requests under way have when it is stopped.
     pub shutdown_timeout_s: u64,
+    /// Seconds that a reader has to answer the call of a typed code.
+    pub call_wait_s: u64,
+    /// Wrong codes that an account may type within 15 minutes.
+    pub typed_failures_of_account: u32,
+    /// Wrong codes that may be typed for a machine within an hour.
+    pub typed_failures_of_machine: u32,
     /// Engine calls under way; more are told to come again.
     pub in_flight_max: usize,
     /// Shards of the engine; 0 for one on each core.
@@ -42,6 +48,9 @@ impl Default for Limits {
             call_timeout_ms: 5_000,
             unready_ms: 0,
             shutdown_timeout_s: 10,
+            call_wait_s: 30,
+            typed_failures_of_account: 5,
+            typed_failures_of_machine: 20,
             in_flight_max: 4_096,
             shards: 0,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
@@ -72,6 +81,19 @@ impl Limits {
             ("limits.body_timeout_ms", self.body_timeout_ms, 100, 120_000),
             ("limits.call_timeout_ms", self.call_timeout_ms, 10, 120_000),
             ("limits.unready_ms", self.unready_ms, 0, 120_000),
+            ("limits.call_wait_s", self.call_wait_s, 1, 30),
+            (
+                "limits.typed_failures_of_account",
+                self.typed_failures_of_account.into(),
+                1,
+                1_000,
+            ),
+            (
+                "limits.typed_failures_of_machine",
+                self.typed_failures_of_machine.into(),
+                1,
+                1_000,
+            ),
             ("limits.shutdown_timeout_s", self.shutdown_timeout_s, 1, 600),
             (
                 "limits.in_flight_max",

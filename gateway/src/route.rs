@@ -23,6 +23,7 @@ mod promotion;
 mod reader;
 mod refund;
 mod relay;
+mod road;
 mod sale;
 mod shown_machine;
 mod sign_in;
@@ -30,7 +31,10 @@ mod staff;
 mod test_vend;
 mod token;
 mod transfer;
+mod typed;
 mod wallet;
+
+pub(crate) use relay::Told;
 
 use crate::api::At;
 use crate::bounds::{BODY_LEN_MAX, LIST_LEN, LIST_LEN_MAX};
@@ -74,6 +78,8 @@ pub(crate) fn table() -> Vec<At> {
         transfer::routes(),
         relay::routes(),
         token::routes(),
+        typed::routes(),
+        road::routes(),
     ]
     .into_iter()
     .flatten()

@@ -16,11 +16,12 @@ use street::{Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, PLATFORM, Reply, 
 
 /// Routes that need no credential. A new one has to be added here, so that nobody opens a door
 /// without noticing.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "get_app_machines_machine",
     "get_health_live",
     "get_health_ready",
     "get_openapi_json",
+    "get_road_reader",
     "get_version",
     "post_app_codes",
     "post_app_relay",

@@ -18,12 +18,14 @@ use gettone_channel as channel;
 use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
 use gettone_core::id::{MachineId, ReaderId, WalletId};
 use gettone_core::money::Currency;
-use gettone_core::reader::{Ask, Command, Reader, Refusal};
+use gettone_core::reader::{Ask, Command, Reader, Refusal, Standing};
 use gettone_relay::{
-    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of,
+    Granted, Letter, Reply, key_out, nonce_in, reader_in, reader_out, reply_out, token_key_in,
+    vend_of,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 /// Envelopes of readers, as somebody carries them.
@@ -47,31 +49,31 @@ struct Answers {
 }
 
 /// What the app is told about one envelope, in the order they came.
-#[derive(Serialize, ToSchema, Default)]
-struct Told {
-    reader_id: Option<String>,
-    machine: Option<u32>,
-    outcome: &'static str,
+#[derive(Serialize, ToSchema, Clone, Default, Debug)]
+pub(crate) struct Told {
+    pub(super) reader_id: Option<String>,
+    pub(super) machine: Option<u32>,
+    pub(super) outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    pub(super) reason: Option<&'static str>,
     /// The hold that pays: the receipts of what is bought with it name it too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    vend: Option<String>,
+    pub(super) vend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<String>,
+    pub(super) held: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vends_max: Option<u8>,
+    pub(super) vends_max: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    balance: Option<String>,
+    pub(super) balance: Option<String>,
     /// The item that the machine is asked to make at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    favourite: Option<u16>,
+    pub(super) favourite: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    short_by: Option<String>,
+    pub(super) short_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<&'static str>,
-    receipts: usize,
-    recorded: u64,
+    pub(super) currency: Option<&'static str>,
+    pub(super) receipts: usize,
+    pub(super) recorded: u64,
 }
 
 /// Who carries the envelopes, and over which link they came.
@@ -91,7 +93,6 @@ impl Carrier {
 
 /// An envelope that its reader did seal.
 struct Authentic {
-    header: Header,
     letter: Letter,
     id: ReaderId,
     machine: MachineId,
@@ -146,16 +147,87 @@ async fn one(
     carrier: &Carrier,
     answers: &mut Answers,
 ) -> Result<(), Problem> {
-    let Some(authentic) = open(gateway, text).await? else {
+    let bytes = STANDARD.decode(text).unwrap_or_default();
+    let Some(authentic) = open(gateway, &bytes).await? else {
         answers.results.push(Told {
             outcome: "rejected",
             ..Told::default()
         });
         return Ok(());
     };
-    keep_tokens(gateway, &authentic).await?;
-    note_forgotten(gateway, &authentic).await?;
-    let (ask, asked) = claim(gateway, &authentic, carrier).await?;
+    let taken = take(gateway, &authentic, carrier).await?;
+    answers
+        .envelopes
+        .extend(taken.sealed.map(|sealed| STANDARD.encode(sealed)));
+    answers.results.push(taken.told);
+    Ok(())
+}
+
+/// What became of one envelope.
+struct Taken {
+    /// The answer to its reader.
+    sealed: Option<Vec<u8>>,
+    told: Told,
+    outcome: Outcome,
+    /// Whether it carries the reader's newest HELLO.
+    is_newest: bool,
+}
+
+/// What became of an envelope that came by a reader's own road.
+pub(super) struct ByRoad {
+    /// The answer to the reader.
+    pub(super) sealed: Option<Vec<u8>>,
+    /// Who typed the code that its HELLO answers for, and what they are told.
+    pub(super) called: Option<(oneshot::Sender<Told>, Told)>,
+    /// Whether it carries the reader's newest HELLO.
+    pub(super) is_newest: bool,
+}
+
+/// Takes an envelope that came by the road of this reader; nothing when it is not one of its own.
+pub(super) async fn by_road(
+    gateway: &Gateway,
+    reader: ReaderId,
+    bytes: &[u8],
+) -> Result<Option<ByRoad>, Problem> {
+    let Some(authentic) = open(gateway, bytes).await? else {
+        return Ok(None);
+    };
+    if authentic.id != reader {
+        return Ok(None);
+    }
+    let bind = authentic.letter.hello.as_ref().map(|hello| hello.bind);
+    let call = bind.and_then(|bind| gateway.roads().answered(reader, bind));
+    let carrier = Carrier {
+        account: call.as_ref().map(|call| call.customer.clone()),
+        link: bind.filter(|_| call.is_some()),
+    };
+    let taken = take(gateway, &authentic, &carrier).await?;
+    if let (Outcome::Granted(_), Some(call)) = (taken.outcome, &call) {
+        // The hold uses the code up, before its reader hears of it.
+        use_up(gateway, reader, call.step).await?;
+    }
+    Ok(Some(ByRoad {
+        sealed: taken.sealed,
+        called: call.map(|call| (call.told, taken.told)),
+        is_newest: taken.is_newest,
+    }))
+}
+
+async fn use_up(gateway: &Gateway, reader: ReaderId, step: u64) -> Result<(), Problem> {
+    let command = Command::KeepTokens { key: None, step };
+    let kept = gateway.engine().reader_command(reader, command).await;
+    kept.map(|_| ())
+        .map_err(|failed| failure::told(failed, failure::reader))
+}
+
+async fn take(
+    gateway: &Gateway,
+    authentic: &Authentic,
+    carrier: &Carrier,
+) -> Result<Taken, Problem> {
+    keep_tokens(gateway, authentic).await?;
+    note_forgotten(gateway, authentic).await?;
+    let (ask, asked) = claim(gateway, authentic, carrier).await?;
     let account = carrier
         .wallet(authentic.currency)
         .filter(|_| asked != Asked::No);
@@ -176,7 +248,7 @@ async fn one(
             return Err(failure::told(failed, failure::reader));
         }
     };
-    let outcome = with_favourite(gateway, &authentic, carrier, outcome).await?;
+    let outcome = with_favourite(gateway, authentic, carrier, outcome).await?;
     let ack = heard.and_then(|heard| heard.ack);
     let reply = Reply {
         reader: authentic.id,
@@ -188,12 +260,20 @@ async fn one(
         now: now(),
     };
     let items = reply_out(&authentic.letter, &reply);
-    if !items.is_empty() {
-        answers.envelopes.push(seal(gateway, &authentic, &items)?);
-    }
-    let recorded = ack.map_or(0, |(_, upto, _)| upto);
-    answers.results.push(told(&authentic, outcome, recorded));
-    Ok(())
+    let sealed = match items.is_empty() {
+        true => None,
+        false => Some(seal(gateway, authentic, &items)?),
+    };
+    Ok(Taken {
+        sealed,
+        told: told(authentic, outcome, ack.map_or(0, |(_, upto, _)| upto)),
+        outcome,
+        // One that a phone carried, and somebody claimed, says nothing of who brings it again.
+        is_newest: matches!(
+            heard.and_then(|heard| heard.standing),
+            Some(Standing::Unclaimed | Standing::Lost { .. })
+        ),
+    })
 }
 
 /// Keeps the key of the codes that the reader shows, and takes up to the last step it used no code
@@ -264,14 +344,11 @@ async fn with_favourite(
 
 /// Opens an envelope. Who is nobody's reader costs as much as who is somebody's, and neither
 /// writes anything.
-async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Problem> {
-    let Ok(bytes) = STANDARD.decode(text) else {
-        return Ok(None);
-    };
+async fn open(gateway: &Gateway, bytes: &[u8]) -> Result<Option<Authentic>, Problem> {
     if bytes.len() > ENVELOPE_LEN_MAX {
         return Ok(None);
     }
-    let Ok(header) = channel::header(&bytes) else {
+    let Ok(header) = channel::header(bytes) else {
         return Ok(None);
     };
     let id = reader_in(header.reader_id);
@@ -291,13 +368,12 @@ async fn open(gateway: &Gateway, text: &str) -> Result<Option<Authentic>, Proble
     let pair = known
         .as_ref()
         .map_or(gateway.pairs().decoy(), |(pair, ..)| pair);
-    let opened = pair.open(&bytes);
+    let opened = pair.open(bytes);
     let (Some((pair, machine, currency)), Ok((_, items))) = (known, opened) else {
         return Ok(None);
     };
     match Letter::of(items) {
         Ok(letter) => Ok(Some(Authentic {
-            header,
             letter,
             id,
             machine,
@@ -365,20 +441,28 @@ fn seal(
     gateway: &Gateway,
     authentic: &Authentic,
     items: &[channel::Item],
-) -> Result<String, Problem> {
+) -> Result<Vec<u8>, Problem> {
+    seal_for(gateway, (authentic.id, &authentic.pair), items)
+}
+
+/// Seals something for a reader.
+pub(super) fn seal_for(
+    gateway: &Gateway,
+    (reader, pair): (ReaderId, &Pair),
+    items: &[channel::Item],
+) -> Result<Vec<u8>, Problem> {
     let header = Header {
         direction: Direction::ToReader,
         server_epoch: gateway.server().epoch,
-        reader_id: authentic.header.reader_id,
+        reader_id: reader_out(reader),
         sequence: gateway.sequence(),
     };
     let ephemeral = gateway.ephemeral().map_err(|fault| {
         tracing::error!(%fault, "no answer can be sealed");
         Kind::Internal.because("no answer can be sealed")
     })?;
-    let sealed = authentic.pair.seal(header, ephemeral, items);
-    sealed.map(|bytes| STANDARD.encode(bytes)).map_err(|fault| {
-        tracing::error!(reader = %authentic.id, %fault, "an answer does not seal");
+    pair.seal(header, ephemeral, items).map_err(|fault| {
+        tracing::error!(%reader, %fault, "an answer does not seal");
         Kind::Internal.because("no answer can be sealed")
     })
 }

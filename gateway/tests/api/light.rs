@@ -21,37 +21,39 @@ const CODE: [u8; 10] = [7; 10];
 const PRICE: u32 = 80;
 
 /// A board with its machine: what is on its sign can be scanned, and light can be shown to it.
-struct Place {
-    station: Option<Station>,
-    flash: Flash,
-    board: Board,
-    now: Duration,
-    dice: u64,
-    waiting: VecDeque<Ticket>,
-    orders: VecDeque<Order>,
-    messages: VecDeque<Vec<u8>>,
-    sign: Option<Offer>,
-    connections: u64,
-    asks: u32,
+pub(crate) struct Place {
+    pub(crate) station: Option<Station>,
+    pub(crate) flash: Flash,
+    pub(crate) board: Board,
+    pub(crate) now: Duration,
+    pub(crate) dice: u64,
+    pub(crate) waiting: VecDeque<Ticket>,
+    pub(crate) orders: VecDeque<Order>,
+    pub(crate) messages: VecDeque<Vec<u8>>,
+    /// What goes by its own road.
+    pub(crate) road: VecDeque<Vec<u8>>,
+    pub(crate) sign: Option<Offer>,
+    pub(crate) connections: u64,
+    pub(crate) asks: u32,
     /// Whether flash syncs at once.
-    syncs: Syncs,
+    pub(crate) syncs: Syncs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Syncs {
+pub(crate) enum Syncs {
     AtOnce,
     Later,
 }
 
 impl Place {
     /// A board before machine 3 that has told the server the key of its codes.
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         let mut place = Self::before(server.board());
         place.introduce(server);
         place
     }
 
-    fn before(board: Board) -> Self {
+    pub(crate) fn before(board: Board) -> Self {
         let mut place = Self {
             station: None,
             flash: Flash::new(JournalEpoch::from_bytes([5; 8])),
@@ -61,6 +63,7 @@ impl Place {
             waiting: VecDeque::new(),
             orders: VecDeque::new(),
             messages: VecDeque::new(),
+            road: VecDeque::new(),
             sign: None,
             connections: 0,
             asks: 0,
@@ -71,7 +74,7 @@ impl Place {
     }
 
     /// Power comes (back): what was not synced in time is gone, the wall clock too.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let servers = Servers::installed(&[gettone_relay::Server {
             epoch: self.board.server_epoch,
             key: self.board.server.expect("enrolled"),
@@ -85,6 +88,7 @@ impl Place {
         self.waiting.clear();
         self.orders.clear();
         self.messages.clear();
+        self.road.clear();
         self.tell(Input::Standing(Standing {
             mdb_state: MdbState::Enabled,
             price_max: 250,
@@ -94,11 +98,11 @@ impl Place {
         self.machine(Machine::Enabled);
     }
 
-    fn station(&mut self) -> &mut Station {
+    pub(crate) fn station(&mut self) -> &mut Station {
         self.station.as_mut().expect("it runs")
     }
 
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         core::array::from_fn(|_| {
             self.dice = self
                 .dice
@@ -108,7 +112,7 @@ impl Place {
         })
     }
 
-    fn tell(&mut self, input: Input) {
+    pub(crate) fn tell(&mut self, input: Input) {
         let mut next = Some(input);
         while let Some(input) = next.take() {
             let entropy = Entropy::take(&mut self.bytes());
@@ -122,13 +126,13 @@ impl Place {
                         self.waiting.push_back(ticket);
                     }
                     Output::Order(order) => self.orders.push_back(order),
+                    Output::RoadSend(envelope) => self.road.push_back(envelope),
                     Output::Offer(offer) => self.sign = Some(*offer),
                     Output::Withdraw => self.sign = None,
                     Output::Advertise(_)
                     | Output::Hush
                     | Output::Drop(_)
                     | Output::KeepServers(_)
-                    | Output::RoadSend(_)
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Note(_) => {}
@@ -140,22 +144,22 @@ impl Place {
         }
     }
 
-    fn machine(&mut self, machine: Machine) {
+    pub(crate) fn machine(&mut self, machine: Machine) {
         self.tell(Input::Machine(machine));
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(crate) fn wait(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
         self.tell(Input::Tick);
     }
 
-    fn life(&mut self) -> Life {
+    pub(crate) fn life(&mut self) -> Life {
         self.station().life()
     }
 
     /// The code on the sign, as a phone's camera reads it.
     #[track_caller]
-    fn scan(&self) -> String {
+    pub(crate) fn scan(&self) -> String {
         self.sign
             .as_ref()
             .expect("a code is on show")
@@ -164,7 +168,7 @@ impl Place {
     }
 
     /// Plays colours before the sensor, through the simulated air, until they are read.
-    fn flash_light(&mut self, light: &str) {
+    pub(crate) fn flash_light(&mut self, light: &str) {
         let payload = Payload::from_hex(light).expect("twelve bytes");
         let rate = RefreshRate::HZ_60;
         let seed = u64::from_be_bytes(self.bytes());
@@ -189,7 +193,7 @@ impl Place {
 
     /// The machine takes the session and sells.
     #[track_caller]
-    fn sell(&mut self) {
+    pub(crate) fn sell(&mut self) {
         assert!(matches!(
             self.orders.pop_front(),
             Some(Order::BeginSession { .. })
@@ -221,7 +225,7 @@ impl Place {
     }
 
     /// A technician's phone links by a light code and carries everything to the server and back.
-    fn introduce(&mut self, server: &Server) -> Relayed {
+    pub(crate) fn introduce(&mut self, server: &Server) -> Relayed {
         let link = self.hello();
         let (mut link, envelopes) = link;
         let relayed = server.relay("", None, &envelopes);
@@ -237,12 +241,12 @@ impl Place {
     }
 
     /// Links a phone, and gives what the board has for the server.
-    fn hello(&mut self) -> (gettone_channel::Link, Vec<Vec<u8>>) {
+    pub(crate) fn hello(&mut self) -> (gettone_channel::Link, Vec<Vec<u8>>) {
         self.tell(Input::CodeSeen(Code::from_bytes(CODE)));
         self.link_by(&Secret::light(CODE))
     }
 
-    fn link_by(&mut self, secret: &Secret) -> (gettone_channel::Link, Vec<Vec<u8>>) {
+    pub(crate) fn link_by(&mut self, secret: &Secret) -> (gettone_channel::Link, Vec<Vec<u8>>) {
         self.connections += 1;
         let connection = Connection::new(self.connections);
         self.messages.clear();

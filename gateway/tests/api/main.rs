@@ -18,6 +18,7 @@ mod postgres;
 mod program;
 mod relay;
 mod restart;
+mod road;
 mod staff;
 mod street;
 mod weight;
