@@ -75,6 +75,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("sign-in.js", SCRIPT),
     ("style.css", STYLE),
     ("token.js", SCRIPT),
+    ("typed.js", SCRIPT),
     ("visit.js", SCRIPT),
     ("wallet.js", SCRIPT),
     ("words.js", SCRIPT),

@@ -22,8 +22,8 @@ export function ask(path) {
 }
 
 /** Tells the server something. A key makes a repeated request harmless. */
-export function tell(method, path, body = {}, key = null) {
-  return send(method, path, body, key);
+export function tell(method, path, body = {}, key = null, longest = ANSWER_MAX_MS) {
+  return send(method, path, body, key, longest);
 }
 
 /** A name for one request, however often it is sent. */
@@ -31,7 +31,7 @@ export function requestKey() {
   return crypto.randomUUID();
 }
 
-async function send(method, path, body, key) {
+async function send(method, path, body, key, longest = ANSWER_MAX_MS) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
@@ -44,7 +44,7 @@ async function send(method, path, body, key) {
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
-      signal: AbortSignal.timeout(ANSWER_MAX_MS),
+      signal: AbortSignal.timeout(longest),
     });
   } catch (fault) {
     throw new Offline("no answer", { cause: fault });

@@ -5,6 +5,7 @@ import { customer, wallets, whileSetAside } from "./customer.js";
 import { money, t } from "./words.js";
 import { receiptLine, receipts } from "./history.js";
 import { sendForm } from "./send.js";
+import { typedForm } from "./typed.js";
 
 const LATEST = 3;
 const NOTHING = /^[0.]*$/;
@@ -25,6 +26,10 @@ export function wallet(go) {
     title(t("home")),
     purses,
     button([icon("M5 12h14M13 6l6 6-6 6"), t("buy")], () => go("#/buy"), { class: "main buy", data: { name: "buy" } }),
+    el("details", { class: "card", data: { name: "typed" } },
+      el("summary", {}, t("typed_title")),
+      typedForm(() => purses.replaceChildren(...wallets().map(purse))),
+    ),
     el("details", { class: "card" },
       el("summary", {}, t("add_money")),
       p(t("add_money_cash")),

@@ -25,6 +25,7 @@ const FILES = [
   "/assets/customer/sign-in.js",
   "/assets/customer/style.css",
   "/assets/customer/token.js",
+  "/assets/customer/typed.js",
   "/assets/customer/visit.js",
   "/assets/customer/wallet.js",
   "/assets/customer/words.js",
