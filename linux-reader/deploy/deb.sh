@@ -63,6 +63,7 @@ put 644 $from/gettone-reader.sysusers /usr/lib/sysusers.d/gettone-reader.conf
 put 644 $from/gettone-reader.tmpfiles /usr/lib/tmpfiles.d/gettone-reader.conf
 put 644 $from/reader.toml /etc/gettone/reader.toml
 put 644 docs/install.md /usr/share/doc/gettone-reader/install.md
+put 644 $from/road.conf /usr/share/doc/gettone-reader/road.conf
 put 644 $from/copyright /usr/share/doc/gettone-reader/copyright
 install -d -m 755 "$root/etc/gettone/reader.d"
 for script in postinst prerm postrm; do put 755 $from/$script /DEBIAN/$script; done

@@ -6,6 +6,7 @@ mod print;
 
 use crate::air::Air;
 use crate::enrolment::{Enrolment, EnrolmentFault};
+use crate::road::{RoadPlace, RoadUrlFault};
 use crate::sign::{PLACES_MAX, SignFault};
 use crate::token::TokenPlaces;
 use entries::Entries;
@@ -46,6 +47,8 @@ pub struct Config {
     pub light: LightSource,
     /// The codes on show, if any.
     pub token: Option<TokenPlaces>,
+    /// The board's own road to the server, if it has one.
+    pub road: Option<RoadPlace>,
     /// The lamp and the buzzer.
     pub panel: Option<Wiring>,
     /// The MDB link.
@@ -285,6 +288,9 @@ pub enum ConfigFault {
     /// More places than anybody looks at.
     #[error("token.show names more than {PLACES_MAX} places")]
     TooManySigns,
+    /// No address that a road leads to.
+    #[error("[road]")]
+    Road(#[from] RoadUrlFault),
     /// A panel without a chip, or without a line.
     #[error("[panel] needs chip = \"/dev/gpiochip0\" and at least one of red, green, blue, buzzer")]
     Panel,
@@ -423,6 +429,7 @@ mod tests {
              [token]\nurl = \"https://gettone.example\"\ntag_every = 2\n\
              show = [\"text:/run/gettone/code\", \"screen:/dev/fb0\", \"nfc:/dev/i2c-1@0x55\"]\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
+             [road]\nurl = \"wss://gettone.example\"\n\
              [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\", \"negative-vend\", \"basket\", \"file-transport\"]\naudit_every_h = 6\ncash_sales = true\n\
              address = \"second\"\nitem_coding = \"bcd\"\nitems = { 0xAB00 = 12, 7 = 70 }",
         );

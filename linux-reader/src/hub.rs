@@ -38,6 +38,8 @@ pub(crate) struct Hub {
     /// Where the server's keys are kept.
     pub(crate) state: PathBuf,
     pub(crate) radio: Sender<Wish>,
+    /// What goes by the board's own road.
+    pub(crate) road: Sender<Vec<u8>>,
     pub(crate) journal: SyncSender<(Ticket, Record)>,
     pub(crate) bus: SyncSender<Saying>,
     pub(crate) face: watch::Sender<Glimpse>,
@@ -150,7 +152,11 @@ impl Hub {
             | News::Audit(_)
             | News::NoAudit(_)
             | News::Heard(..)
-            | News::Took(_) => {}
+            | News::Took(_)
+            | News::RoadUp
+            | News::RoadDown
+            | News::RoadHeard(_)
+            | News::RoadTook => {}
         }
         let taken = self.pass(news);
         self.be_seen();
@@ -253,6 +259,10 @@ impl Hub {
             News::Disconnected(connection) => self.tell(Input::Disconnected(connection)),
             News::Heard(connection, message) => self.tell(Input::Heard(connection, message)),
             News::Took(connection) => self.tell(Input::Took(connection)),
+            News::RoadUp => self.tell(Input::RoadUp),
+            News::RoadDown => self.tell(Input::RoadDown),
+            News::RoadHeard(envelope) => self.tell(Input::RoadHeard(envelope)),
+            News::RoadTook => self.tell(Input::RoadTook),
         }
     }
 
@@ -304,8 +314,10 @@ impl Hub {
             Output::Send(connection, message, report) => {
                 self.wish(Wish::Send(connection, message, report))?;
             }
-            // Without a road the station sends nothing by it.
-            Output::RoadSend(_) => {}
+            Output::RoadSend(envelope) => self
+                .road
+                .try_send(envelope)
+                .map_err(|_| HubFault::Stopped { part: "road" })?,
             Output::Journal(ticket, record) => self
                 .journal
                 .try_send((ticket, record))

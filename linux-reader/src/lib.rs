@@ -27,6 +27,7 @@ mod news;
 mod page;
 mod program;
 mod radio;
+mod road;
 mod self_test;
 mod servers;
 mod sign;
@@ -47,4 +48,5 @@ pub use journal::{Directory, Disk, JOURNAL_LEN_MAX, Journal, JournalFault, Openi
 pub use news::{News, NewsReceiver, NewsSender, Unheard, way};
 pub use page::{Ending, ResultPage};
 pub use program::{RunFault, run};
+pub use road::{RoadPlace, RoadUrl, RoadUrlFault};
 pub use uptime::Uptime;

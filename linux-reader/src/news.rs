@@ -58,6 +58,14 @@ pub enum News {
     Heard(Connection, Vec<u8>),
     /// A message has gone out.
     Took(Connection),
+    /// The board's own road to the server is up.
+    RoadUp,
+    /// It has fallen.
+    RoadDown,
+    /// A message came by it.
+    RoadHeard(Vec<u8>),
+    /// The last message for it has gone out.
+    RoadTook,
 }
 
 /// A way for news that takes nothing from the heap once it is laid.

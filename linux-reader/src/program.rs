@@ -13,7 +13,7 @@ use crate::page::ResultPage;
 use crate::sign::{SignPlace, Signs};
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
-use crate::{light, radio, servers, token};
+use crate::{light, radio, road, servers, token};
 use gettone_core::board::{Record, Stamp, Ticket};
 use gettone_core::id::{JournalEpoch, Order};
 use gettone_core::notice::Code;
@@ -123,6 +123,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         wished,
         news.clone(),
     );
+    let (by_road, wished) = mpsc::channel(WISHES_MAX);
+    let road = road::serve(config.road, reader, wished, news.clone());
     let light = watch_light(config.light.clone(), news);
     tracing::info!(%reader, boot, "the reader runs");
     let (seen, glimpses) = watch::channel(Glimpse::first());
@@ -158,6 +160,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         uptime,
         state: config.state,
         radio: wishes,
+        road: by_road,
         journal: records,
         bus,
         sign,
@@ -167,6 +170,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         ended = hub.run(machine, heard, stop) => ended,
         () = radio => Err(HubFault::Stopped { part: "radio" }),
         never = light => match never {},
+        never = road => match never {},
         never = face.serve(glimpses) => match never {},
     };
     face::leave();

@@ -4,6 +4,7 @@ use super::mdb::MdbEntries;
 use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
+use crate::road::{CA_PATH, RoadPlace};
 use crate::sign::PLACES_MAX;
 use crate::token::{Freshness, TokenPlaces};
 use gettone_core::board::{Limits, Sessions};
@@ -37,6 +38,7 @@ pub(super) struct Entries {
     #[serde(deserialize_with = "word")]
     light: Option<LightSource>,
     token: TokenEntries,
+    road: RoadEntries,
     panel: PanelEntries,
     mdb: MdbEntries,
     server: Vec<ServerEntry>,
@@ -71,6 +73,13 @@ impl TryFrom<u8> for TagEvery {
 #[derive(thiserror::Error, Debug)]
 #[error("a tag is written with every code or every second one, 1 or 2: an older code is not taken")]
 struct TagEveryFault;
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct RoadEntries {
+    url: Option<String>,
+    ca: Option<PathBuf>,
+}
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, default)]
@@ -160,6 +169,10 @@ impl Entries {
                 show: self.token.show.or(before.token.show),
                 tag_every: self.token.tag_every.or(before.token.tag_every),
             },
+            road: RoadEntries {
+                url: self.road.url.or(before.road.url),
+                ca: self.road.ca.or(before.road.ca),
+            },
             panel: PanelEntries {
                 chip: panel.chip.or(panel_before.chip),
                 red: panel.red.or(panel_before.red),
@@ -223,6 +236,7 @@ impl Entries {
             air: need(self.air, "air", "air = \"bluez\"")?,
             light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
             token: self.token.places()?,
+            road: self.road.place()?,
             panel: self.panel.wiring()?,
             link,
             currency,
@@ -287,6 +301,22 @@ impl TokenEntries {
             .tag_every
             .map_or_else(Freshness::default, |every| every.0);
         Ok(Some(TokenPlaces { url, signs, tag }))
+    }
+}
+
+impl RoadEntries {
+    fn place(self) -> Result<Option<RoadPlace>, ConfigFault> {
+        match (self.url, self.ca) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(ConfigFault::Missing {
+                field: "road.url",
+                hint: "url = \"wss://gettone.example\"",
+            }),
+            (Some(url), ca) => Ok(Some(RoadPlace {
+                url: url.parse()?,
+                ca: ca.unwrap_or_else(|| CA_PATH.into()),
+            })),
+        }
     }
 }
 

@@ -72,6 +72,14 @@ pub(super) fn print(config: &Config) -> String {
         }
         None => say(format_args!("\n# [token]: no codes on show")),
     }
+    match &config.road {
+        Some(place) => {
+            say(format_args!("\n[road]"));
+            say(format_args!("url = {}", quoted(place.url.to_string())));
+            say(format_args!("ca = {}", path(&place.ca)));
+        }
+        None => say(format_args!("\n# [road]: phones carry all")),
+    }
     match &config.panel {
         Some(wiring) => print_panel(wiring, &mut say),
         None => say(format_args!("\n# [panel]: no lamp and no buzzer")),
