@@ -48,10 +48,16 @@ impl Street {
 
     /// Scans a code, shows its light, buys nothing; and the next one, until nothing is held there.
     fn honest_by_light(&mut self, at: usize) -> Result<(), String> {
+        let mut before = None;
         for _ in 0..CODES_MAX {
             let offer = self.places[at].sign.as_ref();
             let code = offer.map(|offer| offer.link.clone());
             let code = code.ok_or("for ever: an idle reader shows no code")?;
+            // A reader whose clock was set back shows the step that it had come to until the clock
+            // is there again; when that code is used up, it takes a link.
+            if before.replace(code.step) == Some(code.step) {
+                return self.honest(at);
+            }
             let payers = self.truth.payers.entry(vend_of_code(&code)).or_default();
             payers.insert(HONEST);
             // The news that come with a code may be all that is missing.
