@@ -16,8 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use gettone::Failure;
 use gettone_channel as channel;
 use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
+use gettone_core::grant::Terms;
 use gettone_core::id::{MachineId, ReaderId, WalletId};
-use gettone_core::money::Currency;
+use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Command, Reader, Refusal, Standing};
 use gettone_relay::{
     Granted, Letter, Reply, key_out, nonce_in, reader_in, reader_out, reply_out, token_key_in,
@@ -80,6 +81,16 @@ pub(crate) struct Told {
 struct Carrier {
     account: Option<Customer>,
     link: Option<Bind>,
+    way: Way,
+}
+
+/// What is at the other end of the reader's link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A phone, which the reader notices when it has gone.
+    Phone,
+    /// Nothing but the server's call.
+    Call,
 }
 
 impl Carrier {
@@ -133,7 +144,11 @@ async fn relay(
             })
         })
         .transpose()?;
-    let carrier = Carrier { account, link };
+    let carrier = Carrier {
+        account,
+        link,
+        way: Way::Phone,
+    };
     let mut answers = Answers::default();
     for text in &carried.envelopes {
         one(&gateway, text, &carrier, &mut answers).await?;
@@ -200,6 +215,7 @@ pub(super) async fn by_road(
     let carrier = Carrier {
         account: call.as_ref().map(|call| call.customer.clone()),
         link: bind.filter(|_| call.is_some()),
+        way: Way::Call,
     };
     let taken = take(gateway, &authentic, &carrier).await?;
     if let (Outcome::Granted(_), Some(call)) = (taken.outcome, &call) {
@@ -422,11 +438,29 @@ async fn claim(
     };
     Ok(match relay::claim(hello, place, account) {
         Ok(mut ask) => {
+            if carrier.way == Way::Call {
+                ask.terms = without_phone(ask.terms, hello.max_price);
+            }
             ask.terms.purpose = gateway.purpose((authentic.machine, account), ask.nonce, now());
             (Some(ask), Asked::Yes)
         }
         Err(reason) => (None, Asked::Barred(reason)),
     })
+}
+
+/// Nothing tells a reader that who typed a code has gone: what is left after the first product would
+/// be the next person's, and their cash the customer's.
+fn without_phone(terms: Terms, max_price: u32) -> Terms {
+    let dearest = match max_price {
+        0 | u32::MAX => terms.cap,
+        known => Amount::from_minor(i64::from(known)),
+    };
+    Terms {
+        cap: terms.cap.min(dearest),
+        vends_max: terms.vends_max.min(1),
+        revalue_max: Amount::ZERO,
+        ..terms
+    }
 }
 
 fn distrusted(refusal: Refusal) -> Outcome {

@@ -142,13 +142,14 @@ fn typed_digits_buy_over_the_boards_own_road_with_no_radio_at_all() {
     assert_eq!(told(&answer), ("granted", ""), "{answer}");
     assert_eq!(
         (&answer["held"], &answer["vends_max"]),
-        (&json!("5.00"), &json!(3))
+        (&json!("2.50"), &json!(1)),
+        "who leaves after one product leaves nothing behind"
     );
     assert_eq!(place.life(), Life::Granted);
     // Who did not hear the answer is told the same; for anybody else the code is used.
     assert_eq!(server.type_in(&code, &anna), answer);
     assert_eq!(told(&server.type_in(&code, &bruno)), ("rejected", ""));
-    assert_eq!(server.balance(&anna), ["5.00", "5.00", "0.00"]);
+    assert_eq!(server.balance(&anna), ["5.00", "2.50", "0.00"]);
     place.sell();
     road.pump(&mut place, |place| place.station().outbox().unacked() == 0);
     assert_eq!(server.balance(&anna), ["4.20", "0.00", "0.00"]);
@@ -339,7 +340,7 @@ fn a_road_cut_in_the_middle_of_a_session_balances_when_it_is_back() {
     place.tell(Input::RoadDown);
     assert_eq!(place.life(), Life::Granted, "the session goes on");
     place.sell();
-    assert_eq!(server.balance(&anna), ["5.00", "5.00", "0.00"], "no news");
+    assert_eq!(server.balance(&anna), ["5.00", "2.50", "0.00"], "no news");
     let mut road = Road::of(&mut place, &server);
     road.pump(&mut place, |place| place.station().outbox().unacked() == 0);
     assert_eq!(server.balance(&anna), ["4.20", "0.00", "0.00"]);
@@ -362,7 +363,7 @@ fn a_board_that_is_cut_off_before_its_grant_holds_nothing_once_it_is_back() {
         typing.join().expect("an answer")
     });
     assert_eq!(told(&answer), ("granted", ""));
-    assert_eq!(server.balance(&anna), ["5.00", "5.00", "0.00"]);
+    assert_eq!(server.balance(&anna), ["5.00", "2.50", "0.00"]);
     drop(road);
     place.tell(Input::RoadDown);
     assert_eq!(place.life(), Life::Idle, "the grant never came");
