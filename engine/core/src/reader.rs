@@ -7,6 +7,7 @@
 mod claim;
 mod command;
 mod event;
+mod keys;
 mod life;
 mod log;
 mod news;
@@ -16,6 +17,7 @@ mod state;
 pub use claim::{Claim, ClaimState, Due, Road, Standing};
 pub use command::{Command, Refusal};
 pub use event::{Contradiction, Event};
+pub use keys::NextKeys;
 pub use life::{Life, Step};
 pub use news::{Answer, Ask, Facts, Hello, News};
 pub use scan::{Form, Scan, Scanned, Used};

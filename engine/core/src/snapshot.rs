@@ -18,7 +18,7 @@ use thin_vec::ThinVec;
 
 /// Names the layout of archived states; a golden file keeps it from changing unseen. States of
 /// another format are not read: the journal replaces them.
-pub const FORMAT: u16 = 4;
+pub const FORMAT: u16 = 5;
 
 /// The largest archived state, in bytes: a wallet with every list full takes a third of it.
 pub const STATE_MAX: usize = 16 * 1024 * 1024;

@@ -12,7 +12,9 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::notice::{Code, Notice};
 use gettone_core::operator::{self, Total};
 use gettone_core::port::Seq;
-use gettone_core::reader::{self, Answer, Ask, Contradiction, Facts, Hello, Scanned, Used};
+use gettone_core::reader::{
+    self, Answer, Ask, Contradiction, Facts, Hello, NextKeys, Scanned, Used,
+};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::record::{Event, FORMAT, RECORD_MAX, Record, RecordFault};
 use gettone_core::session;
@@ -439,6 +441,14 @@ fn one_of_each() -> Vec<Record> {
             contradiction: Some(Contradiction::OldEpoch),
             at,
         })),
+        reader::Event::KeyAnnounced(NextKeys {
+            epoch: 1,
+            key: ReaderKey::from_bytes([0x44; 32]),
+            token: Some(TokenKey::from_bytes([0x55; 32])),
+        }),
+        reader::Event::KeyDisputed { epoch: 1 },
+        reader::Event::KeySwitched { epoch: 1 },
+        reader::Event::ServerFollowed { epoch: 2 },
     ];
     let wallet = WalletId::new(42);
     let reader = ReaderId::from_bytes(*b"reader-1");

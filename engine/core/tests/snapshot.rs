@@ -11,7 +11,7 @@ use gettone_core::machine::{self, Machine, Policy, Product};
 use gettone_core::money::{Amount, Currency};
 use gettone_core::operator::{self, Operator, Total};
 use gettone_core::port::Seq;
-use gettone_core::reader::{self, Ask, Facts, Form, Hello, News, Reader, Scan};
+use gettone_core::reader::{self, Ask, Facts, Form, Hello, News, NextKeys, Reader, Scan};
 use gettone_core::receipt::{Flags, Receipt, ReceiptKind};
 use gettone_core::session::{Phase, Session};
 use gettone_core::snapshot::{self, Customer, FORMAT, Resting, STATE_MAX, SnapshotFault};
@@ -319,7 +319,20 @@ fn reader() -> Reader {
                 terms: terms(),
             }),
         }),
+        reader::Command::Announce(next_keys(1, 0x44)),
+        reader::Command::Switch { epoch: 1 },
+        reader::Command::Announce(next_keys(2, 0x45)),
+        reader::Command::Announce(next_keys(2, 0x46)),
+        reader::Command::Follow { server: 3 },
     ])
+}
+
+fn next_keys(epoch: u16, byte: u8) -> NextKeys {
+    NextKeys {
+        epoch,
+        key: ReaderKey::from_bytes([byte; 32]),
+        token: Some(TokenKey::from_bytes([byte + 1; 32])),
+    }
 }
 
 fn encode<T: Resting>(state: &T) -> Vec<u8> {
@@ -346,7 +359,7 @@ fn the_layout_on_a_shelf_is_the_one_in_the_golden_file() {
         }
         picture.push('\n');
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-4.hex");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/states-5.hex");
     if std::env::var_os("GETTONE_REWRITE_GOLDEN").is_some() {
         std::fs::write(path, &picture).expect("the golden file can be written");
     }

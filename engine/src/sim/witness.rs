@@ -215,6 +215,10 @@ impl Witness {
                 | reader::Event::Fenced { .. }
                 | reader::Event::TokensKept { .. }
                 | reader::Event::Forgotten { .. }
+                | reader::Event::KeyAnnounced(_)
+                | reader::Event::KeyDisputed { .. }
+                | reader::Event::KeySwitched { .. }
+                | reader::Event::ServerFollowed { .. }
                 | reader::Event::Revoked => Ok(()),
                 reader::Event::Scanned(_) => Err(format!("nobody scans {reader} here")),
             },

@@ -1,4 +1,4 @@
-use super::{Answer, EPOCHS_MAX, News, Scan};
+use super::{Answer, EPOCHS_MAX, News, NextKeys, Scan};
 use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
 use crate::money::Currency;
 
@@ -61,6 +61,18 @@ pub enum Command {
         /// The chain before that one.
         chain: Chain,
     },
+    /// It announces its next keys, under the one in use.
+    Announce(NextKeys),
+    /// An envelope came under the keys that it had announced.
+    Switch {
+        /// Their number.
+        epoch: u16,
+    },
+    /// An envelope of it came under this key of the server.
+    Follow {
+        /// The epoch of that key.
+        server: u16,
+    },
 }
 
 /// A reader's "no".
@@ -91,4 +103,10 @@ pub enum Refusal {
     /// It told another key before.
     #[error("the reader has told another key of codes before")]
     OtherTokenKey,
+    /// It announces a key that has had its time.
+    #[error("the reader announces a key of before")]
+    OldKey,
+    /// It has announced another key under this number before.
+    #[error("the reader has announced another key under this number before")]
+    OtherKey,
 }

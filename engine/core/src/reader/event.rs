@@ -1,4 +1,4 @@
-use super::{Answer, Ask, Hello, Scanned};
+use super::{Answer, Ask, Hello, NextKeys, Scanned};
 use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
 use crate::money::Currency;
 use crate::notice::Notice;
@@ -81,6 +81,23 @@ pub enum Event {
         oldest: Rseq,
         /// The chain before that one.
         chain: Chain,
+    },
+    /// It has announced its next keys.
+    KeyAnnounced(NextKeys),
+    /// It has announced another key under a number that has one.
+    KeyDisputed {
+        /// The number.
+        epoch: u16,
+    },
+    /// An envelope came under the keys that it had announced: the ones before open nothing more.
+    KeySwitched {
+        /// Their number.
+        epoch: u16,
+    },
+    /// An envelope of it came under a newer key of the server.
+    ServerFollowed {
+        /// The epoch of that key.
+        epoch: u16,
     },
 }
 

@@ -208,6 +208,20 @@ impl Reader {
         }
     }
 
+    /// Its codes are made with another key from here on; the steps count on.
+    pub(super) fn tokens_changed(&mut self, key: TokenKey) {
+        match &mut self.tokens {
+            Some(tokens) => tokens.key = key,
+            None => {
+                self.tokens = Some(Box::new(Tokens {
+                    key,
+                    last_used: 0,
+                    used: None,
+                }));
+            }
+        }
+    }
+
     pub(super) fn scan(&self, scan: &Scan, at: Timestamp) -> Result<Option<Event>, Refusal> {
         if self.tokens.is_none() {
             return Err(Refusal::NoTokens);

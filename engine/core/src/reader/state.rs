@@ -1,3 +1,4 @@
+use super::keys::Keys;
 use super::log::{Log, Place};
 use super::scan::Tokens;
 use super::{
@@ -31,6 +32,8 @@ pub struct Reader {
     lock_taken: Option<(JournalEpoch, u32)>,
     /// What is known of the codes that it shows.
     pub(super) tokens: Option<Box<Tokens>>,
+    /// What has become of its keys, once there is something to say.
+    pub(super) keys: Option<Box<Keys>>,
 }
 
 /// When a reader was last heard of, and what it said then.
@@ -52,8 +55,8 @@ impl Reader {
         self.life
     }
 
-    /// Its public key, once it is enrolled.
-    pub fn key(&self) -> Option<ReaderKey> {
+    /// The key of its enrolment, which gave it its name.
+    pub(super) fn first_key(&self) -> Option<ReaderKey> {
         self.enrolled.map(|(key, ..)| key)
     }
 
@@ -386,7 +389,17 @@ impl Entity for Reader {
             (Command::Revoke, _) => Ok(Some(Event::Revoked)),
             (Command::Hear(_), Life::Revoked) => Err(Refusal::Revoked),
             (Command::Hear(news), _) => self.hear(news, now),
-            (Command::KeepTokens { .. } | Command::Scan(_), Life::Revoked) => Err(Refusal::Revoked),
+            (
+                Command::KeepTokens { .. }
+                | Command::Scan(_)
+                | Command::Announce(_)
+                | Command::Switch { .. }
+                | Command::Follow { .. },
+                Life::Revoked,
+            ) => Err(Refusal::Revoked),
+            (Command::Announce(told), _) => self.announce(told),
+            (Command::Switch { epoch }, _) => Ok(self.switch(*epoch)),
+            (Command::Follow { server }, _) => Ok(self.follow(*server)),
             (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
             (Command::Scan(scan), _) => self.scan(scan, now),
             (Command::Forget { .. }, Life::Revoked) => Err(Refusal::Revoked),
@@ -524,6 +537,10 @@ impl Entity for Reader {
                 }
             }
             Event::Revoked => self.step(Step::Revoke),
+            Event::KeyAnnounced(next) => self.announced(*next),
+            Event::KeyDisputed { epoch } => self.disputed(*epoch),
+            Event::KeySwitched { .. } => self.switched(),
+            Event::ServerFollowed { epoch } => self.followed(*epoch),
             Event::TokensKept { key, step } => self.tokens_kept(*key, *step),
             Event::Scanned(scanned) => self.scanned(scanned),
             Event::Forgotten {
