@@ -20,3 +20,11 @@ pub struct Lock {
     /// What it asks for.
     pub state: LockState,
 }
+
+impl Lock {
+    /// The last order that a board can take: its reader is revoked.
+    pub const FOR_EVER: Self = Self {
+        version: u32::MAX,
+        state: LockState::Locked,
+    };
+}

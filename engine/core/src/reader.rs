@@ -6,6 +6,7 @@
 
 mod claim;
 mod command;
+mod controller;
 mod event;
 mod keys;
 mod life;

@@ -550,6 +550,39 @@ fn a_revoked_reader_leaves_its_grants_to_be_decided_and_its_claims_unheld() {
 }
 
 #[test]
+fn another_controller_is_doubted_until_somebody_has_looked() {
+    let mut reader = enrolled();
+    let hear = |reader: &mut Reader, number: u8, byte: u8| {
+        let vmc = VmcId::from_bytes([byte; 8]);
+        let doubt = Command::DoubtController { vmc };
+        let doubted = tell(reader, &doubt).expect("it is enrolled");
+        let facts = Facts {
+            vmc,
+            ..Facts::default()
+        };
+        let hello = Hello {
+            facts,
+            ..hello(number, u64::from(number) * 10, 5)
+        };
+        tell(reader, &news(Some(hello), None, &[])).expect("heard");
+        doubted
+    };
+    assert!(!hear(&mut reader, 1, 7), "the first one it is at");
+    assert!(!hear(&mut reader, 2, 0), "none has told who it is");
+    assert!(!hear(&mut reader, 3, 7), "the same after a start");
+    assert!(!hear(&mut reader, 4, 0));
+    assert!(hear(&mut reader, 5, 8), "another one");
+    assert!(!hear(&mut reader, 6, 8), "one alarm");
+    let eight = Some(VmcId::from_bytes([8; 8]));
+    assert_eq!(reader.doubted_controller(), eight);
+    assert_eq!(tell(&mut reader, &Command::TrustController), Ok(true));
+    assert_eq!(tell(&mut reader, &Command::TrustController), Ok(false));
+    assert_eq!(reader.doubted_controller(), None);
+    assert!(!hear(&mut reader, 7, 8), "confirmed");
+    assert!(hear(&mut reader, 8, 7), "and back again");
+}
+
+#[test]
 fn a_reader_is_known_by_what_it_said_last_and_a_changed_controller_shows() {
     let mut reader = enrolled();
     assert_eq!(reader.heard(), None);

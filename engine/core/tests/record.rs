@@ -449,6 +449,10 @@ fn one_of_each() -> Vec<Record> {
         reader::Event::KeyDisputed { epoch: 1 },
         reader::Event::KeySwitched { epoch: 1 },
         reader::Event::ServerFollowed { epoch: 2 },
+        reader::Event::ControllerDoubted {
+            vmc: VmcId::from_bytes(*b"vmc-two!"),
+        },
+        reader::Event::ControllerTrusted,
     ];
     let wallet = WalletId::new(42);
     let reader = ReaderId::from_bytes(*b"reader-1");

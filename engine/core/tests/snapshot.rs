@@ -324,6 +324,9 @@ fn reader() -> Reader {
         reader::Command::Announce(next_keys(2, 0x45)),
         reader::Command::Announce(next_keys(2, 0x46)),
         reader::Command::Follow { server: 3 },
+        reader::Command::DoubtController {
+            vmc: VmcId::from_bytes(*b"vmc-two!"),
+        },
     ])
 }
 

@@ -218,6 +218,8 @@ impl Witness {
                 | reader::Event::KeyAnnounced(_)
                 | reader::Event::KeyDisputed { .. }
                 | reader::Event::KeySwitched { .. }
+                | reader::Event::ControllerDoubted { .. }
+                | reader::Event::ControllerTrusted
                 | reader::Event::ServerFollowed { .. }
                 | reader::Event::Revoked => Ok(()),
                 reader::Event::Scanned(_) => Err(format!("nobody scans {reader} here")),

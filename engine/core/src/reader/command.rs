@@ -1,5 +1,7 @@
 use super::{Answer, EPOCHS_MAX, News, NextKeys, Scan};
-use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
+use crate::id::{
+    Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey, VmcId,
+};
 use crate::money::Currency;
 
 /// What a reader can be asked to take in.
@@ -73,6 +75,13 @@ pub enum Command {
         /// The epoch of that key.
         server: u16,
     },
+    /// A HELLO newer than all others names this controller.
+    DoubtController {
+        /// The controller.
+        vmc: VmcId,
+    },
+    /// Its operator has looked at the machine that it is at.
+    TrustController,
 }
 
 /// A reader's "no".

@@ -1,5 +1,7 @@
 use super::{Answer, Ask, Hello, NextKeys, Scanned};
-use crate::id::{Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey};
+use crate::id::{
+    Chain, JournalEpoch, MachineId, Nonce, OperatorId, ReaderKey, Rseq, TokenKey, VmcId,
+};
 use crate::money::Currency;
 use crate::notice::Notice;
 use crate::receipt::Receipt;
@@ -99,6 +101,13 @@ pub enum Event {
         /// The epoch of that key.
         epoch: u16,
     },
+    /// Its HELLO names another controller than before: somebody has to look.
+    ControllerDoubted {
+        /// The controller.
+        vmc: VmcId,
+    },
+    /// Somebody has looked.
+    ControllerTrusted,
 }
 
 /// What a reader said that cannot be true beside what it said before.

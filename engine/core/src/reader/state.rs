@@ -27,7 +27,9 @@ pub struct Reader {
     pub(super) contradiction: Option<Contradiction>,
     pub(super) heard_at: Option<Timestamp>,
     /// The controller before the present one, once it has changed.
-    vmc_before: Option<VmcId>,
+    pub(super) vmc_before: Option<VmcId>,
+    /// The controller that nobody has confirmed yet.
+    pub(super) doubted: Option<VmcId>,
     /// The last order to lock or open that the board took, and the journal that holds it.
     lock_taken: Option<(JournalEpoch, u32)>,
     /// What is known of the codes that it shows.
@@ -394,12 +396,16 @@ impl Entity for Reader {
                 | Command::Scan(_)
                 | Command::Announce(_)
                 | Command::Switch { .. }
-                | Command::Follow { .. },
+                | Command::Follow { .. }
+                | Command::DoubtController { .. }
+                | Command::TrustController,
                 Life::Revoked,
             ) => Err(Refusal::Revoked),
             (Command::Announce(told), _) => self.announce(told),
             (Command::Switch { epoch }, _) => Ok(self.switch(*epoch)),
             (Command::Follow { server }, _) => Ok(self.follow(*server)),
+            (Command::DoubtController { vmc }, _) => Ok(self.doubt(*vmc)),
+            (Command::TrustController, _) => Ok(self.trust()),
             (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
             (Command::Scan(scan), _) => self.scan(scan, now),
             (Command::Forget { .. }, Life::Revoked) => Err(Refusal::Revoked),
@@ -541,6 +547,8 @@ impl Entity for Reader {
             Event::KeyDisputed { epoch } => self.disputed(*epoch),
             Event::KeySwitched { .. } => self.switched(),
             Event::ServerFollowed { epoch } => self.followed(*epoch),
+            Event::ControllerDoubted { vmc } => self.doubted = Some(*vmc),
+            Event::ControllerTrusted => self.doubted = None,
             Event::TokensKept { key, step } => self.tokens_kept(*key, *step),
             Event::Scanned(scanned) => self.scanned(scanned),
             Event::Forgotten {
