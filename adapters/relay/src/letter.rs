@@ -23,6 +23,17 @@ pub struct Letter {
     pub counters: Option<channel::Counters>,
     /// The key of the codes that it shows, when it tells it.
     pub token_key: Option<channel::TokenKeyUpdate>,
+    /// The next keys of its reader, when it announces them.
+    pub key_update: Option<KeyUpdate>,
+}
+
+/// The next keys of a reader: both are kept, or neither.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyUpdate {
+    /// The key of its envelopes, and the number of both.
+    pub keys: channel::KeyUpdate,
+    /// The key of the codes that it shows: the TOKEN_KEY behind the KEY_UPDATE.
+    pub token: Option<channel::TokenKeyUpdate>,
 }
 
 /// Why the items of an authentic envelope are no letter.
@@ -41,6 +52,9 @@ pub enum LetterFault {
     /// Two snapshots of the counters.
     #[error("more than one snapshot of the counters")]
     Counters,
+    /// Two announcements of the next keys.
+    #[error("more than one announcement of the next keys")]
+    KeyUpdates,
     /// Nothing that this server takes in.
     #[error("nothing that this server takes in")]
     Nothing,
@@ -58,6 +72,7 @@ impl Letter {
         let mut audits = Vec::new();
         let mut counters = None;
         let mut token_key = None;
+        let mut key_update: Option<KeyUpdate> = None;
         for item in items {
             let counts_in = match item {
                 channel::Item::Hello(ours) => {
@@ -83,10 +98,18 @@ impl Letter {
                     audits.push(audit);
                     Some(audit.journal_epoch)
                 }
-                // A server that does not keep keys acknowledges none, and readers send them again.
-                channel::Item::KeyUpdate(_) => None,
+                channel::Item::KeyUpdate(keys) => {
+                    let update = KeyUpdate { keys, token: None };
+                    if key_update.replace(update).is_some() {
+                        return Err(LetterFault::KeyUpdates);
+                    }
+                    None
+                }
                 channel::Item::TokenKey(told) => {
-                    token_key = Some(told);
+                    match &mut key_update {
+                        Some(update) => update.token = Some(told),
+                        None => token_key = Some(told),
+                    }
                     None
                 }
                 // The channel refuses these on the way here.
@@ -118,6 +141,7 @@ impl Letter {
                 audits,
                 counters,
                 token_key,
+                key_update,
             }),
             None if receipts.is_empty() => Err(LetterFault::Nothing),
             None => Err(LetterFault::NoEpoch),

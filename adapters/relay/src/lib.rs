@@ -33,6 +33,7 @@ mod bounds;
 mod claim;
 mod flash;
 mod greeting;
+mod keyring;
 mod letter;
 mod names;
 mod receipt;
@@ -47,7 +48,8 @@ pub use bounds::{GRANT_LIFE, LINK_1_MAX, ROAD_HELLO_EVERY, TYPED_DIGITS};
 pub use claim::{Asked, Outcome, Place, Reason, claim};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
-pub use letter::{Letter, LetterFault, counters_in, hello_in, notice_in};
+pub use keyring::{KEYS_MAX, KeyRing, KeyRingFault, TEXT_LEN_MAX as KEYRING_LEN_MAX};
+pub use letter::{KeyUpdate, Letter, LetterFault, counters_in, hello_in, notice_in};
 pub use names::{
     bind_in, bind_out, chain_in, chain_out, epoch_in, epoch_out, key_out, nonce_in, nonce_out,
     reader_in, reader_out, vend_in, vend_of, vend_out, vmc_in, vmc_out,

@@ -1,5 +1,6 @@
 //! A whole board without I/O: its rules, its link, its envelopes and the server's keys.
 
+mod keys;
 mod line;
 mod road;
 mod shell;
@@ -10,14 +11,14 @@ pub use token::Offer;
 
 use crate::answer::answer_in;
 use crate::greeting::{ReaderFacts, Standing, greeting_out, notices_out, receipts_out};
+use crate::keyring::KeyRing;
 use crate::receipt::chain_of;
-use crate::servers::{SERVERS_MAX, Servers};
+use crate::servers::Servers;
 use crate::status::{Line, Telling, status_out};
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_channel::{
-    Direction, EnvelopeFault, Ephemeral, Header, LinkMessage, MdbState, Pair, PublicKey,
-    ResumeSecret, StaticKey,
+    Direction, Ephemeral, Header, LinkMessage, MdbState, Pair, PublicKey, ResumeSecret,
 };
 use gettone_core::board::{self, Board, LastResult, Life, Note, Outbox};
 use gettone_core::money::Amount;
@@ -31,13 +32,14 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Station {
     board: Board,
-    key: StaticKey,
-    reader: channel::ReaderId,
+    ring: KeyRing,
+    /// Keys of its own that are being written.
+    coming_ring: Option<KeyRing>,
     facts: ReaderFacts,
     servers: Servers,
-    /// With those of the servers' keys that were used.
-    pairs: Vec<Pair>,
-    /// Keys that are being written.
+    /// Of its own keys with those of the servers' keys that were used.
+    pairs: Vec<(PublicKey, Pair)>,
+    /// The server's keys that are being written.
     coming: Option<Servers>,
     standing: Standing,
     door: Option<Door>,
@@ -60,8 +62,8 @@ impl Station {
     pub fn new(start: Start) -> Self {
         let facts = start.facts();
         Self {
-            key: start.key,
-            reader: start.reader,
+            ring: KeyRing::named(start.reader, start.key, None),
+            coming_ring: None,
             facts,
             servers: start.servers,
             pairs: Vec::new(),
@@ -134,6 +136,9 @@ impl Station {
             }
             // The server says it again with its next answer.
             Input::ServersLost => self.coming = None,
+            Input::KeysKept => self.keys_kept(),
+            // The server confirms them again with the next HELLO.
+            Input::KeysLost => self.coming_ring = None,
         }
         self.use_road(now, entropy);
     }
@@ -169,7 +174,7 @@ impl Station {
 
     /// The reader's name.
     pub const fn reader(&self) -> channel::ReaderId {
-        self.reader
+        self.ring.reader()
     }
 
     /// What is known of the machine's controller.
@@ -229,6 +234,7 @@ impl Station {
             board::Output::Greet(greeting) => {
                 let mut items = greeting_out(&greeting, &self.facts, &self.standing);
                 items.extend(self.token_key(greeting.token));
+                self.announce_keys(&greeting, &mut items);
                 self.send_envelope(&items, entropy);
             }
             board::Output::SendReceipts(receipts) => {
@@ -304,6 +310,9 @@ impl Station {
             Ok(items) => items,
             Err(notice) => return self.note(notice),
         };
+        let Some(items) = self.without_key_ack(items) else {
+            return;
+        };
         let mut answers = Vec::new();
         let mut call = None;
         for item in &items {
@@ -333,33 +342,6 @@ impl Station {
         }
     }
 
-    fn open(&mut self, envelope: &[u8]) -> Result<Vec<channel::Item>, Notice> {
-        let header = channel::header(envelope).map_err(Notice::Envelope)?;
-        let is_ours = header.direction == Direction::ToReader && header.reader_id == self.reader;
-        let server = self.servers.of(header.server_epoch).filter(|_| is_ours);
-        let key = server.ok_or(Notice::Foreign)?.key;
-        let pair = self.pair(&key).map_err(Notice::Envelope)?;
-        let (_, items) = pair.open(envelope).map_err(Notice::Envelope)?;
-        Ok(items)
-    }
-
-    /// What this board's key and one of the server's share: on a small processor it is felt.
-    fn pair(&mut self, server: &PublicKey) -> Result<&Pair, EnvelopeFault> {
-        let known = self.pairs.iter().position(|pair| pair.peer() == server);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let pair = Pair::of(&self.key, server).ok_or(EnvelopeFault::WeakKey)?;
-                if self.pairs.len() >= SERVERS_MAX {
-                    self.pairs.remove(0);
-                }
-                self.pairs.push(pair);
-                self.pairs.len() - 1
-            }
-        };
-        Ok(&self.pairs[at])
-    }
-
     fn send_envelope(&mut self, items: &[channel::Item], entropy: &mut Entropy) {
         let Some(ephemeral) = entropy.envelope.take() else {
             debug_assert!(false, "one input makes one envelope");
@@ -382,11 +364,12 @@ impl Station {
         let header = Header {
             direction: Direction::ToServer,
             server_epoch: server.epoch,
-            reader_id: self.reader,
+            reader_id: self.ring.reader(),
             sequence: self.sequence,
         };
+        let own = self.ring.key().clone();
         let sealed = self
-            .pair(&server.key)
+            .pair(&own, &server.key)
             .and_then(|pair| pair.seal(header, ephemeral, items));
         match sealed {
             Ok(envelope) => Some(envelope),

@@ -119,6 +119,7 @@ impl Board {
                     Output::Send(_, message, report) => self.messages.push_back((message, report)),
                     Output::Journal(ticket, _) => waiting.push_back(Input::Synced(ticket)),
                     Output::KeepServers(_) => waiting.push_back(Input::ServersKept),
+                    Output::KeepKeys(_) => waiting.push_back(Input::KeysKept),
                     Output::Order(order) => self.orders.push_back(order),
                     Output::Advertise(_)
                     | Output::Hush

@@ -265,7 +265,9 @@ impl Board {
                     Output::Note(notice) => {
                         tracing::debug!(machine = self.number, %notice, "board");
                     }
-                    Output::Advertise(_)
+                    // Nobody changes a board's keys here.
+                    Output::KeepKeys(_)
+                    | Output::Advertise(_)
                     | Output::Hush
                     | Output::Drop(_)
                     | Output::Show(_)

@@ -133,6 +133,7 @@ impl Place {
                     | Output::Hush
                     | Output::Drop(_)
                     | Output::KeepServers(_)
+                    | Output::KeepKeys(_)
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Note(_) => {}

@@ -2,6 +2,7 @@
 
 use super::token::Offer;
 use crate::greeting::{ReaderFacts, Standing};
+use crate::keyring::KeyRing;
 use crate::servers::Servers;
 use crate::status::{Line, Telling};
 use gettone_channel as channel;
@@ -114,6 +115,10 @@ pub enum Input {
     ServersKept,
     /// The server's keys could not be written.
     ServersLost,
+    /// The reader's own keys are on flash.
+    KeysKept,
+    /// The reader's own keys could not be written.
+    KeysLost,
 }
 
 /// What a station asks its shell to do, in this order.
@@ -133,6 +138,8 @@ pub enum Output {
     Journal(Ticket, Record),
     /// Write the server's keys, sync them, then say `ServersKept`.
     KeepServers(Servers),
+    /// Write the reader's own keys, sync them, then say `KeysKept`.
+    KeepKeys(Box<KeyRing>),
     /// Tell the machine.
     Order(Order),
     /// Show people where the board stands.
@@ -287,6 +294,12 @@ pub enum Notice {
         /// The epoch in use.
         active: u16,
     },
+    /// The reader's own keys have changed.
+    #[error("the reader has new keys, number {epoch}")]
+    Keys {
+        /// Their number.
+        epoch: u16,
+    },
     /// A code cannot be put on show.
     #[error("a code cannot be put on show")]
     Code(#[source] channel::TokenFault),
@@ -309,7 +322,8 @@ impl Notice {
             | Self::Called
             | Self::StrayCall
             | Self::Unused { .. }
-            | Self::Servers { .. } => true,
+            | Self::Servers { .. }
+            | Self::Keys { .. } => true,
             Self::Stranger(_)
             | Self::Silent
             | Self::Link(_)

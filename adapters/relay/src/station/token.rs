@@ -36,6 +36,8 @@ pub(super) struct Tokens {
 #[derive(Debug)]
 struct Shown {
     token: Token,
+    /// The key that it was made with.
+    key: TokenKey,
     place: LightPlace,
 }
 
@@ -52,6 +54,13 @@ impl Station {
         self
     }
 
+    /// Has the next codes be made with this key; those on show stay what they are.
+    pub(super) fn change_token_key(&mut self, key: TokenKey) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.key = key;
+        }
+    }
+
     /// The key's item for a HELLO that is to carry it.
     pub(super) fn token_key(&self, news: TokenNews) -> Option<gettone_channel::Item> {
         let (TokenNews::Key(step), Some(tokens)) = (news, &self.tokens) else {
@@ -64,7 +73,7 @@ impl Station {
     }
 
     pub(super) fn offer(&mut self, offer: &board::Offer) {
-        let reader = self.reader;
+        let reader = self.ring.reader();
         let slip = slip_out(offer, self.facts.boot, self.facts.epoch);
         let Some(tokens) = &mut self.tokens else {
             return;
@@ -76,6 +85,7 @@ impl Station {
         let token = tokens.key.token(offer.step);
         let shown = Shown {
             token,
+            key: tokens.key.clone(),
             place: LightPlace {
                 boot: self.facts.boot,
                 step: offer.step,
@@ -91,9 +101,12 @@ impl Station {
         let typed = offer
             .is_timed
             .then(|| tokens.key.typed(offer.step, crate::bounds::TYPED_DIGITS));
-        let before = offer
-            .before
-            .map(|before| tokens.key.token(before).secret().eid());
+        let before = offer.before.map(|before| {
+            let mut shown = tokens.shown.iter();
+            let found = shown.find(|shown| shown.place.step == before);
+            let token = found.map_or_else(|| tokens.key.token(before), |shown| shown.token);
+            token.secret().eid()
+        });
         self.outputs.push_back(Output::Offer(Box::new(Offer {
             link: TokenLink {
                 reader,
@@ -117,12 +130,12 @@ impl Station {
     /// Takes the ten bytes of a light grant, if the server made it for a code that is still taken.
     pub(super) fn light_seen(&mut self, now: Duration, light: [u8; 10], entropy: &mut Entropy) {
         let light = LightGrant::from_bytes(light);
-        let reader = crate::names::reader_in(self.reader);
+        let reader = crate::names::reader_in(self.ring.reader());
         let answered = self.tokens.as_ref().and_then(|tokens| {
             let shown = &tokens.shown;
             shown
                 .iter()
-                .find(|shown| light.is_of(&tokens.key, &shown.place))
+                .find(|shown| light.is_of(&shown.key, &shown.place))
         });
         let Some(shown) = answered else {
             return self.note(Notice::ForeignLight);

@@ -19,8 +19,8 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
-    Connection, Entropy, Flash, Granted, Input, Letter, Notice, Offer, Order, Output, Reply,
-    Report, Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of,
+    Connection, Entropy, Flash, Granted, Input, KeyRing, Letter, Notice, Offer, Order, Output,
+    Reply, Report, Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of,
     epoch_in, reader_in, reply_out,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -60,6 +60,8 @@ pub(crate) struct Street {
     pub(crate) kept: Option<Servers>,
     /// What goes by the board's own road.
     pub(crate) road: VecDeque<Vec<u8>>,
+    /// The reader's own keys, to be written.
+    pub(crate) ring: Option<KeyRing>,
     /// The code on show.
     pub(crate) code: Option<Offer>,
     connections: u64,
@@ -110,17 +112,42 @@ impl Street {
             notices: Vec::new(),
             kept: None,
             road: VecDeque::new(),
+            ring: None,
             code: None,
             connections: 0,
         };
-        street.tell(Input::Standing(Standing {
+        street.begin();
+        street
+    }
+
+    /// The board starts again, with these keys on its flash.
+    pub(crate) fn restart_with(&mut self, server: &Book, ring: KeyRing) {
+        let installed = Server {
+            epoch: server.epoch,
+            key: server.key.public(),
+        };
+        let servers = Servers::installed(&[installed]).expect("one key");
+        let start = self.flash.start(ring.key().clone(), servers);
+        let start = Start {
+            reader: ring.reader(),
+            ..start.expect("it can be read")
+        };
+        self.station = Station::new(start).with_keys(ring);
+        self.messages.clear();
+        self.unsynced.clear();
+        self.ring = None;
+        self.begin();
+    }
+
+    /// The machine is there, and ready.
+    fn begin(&mut self) {
+        self.tell(Input::Standing(Standing {
             mdb_state: channel::MdbState::Enabled,
             price_max: 250,
             vmc_level: 2,
             vmc_id: channel::VmcId::from_bytes([8; 8]),
         }));
-        street.tell(Input::Machine(Machine::Enabled));
-        street
+        self.tell(Input::Machine(Machine::Enabled));
     }
 
     /// The same board, which shows codes.
@@ -145,6 +172,7 @@ impl Street {
                     self.unsynced.push_back(ticket);
                 }
                 Output::KeepServers(servers) => self.kept = Some(servers),
+                Output::KeepKeys(ring) => self.ring = Some(*ring),
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Show(showing) => self.shown.push(showing),
                 Output::Note(notice) => self.notices.push(notice),
