@@ -1,5 +1,6 @@
 //! The books, proved from the journal alone.
 
+use crate::config::Config;
 use crate::server::open_directory;
 use core::fmt;
 use gettone_core::audit::{Audit, Check, Report};
@@ -63,15 +64,48 @@ pub fn audit_postgres(server: &PostgresSettings) -> Result<Audited, AuditFault> 
 
 fn fold(store: &mut dyn Store, place: &str) -> Result<Audited, AuditFault> {
     let mut audit = Audit::default();
+    read(store, place, &mut |record| audit.take(record))?;
+    Ok(Audited(audit.finish()))
+}
+
+/// Gives every record of a configuration's journal, oldest first. Nobody else may have it open.
+///
+/// # Errors
+/// `AuditFault` when it cannot be read.
+pub(crate) fn each_record(
+    config: &Config,
+    take: &mut dyn FnMut(&Record),
+) -> Result<(), AuditFault> {
+    match &config.journal {
+        Some(server) => {
+            let mut store = Postgres::open(server.clone())?;
+            read(&mut store, "the journal in PostgreSQL", take)
+        }
+        None => {
+            let journal = config.state.join(JOURNAL);
+            if !journal.is_dir() {
+                return Ok(());
+            }
+            let mut store = open_directory(&journal, SEGMENT_BYTES_MIN, Upkeep::ByHand)?;
+            read(&mut store, &journal.display().to_string(), take)
+        }
+    }
+}
+
+fn read(
+    store: &mut dyn Store,
+    place: &str,
+    take: &mut dyn FnMut(&Record),
+) -> Result<(), AuditFault> {
     store.replay(Seq::FIRST, &mut |seq, bytes| {
         let record = Record::decode(bytes).map_err(|fault| StoreFault::Damaged {
             place: place.to_owned(),
             what: format!("frame {}: {fault}", seq.number()),
         })?;
-        audit.take(&record);
+        take(&record);
         Ok(())
     })?;
-    Ok(Audited(audit.finish()))
+    Ok(())
 }
 
 impl Audited {

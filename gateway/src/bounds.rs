@@ -8,6 +8,8 @@ pub(crate) const BODY_LEN_MAX: usize = 64 * 1024;
 pub(crate) const ENVELOPES_MAX: usize = 16;
 /// Longest envelope that is looked at, in bytes; the channel refuses smaller ones already.
 pub(crate) const ENVELOPE_LEN_MAX: usize = 4_096;
+/// Keys of the server that are kept at one time.
+pub(crate) const SERVER_KEYS_MAX: usize = 8;
 /// Longest idempotency key, in characters.
 pub(crate) const IDEMPOTENCY_KEY_LEN_MAX: usize = 64;
 /// Longest credential that is hashed, in bytes.

@@ -10,7 +10,7 @@ use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
 use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
 use crate::database::Database;
-use crate::key::{self, KeyFault, ServerKey};
+use crate::key::{self, KeyFault, ServerKey, ServerKeys};
 use crate::limiter::{Limiter, Wait};
 use crate::pairs::Pairs;
 use crate::password::Passwords;
@@ -39,7 +39,7 @@ pub(crate) struct Gateway {
     platform: Option<KeyDigest>,
     tokens: Tokens,
     seals: Seals,
-    server: ServerKey,
+    servers: ServerKeys,
     pairs: Pairs,
     sequence: AtomicU64,
     passwords: Passwords,
@@ -96,7 +96,7 @@ impl Gateway {
         database: Database,
     ) -> Result<Self, OpenFault> {
         let (tokens, seals) = key::app_secrets(&config.state)?;
-        let server = key::server_key(&config.state)?;
+        let servers = key::server_keys(&config.state)?;
         Ok(Self {
             engine,
             database,
@@ -104,8 +104,8 @@ impl Gateway {
             platform: config.platform,
             tokens,
             seals,
-            pairs: Pairs::of(&server.key)?,
-            server,
+            pairs: Pairs::of(&servers.active().key)?,
+            servers,
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
@@ -158,12 +158,17 @@ impl Gateway {
         &self.database
     }
 
-    /// The server's key.
-    pub(crate) const fn server(&self) -> &ServerKey {
-        &self.server
+    /// The server's key in use.
+    pub(crate) fn server(&self) -> &ServerKey {
+        self.servers.active()
     }
 
-    /// What that key shares with the readers'.
+    /// All of the server's keys.
+    pub(crate) const fn servers(&self) -> &ServerKeys {
+        &self.servers
+    }
+
+    /// What those keys share with the readers'.
     pub(crate) const fn pairs(&self) -> &Pairs {
         &self.pairs
     }

@@ -1,16 +1,19 @@
-//! What the server's key shares with each reader's, computed once.
+//! What the server's keys share with the readers', computed once.
 
-use crate::key::{self, KeyFault};
+use crate::key::{self, KeyFault, ServerKey};
 use gettone_channel::{Pair, PublicKey, StaticKey};
 use gettone_core::id::ReaderId;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The pairs with every reader that was heard since the start: no more than are enrolled.
+/// A reader that changes its key has two.
+const KEYS_OF_READER_MAX: usize = 2;
+
+/// The pairs with every reader that was heard since the start: no more than are enrolled, for each
+/// of the server's keys.
 #[derive(Debug)]
 pub(crate) struct Pairs {
-    own: StaticKey,
-    of: Mutex<HashMap<ReaderId, Pair>>,
+    of: Mutex<HashMap<(ReaderId, u16), Vec<Pair>>>,
     decoy: Pair,
 }
 
@@ -22,20 +25,29 @@ impl Pairs {
     pub(crate) fn of(own: &StaticKey) -> Result<Self, KeyFault> {
         let nobody = StaticKey::from_bytes(key::random()?).public();
         Ok(Self {
-            own: own.clone(),
             of: Mutex::default(),
             decoy: Pair::of(own, &nobody).expect("a public key of a private one has full order"),
         })
     }
 
-    /// The pair with an enrolled reader. None when its key is of low order.
-    pub(crate) fn with(&self, reader: ReaderId, key: &PublicKey) -> Option<Pair> {
-        let known = self.lock().get(&reader).cloned();
-        if let Some(pair) = known.filter(|pair| pair.peer() == key) {
-            return Some(pair);
+    /// The pair of one of the server's keys with an enrolled reader's. None when its key is of low
+    /// order.
+    pub(crate) fn with(&self, own: &ServerKey, reader: ReaderId, key: &PublicKey) -> Option<Pair> {
+        let place = (reader, own.epoch);
+        let known = self.lock().get(&place).and_then(|pairs| {
+            let pair = pairs.iter().find(|pair| pair.peer() == key);
+            pair.cloned()
+        });
+        if known.is_some() {
+            return known;
         }
-        let pair = Pair::of(&self.own, key)?;
-        self.lock().insert(reader, pair.clone());
+        let pair = Pair::of(&own.key, key)?;
+        let mut all = self.lock();
+        let pairs = all.entry(place).or_default();
+        if pairs.len() >= KEYS_OF_READER_MAX {
+            pairs.remove(0);
+        }
+        pairs.push(pair.clone());
         Some(pair)
     }
 
@@ -44,7 +56,7 @@ impl Pairs {
         &self.decoy
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ReaderId, Pair>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(ReaderId, u16), Vec<Pair>>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,6 +11,7 @@ use crate::demo;
 use crate::errand::Errand;
 use crate::gateway::now;
 use crate::key;
+use crate::key_step::{self, KeyArgs, StepFault};
 use crate::password::{self, Password};
 use crate::rebuild::{Progress, rebuild};
 use crate::route;
@@ -67,7 +68,9 @@ enum Command {
     /// Brings a machine's audit file (EVA-DTS) to a running gateway, and prints what it says as JSON.
     Dts(DtsArgs),
     /// Prints the server's public key and its epoch as JSON; makes the key on first use.
-    Key(File),
+    ///
+    /// With `next`, `activate` and `retire` it changes the key; each counts from the next start.
+    Key(KeyArgs),
     /// Takes on people who sign in to the operator's page.
     #[command(subcommand)]
     Staff(StaffCommand),
@@ -209,7 +212,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(ConfigCommand::Check(file)) => check(&file),
         Command::Audit(args) => prove(&args),
         Command::Rebuild(file) => fold_anew(&file),
-        Command::Key(file) => show_key(&file),
+        Command::Key(args) => show_key(&args),
         Command::Staff(StaffCommand::Add(new)) => add_staff(&new),
         Command::Dts(args) => bring_dts(&args),
         Command::Openapi => print(&openapi()),
@@ -228,6 +231,8 @@ enum Fault {
     Config(#[from] ConfigFault),
     #[error("{0}")]
     Key(#[from] key::KeyFault),
+    #[error("{0}")]
+    KeyStep(#[from] StepFault),
     #[error("{0}")]
     Audit(#[from] crate::audit::AuditFault),
     #[error("{0}")]
@@ -376,14 +381,9 @@ fn how_far(progress: Progress, elapsed: Duration) -> String {
     format!("{records} of {of} records, {percent} %, {each_second} a second")
 }
 
-fn show_key(file: &File) -> Result<ExitCode, Fault> {
-    let config = Config::read(&file.config)?;
-    key::state_directory(&config.state)?;
-    let server = key::server_key(&config.state)?;
-    let shown = json!({
-        "server_public_key": server.key.public().to_string(),
-        "server_epoch": server.epoch,
-    });
+fn show_key(args: &KeyArgs) -> Result<ExitCode, Fault> {
+    let config = Config::read(&args.config)?;
+    let shown = key_step::take(args.step, &config)?;
     print(&shown.to_string())
 }
 

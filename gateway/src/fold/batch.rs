@@ -441,6 +441,12 @@ impl Asked {
                     | reader::Event::Applied { .. }
                     | reader::Event::TokensKept { .. }
                     | reader::Event::Forgotten { .. }
+                    | reader::Event::KeyAnnounced(_)
+                    | reader::Event::KeyDisputed { .. }
+                    | reader::Event::KeySwitched { .. }
+                    | reader::Event::ControllerDoubted { .. }
+                    | reader::Event::ControllerTrusted
+                    | reader::Event::ServerFollowed { .. }
                     | reader::Event::Answered { .. }
                     | reader::Event::Fenced { .. } => return,
                 };

@@ -76,7 +76,32 @@ impl Fold<'_> {
                     None => Ok(()),
                 }
             }
-            reader::Event::Applied { .. }
+            reader::Event::KeyDisputed { .. } => self.ring_of(
+                reader,
+                "key_disputed",
+                "the reader announced one next key and then another: it may be a copy",
+            ),
+            reader::Event::ControllerDoubted { .. } => self.ring_of(
+                reader,
+                "controller_doubted",
+                "the reader is at another controller than before: was the board moved, or the \
+                 machine's inside exchanged? Look, and confirm it",
+            ),
+            reader::Event::ControllerTrusted => self.tell_of(
+                reader,
+                Subject::Reader,
+                "confirmed",
+                "its reader is at the right machine",
+            ),
+            reader::Event::KeySwitched { .. } => self.tell_of(
+                reader,
+                Subject::Reader,
+                "rekeyed",
+                "its reader has a new key",
+            ),
+            reader::Event::KeyAnnounced(_)
+            | reader::Event::ServerFollowed { .. }
+            | reader::Event::Applied { .. }
             | reader::Event::TokensKept { .. }
             | reader::Event::Forgotten { .. }
             | reader::Event::Answered { .. }

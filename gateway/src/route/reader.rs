@@ -69,6 +69,9 @@ struct ShownReader {
     firmware: Option<String>,
     /// Its machine's controller, by a digest of what that says of itself.
     controller: Option<String>,
+    /// Whether that is another one than before, and nobody has confirmed it: what is sold meanwhile may
+    /// have been sold by another machine.
+    controller_doubted: bool,
     /// Receipts that it has written and the server does not have yet, as far as it has told.
     receipts_waiting: Option<u64>,
 }
@@ -118,6 +121,14 @@ pub(super) fn routes() -> Vec<At> {
         at("/v1/readers/{reader}/revoke").post(
             revoke,
             does("Believes a reader no more", Asker::Technician).answers::<ShownReader>(200),
+        ),
+        at("/v1/readers/{reader}/confirm").post(
+            confirm,
+            does(
+                "Confirms that a reader is at the right machine, after it named another controller",
+                Asker::Technician,
+            )
+            .answers::<ShownReader>(200),
         ),
         at("/v1/readers/{reader}/replace").post(
             replace,
@@ -285,6 +296,24 @@ async fn revoke(
     Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
 }
 
+async fn confirm(
+    gateway: web::Data<Gateway>,
+    Technician(staff): Technician,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = reader_id(&path)?;
+    let operator = staff.operator;
+    own(&gateway, id, operator).await?;
+    gateway
+        .engine()
+        .reader_command(id, Command::TrustController)
+        .await
+        .map_err(|failure| failure::told(failure, failure::reader))?;
+    let reader = own(&gateway, id, operator).await?;
+    note(&gateway, &staff, "reader.confirm", id).await?;
+    Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
+}
+
 async fn note(
     gateway: &Gateway,
     staff: &Staff,
@@ -353,6 +382,7 @@ fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownRe
         boot: newest.map(|newest| newest.order.boot),
         firmware: newest.map(|newest| version(newest.facts.firmware)),
         controller: newest.map(|newest| newest.facts.vmc.to_string()),
+        controller_doubted: reader.doubted_controller().is_some(),
         receipts_waiting: newest.map(|newest| newest.rseq_newest.saturating_sub(recorded)),
     }
 }

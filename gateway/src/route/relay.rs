@@ -6,7 +6,9 @@ use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::database::favourite;
 use crate::failure;
 use crate::gateway::{Gateway, now};
+use crate::key::EPOCH_FIRST;
 use crate::problem::{Kind, Problem};
+use crate::rekey::{self, Addressee};
 use crate::relay::{self, Asked, Outcome, Place, Reason};
 use crate::request::{Anyone, Body, Customer};
 use crate::text::{money, unhex};
@@ -15,14 +17,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone::Failure;
 use gettone_channel as channel;
-use gettone_channel::{Bind, Direction, Header, Pair, PublicKey};
+use gettone_channel::{Bind, Direction, PublicKey};
 use gettone_core::grant::Terms;
-use gettone_core::id::{MachineId, ReaderId, WalletId};
+use gettone_core::id::{MachineId, ReaderId, VmcId, WalletId};
+use gettone_core::lock::Lock;
 use gettone_core::money::{Amount, Currency};
-use gettone_core::reader::{Ask, Command, Reader, Refusal, Standing};
+use gettone_core::reader::{Ask, Command, Life, Reader, Refusal, Standing};
 use gettone_relay::{
-    Granted, Letter, Reply, key_out, nonce_in, reader_in, reader_out, reply_out, token_key_in,
-    vend_of,
+    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -108,7 +110,11 @@ struct Authentic {
     id: ReaderId,
     machine: MachineId,
     currency: Currency,
-    pair: Pair,
+    /// Where its answer goes.
+    from: Addressee,
+    life: Life,
+    /// The machine's controller, when it is another one than before.
+    doubted: Option<VmcId>,
 }
 
 pub(super) fn routes() -> Vec<At> {
@@ -171,17 +177,18 @@ async fn one(
         return Ok(());
     };
     let taken = take(gateway, &authentic, carrier).await?;
+    let sealed = taken.sealed.iter();
     answers
         .envelopes
-        .extend(taken.sealed.map(|sealed| STANDARD.encode(sealed)));
+        .extend(sealed.map(|sealed| STANDARD.encode(sealed)));
     answers.results.push(taken.told);
     Ok(())
 }
 
 /// What became of one envelope.
 struct Taken {
-    /// The answer to its reader.
-    sealed: Option<Vec<u8>>,
+    /// The answer to its reader, and what confirms the keys that it has announced.
+    sealed: Vec<Vec<u8>>,
     told: Told,
     outcome: Outcome,
     /// Whether it carries the reader's newest HELLO.
@@ -190,8 +197,8 @@ struct Taken {
 
 /// What became of an envelope that came by a reader's own road.
 pub(super) struct ByRoad {
-    /// The answer to the reader.
-    pub(super) sealed: Option<Vec<u8>>,
+    /// The answer to the reader, and what confirms the keys that it has announced.
+    pub(super) sealed: Vec<Vec<u8>>,
     /// Who typed the code that its HELLO answers for, and what they are told.
     pub(super) called: Option<(oneshot::Sender<Told>, Told)>,
     /// Whether it carries the reader's newest HELLO.
@@ -242,6 +249,10 @@ async fn take(
     carrier: &Carrier,
 ) -> Result<Taken, Problem> {
     keep_tokens(gateway, authentic).await?;
+    let next = rekey::announced(gateway, authentic.id, &authentic.letter).await?;
+    if let Some(vmc) = authentic.doubted {
+        rekey::tell(gateway, authentic.id, Command::DoubtController { vmc }).await?;
+    }
     note_forgotten(gateway, authentic).await?;
     let (ask, asked) = claim(gateway, authentic, carrier).await?;
     let account = carrier
@@ -271,15 +282,34 @@ async fn take(
         currency: authentic.currency,
         ack,
         noticed: heard.and_then(|heard| heard.noticed),
-        lock: heard.and_then(|heard| heard.lock),
+        lock: match authentic.life {
+            // It shows so; with a new key it begins anew.
+            Life::Revoked => Some(Lock::FOR_EVER),
+            Life::Unknown | Life::Pending | Life::Active | Life::Quarantined => {
+                heard.and_then(|heard| heard.lock)
+            }
+        },
         verdict: outcome.verdict(),
         now: now(),
     };
-    let items = reply_out(&authentic.letter, &reply);
-    let sealed = match items.is_empty() {
-        true => None,
-        false => Some(seal(gateway, authentic, &items)?),
-    };
+    let mut items = reply_out(&authentic.letter, &reply);
+    if authentic.letter.hello.is_some() {
+        let told = gateway.servers().told_at(authentic.from.server_epoch);
+        items.extend(told.map(channel::Item::ServerKey));
+    }
+    let mut sealed = Vec::new();
+    if !items.is_empty() {
+        sealed.push(rekey::seal_for(gateway, &authentic.from, &items)?);
+    }
+    // Alone in its envelope, to the key that it confirms: whoever opens it holds that key.
+    if let Some(next) = next {
+        let items = [channel::Item::KeyAck(rekey::ack(&next))];
+        let to = Addressee {
+            key: key_out(next.key),
+            ..authentic.from
+        };
+        sealed.push(rekey::seal_for(gateway, &to, &items)?);
+    }
     Ok(Taken {
         sealed,
         told: told(authentic, outcome, ack.map_or(0, |(_, upto, _)| upto)),
@@ -374,27 +404,54 @@ async fn open(gateway: &Gateway, bytes: &[u8]) -> Result<Option<Authentic>, Prob
         .await
         .map_err(failure::unread)?
         .into_inner();
-    let known = reader.as_deref().and_then(enrolled).filter(|_| {
-        header.direction == Direction::ToServer && header.server_epoch == gateway.server().epoch
-    });
-    let known = known.and_then(|(key, machine, currency)| {
-        let pair = gateway.pairs().with(id, &key)?;
-        Some((pair, machine, currency))
+    let known = reader
+        .as_deref()
+        .filter(|_| header.direction == Direction::ToServer);
+    let known = known.and_then(|known| {
+        let own = gateway.servers().of(header.server_epoch)?;
+        let (key, machine, currency) = enrolled(known)?;
+        let pair = gateway.pairs().with(own, id, &key)?;
+        Some((known, own, pair, machine, currency))
     });
     let pair = known
         .as_ref()
-        .map_or(gateway.pairs().decoy(), |(pair, ..)| pair);
+        .map_or(gateway.pairs().decoy(), |(_, _, pair, ..)| pair);
     let opened = pair.open(bytes);
-    let (Some((pair, machine, currency)), Ok((_, items))) = (known, opened) else {
+    let Some((reader, own, pair, machine, currency)) = known else {
         return Ok(None);
     };
+    let (key, items) = match (opened, reader.next_keys()) {
+        (Ok((_, items)), _) => (*pair.peer(), items),
+        (Err(_), Some(next)) => {
+            let key = key_out(next.key);
+            let pair = gateway.pairs().with(own, id, &key);
+            let Some(Ok((_, items))) = pair.map(|pair| pair.open(bytes)) else {
+                return Ok(None);
+            };
+            // From here on the key before opens nothing.
+            rekey::tell(gateway, id, Command::Switch { epoch: next.epoch }).await?;
+            (key, items)
+        }
+        (Err(_), None) => return Ok(None),
+    };
+    let server_epoch = reader.server_epoch().max(header.server_epoch);
+    if header.server_epoch > reader.server_epoch().max(EPOCH_FIRST) {
+        let server = header.server_epoch;
+        rekey::tell(gateway, id, Command::Follow { server }).await?;
+    }
     match Letter::of(items) {
         Ok(letter) => Ok(Some(Authentic {
+            life: reader.life(),
+            doubted: rekey::doubted(reader, &letter),
             letter,
             id,
             machine,
             currency,
-            pair,
+            from: Addressee {
+                reader: id,
+                key,
+                server_epoch,
+            },
         })),
         Err(fault) => {
             tracing::warn!(reader = %id, %fault, "an authentic envelope makes no sense");
@@ -469,36 +526,6 @@ fn distrusted(refusal: Refusal) -> Outcome {
         reason: Reason::Reader,
         short_by: None,
     }
-}
-
-fn seal(
-    gateway: &Gateway,
-    authentic: &Authentic,
-    items: &[channel::Item],
-) -> Result<Vec<u8>, Problem> {
-    seal_for(gateway, (authentic.id, &authentic.pair), items)
-}
-
-/// Seals something for a reader.
-pub(super) fn seal_for(
-    gateway: &Gateway,
-    (reader, pair): (ReaderId, &Pair),
-    items: &[channel::Item],
-) -> Result<Vec<u8>, Problem> {
-    let header = Header {
-        direction: Direction::ToReader,
-        server_epoch: gateway.server().epoch,
-        reader_id: reader_out(reader),
-        sequence: gateway.sequence(),
-    };
-    let ephemeral = gateway.ephemeral().map_err(|fault| {
-        tracing::error!(%fault, "no answer can be sealed");
-        Kind::Internal.because("no answer can be sealed")
-    })?;
-    pair.seal(header, ephemeral, items).map_err(|fault| {
-        tracing::error!(%reader, %fault, "an answer does not seal");
-        Kind::Internal.because("no answer can be sealed")
-    })
 }
 
 fn told(authentic: &Authentic, outcome: Outcome, recorded: u64) -> Told {

@@ -168,7 +168,7 @@ impl Traveller {
 
     /// Who typed a code is told once the reader has been.
     async fn answer(&mut self, came: ByRoad) -> Result<(), CloseCode> {
-        if let Some(sealed) = came.sealed {
+        for sealed in came.sealed {
             let sent = rt::time::timeout(CLIENT_PATIENCE, self.session.binary(sealed)).await;
             if !matches!(sent, Ok(Ok(()))) {
                 return Err(CloseCode::Normal);

@@ -143,8 +143,21 @@ async fn open(gateway: &Gateway, code: &str) -> Result<Option<Authentic>, Proble
     let decoy = TokenKey::from_bytes([0; 32]);
     let key = known.as_ref().map_or(&decoy, |(key, ..)| key);
     let opened = link.open(key);
-    let (Some((key, machine, currency)), Ok(slip)) = (known, opened) else {
+    let Some((key, machine, currency)) = known else {
         return Ok(None);
+    };
+    // A reader that changes its keys may show codes of the next one before it is heard again.
+    let next = reader.and_then(|reader| reader.next_keys()?.token);
+    let (key, slip) = match (opened, next) {
+        (Ok(slip), _) => (key, slip),
+        (Err(_), Some(next)) => {
+            let key = token_key_out(&next);
+            let Ok(slip) = link.open(&key) else {
+                return Ok(None);
+            };
+            (key, slip)
+        }
+        (Err(_), None) => return Ok(None),
     };
     Ok(Some(Authentic {
         link,

@@ -1,12 +1,13 @@
 //! Codes that are typed: no radio at all, for machines whose board has a road of its own (protocol
 //! section 9.2).
 
-use super::relay::{Told, seal_for};
+use super::relay::Told;
 use crate::api::{Asker, At, at, does};
 use crate::failure;
 use crate::gateway::{Gateway, now};
-use crate::key;
+use crate::key::{self, EPOCH_FIRST};
 use crate::problem::{Kind, Problem};
+use crate::rekey::{self, Addressee};
 use crate::relay::Reason;
 use crate::request::{Body, Customer};
 use crate::road::{Call, Uncalled};
@@ -39,7 +40,7 @@ struct Typed {
 /// A machine whose codes can be typed.
 struct Place {
     reader: ReaderId,
-    key: channel::PublicKey,
+    at: Addressee,
     tokens: TokenKey,
     last_used: u64,
     currency: Currency,
@@ -121,10 +122,6 @@ async fn call(
     if customer.wallet_in(place.currency).is_none() {
         return Ok(refused(Reason::Currency));
     }
-    let pair = gateway.pairs().with(place.reader, &place.key);
-    let Some(pair) = pair else {
-        return Ok(refused(Reason::Reader));
-    };
     let id = key::random().map(CallId::from_bytes).map_err(|fault| {
         tracing::error!(%fault, "nobody can be called");
         Kind::Internal.because("nobody can be called")
@@ -142,7 +139,7 @@ async fn call(
         Err(Uncalled::Taken) => return Ok(refused(Reason::Taken)),
     };
     let item = channel::Item::Call(id);
-    let sealed = seal_for(gateway, (place.reader, &pair), &[item])?;
+    let sealed = rekey::seal_for(gateway, &place.at, &[item])?;
     let answered = rt::time::timeout(gateway.call_wait(), async {
         session.binary(sealed).await.ok()?;
         awaited.await.ok()
@@ -182,7 +179,11 @@ async fn find(gateway: &Gateway, machine: MachineId) -> Result<Option<Place>, Pr
 fn place(id: ReaderId, reader: &Reader) -> Option<Place> {
     Some(Place {
         reader: id,
-        key: key_out(reader.key()?),
+        at: Addressee {
+            reader: id,
+            key: key_out(reader.key()?),
+            server_epoch: reader.server_epoch().max(EPOCH_FIRST),
+        },
         tokens: token_key_out(&reader.token_key()?),
         last_used: reader.last_step(),
         currency: reader.currency()?,

@@ -6,6 +6,7 @@ mod demo;
 mod dts;
 mod favourite;
 mod hostile;
+mod keys;
 mod light;
 mod money;
 mod once;

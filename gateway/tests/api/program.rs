@@ -181,6 +181,21 @@ fn its_key_is_made_once_and_printed_as_json() {
 }
 
 #[test]
+fn its_key_is_changed_step_by_step_and_no_step_is_left_out() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    assert!(!run(&["key", "activate"], &config).status.success());
+    assert!(run(&["key", "next"], &config).status.success());
+    assert!(!run(&["key", "next"], &config).status.success(), "one is");
+    assert!(run(&["key", "activate"], &config).status.success());
+    // Nobody is enrolled, so nobody seals to the first one; what is in use stays.
+    let retired = run(&["key", "retire"], &config);
+    assert!(retired.status.success(), "{retired:?}");
+    let shown: Value = serde_json::from_slice(&retired.stdout).expect("JSON");
+    assert_eq!(shown["server_epoch"], 2);
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_is_refused_by_name_of_its_field() {
     let home = tempfile::tempdir().expect("a directory");
     let config = configured(home.path());

@@ -2,8 +2,8 @@
 
 use crate::street::{Answer, Board, Customer, OPERATOR, Relayed, Server, audited, carried};
 use gettone_channel::{
-    Bind, Hello, HelloFlags, Item, JournalEpoch, MdbState, Nonce, ReceiptKind, RefuseReason,
-    VendId, reader_id, vend_id,
+    Bind, Hello, HelloFlags, Item, JournalEpoch, LockState, MdbState, Nonce, ReceiptKind,
+    RefuseReason, VendId, reader_id, vend_id,
 };
 use serde_json::{Value, json};
 
@@ -313,6 +313,8 @@ fn a_reader_that_was_replaced_or_revoked_is_granted_nothing() {
     let answer = new.answer(&relayed);
     assert_eq!(answer.refuse, Some((hello.nonce, RefuseReason::Reader)));
     assert_eq!(answer.ack, None, "what is not kept is not acknowledged");
+    let lock = answer.lock.expect("it is put out of service");
+    assert_eq!((lock.version, lock.state), (u32::MAX, LockState::Locked));
     // Nothing of a revoked reader can still be proved: its hold is decided as an unknown outcome,
     // and the first one of a customer is let go.
     assert_eq!(server.balance(&anna), ["5.00", "0.00", "0.00"]);

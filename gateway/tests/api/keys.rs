@@ -1,0 +1,210 @@
+//! Keys that change: the server's, by epochs, and a reader's own.
+
+use crate::street::{Board, OPERATOR, Server, configuration, hex};
+use gettone_channel::{
+    Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, PublicKey, ServerKey, StaticKey, TokenKey,
+    TokenKeyUpdate, VmcId, header, open, reader_id, seal,
+};
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// What a board's HELLO is answered: the epoch it is sealed in, and the server's word on its keys.
+fn told(server: &Server, board: &mut Board) -> (u16, Option<ServerKey>) {
+    let hello = board.hello();
+    let envelope = board.seal(&[Item::Hello(hello)]);
+    let relayed = server.relay("", None, &[envelope]);
+    let [answer] = &relayed.envelopes[..] else {
+        panic!("not one answer: {relayed:?}");
+    };
+    let epoch = header(answer).expect("an envelope").server_epoch;
+    let peer = board.server.expect("enrolled");
+    let (_, items) = open(answer, &board.key, &peer).expect("sealed for it");
+    let told = items.iter().find_map(|item| match item {
+        Item::ServerKey(told) => Some(*told),
+        _ => None,
+    });
+    (epoch, told)
+}
+
+/// Has the stopped server's keys take a step; gives the epochs that are kept.
+fn step(server: &Server, step: &str) -> Vec<u64> {
+    let state = server.state();
+    let home = state.parent().expect("a home");
+    let config = home.join("gateway.toml");
+    std::fs::create_dir_all(home.join("letters")).expect("made");
+    std::fs::write(&config, configuration()).expect("written");
+    let told = Command::new(env!("CARGO_BIN_EXE_gettone-gateway"))
+        .args(["key", step, "--config"])
+        .arg(&config)
+        .output()
+        .expect("it runs");
+    assert!(told.status.success(), "{told:?}");
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let keys = told["keys"].as_array().expect("a list");
+    let epochs = keys.iter().map(|key| key["epoch"].as_u64());
+    epochs.collect::<Option<_>>().expect("numbers")
+}
+
+#[test]
+fn the_servers_key_changes_while_readers_follow_and_goes_when_the_last_one_has() {
+    let mut server = Server::start();
+    let mut quick = server.board();
+    let machine = json!({"machine": 2, "currency": "EUR", "cap": "5.00", "vends_max": 3, "fee_basis_points": 100});
+    server.post("/v1/machines", OPERATOR, &machine).ok();
+    let mut slow = server.enrol(Board::new(2), 2);
+    assert_eq!(told(&server, &mut quick), (1, None));
+    assert_eq!(told(&server, &mut slow), (1, None));
+
+    server.stop();
+    assert_eq!(step(&server, "next"), [1, 2]);
+    server.resume();
+    let (epoch, next) = told(&server, &mut quick);
+    let next = next.expect("announced");
+    assert_eq!((epoch, next.epoch, next.activate), (1, 2, false));
+
+    server.stop();
+    step(&server, "activate");
+    assert_eq!(step(&server, "retire"), [1, 2], "both seal to the first");
+    server.resume();
+    let (epoch, again) = told(&server, &mut quick);
+    let again = again.expect("activated");
+    assert_eq!((epoch, again.s_pub, again.activate), (1, next.s_pub, true));
+    // Sealed before the change, delivered after it.
+    let late = quick.outbox(1);
+    let hello = quick.hello();
+    let late_hello = quick.seal(&[Item::Hello(hello)]);
+    (quick.server, quick.server_epoch) = (Some(next.s_pub), 2);
+    assert_eq!(told(&server, &mut quick), (2, None));
+    let relayed = server.relay("", None, &[late_hello]);
+    let answered = header(&relayed.envelopes[0]).expect("an envelope");
+    assert_eq!(answered.server_epoch, 2, "in the epoch of its latest");
+
+    server.stop();
+    assert_eq!(step(&server, "retire"), [1, 2], "one has not followed");
+    server.resume();
+    assert!(told(&server, &mut slow).1.is_some());
+    (slow.server, slow.server_epoch) = (Some(next.s_pub), 2);
+    told(&server, &mut slow);
+    server.stop();
+    assert_eq!(step(&server, "retire"), [2]);
+    server.resume();
+    assert_eq!(server.relay("", None, &[late]).outcome().0, "rejected");
+    assert_eq!(told(&server, &mut slow), (2, None));
+}
+
+#[test]
+fn a_board_at_another_controller_rings_until_somebody_confirms_it() {
+    let server = Server::start();
+    let mut board = server.board();
+    let path = format!("/v1/readers/{}", board.id());
+    let doubted = |server: &Server| server.get(&path, OPERATOR).ok()["controller_doubted"].clone();
+    let hello = |board: &mut Board, byte: u8| {
+        let hello = Hello {
+            vmc_id: VmcId::from_bytes([byte; 8]),
+            ..board.hello()
+        };
+        let envelope = board.seal(&[Item::Hello(hello)]);
+        server.relay("", None, &[envelope]);
+    };
+    for byte in [7, 0, 7] {
+        hello(&mut board, byte);
+        assert_eq!(doubted(&server), false, "{byte}");
+    }
+    let late = board.hello();
+    hello(&mut board, 8);
+    assert_eq!(doubted(&server), true);
+    server.awaited("/v1/machines/3", OPERATOR, |machine| {
+        machine.to_string().contains("controller_doubted")
+    });
+    let confirmed = server
+        .post(&format!("{path}/confirm"), OPERATOR, &json!({}))
+        .ok();
+    assert_eq!(confirmed["controller_doubted"], false);
+    hello(&mut board, 8);
+    // What comes late names the controller of then.
+    let envelope = board.seal(&[Item::Hello(late)]);
+    server.relay("", None, &[envelope]);
+    assert_eq!(doubted(&server), false);
+}
+
+/// A board that changes its keys: its name is that of the first.
+fn sealed_by(board: &mut Board, key: &StaticKey, items: &[Item]) -> Vec<u8> {
+    let like = board.seal(&[]);
+    let like = header(&like).expect("an envelope");
+    let header = Header {
+        reader_id: reader_id(&board.key.public()),
+        ..like
+    };
+    let peer = board.server.expect("enrolled");
+    let ephemeral = Ephemeral::from_bytes([like.sequence.to_le_bytes()[0]; 32]);
+    seal(header, key, &peer, ephemeral, items).expect("sealed")
+}
+
+fn update(hello: Hello, key: &StaticKey, token: u8) -> [Item; 3] {
+    [
+        Item::Hello(hello),
+        Item::KeyUpdate(KeyUpdate {
+            new_r_pub: key.public(),
+            key_epoch: 1,
+        }),
+        Item::TokenKey(TokenKeyUpdate {
+            k_tok: TokenKey::from_bytes([token; 32]),
+            step: 3,
+        }),
+    ]
+}
+
+/// Whether `envelope` is a confirmation of `key`, alone and sealed to it.
+fn confirms(envelope: &[u8], peer: &PublicKey, key: &StaticKey) -> bool {
+    let (_, items) = open(envelope, key, peer).expect("sealed to the next key");
+    let [Item::KeyAck(ack)] = &items[..] else {
+        panic!("not alone: {items:?}");
+    };
+    (ack.key_epoch, ack.key) == (1, KeyCheck::of(&key.public()))
+}
+
+#[test]
+fn a_readers_key_changes_with_its_first_envelope_under_the_next_one_and_not_before() {
+    let mut server = Server::start();
+    let mut board = server.board();
+    let peer = board.server.expect("enrolled");
+    let (old, next) = (board.key.clone(), StaticKey::from_bytes([0x51; 32]));
+    for _ in 0..2 {
+        let hello = board.hello();
+        let envelope = sealed_by(&mut board, &old, &update(hello, &next, 0x61));
+        let relayed = server.relay("", None, &[envelope]);
+        let [answer, confirmation] = &relayed.envelopes[..] else {
+            panic!("an answer and a confirmation: {relayed:?}");
+        };
+        open(answer, &old, &peer).expect("to the key in use");
+        assert!(confirms(confirmation, &peer, &next));
+        server.stop();
+        server.resume();
+    }
+    // Another key under the same number is somebody else's: no confirmation, and an alarm.
+    let copy = StaticKey::from_bytes([0x52; 32]);
+    let hello = board.hello();
+    let envelope = sealed_by(&mut board, &old, &update(hello, &copy, 0x61));
+    assert_eq!(server.relay("", None, &[envelope]).envelopes.len(), 1);
+    let alarms = server.awaited("/v1/machines/3", OPERATOR, |alarms| {
+        alarms.to_string().contains("key_disputed")
+    });
+    assert!(alarms.to_string().contains("may be a copy"), "{alarms}");
+
+    let hello = board.hello();
+    let envelope = sealed_by(&mut board, &next, &[Item::Hello(hello)]);
+    let relayed = server.relay("", None, &[envelope]);
+    open(&relayed.envelopes[0], &next, &peer).expect("to the key in use");
+    let hello = board.hello();
+    let envelope = sealed_by(&mut board, &old, &[Item::Hello(hello)]);
+    assert_eq!(server.relay("", None, &[envelope]).outcome().0, "rejected");
+    server.stop();
+    server.resume();
+    let hello = board.hello();
+    let envelope = sealed_by(&mut board, &next, &[Item::Hello(hello)]);
+    let relayed = server.relay("", None, &[envelope]);
+    assert_eq!(
+        relayed.results[0]["reader_id"],
+        hex(reader_id(&old.public()).as_bytes())
+    );
+}
