@@ -73,6 +73,9 @@ enum Command {
         #[command(flatten)]
         call: CallArguments,
     },
+    /// Look after the board's own keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Say how the running reader is. Exits with 0 when it runs, 3 when it does not.
     Status {
         /// One JSON object in place of lines.
@@ -138,6 +141,15 @@ struct TraceArguments {
 }
 
 #[derive(Subcommand, Debug)]
+enum KeyCommand {
+    /// Make next keys; stop the reader first, and start it again.
+    ///
+    /// Phones carry them to the server. The keys in use go on working until it has confirmed the next ones,
+    /// however much is lost on the way. The board's name stays.
+    Rotate,
+}
+
+#[derive(Subcommand, Debug)]
 enum ConfigCommand {
     /// Read a configuration and say whether it is good, or which line is not.
     Check,
@@ -183,6 +195,7 @@ fn follow(config: &Path, command: Command) -> Result<ExitCode, Box<dyn Error>> {
             };
             enrol::reset(config, unsent, call.server.zip(call.api_key_file))?;
         }
+        Command::Key(KeyCommand::Rotate) => enrol::change_keys(config)?,
         Command::Status { json } => return status(config, json),
         Command::Audit(call) => return audit(config, call.server.zip(call.api_key_file)),
         Command::MdbTrace(wish) => show_trace(&wish)?,

@@ -163,6 +163,25 @@ fn read_answer(path: &Path) -> Result<String, EnrolFault> {
     }
 }
 
+/// Makes next keys for this board: the server hears of them with the next HELLO, and confirms them.
+pub(crate) fn change_keys(path: &Path) -> Result<(), EnrolFault> {
+    let place = Config::read_place(path)?;
+    let mut identity = Identity::open(&place.state)?;
+    let epoch = identity.change_keys()?.ok_or(EnrolFault::KeysChanging)?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "reader_id": identity.reader_id().to_string(),
+            "key_epoch": epoch,
+        })
+    );
+    eprintln!(
+        "keys {epoch} are made; once the reader runs, the next phone announces them, and the one \
+         after has them confirmed"
+    );
+    Ok(())
+}
+
 /// Whether receipts that no server has may be lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unsent {
@@ -177,14 +196,13 @@ pub(crate) fn reset(
     call: Option<(String, PathBuf)>,
 ) -> Result<(), EnrolFault> {
     let place = Config::read_place(path)?;
-    let Some(key) = Identity::look(&place.state)? else {
+    let Some(id) = Identity::look(&place.state)? else {
         eprintln!(
             "there is no key in {}: nothing to forget",
             place.state.display()
         );
         return Ok(());
     };
-    let id = gettone_channel::reader_id(&key);
     let identity = Identity::open(&place.state)?;
     let waiting = Journal::look(&place.state)?.map_or(0, |look| look.waiting);
     if waiting > 0 && unsent == Unsent::Keep {
@@ -239,6 +257,11 @@ pub(crate) enum EnrolFault {
         /// What the system says.
         source: io::Error,
     },
+    /// A change of keys is not over.
+    #[error(
+        "a change of keys is under way: it ends once phones have carried it to the server and back"
+    )]
+    KeysChanging,
     /// Receipts would be lost.
     #[error(
         "{waiting} receipts have not reached the server: let a phone connect once more, \

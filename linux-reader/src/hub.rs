@@ -4,6 +4,7 @@
 use crate::audit::{self, Rounds};
 use crate::bus::Saying;
 use crate::face::{self, Glimpse};
+use crate::keys;
 use crate::news::{News, NewsReceiver};
 use crate::radio::Wish;
 use crate::servers;
@@ -18,6 +19,7 @@ use gettone_display::{Language, Screen};
 use gettone_mdb::diagnosis::Finding;
 use gettone_optical::Verdict;
 use gettone_relay::{Connection, Entropy, Input, Offer, Output, Showing, Station, Telling};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -286,15 +288,15 @@ impl Hub {
     }
 
     fn tell(&mut self, input: Input) -> Result<(), HubFault> {
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
+        let mut next = VecDeque::from([input]);
+        while let Some(input) = next.pop_front() {
             let mut bytes = Zeroizing::new([0; Entropy::LEN]);
             getrandom::fill(bytes.as_mut_slice()).map_err(HubFault::Random)?;
             let entropy = Entropy::take(&mut bytes);
             self.station.handle(self.uptime.now(), input, entropy);
             while let Some(output) = self.station.poll() {
-                // Only the server's keys are answered at once, and one change at a time.
-                next = self.follow(output)?.or(next);
+                // Only keys are answered at once, and one change of each at a time.
+                next.extend(self.follow(output)?);
             }
         }
         Ok(())
@@ -328,6 +330,15 @@ impl Hub {
                     Err(fault) => {
                         tracing::error!(%fault, "the server's keys cannot be stored");
                         Input::ServersLost
+                    }
+                }));
+            }
+            Output::KeepKeys(ring) => {
+                return Ok(Some(match keys::keep(&self.state, &ring) {
+                    Ok(()) => Input::KeysKept,
+                    Err(fault) => {
+                        tracing::error!(%fault, "the reader's keys cannot be stored");
+                        Input::KeysLost
                     }
                 }));
             }

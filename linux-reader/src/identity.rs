@@ -1,6 +1,8 @@
 //! Who this reader is: its key, and the count of its starts beside it (protocol section 3).
 
-use gettone_channel::{ClaimCode, PublicKey, ReaderId, StaticKey, TokenKey, claim_code, reader_id};
+use crate::keys;
+use gettone_channel::{ClaimCode, PublicKey, ReaderId, TokenKey, claim_code};
+use gettone_relay::KeyRing;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -15,7 +17,8 @@ const COUNTER_LEN_MAX: u64 = 16;
 /// Who may not read the key: everybody but its owner.
 const OTHERS: u32 = 0o077;
 /// What a board forgets when it is reset, the key first: without it the rest is worth nothing.
-const FORGOTTEN: [&str; 8] = [
+const FORGOTTEN: [&str; 9] = [
+    "keys",
     "key",
     "token-key",
     "boot",
@@ -29,7 +32,7 @@ const FORGOTTEN: [&str; 8] = [
 /// A reader's identity, and the lock that keeps its state directory to one process.
 #[derive(Debug)]
 pub struct Identity {
-    key: StaticKey,
+    ring: KeyRing,
     place: PathBuf,
     _lock: File,
 }
@@ -54,28 +57,43 @@ impl Identity {
             });
         }
         let lock = lock(place)?;
-        let key = match load(place)? {
-            Some(key) => key,
+        let ring = match keys::load(place)? {
+            Some(ring) => ring,
             None => {
                 make(place)?;
-                load(place)?.ok_or_else(|| IdentityFault::Damaged {
+                keys::load(place)?.ok_or_else(|| IdentityFault::Damaged {
                     path: place.join("key"),
                 })?
             }
         };
         Ok(Self {
-            key,
+            ring,
             place: place.to_owned(),
             _lock: lock,
         })
     }
 
-    /// The public key in the directory `place`, if there is one; nothing is made or locked.
+    /// The reader of the directory `place`, if there is one; nothing is made or locked.
     ///
     /// # Errors
     /// When the key cannot be read, or others can read it too.
-    pub(crate) fn look(place: &Path) -> Result<Option<PublicKey>, IdentityFault> {
-        Ok(load(place)?.map(|key| key.public()))
+    pub(crate) fn look(place: &Path) -> Result<Option<ReaderId>, IdentityFault> {
+        Ok(keys::load(place)?.map(|ring| ring.reader()))
+    }
+
+    /// Makes next keys, on flash before anybody hears of them; gives their number, or none while a
+    /// change is under way already.
+    ///
+    /// # Errors
+    /// When they cannot be made or kept.
+    pub fn change_keys(&mut self) -> Result<Option<u16>, IdentityFault> {
+        let Some(ring) = keys::change(&self.ring)? else {
+            return Ok(None);
+        };
+        keys::keep(&self.place, &ring)?;
+        let epoch = ring.update().map(|update| update.key_epoch);
+        self.ring = ring;
+        Ok(epoch)
     }
 
     /// Forgets everything: key, counter, journal, enrolment. This reader is gone for ever.
@@ -96,19 +114,19 @@ impl Identity {
             .map_err(write_fault(&self.place))
     }
 
-    /// The key.
-    pub const fn key(&self) -> &StaticKey {
-        &self.key
+    /// The keys.
+    pub const fn ring(&self) -> &KeyRing {
+        &self.ring
     }
 
-    /// The public key.
+    /// The public key in use.
     pub fn public(&self) -> PublicKey {
-        self.key.public()
+        self.ring.key().public()
     }
 
     /// The reader's name.
-    pub fn reader_id(&self) -> ReaderId {
-        reader_id(&self.public())
+    pub const fn reader_id(&self) -> ReaderId {
+        self.ring.reader()
     }
 
     /// What an installer types to claim this reader.
@@ -116,9 +134,9 @@ impl Identity {
         claim_code(&self.public())
     }
 
-    /// The key for whoever seals with it, and the directory's lock for whoever stays.
-    pub fn split(self) -> (StaticKey, Tenancy) {
-        (self.key, Tenancy { _lock: self._lock })
+    /// The keys for whoever seals with them, and the directory's lock for whoever stays.
+    pub fn split(self) -> (KeyRing, Tenancy) {
+        (self.ring, Tenancy { _lock: self._lock })
     }
 
     /// Counts this start, on flash before it is used.
@@ -154,31 +172,50 @@ pub(crate) fn keep_token_key(place: &Path) -> Result<TokenKey, IdentityFault> {
     Ok(TokenKey::from_bytes(*key))
 }
 
-/// The key, which nobody but its owner may be able to read.
-fn load(place: &Path) -> Result<Option<StaticKey>, IdentityFault> {
-    let key = load_bytes(place, "key")?;
-    Ok(key.map(|key| StaticKey::from_bytes(*key)))
+/// The 32 bytes of a key of its own file.
+pub(crate) fn load_bytes(
+    place: &Path,
+    name: &str,
+) -> Result<Option<Zeroizing<[u8; KEY_LEN]>>, IdentityFault> {
+    let path = place.join(name);
+    let Some(bytes) = read_closed(&path, KEY_LEN)? else {
+        return Ok(None);
+    };
+    match <[u8; KEY_LEN]>::try_from(bytes.as_slice()) {
+        Ok(key) => Ok(Some(Zeroizing::new(key))),
+        Err(_) => Err(IdentityFault::Damaged { path }),
+    }
 }
 
-fn load_bytes(place: &Path, name: &str) -> Result<Option<Zeroizing<[u8; KEY_LEN]>>, IdentityFault> {
-    let path = place.join(name);
-    let mut file = match File::open(&path) {
+/// What a file holds that nobody but its owner may be able to read, if there is one.
+pub(crate) fn read_closed(
+    path: &Path,
+    len_max: usize,
+) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityFault> {
+    let mut file = match File::open(path) {
         Ok(file) => file,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(fault) => return Err(read_fault(&path)(fault)),
+        Err(fault) => return Err(read_fault(path)(fault)),
     };
-    let found = file.metadata().map_err(read_fault(&path))?;
+    let found = file.metadata().map_err(read_fault(path))?;
     if found.mode() & OTHERS != 0 {
-        let mode = found.mode() & 0o777;
-        return Err(IdentityFault::Exposed { path, mode });
+        return Err(IdentityFault::Exposed {
+            path: path.to_owned(),
+            mode: found.mode() & 0o777,
+        });
     }
-    if found.len() != KEY_LEN as u64 {
-        return Err(IdentityFault::Damaged { path });
+    let damaged = || IdentityFault::Damaged {
+        path: path.to_owned(),
+    };
+    let len = usize::try_from(found.len()).map_err(|_| damaged())?;
+    if len > len_max {
+        return Err(damaged());
     }
-    let mut key = Zeroizing::new([0; KEY_LEN]);
-    file.read_exact(key.as_mut_slice())
-        .map_err(read_fault(&path))?;
-    Ok(Some(key))
+    // It never grows, so that no copy of a key stays behind.
+    let mut bytes = Zeroizing::new(vec![0; len]);
+    file.read_exact(bytes.as_mut_slice())
+        .map_err(read_fault(path))?;
+    Ok(Some(bytes))
 }
 
 /// The key comes last: an identity is there when its key is.

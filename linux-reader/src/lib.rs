@@ -22,6 +22,7 @@ mod hub;
 mod identity;
 mod installer;
 mod journal;
+mod keys;
 mod light;
 mod news;
 mod page;

@@ -92,9 +92,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
     let writer = write_journal(journal, written, news.clone())?;
 
     let reader = identity.reader_id();
-    let (key, _tenancy) = identity.split();
+    let (ring, _tenancy) = identity.split();
+    let codes = ring.token().cloned();
     let station = Station::new(Start {
-        key,
+        key: ring.key().clone(),
         reader,
         servers,
         boot,
@@ -106,10 +107,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         firmware: firmware(),
         line: face::line(config.language),
     });
+    let station = station.with_keys(ring);
     let (sign, offers) = watch::channel(None);
-    let station = match config.token {
-        Some(_) => station.with_tokens(token::key(&config.state)?),
-        None => station,
+    let station = match (&config.token, codes) {
+        (Some(_), Some(key)) => station.with_tokens(key),
+        (Some(_), None) => station.with_tokens(token::key(&config.state)?),
+        (None, _) => station,
     };
     let signs =
         Signs::start(config.token.as_ref(), config.machine, &offers).map_err(RunFault::Thread)?;

@@ -27,13 +27,7 @@ const CLOCK_MIN_S: u64 = 1_735_689_600;
 fn key(config: &Config) -> Check {
     const NAME: &str = "key";
     match Identity::look(&config.state) {
-        Ok(Some(key)) => Check::ok(
-            NAME,
-            format!(
-                "reader {}, readable by its owner only",
-                gettone_channel::reader_id(&key)
-            ),
-        ),
+        Ok(Some(reader)) => Check::ok(NAME, format!("reader {reader}, readable by its owner only")),
         Ok(None) => Check::fail(
             NAME,
             format!("there is none in {}", config.state.display()),
