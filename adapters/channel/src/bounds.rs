@@ -24,6 +24,15 @@ pub const LINK_OVERHEAD: usize = 1 + TAG_LEN;
 /// Longest display line of a STATUS, in bytes of UTF-8.
 pub const LINE_LEN_MAX: usize = 64;
 
+/// Bytes of a package that one hash of its manifest vouches for.
+pub const CHUNK_LEN: usize = 4_096;
+/// Longest piece of a package in one link message: half a chunk, since a message carries no whole one.
+pub const PIECE_LEN_MAX: usize = 2_048;
+/// Longest package, in bytes.
+pub const PACKAGE_LEN_MAX: usize = 32 * 1024 * 1024;
+/// The capability of a phone that carries packages: only to such a one a reader says WANT.
+pub const CAPS_CARRIES: u16 = 1;
+
 /// Length of an envelope's clear header.
 pub const HEADER_LEN: usize = 20;
 /// What sealing adds after the header: ephemeral key and tag.

@@ -49,6 +49,7 @@ mod item;
 mod key;
 mod link;
 mod message;
+mod package;
 mod pair;
 mod secret;
 mod segment;
@@ -61,10 +62,11 @@ mod vectors;
 mod wire;
 
 pub use bounds::{
-    COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN, ENVELOPE_VERSION, HEADER_LEN,
-    ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN, LINK_MESSAGE_MAX, LINK_OVERHEAD,
-    LINK_VERSION, MTU_MAX, MTU_MIN, NOISE_K_OVERHEAD, PLAINTEXT_LEN_MAX, SEGMENTS_MAX,
-    SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN, SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX, VALUE_MAX,
+    CAPS_CARRIES, CHUNK_LEN, COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN,
+    ENVELOPE_VERSION, HEADER_LEN, ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN,
+    LINK_MESSAGE_MAX, LINK_OVERHEAD, LINK_VERSION, MTU_MAX, MTU_MIN, NOISE_K_OVERHEAD,
+    PACKAGE_LEN_MAX, PIECE_LEN_MAX, PLAINTEXT_LEN_MAX, SEGMENTS_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX,
+    SLIP_LEN_MIN, SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX, VALUE_MAX,
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
 pub use id::{
@@ -80,6 +82,7 @@ pub use item::{
 pub use key::{Ephemeral, PublicKey, StaticKey};
 pub use link::{Hello1, Initiator, Link, LinkFault, Responder};
 pub use message::{BoardState, LastResult, LinkMessage, Status, StatusReason};
+pub use package::{Manifest, PackageKind, Part, Piece, Want};
 pub use pair::Pair;
 pub use secret::{Psk, ResumeSecret, Secret, TokenKey};
 pub use segment::{Assembler, Mtu, SegmentFault, segments};

@@ -20,7 +20,7 @@ use crate::suite::{self, Broken};
 pub struct Hello1 {
     /// The protocol version; [`LINK_VERSION`] is the only one.
     pub version: u8,
-    /// Capabilities, one bit each; none is defined in version 1.
+    /// Capabilities, one bit each: [`CAPS_CARRIES`](crate::CAPS_CARRIES) is the only one.
     pub caps: u16,
 }
 

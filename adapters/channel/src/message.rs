@@ -6,12 +6,15 @@
 //! | 2 STATUS | reader to phone | see [`Status`] |
 //! | 3 LEAVE | phone to reader | none |
 //! | 4 AGAIN | phone to reader | none |
+//! | 5 PIECE | phone to reader | see [`Piece`] |
+//! | 6 WANT | reader to phone | see [`Want`] |
 
 use zeroize::Zeroizing;
 
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN, LINE_LEN_MAX};
 use crate::item::RefuseReason;
 use crate::link::LinkFault;
+use crate::package::{Piece, Want};
 use crate::secret::ResumeSecret;
 use crate::wire::{Bad, Field, Wire, coded};
 
@@ -26,6 +29,10 @@ pub enum LinkMessage {
     Leave,
     /// Asks for a new HELLO on this link.
     Again,
+    /// A piece of the package that the reader wants.
+    Piece(Piece),
+    /// What the reader lacks of a package, to a phone that carries such.
+    Want(Want),
 }
 
 /// What the reader shows the phone.
@@ -160,6 +167,8 @@ const ENVELOPE: u8 = 1;
 const STATUS: u8 = 2;
 const LEAVE: u8 = 3;
 const AGAIN: u8 = 4;
+const PIECE: u8 = 5;
+const WANT: u8 = 6;
 
 impl LinkMessage {
     fn kind(&self) -> u8 {
@@ -168,6 +177,8 @@ impl LinkMessage {
             LinkMessage::Status(_) => STATUS,
             LinkMessage::Leave => LEAVE,
             LinkMessage::Again => AGAIN,
+            LinkMessage::Piece(_) => PIECE,
+            LinkMessage::Want(_) => WANT,
         }
     }
 
@@ -181,6 +192,8 @@ impl LinkMessage {
             }
             LinkMessage::Status(status) => status.put(&mut out)?,
             LinkMessage::Leave | LinkMessage::Again => {}
+            LinkMessage::Piece(piece) => piece.put(&mut out).map_err(|_| LinkFault::Body)?,
+            LinkMessage::Want(want) => want.put(&mut out).map_err(|_| LinkFault::Body)?,
         }
         Ok(out)
     }
@@ -196,6 +209,12 @@ impl LinkMessage {
             (STATUS, body) => Status::take(body).map(LinkMessage::Status),
             (LEAVE, []) => Ok(LinkMessage::Leave),
             (AGAIN, []) => Ok(LinkMessage::Again),
+            (PIECE, body) => Piece::take(body)
+                .map(LinkMessage::Piece)
+                .map_err(|_| LinkFault::Body),
+            (WANT, body) => Want::take(body)
+                .map(LinkMessage::Want)
+                .map_err(|_| LinkFault::Body),
             _ => Err(LinkFault::Body),
         }
     }
@@ -204,8 +223,8 @@ impl LinkMessage {
 fn travels(sender: End, kind: u8) -> Result<(), LinkFault> {
     match (sender, kind) {
         (End::Phone | End::Reader, ENVELOPE)
-        | (End::Reader, STATUS)
-        | (End::Phone, LEAVE | AGAIN) => Ok(()),
+        | (End::Reader, STATUS | WANT)
+        | (End::Phone, LEAVE | AGAIN | PIECE) => Ok(()),
         _ => Err(LinkFault::Kind(kind)),
     }
 }

@@ -9,6 +9,40 @@ fn stranger() -> Psk {
     Secret::light(bytes(0x61)).psk()
 }
 
+fn piece() -> Piece {
+    Piece {
+        version: 3,
+        part: Part::Content,
+        index: 7,
+        bytes: vec![9; 2_048],
+    }
+}
+
+fn want() -> Want {
+    Want {
+        version: 3,
+        part: Part::Manifest,
+        first: 2,
+        count: 16,
+    }
+}
+
+#[test]
+fn pieces_and_wants_with_nothing_in_them_or_too_much_are_refused() {
+    let (mut phone, mut reader) = linked();
+    for len in [0, 2_049] {
+        let long = Piece {
+            bytes: vec![0; len],
+            ..piece()
+        };
+        let sealed = phone.seal(&LinkMessage::Piece(long));
+        assert_eq!(sealed, Err(LinkFault::Body), "{len}");
+    }
+    let nothing = Want { count: 0, ..want() };
+    let sealed = reader.seal(&LinkMessage::Want(nothing));
+    assert_eq!(sealed, Err(LinkFault::Body));
+}
+
 fn envelope() -> LinkMessage {
     LinkMessage::Envelope(vec![0xEE; ENVELOPE_LEN_MIN])
 }
@@ -199,8 +233,11 @@ fn each_message_travels_its_way_only() {
         LinkMessage::Status(status()),
         LinkMessage::Leave,
         LinkMessage::Again,
+        LinkMessage::Piece(piece()),
+        LinkMessage::Want(want()),
     ];
-    let mut picture = String::from("sealed by  Envelope  Status    Leave     Again\n");
+    let mut picture =
+        String::from("sealed by  Envelope  Status    Leave     Again     Piece     Want\n");
     for sender in ["phone", "reader"] {
         let mut row = format!("{sender:<11}");
         for message in &messages {
@@ -223,9 +260,9 @@ fn each_message_travels_its_way_only() {
     assert_eq!(
         picture,
         "\
-sealed by  Envelope  Status    Leave     Again
-phone      opens     .         opens     opens
-reader     opens     opens     .         .
+sealed by  Envelope  Status    Leave     Again     Piece     Want
+phone      opens     .         opens     opens     opens     .
+reader     opens     opens     .         .         .         opens
 "
     );
 }
