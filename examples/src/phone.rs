@@ -386,7 +386,9 @@ impl Visit<'_> {
                 Ok(Heard::Status(status))
             }
             LinkMessage::Envelope(envelope) => Ok(Heard::Envelope(envelope)),
-            LinkMessage::Leave | LinkMessage::Again => {
+            // It did not say that it carries packages.
+            LinkMessage::Want(_) => {}
+            LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {
                 Err(StreetFault::Unexpected("a reader that speaks as a phone"))
             }
         }

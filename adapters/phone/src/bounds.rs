@@ -24,3 +24,9 @@ pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(300);
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often an answer that is not finished is asked for again before the pause grows.
 pub(crate) const UNFINISHED_MAX: u32 = 5;
+
+/// Packages that a technician's phone carries.
+pub(crate) const PACKAGES_MAX: usize = 16;
+
+/// Pieces that one WANT is answered with.
+pub(crate) const PIECES_MAX: usize = 64;

@@ -40,12 +40,14 @@
 
 mod bounds;
 mod courier;
+mod package;
 mod phase;
 mod phone;
 mod shell;
 mod told;
 
 pub use bounds::{ENVELOPES_MAX, LINK_MAX, RESUME_MAX, SEEK_MAX, WAITING_MAX};
+pub use package::Package;
 pub use phase::{Phase, Step};
 pub use phone::Phone;
 pub use shell::{Asker, Broken, Input, News, Output, Request};

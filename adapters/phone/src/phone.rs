@@ -1,14 +1,16 @@
 //! One customer's phone: a visit at a reader, and what it carries.
 
-use crate::bounds::{ANSWERS_MAX, LINK_MAX, RESUME_MAX, SEEK_MAX};
+use crate::bounds::{ANSWERS_MAX, LINK_MAX, PACKAGES_MAX, RESUME_MAX, SEEK_MAX};
 use crate::courier::{Answered, Courier};
+use crate::package::Package;
 use crate::phase::{Phase, Step};
 use crate::shell::{Broken, Input, News, Output};
 use crate::told::ForReader;
 use core::time::Duration;
 use gettone_channel::{
-    self as channel, Assembler, BoardState, Eid, Ephemeral, Hello1, Initiator, LINK_VERSION, Link,
-    LinkMessage, Mtu, Psk, ReaderId, ResumeSecret, Secret, ServiceUuid, Status, segments,
+    self as channel, Assembler, BoardState, CAPS_CARRIES, Eid, Ephemeral, Hello1, Initiator,
+    LINK_VERSION, Link, LinkMessage, Mtu, Piece, Psk, ReaderId, ResumeSecret, Secret, ServiceUuid,
+    Status, Want, segments,
 };
 use std::collections::VecDeque;
 
@@ -32,6 +34,8 @@ pub struct Phone {
     courier: Courier,
     /// Answers whose reader is not here just now.
     answers: VecDeque<Vec<u8>>,
+    /// What it brings to readers that want it.
+    packages: Vec<Package>,
     outputs: VecDeque<Output>,
 }
 
@@ -101,8 +105,16 @@ impl Phone {
             resume: None,
             courier: Courier::new(undelivered),
             answers: VecDeque::new(),
+            packages: Vec::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Has the phone bring these packages to readers that want them: a technician's.
+    #[must_use]
+    pub fn carrying(mut self, packages: impl IntoIterator<Item = Package>) -> Self {
+        self.packages = packages.into_iter().take(PACKAGES_MAX).collect();
+        self
     }
 
     /// Takes one input. Drain [`Phone::poll`] before the next.
@@ -183,7 +195,10 @@ impl Phone {
         };
         let hello = Hello1 {
             version: LINK_VERSION,
-            caps: 0,
+            caps: match self.packages.is_empty() {
+                true => 0,
+                false => CAPS_CARRIES,
+            },
         };
         let started = Initiator::start(&door.psk(), ephemeral, hello);
         if !self.step(Step::Connected) {
@@ -259,8 +274,21 @@ impl Phone {
                 self.outputs.push_back(Output::Keep);
             }
             LinkMessage::Status(status) => self.status(status),
+            LinkMessage::Want(want) => self.wanted(&want),
             // The channel refuses these from a reader.
-            LinkMessage::Leave | LinkMessage::Again => {}
+            LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {}
+        }
+    }
+
+    fn wanted(&mut self, want: &Want) {
+        let pieces: Vec<Piece> = self
+            .packages
+            .iter()
+            .find(|package| package.version() == want.version)
+            .map(|package| package.pieces(want).collect())
+            .unwrap_or_default();
+        for piece in pieces {
+            self.say(&LinkMessage::Piece(piece));
         }
     }
 

@@ -20,3 +20,12 @@ pub(crate) const ROAD_RECEIPTS_MAX: usize = 24;
 
 /// Notices in one envelope by the board's own road.
 pub(crate) const ROAD_NOTICES_MAX: usize = 40;
+
+/// The longest configuration, in bytes.
+pub const CONFIGURATION_LEN_MAX: u32 = 64 * 1024;
+
+/// Pieces that a board asks for at once.
+pub(crate) const WANT_MAX: u16 = 16;
+
+/// Chunks of a package of which a half is here.
+pub(crate) const CHUNKS_OPEN_MAX: usize = 16;

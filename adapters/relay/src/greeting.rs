@@ -19,6 +19,8 @@ pub struct ReaderFacts {
     pub epoch: JournalEpoch,
     /// Its program's version.
     pub firmware: u32,
+    /// The version of its configuration; 0 where no server gave it one.
+    pub config: u32,
     /// The machine's money.
     pub currency: Currency,
     /// The MDB scale factor.
@@ -71,7 +73,7 @@ pub fn greeting_out(
         uptime_ms,
         utc_est: channel::Utc::from_unix_ms(utc),
         utc_err_s: u32::try_from(error.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
-        cfg: 0,
+        cfg: facts.config,
         fw: facts.firmware,
         mdb_state: standing.mdb_state,
         flags: match greeting.journal {

@@ -30,6 +30,7 @@
 
 mod answer;
 mod bounds;
+mod care;
 mod claim;
 mod flash;
 mod greeting;
@@ -44,7 +45,8 @@ mod status;
 mod token;
 
 pub use answer::answer_in;
-pub use bounds::{GRANT_LIFE, LINK_1_MAX, ROAD_HELLO_EVERY, TYPED_DIGITS};
+pub use bounds::{CONFIGURATION_LEN_MAX, GRANT_LIFE, LINK_1_MAX, ROAD_HELLO_EVERY, TYPED_DIGITS};
+pub use care::{Fetch, Keep};
 pub use claim::{Asked, Outcome, Place, Reason, claim};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
@@ -58,7 +60,8 @@ pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
 pub use reply::{Granted, Reply, Verdict, reply_out};
 pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
 pub use station::{
-    Connection, Entropy, Input, Notice, Offer, Order, Output, Report, Showing, Start, Station,
+    CareOrder, CareStart, Connection, Entropy, Input, Notice, Offer, Order, Output, Report,
+    Showing, Start, Station,
 };
 pub use status::{Line, Telling, english, status_out};
 pub use token::{scan_in, slip_out, token_key_in, token_key_out, token_nonce};

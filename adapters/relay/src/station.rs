@@ -1,11 +1,13 @@
 //! A whole board without I/O: its rules, its link, its envelopes and the server's keys.
 
+mod care;
 mod keys;
 mod line;
 mod road;
 mod shell;
 mod token;
 
+pub use care::{CareOrder, CareStart};
 pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
 pub use token::Offer;
 
@@ -35,6 +37,7 @@ pub struct Station {
     ring: KeyRing,
     /// Keys of its own that are being written.
     coming_ring: Option<KeyRing>,
+    care: Option<care::Care>,
     facts: ReaderFacts,
     servers: Servers,
     /// Of its own keys with those of the servers' keys that were used.
@@ -64,6 +67,7 @@ impl Station {
         Self {
             ring: KeyRing::named(start.reader, start.key, None),
             coming_ring: None,
+            care: None,
             facts,
             servers: start.servers,
             pairs: Vec::new(),
@@ -136,6 +140,9 @@ impl Station {
             }
             // The server says it again with its next answer.
             Input::ServersLost => self.coming = None,
+            Input::Installed(configuration) => self.installed(configuration),
+            Input::Unfit(configuration) => self.unfit(configuration),
+            Input::NotInstalled => self.not_installed(),
             Input::KeysKept => self.keys_kept(),
             // The server confirms them again with the next HELLO.
             Input::KeysLost => self.coming_ring = None,
@@ -319,6 +326,7 @@ impl Station {
             match (answer_in(item), item) {
                 (Some(answer), _) => answers.push(answer),
                 (None, channel::Item::ServerKey(told)) => self.server_key(told),
+                (None, channel::Item::Config(told)) => self.named(told),
                 // A phone has no call to bring: it would be somebody's of long ago.
                 (None, channel::Item::Call(id)) if way == Way::Road => call = Some(*id),
                 (None, other) => self.note(Notice::Unused { kind: other.kind() }),

@@ -129,6 +129,7 @@ impl Board {
                     | Output::Offer(_)
                     | Output::RoadSend(_)
                     | Output::Withdraw
+                    | Output::Care(_)
                     | Output::Note(_) => {}
                 }
             }

@@ -315,7 +315,10 @@ impl Street {
                     }
                 }
                 LinkMessage::Envelope(envelope) => self.heard(who, envelope),
-                LinkMessage::Leave | LinkMessage::Again => {}
+                LinkMessage::Leave
+                | LinkMessage::Again
+                | LinkMessage::Piece(_)
+                | LinkMessage::Want(_) => {}
             }
         }
     }

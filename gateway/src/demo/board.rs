@@ -267,6 +267,7 @@ impl Board {
                     }
                     // Nobody changes a board's keys here.
                     Output::KeepKeys(_)
+                    | Output::Care(_)
                     | Output::Advertise(_)
                     | Output::Hush
                     | Output::Drop(_)

@@ -156,7 +156,9 @@ impl Visit<'_> {
             match self.link.open(&sealed).map_err(StreetFault::link)? {
                 LinkMessage::Envelope(envelope) => self.bring(board, &envelope)?,
                 LinkMessage::Status(status) => self.status = Some(status),
-                LinkMessage::Leave | LinkMessage::Again => {
+                // Nobody here said that it carries packages.
+                LinkMessage::Want(_) => {}
+                LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {
                     return Err(StreetFault::link("a board that speaks as a phone"));
                 }
             }

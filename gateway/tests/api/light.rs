@@ -134,6 +134,7 @@ impl Place {
                     | Output::Drop(_)
                     | Output::KeepServers(_)
                     | Output::KeepKeys(_)
+                    | Output::Care(_)
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Note(_) => {}
@@ -266,7 +267,11 @@ impl Place {
         while let Some(sealed) = self.messages.pop_front() {
             match link.open(&sealed).expect("sealed by the board") {
                 LinkMessage::Envelope(envelope) => envelopes.push(envelope),
-                LinkMessage::Status(_) | LinkMessage::Leave | LinkMessage::Again => {}
+                LinkMessage::Status(_)
+                | LinkMessage::Leave
+                | LinkMessage::Again
+                | LinkMessage::Piece(_)
+                | LinkMessage::Want(_) => {}
             }
             self.tell(Input::Took(connection));
         }

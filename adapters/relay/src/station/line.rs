@@ -126,8 +126,9 @@ impl Station {
                 let fresh = entropy.fresh;
                 self.tell(now, board::Input::Again { fresh }, entropy);
             }
-            // A phone has no STATUS to give; the channel refuses one.
-            LinkMessage::Status(_) => {}
+            LinkMessage::Piece(piece) => self.brought(piece),
+            // A phone has none to give; the channel refuses them.
+            LinkMessage::Status(_) | LinkMessage::Want(_) => {}
         }
     }
 
@@ -137,15 +138,20 @@ impl Station {
         };
         let accepted = match &self.door {
             Some(door) => Responder::accept(&door.psk, ephemeral, link_1)
-                .map(|(link, link_2, _)| (None, link, link_2)),
+                .map(|(link, link_2, hello)| (None, link, link_2, hello)),
             None => {
                 let (steps, psks): (Vec<u64>, Vec<_>) = self.token_doors().into_iter().unzip();
-                Responder::accept_any(&psks, ephemeral, link_1)
-                    .map(|(place, link, link_2, _)| (steps.get(place).copied(), link, link_2))
+                Responder::accept_any(&psks, ephemeral, link_1).map(
+                    |(place, link, link_2, hello)| (steps.get(place).copied(), link, link_2, hello),
+                )
             }
         };
         match accepted {
-            Ok((step, link, link_2)) => self.link_up(now, (step, link, link_2), entropy),
+            Ok((step, link, link_2, hello)) => {
+                self.meet(hello);
+                self.link_up(now, (step, link, link_2), entropy);
+                self.want();
+            }
             Err(fault) => {
                 self.note(Notice::Stranger(fault));
                 self.drop_visitor();

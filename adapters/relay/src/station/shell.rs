@@ -1,5 +1,6 @@
 //! What a station is told and what it asks for: the words between a board and its shell.
 
+use super::care::CareOrder;
 use super::token::Offer;
 use crate::greeting::{ReaderFacts, Standing};
 use crate::keyring::KeyRing;
@@ -47,6 +48,7 @@ impl Start {
             boot: self.boot,
             epoch: self.past.outbox.epoch(),
             firmware: self.firmware,
+            config: 0,
             currency: self.currency,
             scale: self.scale,
         }
@@ -115,6 +117,12 @@ pub enum Input {
     ServersKept,
     /// The server's keys could not be written.
     ServersLost,
+    /// A configuration of this version is in place.
+    Installed(u32),
+    /// The configuration of this version is none of this board.
+    Unfit(u32),
+    /// A package could not be put in place: it is fetched anew.
+    NotInstalled,
     /// The reader's own keys are on flash.
     KeysKept,
     /// The reader's own keys could not be written.
@@ -140,6 +148,8 @@ pub enum Output {
     KeepServers(Servers),
     /// Write the reader's own keys, sync them, then say `KeysKept`.
     KeepKeys(Box<KeyRing>),
+    /// Do this with a package.
+    Care(CareOrder),
     /// Tell the machine.
     Order(Order),
     /// Show people where the board stands.
@@ -300,6 +310,18 @@ pub enum Notice {
         /// Their number.
         epoch: u16,
     },
+    /// A configuration is in place; it counts from the next start.
+    #[error("configuration {configuration} is in place, from the next start")]
+    Installed {
+        /// Its version.
+        configuration: u32,
+    },
+    /// A configuration is none of this board.
+    #[error("configuration {configuration} is none of this board: it is not taken")]
+    Unfit {
+        /// Its version.
+        configuration: u32,
+    },
     /// A code cannot be put on show.
     #[error("a code cannot be put on show")]
     Code(#[source] channel::TokenFault),
@@ -323,7 +345,8 @@ impl Notice {
             | Self::StrayCall
             | Self::Unused { .. }
             | Self::Servers { .. }
-            | Self::Keys { .. } => true,
+            | Self::Keys { .. }
+            | Self::Installed { .. } => true,
             Self::Stranger(_)
             | Self::Silent
             | Self::Link(_)
@@ -332,6 +355,7 @@ impl Notice {
             | Self::Envelope(_)
             | Self::Seal(_)
             | Self::Code(_)
+            | Self::Unfit { .. }
             | Self::ForeignLight
             | Self::Board(_) => false,
         }

@@ -19,9 +19,9 @@ use gettone_core::money::{Amount, Currency};
 use gettone_core::receipt::{Receipt, ReceiptKind as CoreKind};
 use gettone_core::time::Timestamp;
 use gettone_relay::{
-    Connection, Entropy, Flash, Granted, Input, KeyRing, Letter, Notice, Offer, Order, Output,
-    Reply, Report, Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in, chain_of,
-    epoch_in, reader_in, reply_out,
+    CareOrder, Connection, Entropy, Flash, Granted, Input, KeyRing, Letter, Notice, Offer, Order,
+    Output, Reply, Report, Server, Servers, Showing, Standing, Start, Station, Verdict, chain_in,
+    chain_of, epoch_in, reader_in, reply_out,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -60,6 +60,8 @@ pub(crate) struct Street {
     pub(crate) kept: Option<Servers>,
     /// What goes by the board's own road.
     pub(crate) road: VecDeque<Vec<u8>>,
+    /// What is to be done with packages.
+    pub(crate) care: Vec<CareOrder>,
     /// The reader's own keys, to be written.
     pub(crate) ring: Option<KeyRing>,
     /// The code on show.
@@ -113,6 +115,7 @@ impl Street {
             kept: None,
             road: VecDeque::new(),
             ring: None,
+            care: Vec::new(),
             code: None,
             connections: 0,
         };
@@ -173,6 +176,7 @@ impl Street {
                 }
                 Output::KeepServers(servers) => self.kept = Some(servers),
                 Output::KeepKeys(ring) => self.ring = Some(*ring),
+                Output::Care(order) => self.care.push(order),
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Show(showing) => self.shown.push(showing),
                 Output::Note(notice) => self.notices.push(notice),
@@ -261,14 +265,21 @@ pub(crate) struct Phone {
     pub(crate) link: Link,
     pub(crate) statuses: Vec<Status>,
     pub(crate) resume: Option<ResumeSecret>,
+    /// What the board wants of a package.
+    pub(crate) wants: Vec<channel::Want>,
 }
 
 impl Phone {
     pub(crate) fn link(street: &mut Street, psk: &channel::Psk) -> Self {
+        Self::link_as(street, psk, 0)
+    }
+
+    /// A phone with these capabilities.
+    pub(crate) fn link_as(street: &mut Street, psk: &channel::Psk, caps: u16) -> Self {
         let connection = street.connect();
         let hello = Hello1 {
             version: LINK_VERSION,
-            caps: 0,
+            caps,
         };
         let ephemeral = Ephemeral::from_bytes(street.dice.bytes());
         let (waiting, link_1) = Initiator::start(psk, ephemeral, hello).expect("its version");
@@ -279,6 +290,7 @@ impl Phone {
             link: waiting.finish(&link_2).expect("the same secret"),
             statuses: Vec::new(),
             resume: None,
+            wants: Vec::new(),
         }
     }
 
@@ -292,6 +304,7 @@ impl Phone {
                     self.resume = status.resume.clone().or(self.resume.take());
                     self.statuses.push(status);
                 }
+                LinkMessage::Want(want) => self.wants.push(want),
                 other => panic!("a board never says {other:?}"),
             }
         }
