@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::audit;
+use crate::care::Shelf;
 use crate::config::{CONFIG_PATH, Config};
 use crate::enrol::{self, Road, Unsent, Wish};
 use crate::installer::Installer;
@@ -224,6 +225,7 @@ impl EnrolArguments {
 
 fn run_until_signal(path: &Path) -> Result<(), Box<dyn Error>> {
     log_to_stderr();
+    Shelf::of(&Config::read_place(path)?.state).count_start()?;
     let config = Config::read(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

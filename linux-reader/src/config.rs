@@ -5,6 +5,7 @@ mod mdb;
 mod print;
 
 use crate::air::Air;
+use crate::care::Shelf;
 use crate::enrolment::{Enrolment, EnrolmentFault};
 use crate::road::{RoadPlace, RoadUrlFault};
 use crate::sign::{PLACES_MAX, SignFault};
@@ -67,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the machine is told about sessions.
     pub sessions: Sessions,
+    /// The files that it was read from; none where it stands alone.
+    pub(crate) files: Option<PathBuf>,
 }
 
 /// Where light samples come from.
@@ -88,12 +91,41 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn read(path: &Path) -> Result<Self, ConfigFault> {
+        let mut config = Self::read_with_care(path)?;
+        config.files = Some(path.to_owned());
+        Ok(config)
+    }
+
+    fn read_with_care(path: &Path) -> Result<Self, ConfigFault> {
         let entries = read_all(path)?;
-        let enrolment = match &entries.state {
-            Some(state) => Enrolment::read(state)?,
-            None => None,
+        let Some(state) = entries.state.clone() else {
+            return entries.checked(None);
         };
-        entries.checked(enrolment.as_ref())
+        let enrolment = Enrolment::read(&state)?;
+        let Some((number, text)) = Shelf::of(&state).configuration() else {
+            return entries.checked(enrolment.as_ref());
+        };
+        match from_server(&text, entries).and_then(|all| all.checked(enrolment.as_ref())) {
+            Ok(config) => Ok(config),
+            // It was fit when it came: the files have changed since. They are what people see.
+            Err(fault) => {
+                tracing::warn!(number, %fault, "the configuration of the server is left out");
+                read_all(path)?.checked(enrolment.as_ref())
+            }
+        }
+    }
+
+    /// Whether a server's text stands over the files at `path`, so that all of it is good.
+    pub(crate) fn takes(path: &Path, text: &str) -> bool {
+        let read = || {
+            let entries = read_all(path)?;
+            let enrolment = match &entries.state {
+                Some(state) => Enrolment::read(state)?,
+                None => None,
+            };
+            from_server(text, entries)?.checked(enrolment.as_ref())
+        };
+        read().is_ok()
     }
 
     /// Checks the text of a configuration that stands alone.
@@ -153,6 +185,12 @@ fn read_all(path: &Path) -> Result<Entries, ConfigFault> {
         entries = parse(&read_text(&path)?, &path)?.over(entries);
     }
     Ok(entries)
+}
+
+/// A server's text over the files: who the board is and whom it believes is not the server's to say.
+fn from_server(text: &str, files: Entries) -> Result<Entries, ConfigFault> {
+    let told = parse(text, Path::new("the configuration of the server"))?;
+    Ok(told.without_identity().over(files))
 }
 
 fn parse(text: &str, path: &Path) -> Result<Entries, ConfigFault> {

@@ -3,6 +3,8 @@
 
 use crate::audit::{self, Rounds};
 use crate::bus::Saying;
+use crate::care::Shelf;
+use crate::config::Config;
 use crate::face::{self, Glimpse};
 use crate::keys;
 use crate::news::{News, NewsReceiver};
@@ -39,6 +41,9 @@ pub(crate) struct Hub {
     pub(crate) uptime: Uptime,
     /// Where the server's keys are kept.
     pub(crate) state: PathBuf,
+    /// The files of its configuration, if it has some.
+    pub(crate) files: Option<PathBuf>,
+    pub(crate) shelf: Shelf,
     pub(crate) radio: Sender<Wish>,
     /// What goes by the board's own road.
     pub(crate) road: Sender<Vec<u8>>,
@@ -218,6 +223,11 @@ impl Hub {
         match news {
             News::Machine(machine) => {
                 tracing::debug!(?machine, "machine");
+                if machine == Machine::SessionBegan
+                    && let Err(fault) = self.shelf.confirm()
+                {
+                    tracing::error!(%fault, "the configuration cannot be confirmed");
+                }
                 if let (Machine::Enabled, Some(audits)) = (machine, &mut self.audits) {
                     audits.machine_enabled(self.uptime.now());
                 }
@@ -332,6 +342,18 @@ impl Hub {
                         Input::ServersLost
                     }
                 }));
+            }
+            Output::Care(order) => {
+                let files = self.files.as_deref();
+                let is_fit = |text: &str| files.is_some_and(|files| Config::takes(files, text));
+                return Ok(match self.shelf.follow(&order, is_fit) {
+                    Ok(told) => told,
+                    // It is fetched anew.
+                    Err(fault) => {
+                        tracing::error!(%fault, "a package cannot be stored");
+                        Some(Input::NotInstalled)
+                    }
+                });
             }
             Output::KeepKeys(ring) => {
                 return Ok(Some(match keys::keep(&self.state, &ring) {

@@ -109,6 +109,13 @@ impl Identity {
                 Err(fault) => return Err(write_fault(&path)(fault)),
             }
         }
+        let care = self.place.join("care");
+        match fs::remove_dir_all(&care) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                return Err(write_fault(&care)(fault));
+            }
+            Ok(()) | Err(_) => {}
+        }
         File::open(&self.place)
             .and_then(|place| place.sync_all())
             .map_err(write_fault(&self.place))

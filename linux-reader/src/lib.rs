@@ -13,6 +13,7 @@ mod air;
 mod audit;
 mod bus;
 mod capture;
+mod care;
 mod cli;
 mod config;
 mod enrol;

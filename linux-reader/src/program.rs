@@ -3,6 +3,7 @@
 use crate::air::Air;
 use crate::audit::Rounds;
 use crate::bus::{Reflex, Saying, stay_in_memory};
+use crate::care::Shelf;
 use crate::config::{Config, LightSource};
 use crate::face::{self, Face, Glimpse, Person};
 use crate::hub::{Hub, HubFault, Words};
@@ -107,7 +108,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         firmware: firmware(),
         line: face::line(config.language),
     });
-    let station = station.with_keys(ring);
+    let shelf = Shelf::of(&config.state);
+    let station = station.with_keys(ring).with_care(shelf.start());
     let (sign, offers) = watch::channel(None);
     let station = match (&config.token, codes) {
         (Some(_), Some(key)) => station.with_tokens(key),
@@ -162,6 +164,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         station,
         uptime,
         state: config.state,
+        files: config.files,
+        shelf,
         radio: wishes,
         road: by_road,
         journal: records,

@@ -195,6 +195,17 @@ impl Entries {
         }
     }
 
+    /// The same without what only an installer may say: where the board keeps its state, which
+    /// machine it serves, and which servers it believes.
+    pub(super) fn without_identity(self) -> Self {
+        Self {
+            state: None,
+            machine: None,
+            server: Vec::new(),
+            ..self
+        }
+    }
+
     /// What they come to, with what enrolment has left.
     pub(super) fn checked(self, enrolment: Option<&Enrolment>) -> Result<Config, ConfigFault> {
         let enrolled = enrolment.map(|enrolment| enrolment.machine);
@@ -221,6 +232,7 @@ impl Entries {
             "link = \"tty:/dev/gettone-mdb\"",
         )?;
         Ok(Config {
+            files: None,
             device: self.mdb.device(currency, &link)?,
             audit_every: self.mdb.audit_every(),
             numbering: self.mdb.numbering()?,

@@ -83,8 +83,9 @@ impl Street {
 
     /// Starts the reader and does not wait for it.
     pub(crate) fn begin_reader(&mut self, more: &str) {
-        let config = self.config(more);
-        let config = gettone_reader::Config::parse(&config).expect("a good configuration");
+        let files = self.path("reader.toml");
+        std::fs::write(&files, self.config(more)).expect("room");
+        let config = gettone_reader::Config::read(&files).expect("a good configuration");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

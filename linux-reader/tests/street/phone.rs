@@ -4,8 +4,8 @@ use super::{PATIENCE, wait_for};
 use gettone_ble::ServiceUuid;
 use gettone_ble::local::{Phone as Radio, Traffic};
 use gettone_channel::{
-    BoardState, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk, ResumeSecret,
-    Secret, Status,
+    BoardState, CAPS_CARRIES, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk,
+    ResumeSecret, Secret, Status, Want,
 };
 use std::path::Path;
 
@@ -23,21 +23,27 @@ impl Phone {
 
     /// Links by a secret, whatever road it came.
     pub(crate) async fn link_by(air: &Path, secret: &Secret) -> Self {
-        Self::link_with(air, secret.eid().as_bytes(), &secret.psk()).await
+        Self::link_with(air, secret.eid().as_bytes(), &secret.psk(), 0).await
+    }
+
+    /// Links as a phone that carries packages.
+    pub(crate) async fn link_as_technician(air: &Path, secret: [u8; 10]) -> Self {
+        let secret = Secret::light(secret);
+        Self::link_with(air, secret.eid().as_bytes(), &secret.psk(), CAPS_CARRIES).await
     }
 
     /// Links anew after a lost connection.
     pub(crate) async fn come_back(air: &Path, resume: &ResumeSecret) -> Self {
-        Self::link_with(air, resume.eid().as_bytes(), &resume.psk()).await
+        Self::link_with(air, resume.eid().as_bytes(), &resume.psk(), 0).await
     }
 
-    async fn link_with(air: &Path, eid: &[u8; 8], psk: &Psk) -> Self {
+    async fn link_with(air: &Path, eid: &[u8; 8], psk: &Psk, caps: u16) -> Self {
         let service = ServiceUuid::for_eid(eid);
         wait_for("the reader on the air", || Radio::sees(air, service));
         let mut radio = Radio::connect(air, service, 247).await.expect("a reader");
         let hello = Hello1 {
             version: LINK_VERSION,
-            caps: 0,
+            caps,
         };
         let ephemeral = Ephemeral::from_bytes([0x33; 32]);
         let (initiator, link_1) = Initiator::start(psk, ephemeral, hello).expect("a good key");
@@ -77,6 +83,15 @@ impl Phone {
         loop {
             if let LinkMessage::Envelope(envelope) = self.hear().await {
                 return envelope;
+            }
+        }
+    }
+
+    /// What the reader wants of a package, past anything else.
+    pub(crate) async fn want(&mut self) -> Want {
+        loop {
+            if let LinkMessage::Want(want) = self.hear().await {
+                return want;
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The server's word, sealed as the server seals it.
 
 use gettone_channel::{
-    Ack, Audit, Chain, Counters, Direction, Ephemeral, Favourite, Grant, Header, Hello, Item,
-    JournalEpoch, Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time, TokenKey,
-    Utc, open, reader_id, seal, vend_id,
+    Ack, Audit, Chain, Config, Counters, Direction, Ephemeral, Favourite, Grant, Header, Hello,
+    Item, JournalEpoch, Lock, LockState, PublicKey, Receipt, RefuseReason, StaticKey, Time,
+    TokenKey, Utc, open, reader_id, seal, vend_id,
 };
 use std::collections::BTreeMap;
 
@@ -121,6 +121,11 @@ impl Server {
     /// LOCK, for whoever brings it.
     pub(crate) fn lock(&mut self, version: u32, state: LockState) -> Vec<u8> {
         self.seal(&[Item::Lock(Lock { version, state })])
+    }
+
+    /// CONFIG, for whoever brings it.
+    pub(crate) fn config(&mut self, config: Config) -> Vec<u8> {
+        self.seal(&[Item::Config(config)])
     }
 
     pub(crate) fn refuse(&mut self, reason: RefuseReason) -> Vec<u8> {
