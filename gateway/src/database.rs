@@ -17,6 +17,7 @@ pub(crate) mod dts;
 pub(crate) mod favourite;
 pub(crate) mod person;
 pub(crate) mod place;
+pub(crate) mod reader_config;
 pub(crate) mod refund;
 mod schema;
 pub(crate) mod session;

@@ -6,6 +6,7 @@ use crate::bounds::{
     TEST_LIFE, TESTS_MAX, TRIES_OF_CLIENT, TRIES_OF_EMAIL, TRY_REFILL, TYPED_WINDOW_OF_ACCOUNT,
     TYPED_WINDOW_OF_MACHINE,
 };
+use crate::care::Packages;
 use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
 use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
@@ -41,6 +42,7 @@ pub(crate) struct Gateway {
     seals: Seals,
     servers: ServerKeys,
     pairs: Pairs,
+    packages: Packages,
     sequence: AtomicU64,
     passwords: Passwords,
     courier: Option<Courier>,
@@ -106,6 +108,7 @@ impl Gateway {
             seals,
             pairs: Pairs::of(&servers.active().key)?,
             servers,
+            packages: Packages::default(),
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
@@ -171,6 +174,11 @@ impl Gateway {
     /// What those keys share with the readers'.
     pub(crate) const fn pairs(&self) -> &Pairs {
         &self.pairs
+    }
+
+    /// What readers are to have.
+    pub(crate) const fn packages(&self) -> &Packages {
+        &self.packages
     }
 
     /// The next number for an envelope's header.

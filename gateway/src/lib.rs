@@ -36,6 +36,7 @@ mod api;
 mod attempts;
 mod audit;
 mod bounds;
+mod care;
 mod config;
 mod cookie;
 mod courier;

@@ -21,6 +21,7 @@ mod person;
 mod product;
 mod promotion;
 mod reader;
+mod reader_config;
 mod refund;
 mod relay;
 mod road;
@@ -57,6 +58,7 @@ pub(crate) fn table() -> Vec<At> {
         dts::routes(),
         test_vend::routes(),
         reader::routes(),
+        reader_config::routes(),
         wallet::routes(),
         limit::routes(),
         card::routes(),

@@ -85,6 +85,14 @@ impl Theirs {
             body: Some(&audit),
         });
         brought.ok();
+        let configured = server.ask(Ask {
+            method: "put",
+            path: &format!("/v1/readers/{}/config", board.id()),
+            credential: Credential::Bearer(OPERATOR),
+            key: None,
+            body: Some(&json!({"text": format!("# {MARK}\n")})),
+        });
+        configured.ok();
         let key = json!({"name": MARK, "role": "clerk"});
         let key = server.post("/v1/api-keys", OPERATOR, &key).ok();
         let (app, customer) = server.person(&format!("{MARK}@example.com"));

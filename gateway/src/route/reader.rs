@@ -314,7 +314,7 @@ async fn confirm(
     Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
 }
 
-async fn note(
+pub(super) async fn note(
     gateway: &Gateway,
     staff: &Staff,
     what: &'static str,
@@ -330,12 +330,16 @@ async fn note(
         .await?)
 }
 
-fn reader_id(text: &str) -> Result<ReaderId, Problem> {
+pub(super) fn reader_id(text: &str) -> Result<ReaderId, Problem> {
     let id: channel::ReaderId = named("reader", text)?;
     Ok(ReaderId::from_bytes(*id.as_bytes()))
 }
 
-async fn own(gateway: &Gateway, id: ReaderId, operator: OperatorId) -> Result<Reader, Problem> {
+pub(super) async fn own(
+    gateway: &Gateway,
+    id: ReaderId,
+    operator: OperatorId,
+) -> Result<Reader, Problem> {
     let reader = gateway
         .engine()
         .reader(id)

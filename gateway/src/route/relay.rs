@@ -3,6 +3,7 @@
 
 use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
+use crate::care;
 use crate::database::favourite;
 use crate::failure;
 use crate::gateway::{Gateway, now};
@@ -293,7 +294,9 @@ async fn take(
         now: now(),
     };
     let mut items = reply_out(&authentic.letter, &reply);
-    if authentic.letter.hello.is_some() {
+    if let Some(hello) = &authentic.letter.hello {
+        let named = care::told(gateway, authentic.id, hello.cfg).await?;
+        items.extend(named.map(channel::Item::Config));
         let told = gateway.servers().told_at(authentic.from.server_epoch);
         items.extend(told.map(channel::Item::ServerKey));
     }

@@ -1,9 +1,11 @@
 //! Keys that change: the server's, by epochs, and a reader's own.
 
-use crate::street::{Board, OPERATOR, Server, configuration, hex};
+use crate::street::{Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, Server, configuration, hex};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{
-    Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, PublicKey, ServerKey, StaticKey, TokenKey,
-    TokenKeyUpdate, VmcId, header, open, reader_id, seal,
+    Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, Manifest, PublicKey, ServerKey, StaticKey,
+    TokenKey, TokenKeyUpdate, VmcId, header, open, reader_id, seal,
 };
 use serde_json::{Value, json};
 use std::process::Command;
@@ -125,6 +127,56 @@ fn a_board_at_another_controller_rings_until_somebody_confirms_it() {
     let envelope = board.seal(&[Item::Hello(late)]);
     server.relay("", None, &[envelope]);
     assert_eq!(doubted(&server), false);
+}
+
+#[test]
+fn a_configuration_is_named_to_its_reader_until_it_has_it_and_given_to_technicians_only() {
+    let mut server = Server::start();
+    let mut board = server.board();
+    let path = format!("/v1/readers/{}/config", board.id());
+    let named = |server: &Server, board: &mut Board, cfg: u32| {
+        let hello = Hello {
+            cfg,
+            ..board.hello()
+        };
+        let envelope = board.seal(&[Item::Hello(hello)]);
+        let relayed = server.relay("", None, &[envelope]);
+        let peer = board.server.expect("enrolled");
+        let (_, items) = open(&relayed.envelopes[0], &board.key, &peer).expect("sealed for it");
+        items.iter().find_map(|item| match item {
+            Item::Config(told) => Some(*told),
+            _ => None,
+        })
+    };
+    server.get(&path, OPERATOR).problem(404);
+    assert_eq!(named(&server, &mut board, 0), None);
+    let put = |server: &Server, credential: &str, text: &str| {
+        server.ask(Ask {
+            method: "put",
+            path: &path,
+            credential: Credential::Bearer(credential),
+            key: None,
+            body: Some(&json!({"text": text})),
+        })
+    };
+    put(&server, OTHER_OPERATOR, "x = 1").problem(404);
+    put(&server, OPERATOR, "").problem(400);
+    for (version, text) in [(1, "language = \"de\""), (2, "language = \"it\"")] {
+        assert_eq!(put(&server, OPERATOR, text).ok()["version"], version);
+    }
+    let told = named(&server, &mut board, 0).expect("named");
+    assert_eq!(named(&server, &mut board, 1), Some(told));
+    assert_eq!(named(&server, &mut board, 2), None, "it has it");
+    // What a phone is given is what the server's envelope vouches for.
+    server.get(&path, OTHER_OPERATOR).problem(404);
+    let given = server.get(&path, OPERATOR).ok();
+    assert_eq!(given["text"], "language = \"it\"");
+    let manifest = STANDARD.decode(given["manifest"].as_str().expect("text"));
+    let manifest = Manifest::from_bytes(&manifest.expect("base64"), &told).expect("named");
+    assert!(manifest.vouches_for(0, b"language = \"it\""));
+    server.stop();
+    server.resume();
+    assert_eq!(named(&server, &mut board, 1), Some(told), "kept");
 }
 
 /// A board that changes its keys: its name is that of the first.
