@@ -386,9 +386,11 @@ impl Visit<'_> {
                 Ok(Heard::Status(status))
             }
             LinkMessage::Envelope(envelope) => Ok(Heard::Envelope(envelope)),
-            // It did not say that it carries packages.
-            LinkMessage::Want(_) => {}
-            LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {
+            // This phone did not say that it carries packages.
+            LinkMessage::Leave
+            | LinkMessage::Again
+            | LinkMessage::Piece(_)
+            | LinkMessage::Want(_) => {
                 Err(StreetFault::Unexpected("a reader that speaks as a phone"))
             }
         }
