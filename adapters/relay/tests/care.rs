@@ -117,6 +117,8 @@ fn a_customers_phone_is_not_asked_and_another_technician_goes_on() {
     assert_eq!(want.part, Part::Manifest);
     let piece = Piece::of(want.version, want.part, 0, &manifest.to_bytes());
     first.say(&mut street, &LinkMessage::Piece(piece.expect("there")));
+    // It hears what is wanted next, and goes.
+    first.envelopes(&mut street);
     first.say(&mut street, &LinkMessage::Leave);
 
     let mut second = technician(&mut street);
