@@ -125,6 +125,7 @@ fn link_up_to_grant(mtu: u16, waiting: u8) -> Radio {
         link: waiting.finish(&link_2).expect("the same secret"),
         statuses: Vec::<Status>::new(),
         resume: None,
+        wants: Vec::new(),
     };
     // The first envelope has the HELLO; what else waits follows beside the session.
     let hello = street.message(connection).expect("HELLO");

@@ -21,9 +21,11 @@ fn told(server: &Server, board: &mut Board) -> (u16, Option<ServerKey>) {
     let epoch = header(answer).expect("an envelope").server_epoch;
     let peer = board.server.expect("enrolled");
     let (_, items) = open(answer, &board.key, &peer).expect("sealed for it");
-    let told = items.iter().find_map(|item| match item {
-        Item::ServerKey(told) => Some(*told),
-        _ => None,
+    let told = items.iter().find_map(|item| {
+        let Item::ServerKey(told) = item else {
+            return None;
+        };
+        Some(*told)
     });
     (epoch, told)
 }
@@ -143,9 +145,11 @@ fn a_configuration_is_named_to_its_reader_until_it_has_it_and_given_to_technicia
         let relayed = server.relay("", None, &[envelope]);
         let peer = board.server.expect("enrolled");
         let (_, items) = open(&relayed.envelopes[0], &board.key, &peer).expect("sealed for it");
-        items.iter().find_map(|item| match item {
-            Item::Config(told) => Some(*told),
-            _ => None,
+        items.iter().find_map(|item| {
+            let Item::Config(told) = item else {
+                return None;
+            };
+            Some(*told)
         })
     };
     server.get(&path, OPERATOR).problem(404);

@@ -80,7 +80,7 @@ impl Road {
     }
 
     /// Sends this and gives whether anything comes back before it is cut.
-    fn is_cut_by(mut self, message: Message) -> bool {
+    fn cut_by(mut self, message: Message) -> bool {
         // Who is cut at once may not get all of it out.
         let _ = self.0.send(message);
         self.hear().is_none()
@@ -203,21 +203,21 @@ fn nobody_has_a_road_before_an_envelope_has_shown_whose_it_is() {
     let good = board.seal(&[gettone_channel::Item::Hello(hello)]);
     let mut bad = good.clone();
     bad[60] ^= 1;
-    assert!(road().is_cut_by(Message::binary(bad)), "one bit");
-    assert!(road().is_cut_by(Message::binary(vec![0; 5_000])), "long");
-    assert!(road().is_cut_by(Message::binary(Vec::new())), "empty");
-    assert!(road().is_cut_by(Message::text("hello")), "words");
+    assert!(road().cut_by(Message::binary(bad)), "one bit");
+    assert!(road().cut_by(Message::binary(vec![0; 5_000])), "long");
+    assert!(road().cut_by(Message::binary(Vec::new())), "empty");
+    assert!(road().cut_by(Message::text("hello")), "words");
     let hello = other.hello();
     let theirs = other.seal(&[gettone_channel::Item::Hello(hello)]);
-    assert!(road().is_cut_by(Message::binary(theirs)), "another's");
+    assert!(road().cut_by(Message::binary(theirs)), "another's");
     assert!(road().hear().is_none(), "silence");
     let nobodys = Road::open(&server, "0000000000000000");
-    assert!(nobodys.is_cut_by(Message::binary(good.clone())), "nobody's");
+    assert!(nobodys.cut_by(Message::binary(good.clone())), "nobody's");
     let plain = server.get(&format!("/v1/road/{reader}"), "");
     assert_eq!(plain.problem(400)["type"], "urn:gettone:problem:malformed");
     server.get("/v1/road/nonsense", "").problem(404);
     // The control: the same envelope unharmed is answered.
-    assert!(!road().is_cut_by(Message::binary(good)));
+    assert!(!road().cut_by(Message::binary(good)));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_newer_road_replaces_the_one_before_and_an_old_envelope_does_not() {
     // Somebody carried these receipts once, and kept them.
     let recorded = place.board.outbox(1);
     let stranger = Road::open(&server, &reader);
-    assert!(stranger.is_cut_by(Message::binary(recorded)));
+    assert!(stranger.cut_by(Message::binary(recorded)));
     assert!(road.stands());
     place.tell(Input::RoadDown);
     let mut newer = Road::of(&mut place, &server);
