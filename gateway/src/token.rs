@@ -1,17 +1,14 @@
-//! The pure part of codes: who may ask for a light grant and how much it may be for, and which step
-//! somebody typed (protocol sections 9.2 and 9.3).
+//! The pure part of codes: who may ask for a light grant, and which step somebody typed (protocol sections 9.2 and 9.3).
 
 use crate::relay::Reason;
 use core::str::FromStr;
-use gettone_channel::{CapClass, Token, TokenKey};
-use gettone_core::grant::Terms;
+use gettone_channel::{Token, TokenKey};
 use gettone_core::id::{MachineId, ReaderId, VendId, WalletId};
 use gettone_core::machine::Machine;
-use gettone_core::money::Amount;
 use gettone_core::reader::Ask;
 use gettone_core::time::Timestamp;
 use gettone_core::token::{RESYNC_WINDOW, resynced, step_at, typed_steps};
-use gettone_relay::{TYPED_DIGITS, token_nonce, vend_of};
+use gettone_relay::{TYPED_DIGITS, token_nonce, vend_of, within_light};
 use subtle::ConstantTimeEq;
 
 /// A code, and what the server knows of the place where it was on show.
@@ -52,10 +49,6 @@ pub(crate) fn ask(brought: &Brought<'_>, wallet: WalletId) -> Result<Ask, Reason
         terms: within_light(terms).ok_or(Reason::MachineOff)?,
     })
 }
-
-/// Vends of one light. Nothing tells a reader that who paid by light has gone, so what is left
-/// after the first product would be the next person's.
-const VENDS_MAX: u8 = 1;
 
 /// The digits of a code, as somebody typed them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,25 +102,9 @@ pub(crate) fn step_of(
     })
 }
 
-/// What of these terms a light can say: no more is held than it allows, and no cash-in.
-fn within_light(terms: Terms) -> Option<Terms> {
-    let cap = u32::try_from(terms.cap.minor()).unwrap_or(u32::MAX);
-    let class = CapClass::within(cap, terms.vends_max.min(VENDS_MAX))?;
-    let least = CapClass::from_byte(0).cap_minor();
-    Some(Terms {
-        cap: Amount::from_minor(i64::from(class.cap_minor())),
-        least: terms.least.max(Amount::from_minor(i64::from(least))),
-        vends_max: class.vends_max(),
-        revalue_max: Amount::ZERO,
-        ..terms
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gettone_core::grant::Purpose;
-    use gettone_core::id::OperatorId;
 
     #[test]
     fn digits_are_read_as_people_write_them_and_nothing_else_is() {
@@ -168,35 +145,5 @@ mod tests {
         }
         assert_eq!(row(0, here - 3_000, here - 2_999), None, "too far");
         assert_eq!(row(here - 1_000, here - 2_000, here - 1_999), None, "used");
-    }
-
-    #[test]
-    fn a_hold_is_never_above_what_its_light_allows() {
-        for (cap, vends_max, held) in [
-            (49, 3, None),
-            (50, 3, Some((50, 1))),
-            (520, 0, None),
-            (520, 9, Some((500, 1))),
-            (99_999, 1, Some((3_200, 1))),
-            (i64::from(u32::MAX) + 1, 1, Some((3_200, 1))),
-        ] {
-            let terms = Terms {
-                operator: OperatorId::new(1),
-                machine: MachineId::new(1),
-                cap: Amount::from_minor(cap),
-                least: Amount::from_minor(30),
-                vends_max,
-                fee_basis_points: 0,
-                revalue_max: Amount::from_minor(500),
-                purpose: Purpose::Sale,
-            };
-            let within = within_light(terms);
-            let shown = within.map(|terms| (terms.cap.minor(), terms.vends_max));
-            assert_eq!(shown, held, "{cap} for {vends_max}");
-            if let Some(within) = within {
-                assert_eq!(within.revalue_max, Amount::ZERO);
-                assert_eq!(within.least, Amount::from_minor(50));
-            }
-        }
     }
 }

@@ -64,4 +64,6 @@ pub use station::{
     Showing, Start, Station,
 };
 pub use status::{Line, Telling, english, status_out};
-pub use token::{scan_in, slip_out, token_key_in, token_key_out, token_nonce};
+pub use token::{
+    scan_in, slip_out, token_key_in, token_key_out, token_nonce, tokens_in, within_light,
+};

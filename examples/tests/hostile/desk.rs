@@ -4,7 +4,6 @@
 use crate::dice::Dice;
 use crate::street::Guards;
 use core::time::Duration;
-use gettone::core::grant::Terms;
 use gettone::core::id::{
     MachineId, OperatorId, Order, ReaderId, ReaderKey, TransferId, VendId, WalletId,
 };
@@ -19,7 +18,7 @@ use gettone_channel::{
 };
 use gettone_relay::{
     Asked, Letter, Outcome, Place, Reply, claim, key_out, nonce_in, reader_in, reply_out, scan_in,
-    token_key_in, token_key_out, token_nonce, vend_of,
+    token_key_out, token_nonce, tokens_in, vend_of, within_light,
 };
 use gettone_store::{Kept, Memory, Tape};
 use std::num::NonZeroUsize;
@@ -309,14 +308,8 @@ impl Desk {
     }
 
     fn keep_tokens(&mut self, id: ReaderId, letter: &Letter) -> Result<(), Down> {
-        let told = letter.token_key.as_ref();
-        let used = letter.hello.as_ref().map_or(0, |hello| hello.step);
-        if told.is_none() && used == 0 {
+        let Some(command) = tokens_in(letter) else {
             return Ok(());
-        }
-        let command = Command::KeepTokens {
-            key: told.map(|told| token_key_in(&told.k_tok)),
-            step: told.map_or(used, |told| told.step.max(used)),
         };
         self.command(id, command)
     }
@@ -424,18 +417,4 @@ impl Desk {
 /// The name of the grant that a code can get.
 pub(crate) fn vend_of_code(code: &TokenLink) -> VendId {
     vend_of(reader_in(code.reader), token_nonce(&code.token))
-}
-
-/// What of these terms a light can say, as the gateway has it.
-fn within_light(terms: Terms) -> Option<Terms> {
-    let cap = u32::try_from(terms.cap.minor()).unwrap_or(u32::MAX);
-    let class = CapClass::within(cap, terms.vends_max)?;
-    let least = CapClass::from_byte(0).cap_minor();
-    Some(Terms {
-        cap: Amount::from_minor(i64::from(class.cap_minor())),
-        least: terms.least.max(Amount::from_minor(i64::from(least))),
-        vends_max: class.vends_max(),
-        revalue_max: Amount::ZERO,
-        ..terms
-    })
 }

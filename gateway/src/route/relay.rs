@@ -25,7 +25,7 @@ use gettone_core::lock::Lock;
 use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Command, Life, Reader, Refusal, Standing};
 use gettone_relay::{
-    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, token_key_in, vend_of,
+    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, tokens_in, vend_of,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -328,15 +328,8 @@ async fn take(
 /// Keeps the key of the codes that the reader shows, and takes up to the last step it used no code
 /// any more. The TIME that answers the HELLO says that this is durable.
 async fn keep_tokens(gateway: &Gateway, authentic: &Authentic) -> Result<(), Problem> {
-    let letter = &authentic.letter;
-    let told = letter.token_key.as_ref();
-    let used = letter.hello.as_ref().map_or(0, |hello| hello.step);
-    if told.is_none() && used == 0 {
+    let Some(command) = tokens_in(&authentic.letter) else {
         return Ok(());
-    }
-    let command = Command::KeepTokens {
-        key: told.map(|told| token_key_in(&told.k_tok)),
-        step: told.map_or(used, |told| told.step.max(used)),
     };
     let kept = gateway.engine().reader_command(authentic.id, command).await;
     match kept {
