@@ -284,16 +284,10 @@ async fn revoke(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = reader_id(&path)?;
-    let operator = staff.operator;
-    own(&gateway, id, operator).await?;
-    gateway
-        .engine()
-        .revoke_reader(id)
-        .await
-        .map_err(|failure| failure::told(failure, failure::reader))?;
-    let reader = own(&gateway, id, operator).await?;
-    note(&gateway, &staff, "reader.revoke", id).await?;
-    Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
+    own(&gateway, id, staff.operator).await?;
+    let done = gateway.engine().revoke_reader(id).await;
+    done.map_err(|failure| failure::told(failure, failure::reader))?;
+    changed(&gateway, &staff, "reader.revoke", id).await
 }
 
 async fn confirm(
@@ -302,16 +296,25 @@ async fn confirm(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = reader_id(&path)?;
-    let operator = staff.operator;
-    own(&gateway, id, operator).await?;
-    gateway
+    own(&gateway, id, staff.operator).await?;
+    let done = gateway
         .engine()
         .reader_command(id, Command::TrustController)
-        .await
-        .map_err(|failure| failure::told(failure, failure::reader))?;
-    let reader = own(&gateway, id, operator).await?;
-    note(&gateway, &staff, "reader.confirm", id).await?;
-    Ok(HttpResponse::Ok().json(with_last_seen(&gateway, id, &reader).await?))
+        .await;
+    done.map_err(|failure| failure::told(failure, failure::reader))?;
+    changed(&gateway, &staff, "reader.confirm", id).await
+}
+
+/// Writes down who did what to a reader, and shows what has become of it.
+async fn changed(
+    gateway: &Gateway,
+    staff: &Staff,
+    what: &'static str,
+    id: ReaderId,
+) -> Result<HttpResponse, Problem> {
+    let reader = own(gateway, id, staff.operator).await?;
+    note(gateway, staff, what, id).await?;
+    Ok(HttpResponse::Ok().json(with_last_seen(gateway, id, &reader).await?))
 }
 
 pub(super) async fn note(
