@@ -6,7 +6,6 @@ use super::{Hazard, Pace};
 use crate::fault::StreetFault;
 use crate::machine::{Ending, Seen};
 use crate::server::Key;
-use gettone_channel::BoardState;
 use gettone_mdb::vmc::Operator;
 use std::fs;
 
@@ -83,10 +82,7 @@ fn cut_before_intent(stage: &Stage) -> Result<(), StreetFault> {
 fn cut_before_approval(stage: &Stage) -> Result<(), StreetFault> {
     let (ann, bob) = (stage.person("ann", 1)?, stage.person("bob", 2)?);
     let mut visit = stage.arrive(&ann)?;
-    stage.select(Ending::Awaited)?;
-    stage.until(&mut visit, "the choice", |status| {
-        status.state == BoardState::Vending
-    })?;
+    stage.choose(&mut visit)?;
     stage.cut_power()?;
     visit.vanish();
     stage.pass_by(&bob)?;

@@ -4,8 +4,7 @@ use super::stage::{AFTER_ONE, Held, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;
-use crate::machine::{Ending, Seen};
-use gettone_channel::BoardState;
+use crate::machine::Seen;
 
 pub(super) const HAZARDS: &[Hazard] = &[
     Hazard {
@@ -150,10 +149,7 @@ fn phone_dies(stage: &Stage) -> Result<(), StreetFault> {
 fn phone_gone(stage: &Stage) -> Result<(), StreetFault> {
     let (ann, bob) = (stage.person("ann", 1)?, stage.person("bob", 2)?);
     let mut visit = stage.arrive(&ann)?;
-    stage.select(Ending::Awaited)?;
-    stage.until(&mut visit, "the choice", |status| {
-        status.state == BoardState::Vending
-    })?;
+    stage.choose(&mut visit)?;
     visit.vanish();
     stage.see("the motors", |seen| seen == Seen::Approved)?;
     stage.operate(gettone_mdb::vmc::Operator::Dispensed)?;

@@ -297,6 +297,15 @@ impl Stage {
         self.machine()?.select(ESPRESSO, PRICE, ending)
     }
 
+    /// Presses it, and waits until the phone is told; the motors are for whoever calls.
+    pub(super) fn choose(&self, visit: &mut Visit<'_>) -> Result<(), StreetFault> {
+        self.select(Ending::Awaited)?;
+        self.until(visit, "the choice", |status| {
+            status.state == BoardState::Vending
+        })
+        .map(drop)
+    }
+
     pub(super) fn operate(&self, operator: Operator) -> Result<(), StreetFault> {
         self.machine()?.operate(operator)
     }

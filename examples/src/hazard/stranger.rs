@@ -5,6 +5,7 @@ use super::stage::{AFTER_ONE, ESPRESSO, Held, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;
+use crate::phone::{Phone, Visit};
 use crate::server::Key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -183,14 +184,20 @@ fn grant_of(told: &crate::phone::Carried) -> Result<VendId, StreetFault> {
     Ok(VendId::from_bytes(bytes))
 }
 
-fn reader_stolen(stage: &Stage) -> Result<(), StreetFault> {
-    let (ann, eve) = (stage.person("ann", 1)?, stage.person("eve", 3)?);
-    let mut visit = stage.meet(&ann)?;
+/// Has `phone` be granted, by the name that the server tells of the grant.
+fn granted<'a>(stage: &Stage, phone: &'a Phone<'a>) -> Result<(Visit<'a>, VendId), StreetFault> {
+    let mut visit = stage.meet(phone)?;
     let hello = stage.letter(&mut visit)?;
     let told = visit.carry(&hello)?;
     let grant = grant_of(&told)?;
     stage.bring(&mut visit, &told.envelopes)?;
     stage.granted(&mut visit)?;
+    Ok((visit, grant))
+}
+
+fn reader_stolen(stage: &Stage) -> Result<(), StreetFault> {
+    let (ann, eve) = (stage.person("ann", 1)?, stage.person("eve", 3)?);
+    let (visit, grant) = granted(stage, &ann)?;
     stage.crash_reader();
     visit.vanish();
     let mut loot = Loot::take(stage)?;
@@ -215,12 +222,7 @@ fn reader_stolen(stage: &Stage) -> Result<(), StreetFault> {
 
 fn receipt_after_end(stage: &Stage) -> Result<(), StreetFault> {
     let (ann, eve) = (stage.person("ann", 1)?, stage.person("eve", 3)?);
-    let mut visit = stage.meet(&ann)?;
-    let hello = stage.letter(&mut visit)?;
-    let told = visit.carry(&hello)?;
-    let grant = grant_of(&told)?;
-    stage.bring(&mut visit, &told.envelopes)?;
-    stage.granted(&mut visit)?;
+    let (mut visit, grant) = granted(stage, &ann)?;
     stage.buy(&mut visit)?;
     stage.leave(visit)?;
     stage.expect(&ann, AFTER_ONE, Held::Nothing)?;
