@@ -9,7 +9,7 @@ use gettone_ble::bluez::{Adapter, Central, Found, Hearing};
 use gettone_channel::{BoardState, LastResult, Psk, Secret, Status};
 use gettone_examples::{
     Board, Chip, Ending, Glow, Handset, Key, Machine, Pace, Phone, Places, Seen, Server,
-    StreetFault, Transcript, Visit, Wiring, run,
+    StreetFault, Transcript, Visit, Wiring, part, run,
 };
 use serde_json::json;
 use std::env;
@@ -42,11 +42,12 @@ Usage: bluetooth READER PHONE OTHER [--sensor NAME BUS]
 ";
 
 fn main() -> ExitCode {
+    if let Some(ended) = part() {
+        return ended;
+    }
     let args: Vec<OsString> = env::args_os().collect();
     let words: Vec<&str> = args.iter().skip(1).filter_map(|arg| arg.to_str()).collect();
     match words[..] {
-        ["gateway", ..] => gettone_gateway::main_with(again(args)),
-        ["reader", ..] => gettone_reader::main_with(again(args)),
         ["--help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -58,12 +59,6 @@ fn main() -> ExitCode {
         },
         _ => usage(),
     }
-}
-
-/// The arguments of a part: without its name.
-fn again(mut args: Vec<OsString>) -> impl Iterator<Item = OsString> {
-    args.remove(1);
-    args.into_iter()
 }
 
 fn usage() -> ExitCode {

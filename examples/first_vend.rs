@@ -6,11 +6,10 @@
 use gettone_channel::{BoardState, LastResult, Status};
 use gettone_examples::{
     Board, Ending, Hazard, Key, Machine, Pace, Phone, Places, Relay, Seen, Server, StreetFault,
-    Transcript, Visit, run,
+    Transcript, Visit, part, run,
 };
 use serde_json::json;
 use std::env;
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -33,12 +32,12 @@ Usage: first_vend [--fault NAME | --figures VENDS]
 ";
 
 fn main() -> ExitCode {
-    let mut args = env::args_os();
-    let own = args.next().unwrap_or_default();
-    let part = args.next();
-    match part.as_ref().and_then(|part| part.to_str()) {
-        Some("gateway") => gettone_gateway::main_with(again(own, args)),
-        Some("reader") => gettone_reader::main_with(again(own, args)),
+    if let Some(ended) = part() {
+        return ended;
+    }
+    let mut args = env::args_os().skip(1);
+    let first = args.next();
+    match first.as_ref().and_then(|first| first.to_str()) {
         Some("--figures") => {
             let vends = args
                 .next()
@@ -74,10 +73,6 @@ fn main() -> ExitCode {
         None => ended(street()),
         Some(_) => usage(),
     }
-}
-
-fn again(own: OsString, args: env::ArgsOs) -> impl Iterator<Item = OsString> {
-    std::iter::once(own).chain(args)
 }
 
 fn usage() -> ExitCode {

@@ -42,6 +42,6 @@ pub use handset::Handset;
 pub use hazard::{Hazard, Pace as HazardPace};
 pub use machine::{Ending, Machine, Pace, Seen};
 pub use phone::{Carried, Heard, Phone, Places, Relay, Visit};
-pub use process::{Program, message, run};
+pub use process::{Program, message, part, run};
 pub use server::{Key, Server};
 pub use transcript::Transcript;

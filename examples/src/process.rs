@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,6 +12,20 @@ use std::time::Duration;
 /// The longest that a program may take to come up, and to end when told.
 const START_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// Plays the gateway or the reader, when this executable was started again as one of them: the first
+/// argument says which, the others are the program's own. None when it was started as itself.
+pub fn part() -> Option<ExitCode> {
+    let mut args = env::args_os();
+    let own = args.next().unwrap_or_default();
+    let part = args.next()?;
+    let again = core::iter::once(own).chain(args);
+    match part.to_str()? {
+        "gateway" => Some(gettone_gateway::main_with(again)),
+        "reader" => Some(gettone_reader::main_with(again)),
+        _ => None,
+    }
+}
 
 /// One of our programs in a process of its own: this executable again, told which part to play.
 pub struct Program {

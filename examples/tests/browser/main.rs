@@ -19,7 +19,6 @@ mod visit;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::env;
-use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -34,19 +33,7 @@ const TRIAL_MAX: Duration = Duration::from_secs(240);
 const GRACE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    let mut args = env::args_os();
-    let own = args.next().unwrap_or_default();
-    let part = env::args_os().nth(1);
-    match part.as_ref().and_then(|part| part.to_str()) {
-        Some("gateway") => gettone_gateway::main_with(again(own, args)),
-        Some("reader") => gettone_reader::main_with(again(own, args)),
-        _ => test(),
-    }
-}
-
-/// A program's own arguments, without the part that it plays.
-fn again(own: OsString, args: env::ArgsOs) -> impl Iterator<Item = OsString> {
-    std::iter::once(own).chain(args.skip(1))
+    gettone_examples::part().unwrap_or_else(test)
 }
 
 fn test() -> ExitCode {
