@@ -51,7 +51,7 @@ pub struct Steps {
     /// The step before it, where it was shown in this start and is the next lower one.
     before: Option<u64>,
     last_used: u64,
-    /// When a counted step is over.
+    /// When a counted step is over; one that is ahead of the clock has as long again.
     moves_at: Duration,
 }
 
@@ -130,10 +130,21 @@ impl Steps {
         match clock {
             Clock::Known(utc) => {
                 let into = utc.as_millis() % step_ms();
-                now.saturating_add(Duration::from_millis(step_ms() - into))
+                let by_clock = now.saturating_add(Duration::from_millis(step_ms() - into));
+                match step_at(utc) < self.shown {
+                    true => by_clock.min(self.moves_ahead_at()),
+                    false => by_clock,
+                }
             }
             Clock::Unknown => self.moves_at,
         }
+    }
+
+    /// When a step that is ahead of the clock is over. The clock was set back, and the server may have
+    /// used this step unheard: to wait for the clock would leave who has only light before a dead code.
+    /// Half as fast as the clock, so that it catches up.
+    const fn moves_ahead_at(&self) -> Duration {
+        self.moves_at.saturating_add(STEP_EVERY)
     }
 
     /// Everything shown so far was used, or can be no more.
@@ -144,6 +155,9 @@ impl Steps {
 
     fn due(&self, now: Duration, clock: Clock) -> u64 {
         let next = match clock {
+            Clock::Known(utc) if step_at(utc) < self.shown && now >= self.moves_ahead_at() => {
+                self.shown.saturating_add(1)
+            }
             Clock::Known(utc) => step_at(utc),
             Clock::Unknown if self.shown > 0 && now >= self.moves_at => {
                 self.shown.saturating_add(1)
@@ -311,6 +325,32 @@ mod tests {
             };
             assert!(kept <= step_at(utc) + STEPS_AHEAD_TIMED);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_no_codes_and_catches_up() {
+        let back = 3_600;
+        let mut steps = Steps::after(0);
+        let stuck = show(&mut steps, at(back));
+        let mut kept = stuck;
+        let mut since = 0;
+        let mut longest = 0;
+        for second in 0..=2 * back + 60 {
+            let now = Duration::from_secs(back + second);
+            let (_, clock) = at(second);
+            let shown = show(&mut steps, (now, clock));
+            assert!(steps.moves_at(now, clock) > now);
+            if shown != kept {
+                (kept, since) = (shown, second);
+            }
+            longest = longest.max(second - since);
+        }
+        assert!(kept > stuck);
+        assert_eq!(longest, 89, "two steps, and a third where the clock draws level");
+        let (_, Clock::Known(utc)) = at(2 * back + 60) else {
+            unreachable!("it is told");
+        };
+        assert_eq!(kept, step_at(utc), "the clock has caught up");
     }
 
     #[test]
