@@ -22,6 +22,7 @@ mod product;
 mod promotion;
 mod reader;
 mod reader_config;
+mod reader_package;
 mod refund;
 mod relay;
 mod road;
@@ -59,6 +60,7 @@ pub(crate) fn table() -> Vec<At> {
         test_vend::routes(),
         reader::routes(),
         reader_config::routes(),
+        reader_package::routes(),
         wallet::routes(),
         limit::routes(),
         card::routes(),

@@ -173,6 +173,7 @@ impl Theirs {
                     "reader" => self.board.id(),
                     "wallet" => "1000000042".to_owned(),
                     "operator" => "1".to_owned(),
+                    "kind" => "configuration".to_owned(),
                     "payout" | "payment" | "dispute" => "5".repeat(32),
                     "id" => self
                         .ids

@@ -178,6 +178,22 @@ fn a_configuration_is_named_to_its_reader_until_it_has_it_and_given_to_technicia
     let manifest = STANDARD.decode(given["manifest"].as_str().expect("text"));
     let manifest = Manifest::from_bytes(&manifest.expect("base64"), &told).expect("named");
     assert!(manifest.vouches_for(0, b"language = \"it\""));
+    // The same as one of the packages that a phone takes along, with its content as it is.
+    let packages = format!("/v1/readers/{}/packages", board.id());
+    server.get(&packages, OTHER_OPERATOR).problem(404);
+    let package = &server.get(&packages, OPERATOR).ok()["packages"][0];
+    let figures = json!({
+        "kind": "configuration", "version": 2, "number": 2, "size": 15,
+        "manifest": given["manifest"],
+    });
+    assert_eq!(*package, figures);
+    let content = format!("{packages}/configuration");
+    assert_eq!(server.octets(&content, OPERATOR), b"language = \"it\"");
+    server.get(&content, OTHER_OPERATOR).problem(404);
+    for missing in ["firmware", "advice"] {
+        let path = format!("{packages}/{missing}");
+        server.get(&path, OPERATOR).problem(404);
+    }
     server.stop();
     server.resume();
     assert_eq!(named(&server, &mut board, 1), Some(told), "kept");

@@ -286,6 +286,17 @@ impl Server {
         })
     }
 
+    /// Gets what is no text.
+    pub(crate) fn octets(&self, path: &str, credential: &str) -> Vec<u8> {
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", format!("Bearer {credential}"));
+        let mut reply = request.call().expect("an answer");
+        assert_eq!(reply.status(), 200);
+        reply.body_mut().read_to_vec().expect("bytes")
+    }
+
     /// Asks until the answer is what is waited for: lists follow the journal at their own pace.
     pub(crate) fn awaited(
         &self,
