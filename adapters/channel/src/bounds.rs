@@ -50,6 +50,13 @@ pub const SKIPPABLE_FROM: u8 = 0x80;
 /// Most rows of one COUNTERS item: a HELLO still fits beside a full one.
 pub const COUNTER_ROWS_MAX: usize = 100;
 
+/// Longest text in one part of a report, in bytes.
+pub const REPORT_PART_LEN_MAX: usize = 1_024;
+/// Most parts of a report.
+pub const REPORT_PARTS_MAX: usize = 8;
+/// Longest report, in bytes.
+pub const REPORT_LEN_MAX: usize = REPORT_PART_LEN_MAX * REPORT_PARTS_MAX;
+
 /// Most receipts in a QR.
 pub const SLIP_RECEIPTS_MAX: usize = 6;
 /// Shortest news of a QR: no receipt.

@@ -65,8 +65,9 @@ pub use bounds::{
     CAPS_CARRIES, CHUNK_LEN, COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN,
     ENVELOPE_VERSION, HEADER_LEN, ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN,
     LINK_MESSAGE_MAX, LINK_OVERHEAD, LINK_VERSION, MTU_MAX, MTU_MIN, NOISE_K_OVERHEAD,
-    PACKAGE_LEN_MAX, PIECE_LEN_MAX, PLAINTEXT_LEN_MAX, SEGMENTS_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX,
-    SLIP_LEN_MIN, SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX, VALUE_MAX,
+    PACKAGE_LEN_MAX, PIECE_LEN_MAX, PLAINTEXT_LEN_MAX, REPORT_LEN_MAX, REPORT_PART_LEN_MAX,
+    REPORT_PARTS_MAX, SEGMENTS_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN, SLIP_RECEIPTS_MAX,
+    TOKEN_LINK_LEN_MAX, VALUE_MAX,
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
 pub use id::{
@@ -74,10 +75,10 @@ pub use id::{
     Nonce, ReaderId, VendId, VmcId, claim_code, reader_id, receipt_vend_id, vend_id,
 };
 pub use item::{
-    Ack, Audit, AuditAck, AuditCode, Config, CounterRow, Counters, Direction, Favourite, Grant,
-    Hello, HelloFlags, Item, ItemFault, KeyAck, KeyUpdate, Lock, LockState, MdbState, Order,
-    Receipt, ReceiptFlags, ReceiptKind, RefuseReason, Resend, ServerKey, Time, TokenKeyUpdate, Utc,
-    decode, encode,
+    Ack, Audit, AuditAck, AuditCode, Config, CounterRow, Counters, Diagnose, Diagnostics,
+    Direction, Favourite, Gathering, Grant, Hello, HelloFlags, Item, ItemFault, KeyAck, KeyUpdate,
+    Lock, LockState, MdbState, Order, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, Resend,
+    ServerKey, Time, TokenKeyUpdate, Utc, decode, encode,
 };
 pub use key::{Ephemeral, PublicKey, StaticKey};
 pub use link::{Hello1, Initiator, Link, LinkFault, Responder};

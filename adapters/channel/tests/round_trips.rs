@@ -55,8 +55,22 @@ fn any_report() -> BoxedStrategy<Item> {
         drawn().prop_map(Item::TokenKey),
         drawn().prop_map(Item::Counters),
         drawn().prop_map(Item::Audit),
+        any_part().prop_map(Item::Diagnostics),
     ]
     .boxed()
+}
+
+fn any_part() -> impl Strategy<Value = Diagnostics> {
+    let order = any::<(u32, u64)>().prop_map(|(boot, uptime_ms)| Order { boot, uptime_ms });
+    (any::<u32>(), 0_u8..8, 0_u8..8, order, "[ -~\n]{1,1024}").prop_map(
+        |(id, one, other, order, text)| Diagnostics {
+            id,
+            part: one.min(other),
+            of: one.max(other) + 1,
+            order,
+            text,
+        },
+    )
 }
 
 fn any_answer() -> BoxedStrategy<Item> {
@@ -72,6 +86,7 @@ fn any_answer() -> BoxedStrategy<Item> {
         drawn().prop_map(Item::KeyAck),
         drawn().prop_map(Item::Resend),
         drawn().prop_map(Item::AuditAck),
+        any::<u32>().prop_map(|id| Item::Diagnose(Diagnose { id })),
     ]
     .boxed()
 }

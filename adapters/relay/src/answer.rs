@@ -69,7 +69,9 @@ pub fn answer_in(item: &channel::Item) -> Option<Answer> {
         | Wire::Config(_)
         | Wire::ServerKey(_)
         | Wire::Call(_)
-        | Wire::KeyAck(_) => return None,
+        | Wire::KeyAck(_)
+        | Wire::Diagnostics(_)
+        | Wire::Diagnose(_) => return None,
     })
 }
 

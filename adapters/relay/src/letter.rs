@@ -25,6 +25,8 @@ pub struct Letter {
     pub token_key: Option<channel::TokenKeyUpdate>,
     /// The next keys of its reader, when it announces them.
     pub key_update: Option<KeyUpdate>,
+    /// Parts of a report on how its reader is.
+    pub report: Vec<channel::Diagnostics>,
 }
 
 /// The next keys of a reader: both are kept, or neither.
@@ -73,6 +75,7 @@ impl Letter {
         let mut counters = None;
         let mut token_key = None;
         let mut key_update: Option<KeyUpdate> = None;
+        let mut report = Vec::new();
         for item in items {
             let counts_in = match item {
                 channel::Item::Hello(ours) => {
@@ -112,6 +115,10 @@ impl Letter {
                     }
                     None
                 }
+                channel::Item::Diagnostics(part) => {
+                    report.push(part);
+                    None
+                }
                 // The channel refuses these on the way here.
                 channel::Item::Grant(_)
                 | channel::Item::Ack(_)
@@ -123,7 +130,8 @@ impl Letter {
                 | channel::Item::Call(_)
                 | channel::Item::KeyAck(_)
                 | channel::Item::Resend(_)
-                | channel::Item::AuditAck(_) => None,
+                | channel::Item::AuditAck(_)
+                | channel::Item::Diagnose(_) => None,
             };
             if let Some(counts_in) = counts_in
                 && epoch
@@ -142,6 +150,7 @@ impl Letter {
                 counters,
                 token_key,
                 key_update,
+                report,
             }),
             None if receipts.is_empty() => Err(LetterFault::Nothing),
             None => Err(LetterFault::NoEpoch),

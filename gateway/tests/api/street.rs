@@ -723,9 +723,11 @@ impl Board {
                 | Item::Audit(_)
                 | Item::ServerKey(_)
                 | Item::Call(_)
-                | Item::KeyAck(_)) => panic!("{other:?}"),
+                | Item::KeyAck(_)
+                | Item::Diagnostics(_)) => panic!("{other:?}"),
                 // Named for as long as the board does not run with it.
                 Item::Config(_) => {}
+                Item::Diagnose(asked) => answer.diagnose = Some(asked.id),
                 Item::Lock(lock) => answer.lock = Some(lock),
                 Item::AuditAck(noticed) => answer.noticed = Some(noticed.upto),
             }
@@ -750,4 +752,6 @@ pub(crate) struct Answer {
     pub(crate) time: Option<(Nonce, u64)>,
     pub(crate) lock: Option<Lock>,
     pub(crate) noticed: Option<u64>,
+    /// The report that it is asked for.
+    pub(crate) diagnose: Option<u32>,
 }

@@ -1,12 +1,14 @@
 //! The items inside an envelope: `{u8 type, u16 length, body}`, one after the other.
 
 mod answer;
+mod diagnostics;
 mod report;
 
 pub use answer::{
     Ack, AuditAck, Config, Favourite, Grant, KeyAck, Lock, LockState, RefuseReason, Resend,
     ServerKey, Time,
 };
+pub use diagnostics::{Diagnose, Diagnostics, Gathering};
 pub use report::{
     Audit, AuditCode, CounterRow, Counters, Hello, HelloFlags, KeyUpdate, MdbState, Order, Receipt,
     ReceiptFlags, ReceiptKind, TokenKeyUpdate, Utc,
@@ -72,6 +74,10 @@ pub enum Item {
     Resend(Resend),
     /// Audit records are recorded.
     AuditAck(AuditAck),
+    /// A part of the report on how the reader is.
+    Diagnostics(Diagnostics),
+    /// Asks for that report.
+    Diagnose(Diagnose),
 }
 
 /// Why bytes are not a list of items, or items not a list of bytes.
@@ -137,15 +143,16 @@ impl Item {
             Item::KeyAck(_) => 0x19,
             Item::Resend(_) => 0x1A,
             Item::AuditAck(_) => 0x1B,
+            Item::Diagnostics(_) => 0x90,
+            Item::Diagnose(_) => 0x91,
         }
     }
 
     /// Returns which way it travels.
     pub const fn direction(&self) -> Direction {
-        if self.kind() < 0x10 {
-            Direction::ToServer
-        } else {
-            Direction::ToReader
+        match self.kind() {
+            ..0x10 | 0x90 => Direction::ToServer,
+            _ => Direction::ToReader,
         }
     }
 
@@ -174,6 +181,8 @@ impl Item {
             Item::KeyAck(_) => KeyAck::LEN,
             Item::Resend(_) => Resend::LEN,
             Item::AuditAck(_) => AuditAck::LEN,
+            Item::Diagnostics(part) => part.body_len(),
+            Item::Diagnose(_) => Diagnose::LEN,
         }
     }
 
@@ -200,6 +209,8 @@ impl Item {
             Item::KeyAck(body) => body.put(out),
             Item::Resend(body) => body.put(out),
             Item::AuditAck(body) => body.put(out),
+            Item::Diagnostics(body) => body.put(out),
+            Item::Diagnose(body) => body.put(out),
         }
     }
 
@@ -228,6 +239,8 @@ impl Item {
             (ToReader, 0x19) => body.field().map(Item::KeyAck),
             (ToReader, 0x1A) => body.field().map(Item::Resend),
             (ToReader, 0x1B) => body.field().map(Item::AuditAck),
+            (ToServer, 0x90) => Diagnostics::take(body).map(Item::Diagnostics),
+            (ToReader, 0x91) => body.field().map(Item::Diagnose),
             _ => return None,
         })
     }
@@ -246,6 +259,11 @@ pub fn encode(direction: Direction, items: &[Item]) -> Result<Vec<u8>, ItemFault
             && rows.len() > COUNTER_ROWS_MAX
         {
             return Err(ItemFault::Rows { rows: rows.len() });
+        }
+        if let Item::Diagnostics(part) = item
+            && !part.is_sound()
+        {
+            return Err(ItemFault::Value { kind: item.kind() });
         }
     }
     let len = items.iter().map(Item::encoded_len).sum();

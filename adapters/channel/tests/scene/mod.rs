@@ -148,6 +148,16 @@ pub(crate) fn reports() -> Vec<Item> {
             mono_ms: 123,
             data: bytes(0xD0),
         }),
+        Item::Diagnostics(Diagnostics {
+            id: 9,
+            part: 1,
+            of: 3,
+            order: Order {
+                boot: 7,
+                uptime_ms: 123,
+            },
+            text: "uptime_s 61\n".to_owned(),
+        }),
     ]
 }
 
@@ -190,6 +200,7 @@ pub(crate) fn answers() -> Vec<Item> {
             journal_epoch: EPOCH,
             upto: 5,
         }),
+        Item::Diagnose(Diagnose { id: 9 }),
     ]
 }
 
