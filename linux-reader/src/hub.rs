@@ -316,7 +316,7 @@ impl Hub {
         match output {
             Output::Advertise(eid) => {
                 self.door_is_open = true;
-                self.wish(Wish::Advertise(eid))?;
+                self.wish(Wish::Advertise(eid, None))?;
             }
             Output::Hush => {
                 self.door_is_open = false;
@@ -371,8 +371,8 @@ impl Hub {
             }
             Output::Show(showing) => self.show(&showing)?,
             Output::Offer(offer) => {
-                // Who scanned the code looks for the name that goes with it.
-                self.wish(Wish::Advertise(offer.eid))?;
+                // Who scanned the code, or the one before, looks for the name that goes with it.
+                self.wish(Wish::Advertise(offer.eid, offer.before))?;
                 self.show_digits(&offer)?;
                 self.sign(Some(offer));
             }

@@ -19,7 +19,8 @@ const SEND_MAX: Duration = Duration::from_secs(10);
 /// What the hub wants of the radio.
 #[derive(Debug)]
 pub(crate) enum Wish {
-    Advertise(Eid),
+    /// With the name that the code before had, while that is taken.
+    Advertise(Eid, Option<Eid>),
     Hush,
     Drop(Connection),
     Send(Connection, Vec<u8>, Report),
@@ -110,9 +111,11 @@ async fn next<R: Radio>(radio: &mut R, phone: &mut Option<Phone<R::Pipe>>) -> Ev
 impl<R: Radio> RadioSide<R> {
     async fn follow(&mut self, wish: Wish) -> Result<(), HubGone> {
         match wish {
-            Wish::Advertise(eid) => {
-                let service = ServiceUuid::for_eid(eid.as_bytes());
-                if let Err(fault) = self.radio.advertise(service, &self.name).await {
+            Wish::Advertise(eid, before) => {
+                let service = |eid: Eid| ServiceUuid::for_eid(eid.as_bytes());
+                let beside = before.map(service);
+                let opened = self.radio.advertise(service(eid), beside, &self.name);
+                if let Err(fault) = opened.await {
                     tracing::warn!(%fault, "the radio cannot advertise");
                 }
                 Ok(())

@@ -66,9 +66,15 @@ impl BluezRadio {
 impl Radio for BluezRadio {
     type Pipe = BluezPipe;
 
-    async fn advertise(&mut self, service: ServiceUuid, name: &str) -> Result<(), RadioFault> {
+    async fn advertise(
+        &mut self,
+        service: ServiceUuid,
+        beside: Option<ServiceUuid>,
+        name: &str,
+    ) -> Result<(), RadioFault> {
         let sign = Sign {
             service,
+            beside,
             name: name.to_owned(),
         };
         let (answer, answered) = oneshot::channel();

@@ -56,12 +56,32 @@ impl Op {
 pub struct LocalRadio {
     air: PathBuf,
     door: Option<LocalDoor>,
+    beside: Option<LocalDoor>,
 }
 
 #[derive(Debug)]
 struct LocalDoor {
     path: PathBuf,
     listener: UnixListener,
+}
+
+impl LocalDoor {
+    fn open(air: &Path, service: ServiceUuid) -> io::Result<Self> {
+        let path = air.join(service.to_string());
+        // A phone must not find a door that is there and does not listen yet.
+        let unseen = air.join(format!(".{service}"));
+        let listener = UnixListener::bind(&unseen)?;
+        std::fs::rename(&unseen, &path)?;
+        Ok(Self { path, listener })
+    }
+
+    /// The next phone; never one where there is no door.
+    async fn knock(door: Option<&Self>) -> io::Result<UnixStream> {
+        match door {
+            Some(door) => Ok(door.listener.accept().await?.0),
+            None => core::future::pending().await,
+        }
+    }
 }
 
 impl Drop for LocalDoor {
@@ -77,6 +97,7 @@ impl LocalRadio {
         Self {
             air: air.into(),
             door: None,
+            beside: None,
         }
     }
 }
@@ -84,27 +105,34 @@ impl LocalRadio {
 impl Radio for LocalRadio {
     type Pipe = LocalPipe;
 
-    async fn advertise(&mut self, service: ServiceUuid, _name: &str) -> Result<(), RadioFault> {
-        self.door = None;
-        let path = self.air.join(service.to_string());
-        let fault = |source| RadioFault::Advertise { service, source };
-        // A phone must not find a door that is there and does not listen yet.
-        let unseen = self.air.join(format!(".{service}"));
-        let listener = UnixListener::bind(&unseen).map_err(fault)?;
-        std::fs::rename(&unseen, &path).map_err(fault)?;
-        self.door = Some(LocalDoor { path, listener });
+    async fn advertise(
+        &mut self,
+        service: ServiceUuid,
+        beside: Option<ServiceUuid>,
+        _name: &str,
+    ) -> Result<(), RadioFault> {
+        self.hush().await;
+        let open = |service| {
+            LocalDoor::open(&self.air, service)
+                .map_err(|source| RadioFault::Advertise { service, source })
+        };
+        let door = open(service)?;
+        self.beside = beside.map(open).transpose()?;
+        self.door = Some(door);
         Ok(())
     }
 
     async fn hush(&mut self) {
         self.door = None;
+        self.beside = None;
     }
 
     async fn accept(&mut self) -> Result<LocalPipe, RadioFault> {
-        let Some(door) = &self.door else {
-            return core::future::pending().await;
+        let stream = tokio::select! {
+            stream = LocalDoor::knock(self.door.as_ref()) => stream,
+            stream = LocalDoor::knock(self.beside.as_ref()) => stream,
         };
-        let (stream, _) = door.listener.accept().await.map_err(RadioFault::Accept)?;
+        let stream = stream.map_err(RadioFault::Accept)?;
         Ok(LocalPipe {
             stream: PduStream::new(stream),
             mtu: None,

@@ -10,10 +10,12 @@ pub trait Radio {
     /// One connection of a phone.
     type Pipe: Pipe;
 
-    /// Opens the door under `service`; another one is closed before.
+    /// Opens the door under `service`; another one is closed before. Who looks for `beside` finds
+    /// it too, where the radio can say two names.
     fn advertise(
         &mut self,
         service: ServiceUuid,
+        beside: Option<ServiceUuid>,
         name: &str,
     ) -> impl Future<Output = Result<(), RadioFault>>;
 

@@ -79,7 +79,10 @@ async fn a_message_goes_there_and_back(air: &impl Air) {
     for (number, mtu) in (10..).zip(airs_mtus(air)) {
         let name = service(number);
         let look = air.look(name).await;
-        radio.advertise(name, "17").await.expect("a free name");
+        radio
+            .advertise(name, None, "17")
+            .await
+            .expect("a free name");
         let reader = async {
             let mut messages = Messages::new(radio.accept().await.expect("a phone"));
             for _ in 0..3 {
@@ -106,11 +109,35 @@ fn airs_mtus<A: Air>(_: &A) -> &'static [u16] {
     A::MTUS
 }
 
+async fn who_looks_for_the_name_beside_finds_the_same_reader(air: &impl Air) {
+    let mut radio = air.radio();
+    for (name, shown, beside) in [(6, 7, 6), (9, 9, 8)] {
+        let look = air.look(service(name)).await;
+        radio
+            .advertise(service(shown), Some(service(beside)), "17")
+            .await
+            .expect("free names");
+        let reader = async {
+            let mut messages = Messages::new(radio.accept().await.expect("a phone"));
+            assert_eq!(messages.receive().await.expect("a message"), b"hello");
+            messages.send(b"welcome").await.expect("a phone");
+            assert!(messages.receive().await.is_err());
+        };
+        let phone = async {
+            let mut phone = air.connect(look, 185).await.expect("on the air");
+            phone.send(b"hello").await.expect("a reader");
+            assert_eq!(phone.receive().await.expect("a reader"), b"welcome");
+        };
+        tokio::join!(reader, phone);
+        radio.hush().await;
+    }
+}
+
 async fn a_link_stays_up_when_the_door_closes(air: &impl Air) {
     let mut radio = air.radio();
     let look = air.look(service(1)).await;
     radio
-        .advertise(service(1), "17")
+        .advertise(service(1), None, "17")
         .await
         .expect("a free name");
     let reader = async {
@@ -133,7 +160,7 @@ async fn a_phone_that_skips_a_segment_loses_its_link(air: &impl Air) {
     let mut radio = air.radio();
     let look = air.look(service(2)).await;
     radio
-        .advertise(service(2), "17")
+        .advertise(service(2), None, "17")
         .await
         .expect("a free name");
     let reader = async {
@@ -163,7 +190,7 @@ async fn a_connection_that_is_let_go_is_over_for_the_phone(air: &impl Air) {
     let mut radio = air.radio();
     let look = air.look(service(3)).await;
     radio
-        .advertise(service(3), "17")
+        .advertise(service(3), None, "17")
         .await
         .expect("a free name");
     let reader = async {
@@ -184,7 +211,7 @@ async fn a_phone_that_was_lost_comes_back_under_another_name(air: &impl Air) {
     let mut radio = air.radio();
     let look = air.look(service(4)).await;
     radio
-        .advertise(service(4), "17")
+        .advertise(service(4), None, "17")
         .await
         .expect("a free name");
     let reader = async {
@@ -193,7 +220,7 @@ async fn a_phone_that_was_lost_comes_back_under_another_name(air: &impl Air) {
         messages.receive().await.expect("a message");
         assert!(matches!(messages.receive().await, Err(PipeFault::Gone)));
         radio
-            .advertise(service(5), "17")
+            .advertise(service(5), None, "17")
             .await
             .expect("a free name");
         let mut messages = Messages::new(radio.accept().await.expect("a phone"));
@@ -219,6 +246,11 @@ mod over_sockets {
     #[tokio::test(flavor = "current_thread")]
     async fn a_message_goes_there_and_back() {
         super::a_message_goes_there_and_back(&local()).await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_looks_for_the_name_beside_finds_the_same_reader() {
+        super::who_looks_for_the_name_beside_finds_the_same_reader(&local()).await;
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -248,12 +280,12 @@ mod over_sockets {
         let mut radio = air.radio();
         assert!(!LocalPhone::sees(path, service(1)));
         radio
-            .advertise(service(1), "17")
+            .advertise(service(1), None, "17")
             .await
             .expect("a free name");
         assert!(LocalPhone::sees(path, service(1)));
         radio
-            .advertise(service(2), "17")
+            .advertise(service(2), None, "17")
             .await
             .expect("a free name");
         assert!(!LocalPhone::sees(path, service(1)), "one door at a time");
@@ -267,7 +299,7 @@ mod over_sockets {
         let air = local();
         let mut radio = air.radio();
         radio
-            .advertise(service(1), "17")
+            .advertise(service(1), None, "17")
             .await
             .expect("a free name");
         let reader = async {
@@ -378,6 +410,14 @@ mod over_bluez {
 
     #[test]
     #[ignore = "needs BlueZ and three adapters: ./test.sh bluez"]
+    fn who_looks_for_the_name_beside_finds_the_same_reader() {
+        play(async |air| {
+            super::who_looks_for_the_name_beside_finds_the_same_reader(&air).await;
+        });
+    }
+
+    #[test]
+    #[ignore = "needs BlueZ and three adapters: ./test.sh bluez"]
     fn a_link_stays_up_when_the_door_closes() {
         play(async |air| super::a_link_stays_up_when_the_door_closes(&air).await);
     }
@@ -406,7 +446,10 @@ mod over_bluez {
         play(async |air| {
             let mut radio = air.radio();
             let name = service(20);
-            radio.advertise(name, "17").await.expect("a free name");
+            radio
+                .advertise(name, None, "17")
+                .await
+                .expect("a free name");
             radio.hush().await;
             let mut look = air.look(name).await;
             assert!(timeout(LOOK_MAX, look.found()).await.is_err());
@@ -420,7 +463,7 @@ mod over_bluez {
             let mut radio = air.radio();
             let mut look = air.look(service(21)).await;
             radio
-                .advertise(service(21), "17")
+                .advertise(service(21), None, "17")
                 .await
                 .expect("a free name");
             let reader = async {
@@ -453,7 +496,7 @@ mod over_bluez {
             let mut radio = air.radio();
             let look = air.look(service(22)).await;
             radio
-                .advertise(service(22), "17")
+                .advertise(service(22), None, "17")
                 .await
                 .expect("a free name");
             let reader = async {
@@ -485,7 +528,7 @@ mod over_bluez {
         play(async |air| {
             let mut radio = air.radio();
             radio
-                .advertise(service(23), "17")
+                .advertise(service(23), None, "17")
                 .await
                 .expect("a free name");
             let killed = Command::new("sh").args(["-c", &restart]).status();

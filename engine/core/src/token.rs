@@ -346,7 +346,10 @@ mod tests {
             longest = longest.max(second - since);
         }
         assert!(kept > stuck);
-        assert_eq!(longest, 89, "two steps, and a third where the clock draws level");
+        assert_eq!(
+            longest, 89,
+            "two steps, and a third where the clock draws level"
+        );
         let (_, Clock::Known(utc)) = at(2 * back + 60) else {
             unreachable!("it is told");
         };

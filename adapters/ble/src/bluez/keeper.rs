@@ -27,6 +27,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// How often advertisements leave while a phone waits: what phones find at once.
 const ADVERTISING: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(50));
+/// How long the second name has the air, where a controller says one at a time.
+const TURN: Duration = Duration::from_secs(1);
 
 /// What the radio and its pipes want.
 pub(super) enum Order {
@@ -39,6 +41,7 @@ pub(super) enum Order {
 #[derive(Clone)]
 pub(super) struct Sign {
     pub(super) service: ServiceUuid,
+    pub(super) beside: Option<ServiceUuid>,
     pub(super) name: String,
 }
 
@@ -73,6 +76,8 @@ struct Station {
     device_events: SelectAll<BoxStream<'static, (Address, DeviceEvent)>>,
     requests: mpsc::Receiver<Request>,
     door: Option<AdvertisementHandle>,
+    /// The other name of the door.
+    beside: Option<AdvertisementHandle>,
     _service: ApplicationHandle,
 }
 
@@ -383,6 +388,7 @@ impl Station {
             device_events: SelectAll::new(),
             requests: asked,
             door: None,
+            beside: None,
             _service: service,
         };
         for central in within(station.adapter.device_addresses()).await? {
@@ -395,27 +401,21 @@ impl Station {
     }
 
     async fn open_door(&mut self, sign: Sign) -> Result<(), Lost> {
-        let plain = Advertisement {
-            service_uuids: [gatt::uuid(sign.service)].into_iter().collect(),
-            local_name: Some(sign.name),
-            discoverable: Some(true),
-            ..Advertisement::default()
-        };
-        let quick = Advertisement {
-            min_interval: Some(ADVERTISING.0),
-            max_interval: Some(ADVERTISING.1),
-            ..plain.clone()
-        };
-        let opened = match within(self.adapter.advertise(quick)).await {
-            // An older BlueZ or controller knows one interval only.
-            Err(Lost::Bluez(_)) => within(self.adapter.advertise(plain)).await,
-            opened => opened,
-        };
-        self.door = Some(opened?);
+        self.door = Some(advertise(&self.adapter, sign.service, &sign.name, None).await?);
+        if let Some(beside) = sign.beside {
+            // BlueZ has no way to say a second name in the scan response, so it is an advertisement
+            // of its own. Where there is no room for two, the name on show is the one that counts.
+            match advertise(&self.adapter, beside, &sign.name, Some(TURN)).await {
+                Ok(handle) => self.beside = Some(handle),
+                Err(lost @ Lost::Bluez(_)) => tracing::debug!("no second name on the air: {lost}"),
+                Err(lost) => return Err(lost),
+            }
+        }
         Ok(())
     }
 
     async fn shut_door(&mut self) {
+        self.beside = None;
         if self.door.take().is_some() {
             // bluer takes the advertisement down in a task of its own. BlueZ answers calls in
             // their order: once it has answered this one, what is asked next comes after that.
@@ -457,6 +457,32 @@ impl Station {
             true => Ok(()),
             false => Err(Lost::Off),
         }
+    }
+}
+
+/// Puts one name on the air.
+async fn advertise(
+    adapter: &bluer::Adapter,
+    service: ServiceUuid,
+    name: &str,
+    turn: Option<Duration>,
+) -> Result<AdvertisementHandle, Lost> {
+    let plain = Advertisement {
+        service_uuids: [gatt::uuid(service)].into_iter().collect(),
+        local_name: Some(name.to_owned()),
+        discoverable: Some(true),
+        duration: turn,
+        ..Advertisement::default()
+    };
+    let quick = Advertisement {
+        min_interval: Some(ADVERTISING.0),
+        max_interval: Some(ADVERTISING.1),
+        ..plain.clone()
+    };
+    match within(adapter.advertise(quick)).await {
+        // An older BlueZ or controller knows one interval only.
+        Err(Lost::Bluez(_)) => within(adapter.advertise(plain)).await,
+        opened => opened,
     }
 }
 
