@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots the image that build.sh has made, and ends as the guest's scene ends.
 #
-#   run.sh SCENE      bluetooth, contract, light: the files scene-*.sh in guest/
+#   run.sh SCENE      bluetooth, contract, light, tag: the files scene-*.sh in guest/
 #
 # LIMIT is the longest that a boot may take, in seconds. A machine that does not come up, or whose
 # radio's daemon dies, is started once more, which is said. Exit 77: this computer cannot.

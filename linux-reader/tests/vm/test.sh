@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real Bluetooth and real light, in a virtual machine: builds, makes the image, plays every scene.
 #
-#   test.sh [SCENE...]      contract, bluetooth, light; all of them when none is named
+#   test.sh [SCENE...]      contract, bluetooth, light, tag; all of them when none is named
 #
 # Exit 77 when this computer cannot; under CI that is a failure.
 set -uo pipefail
@@ -9,17 +9,20 @@ cd "$(dirname "$0")/../../.."
 vm=linux-reader/tests/vm
 target=${CARGO_TARGET_DIR:-$PWD/target}
 scenes=("$@")
-[ $# -gt 0 ] || scenes=(contract bluetooth light)
+[ $# -gt 0 ] || scenes=(contract bluetooth light tag)
 
 # With the features that the workspace is built with, so that nothing is compiled twice.
 features=gettone-examples/bluez,gettone-ble/bluez,gettone-ble/vendored-dbus,gettone-ble/local
 cargo build --release --locked --workspace --features "$features" --example bluetooth || exit 1
-suite=$(cargo test --release --locked --workspace --features "$features" --test contract \
-    --no-run --message-format=json |
-    sed -n '/adapters\/ble\/tests/s/.*"executable":"\([^"]*\/contract-[^"]*\)".*/\1/p' | tail -n 1)
-[ -n "$suite" ] || exit 1
+built=$(cargo test --release --locked --workspace --features "$features" --test contract --test bus \
+    --no-run --message-format=json)
+suite() { # PACKAGE NAME: the program of these tests
+    sed -n "/adapters\\/$1\\/tests/s/.*\"executable\":\"\\([^\"]*\\/$2-[^\"]*\\)\".*/\\1/p" <<<"$built" | tail -n 1
+}
+contract=$(suite ble contract) tag=$(suite display bus)
+[ -n "$contract" ] && [ -n "$tag" ] || exit 1
 
-"$vm/build.sh" contract="$suite" bluetooth="$target/release/examples/bluetooth"
+"$vm/build.sh" contract="$contract" tag="$tag" bluetooth="$target/release/examples/bluetooth"
 status=$?
 passed=0 failed=0
 if [ $status -eq 0 ]; then
