@@ -64,6 +64,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("flash.js", SCRIPT),
     ("history.js", SCRIPT),
     ("icon.svg", SVG),
+    ("line.js", SCRIPT),
     ("link.js", SCRIPT),
     ("manifest.webmanifest", MANIFEST),
     ("noise.js", SCRIPT),

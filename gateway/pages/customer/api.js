@@ -16,9 +16,9 @@ export class Problem extends Error {
 /** The server could not be reached; the same again is harmless. */
 export class Offline extends Error {}
 
-/** Asks the server for something. */
-export function ask(path) {
-  return send("GET", path);
+/** Asks the server for something: for what its JSON says or, as "bytes", for a file. */
+export function ask(path, { as = "json", longest } = {}) {
+  return send("GET", path, undefined, null, longest, as);
 }
 
 /** Tells the server something. A key makes a repeated request harmless. */
@@ -31,8 +31,8 @@ export function requestKey() {
   return crypto.randomUUID();
 }
 
-async function send(method, path, body, key, longest = ANSWER_MAX_MS) {
-  const headers = { accept: "application/json" };
+async function send(method, path, body, key, longest = ANSWER_MAX_MS, as = "json") {
+  const headers = { accept: as === "json" ? "application/json" : "*/*" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
   let answer;
@@ -48,6 +48,12 @@ async function send(method, path, body, key, longest = ANSWER_MAX_MS) {
     });
   } catch (fault) {
     throw new Offline("no answer", { cause: fault });
+  }
+  if (as === "bytes" && answer.ok) {
+    const bytes = await answer.arrayBuffer().catch((fault) => {
+      throw new Offline("half an answer", { cause: fault });
+    });
+    return new Uint8Array(bytes);
   }
   const text = await answer.text().catch(() => "");
   const read = parsed(text);

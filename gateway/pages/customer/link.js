@@ -4,7 +4,11 @@ import { derive, Refused, start } from "./noise.js";
 import { join } from "./bytes.js";
 
 const VERSION = 1;
-const [ENVELOPE, STATUS, LEAVE, AGAIN] = [1, 2, 3, 4];
+const [ENVELOPE, STATUS, LEAVE, AGAIN, PIECE, WANT] = [1, 2, 3, 4, 5, 6];
+/** What Link 1 says of a phone that brings packages to readers. */
+export const CARRIES = 1;
+/** A piece of a package is at most so long. */
+export const PIECE_LEN = 2048;
 const LINE_LEN_MAX = 64;
 const RESUME_LEN = 16;
 
@@ -56,20 +60,22 @@ export async function fromResume(secret) {
   };
 }
 
-/** Starts a link; gives Link 1 and what makes the link from Link 2. */
-export async function initiate(psk, fixed) {
-  const { message, finish } = await start(psk, Uint8Array.of(VERSION, 0, 0), fixed);
-  return { message, finish: async (answer) => new Link(await finish(answer)) };
+/** Starts a link; gives Link 1 and what makes the link from Link 2. `caps` says what the phone is able to do. */
+export async function initiate(psk, fixed, caps = 0) {
+  const { message, finish } = await start(psk, Uint8Array.of(VERSION, caps >>> 8, caps & 0xff), fixed);
+  return { message, finish: async (answer) => new Link(await finish(answer), caps) };
 }
 
 /** A link that is up. After anything it refuses it has to be dropped. */
 export class Link {
   #outgoing;
   #incoming;
+  #caps;
 
-  constructor({ hash, outgoing, incoming }) {
+  constructor({ hash, outgoing, incoming }, caps = 0) {
     this.#outgoing = outgoing;
     this.#incoming = incoming;
+    this.#caps = caps;
     /** The hash of the handshake: both ends hold the same one, a second link has another. */
     this.handshake = hash;
   }
@@ -89,23 +95,45 @@ export class Link {
     return this.#outgoing.seal(Uint8Array.of(AGAIN));
   }
 
-  /** Opens the next message: `{envelope}` or `{status}`. */
+  /** Seals a piece of a package: `index` counts pieces of this part of it. */
+  sealPiece({ version, part, index, bytes }) {
+    const head = new Uint8Array(10);
+    const view = new DataView(head.buffer);
+    view.setUint8(0, PIECE);
+    view.setUint32(1, version);
+    view.setUint8(5, part);
+    view.setUint32(6, index);
+    return this.#outgoing.seal(join(head, bytes));
+  }
+
+  /** Opens the next message: `{envelope}`, `{status}`, or `{want}` where the phone carries packages. */
   async open(sealed) {
-    return decode(await this.#incoming.open(sealed));
+    return decode(await this.#incoming.open(sealed), this.#caps);
   }
 }
 
 /** Reads the plaintext of a message from the reader. */
-export function decode(plaintext) {
+export function decode(plaintext, caps = 0) {
   const body = plaintext.subarray(1);
   switch (plaintext[0]) {
     case ENVELOPE:
       return { envelope: body.slice() };
     case STATUS:
       return { status: status(body) };
+    case WANT:
+      if (caps & CARRIES) return { want: want(body) };
+      throw new Refused("a wish that only a phone with packages hears");
     default:
       throw new Refused("a message that no reader sends");
   }
+}
+
+function want(body) {
+  if (body.length !== 11) throw new Refused("a wish of another length");
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const [part, count] = [view.getUint8(4), view.getUint16(9)];
+  if (part > 1 || count === 0) throw new Refused("a wish that means nothing");
+  return { version: view.getUint32(0), part, first: view.getUint32(5), count };
 }
 
 function status(body) {

@@ -2,15 +2,14 @@
 // money: the reader and the server do; it carries their envelopes and shows what they say.
 
 import { Flash } from "./flash.js";
-import { RadioLost, choose, connect, pause, within } from "./bluetooth.js";
+import { RadioLost, choose, pause } from "./bluetooth.js";
 import { SECRET_BYTES, colours } from "./optical.js";
 import { Offline, Problem } from "./api.js";
 import { carry } from "./relay.js";
-import { fromLight, fromResume, initiate } from "./link.js";
+import { dial } from "./line.js";
+import { fromLight, fromResume } from "./link.js";
 import { random } from "./bytes.js";
 
-/** A reader answers Link 1 at once. */
-const LINK_MAX_MS = 10_000;
 /** A reader waits so long for a phone that was lost in a session. */
 const RESUME_MAX_MS = 20_000;
 const RESUME_EVERY_MS = 400;
@@ -32,10 +31,8 @@ export class Visit {
   #flash = null;
   #door = null;
   #device = null;
-  #pipe = null;
-  #link = null;
+  #line = null;
   #resume = null;
-  #sending = Promise.resolve();
   #carrying = Promise.resolve();
   #retries = 0;
   #isLeaving = false;
@@ -94,10 +91,9 @@ export class Visit {
     this.#flash.stop();
     this.#set({ phase: "connecting" });
     try {
-      await this.#connect(this.#door.psk);
+      this.#line = await dial(this.#device, this.#door.psk);
       this.#set({ phase: "asking" });
     } catch (fault) {
-      this.#pipe?.close();
       this.#set({ phase: "failed", fault: fault instanceof RadioLost ? "radio" : "refused" });
       return;
     }
@@ -107,54 +103,47 @@ export class Visit {
   /** Ends the session. */
   leave() {
     this.#isLeaving = true;
-    if (!this.#link || !RESUMED.includes(this.phase)) {
+    if (!this.#line || !RESUMED.includes(this.phase)) {
       this.end();
       return;
     }
     this.#set({ phase: this.phase === "vending" ? "vending" : "closing" });
-    this.#send(() => this.#link.sealLeave());
+    this.#line.say((link) => link.sealLeave());
   }
 
   /** Wishes for another session on the same link, after a refusal or the end. */
   again() {
-    if (!this.#link || !["refused", "over"].includes(this.phase)) return;
+    if (!this.#line || !["refused", "over"].includes(this.phase)) return;
     clearTimeout(this.#hangUp);
     this.#isLeaving = false;
     this.#set({ phase: "asking", reason: "none", shortBy: 0, last: "none" });
-    this.#send(() => this.#link.sealAgain());
+    this.#line.say((link) => link.sealAgain());
   }
 
   /** Whether another session can be had without another light. */
   get canAsk() {
-    return this.#link !== null && ["refused", "over"].includes(this.phase) && !this.#isLeaving;
+    return this.#line !== null && ["refused", "over"].includes(this.phase) && !this.#isLeaving;
   }
 
   /** Gives up whatever is under way. */
   end() {
     clearTimeout(this.#hangUp);
     this.#flash?.stop();
-    this.#link = null;
     this.#resume = null;
-    this.#pipe?.close();
+    this.#line?.close();
+    this.#line = null;
     if (this.isLive) this.#set({ phase: "over" });
-  }
-
-  async #connect(psk) {
-    this.#pipe = await connect(this.#device);
-    const { message, finish } = await initiate(psk);
-    await this.#pipe.send(message);
-    this.#link = await finish(await within(LINK_MAX_MS, this.#pipe.receive()));
   }
 
   /** Hears the reader out; a link that is lost in a session is taken up again. */
   async #listen() {
     for (;;) {
       try {
-        const message = await this.#link.open(await this.#pipe.receive());
+        const message = await this.#line.next();
         if (message.status) this.#take(message.status);
         else this.#carry(message.envelope);
       } catch {
-        this.#pipe.close();
+        this.#line?.close();
         if (!(await this.#takeUp())) return;
       }
     }
@@ -163,7 +152,7 @@ export class Visit {
   async #takeUp() {
     const secret = this.#resume;
     this.#resume = null;
-    this.#link = null;
+    this.#line = null;
     if (!secret || !RESUMED.includes(this.phase)) {
       if (this.isLive) {
         this.#set({ phase: this.phase === "asking" ? "failed" : "lost", fault: "radio" });
@@ -177,10 +166,9 @@ export class Visit {
     const until = performance.now() + RESUME_MAX_MS;
     while (this.phase === "resuming" && performance.now() < until) {
       try {
-        await this.#connect(psk);
+        this.#line = await dial(this.#device, psk);
         return true;
       } catch {
-        this.#pipe?.close();
         await pause(RESUME_EVERY_MS);
       }
     }
@@ -225,7 +213,7 @@ export class Visit {
     if (before === "asking" && RETRIED.includes(said.reason) && this.#retries < RETRIES_MAX) {
       this.#retries += 1;
       // What the reader still has for the server goes first.
-      this.#carrying = this.#carrying.then(() => this.#send(() => this.#link.sealAgain()));
+      this.#carrying = this.#carrying.then(() => this.#line?.say((link) => link.sealAgain()));
       return;
     }
     if (before === "asking" || before === "refused") {
@@ -248,12 +236,13 @@ export class Visit {
   }
 
   #carry(envelope) {
-    const link = this.#link;
+    const { handshake } = this.#line;
     this.#carrying = this.#carrying.then(async () => {
       try {
-        const { envelopes, results } = await carry(envelope, link.handshake);
+        const { envelopes, results } = await carry(envelope, handshake);
         for (const result of results) this.#note(result);
-        for (const answer of envelopes) this.#send(() => link.sealEnvelope(answer));
+        // The link may be another one by now: the reader is the same.
+        for (const answer of envelopes) this.#line?.say((link) => link.sealEnvelope(answer));
       } catch (fault) {
         this.#noteFault(fault);
       }
@@ -279,13 +268,6 @@ export class Visit {
     } else {
       this.#set({ fault: kind });
     }
-  }
-
-  /** Messages leave in the order of their nonces. */
-  #send(sealed) {
-    const pipe = this.#pipe;
-    this.#sending = this.#sending.then(async () => pipe.send(await sealed())).catch(() => {});
-    return this.#sending;
   }
 
   #set(change) {

@@ -14,6 +14,7 @@ const FILES = [
   "/assets/customer/flash.js",
   "/assets/customer/history.js",
   "/assets/customer/icon.svg",
+  "/assets/customer/line.js",
   "/assets/customer/link.js",
   "/assets/customer/manifest.webmanifest",
   "/assets/customer/noise.js",
