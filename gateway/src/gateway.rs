@@ -16,6 +16,7 @@ use crate::limiter::{Limiter, Wait};
 use crate::pairs::Pairs;
 use crate::password::Passwords;
 use crate::problem::{Kind, Problem};
+use crate::reported::Reported;
 use crate::road::Roads;
 use crate::route::Told;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,6 +44,7 @@ pub(crate) struct Gateway {
     servers: ServerKeys,
     pairs: Pairs,
     packages: Packages,
+    reported: Reported,
     sequence: AtomicU64,
     passwords: Passwords,
     courier: Option<Courier>,
@@ -109,6 +111,7 @@ impl Gateway {
             pairs: Pairs::of(&servers.active().key)?,
             servers,
             packages: Packages::default(),
+            reported: Reported::default(),
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
@@ -179,6 +182,11 @@ impl Gateway {
     /// What readers are to have.
     pub(crate) const fn packages(&self) -> &Packages {
         &self.packages
+    }
+
+    /// What readers run with, as far as they have said so.
+    pub(crate) const fn reported(&self) -> &Reported {
+        &self.reported
     }
 
     /// The next number for an envelope's header.

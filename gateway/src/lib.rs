@@ -67,6 +67,7 @@ mod rebuild;
 mod receipts;
 mod rekey;
 mod relay;
+mod reported;
 mod request;
 mod road;
 mod route;

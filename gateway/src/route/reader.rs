@@ -67,6 +67,9 @@ struct ShownReader {
     boot: Option<u32>,
     /// Its firmware's version.
     firmware: Option<String>,
+    /// The version of the configuration that it runs with, 0 for its own files alone; null until it was
+    /// heard since the server started.
+    configuration: Option<u32>,
     /// Its machine's controller, by a digest of what that says of itself.
     controller: Option<String>,
     /// Whether that is another one than before, and nobody has confirmed it: what is sold meanwhile may
@@ -161,7 +164,7 @@ async fn all(
     for heard in page.lines {
         // One that was enrolled anew for somebody else is not this operator's any more.
         if let Ok(reader) = own(&gateway, heard.reader, staff.operator).await {
-            lines.push(shown(heard.reader, &reader, heard.last_seen));
+            lines.push(shown(&gateway, heard.reader, &reader, heard.last_seen));
         }
     }
     Ok(HttpResponse::Ok().json(Lines {
@@ -364,10 +367,15 @@ async fn with_last_seen(
         .database()
         .read(move |connection| fleet::last_seen(connection, id))
         .await?;
-    Ok(shown(id, reader, last_seen.map(|(at, _)| at)))
+    Ok(shown(gateway, id, reader, last_seen.map(|(at, _)| at)))
 }
 
-fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownReader {
+fn shown(
+    gateway: &Gateway,
+    id: ReaderId,
+    reader: &Reader,
+    last_seen: Option<Timestamp>,
+) -> ShownReader {
     let newest = reader.newest();
     let recorded = newest.map_or(0, |newest| {
         reader.recorded(newest.epoch).map_or(0, |(upto, _)| upto)
@@ -388,6 +396,7 @@ fn shown(id: ReaderId, reader: &Reader, last_seen: Option<Timestamp>) -> ShownRe
         last_seen_ms: last_seen.map(Timestamp::as_millis),
         boot: newest.map(|newest| newest.order.boot),
         firmware: newest.map(|newest| version(newest.facts.firmware)),
+        configuration: gateway.reported().configuration(id),
         controller: newest.map(|newest| newest.facts.vmc.to_string()),
         controller_doubted: reader.doubted_controller().is_some(),
         receipts_waiting: newest.map(|newest| newest.rseq_newest.saturating_sub(recorded)),

@@ -20,7 +20,7 @@ use gettone::Failure;
 use gettone_channel as channel;
 use gettone_channel::{Bind, Direction, PublicKey};
 use gettone_core::grant::Terms;
-use gettone_core::id::{MachineId, ReaderId, VmcId, WalletId};
+use gettone_core::id::{MachineId, Order, ReaderId, VmcId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Command, Life, Reader, Refusal, Standing};
@@ -295,6 +295,11 @@ async fn take(
     };
     let mut items = reply_out(&authentic.letter, &reply);
     if let Some(hello) = &authentic.letter.hello {
+        let made = Order {
+            boot: hello.boot,
+            uptime_ms: hello.uptime_ms,
+        };
+        gateway.reported().note(authentic.id, made, hello.cfg);
         let named = care::told(gateway, authentic.id, hello.cfg).await?;
         items.extend(named.map(channel::Item::Config));
         let told = gateway.servers().told_at(authentic.from.server_epoch);
