@@ -1,4 +1,4 @@
-//! The two pages, embedded: every file that a browser may ask for stands in one table.
+//! The pages, embedded: every file that a browser may ask for stands in one table.
 
 use crate::problem::{Kind, Problem};
 use crate::text::hex;
@@ -104,15 +104,29 @@ const CONSOLE: &[File] = folder!("console", "/console", [
     ("words.js", SCRIPT),
 ]);
 
+/// It shares the customer's radio, light and link, file for file.
+#[rustfmt::skip]
+const TECHNICIAN: &[File] = folder!("technician", "/technician", [
+    ("app.js", SCRIPT),
+    ("packages.js", SCRIPT),
+    ("round.js", SCRIPT),
+    ("technician.css", STYLE),
+    ("words.js", SCRIPT),
+]);
+
 #[rustfmt::skip]
 const DOCS: &[File] = folder!("docs", "/docs", [
     ("docs.js", SCRIPT),
     ("style.css", STYLE),
 ]);
 
+fn all() -> impl Iterator<Item = &'static File> {
+    [CUSTOMER, CONSOLE, TECHNICIAN, DOCS].into_iter().flatten()
+}
+
 /// Adds every file of the pages.
 pub(crate) fn pages(app: &mut web::ServiceConfig) {
-    for file in CUSTOMER.iter().chain(CONSOLE).chain(DOCS) {
+    for file in all() {
         let etag = etag(file.bytes);
         let serve = move |request: HttpRequest| ready(shown(file, &etag, &request));
         app.service(
@@ -201,7 +215,12 @@ mod tests {
 
     #[test]
     fn the_table_names_every_file_of_the_pages_and_no_other() {
-        for (folder, table) in [("customer", CUSTOMER), ("console", CONSOLE), ("docs", DOCS)] {
+        for (folder, table) in [
+            ("customer", CUSTOMER),
+            ("console", CONSOLE),
+            ("technician", TECHNICIAN),
+            ("docs", DOCS),
+        ] {
             let named: BTreeSet<String> = table
                 .iter()
                 .map(|file| match file.path.rsplit_once('/') {
@@ -215,7 +234,7 @@ mod tests {
 
     #[test]
     fn no_page_asks_another_server_for_anything() {
-        for file in CUSTOMER.iter().chain(CONSOLE).chain(DOCS) {
+        for file in all() {
             let Ok(text) = core::str::from_utf8(file.bytes) else {
                 continue;
             };

@@ -14,6 +14,7 @@ mod light;
 mod palette;
 mod pictures;
 mod scene;
+mod technician;
 mod vectors;
 mod visit;
 
@@ -46,6 +47,7 @@ fn test() -> ExitCode {
         codes::trials(),
         errand::trials(),
         console::trials(),
+        technician::trials(),
         pictures::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -142,7 +142,7 @@ pub(crate) struct Street {
     pub(crate) shop: Shop,
     pub(crate) machine: Machine,
     pub(crate) places: Places,
-    board: Board,
+    board: Option<Board>,
 }
 
 impl Street {
@@ -170,13 +170,27 @@ impl Street {
             shop,
             machine,
             places,
-            board,
+            board: Some(board),
         })
+    }
+
+    /// Ends the reader and starts it again, as its service manager does.
+    pub(crate) fn restart(&mut self) -> Result<(), Failed> {
+        if let Some(board) = self.board.take() {
+            board.stop()?;
+        }
+        let dir = self.shop.home.path();
+        self.board = Some(Board::start_again(dir, &Transcript::quiet())?);
+        self.machine
+            .wait("the reader to be enabled", |seen| seen == Seen::Ready)?;
+        Ok(())
     }
 
     /// Closes it, and proves the books.
     pub(crate) fn close(self) -> Result<(), Failed> {
-        self.board.stop()?;
+        if let Some(board) = self.board {
+            board.stop()?;
+        }
         self.machine.stop()?;
         self.shop.close()
     }

@@ -200,24 +200,7 @@ impl Customer {
 
     /// Shows the light until the reader is on the air, and says that it beeped.
     pub(crate) fn link(&self, places: &Places) -> Result<(), Failed> {
-        let mut socket = UnixStream::connect(&places.light)?;
-        let eye = Eye::open(&self.page, move |sample| {
-            let Sample { t_us, r, g, b, c } = sample;
-            // A reader that has gone sees nothing.
-            let _ = socket.write_all(format!("{t_us},{r},{g},{b},{c}\n").as_bytes());
-        })?;
-        let until = Instant::now() + Page::patience();
-        while door(&places.air).is_none() {
-            if Instant::now() > until {
-                return Err("the reader did not see the light".into());
-            }
-            // The page's own clock passes the time.
-            self.page
-                .eval("new Promise((resolve) => setTimeout(resolve, 20))")?;
-        }
-        self.page.tap("[data-name='seen']")?;
-        eye.close();
-        Ok(())
+        flash(&self.page, places)
     }
 
     /// Ends the session; the page shows the end.
@@ -242,6 +225,27 @@ impl Customer {
         }
         Ok(())
     }
+}
+
+/// Holds a page's light before the reader until that is on the air, and says that it beeped.
+pub(crate) fn flash(page: &Page, places: &Places) -> Result<(), Failed> {
+    let mut socket = UnixStream::connect(&places.light)?;
+    let eye = Eye::open(page, move |sample| {
+        let Sample { t_us, r, g, b, c } = sample;
+        // A reader that has gone sees nothing.
+        let _ = socket.write_all(format!("{t_us},{r},{g},{b},{c}\n").as_bytes());
+    })?;
+    let until = Instant::now() + Page::patience();
+    while door(&places.air).is_none() {
+        if Instant::now() > until {
+            return Err("the reader did not see the light".into());
+        }
+        // The page's own clock passes the time.
+        page.eval("new Promise((resolve) => setTimeout(resolve, 20))")?;
+    }
+    page.tap("[data-name='seen']")?;
+    eye.close();
+    Ok(())
 }
 
 fn a_customer_buys_and_sees_product_receipt_and_balance() -> Outcome {

@@ -8,7 +8,7 @@ export async function readers({ again }) {
   const [lines, machines] = await Promise.all([whole("/v1/readers"), whole("/v1/machines")]);
   const names = new Map(machines.map((one) => [one.machine, one]));
   return [
-    h("h1", {}, "Readers"),
+    h("div", { class: "head" }, h("h1", {}, "Readers"), h("a", { class: "button", href: "/technician" }, "At the machine")),
     h("section", { class: "sheet", "aria-label": "All readers" }, table({
       caption: `${lines.length} ${lines.length === 1 ? "reader" : "readers"}`,
       columns: [

@@ -52,9 +52,9 @@ fn fetch(server: &Server, method: &str, path: &str, known: Option<&str>) -> Got 
 }
 
 #[test]
-fn both_pages_come_with_a_policy_that_lets_nothing_strange_run() {
+fn every_page_comes_with_a_policy_that_lets_nothing_strange_run() {
     let server = Server::start();
-    for path in ["/", "/console"] {
+    for path in ["/", "/console", "/technician"] {
         let page = fetch(&server, "GET", path, None);
         assert_eq!(page.status, 200, "{path}");
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
