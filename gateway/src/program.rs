@@ -383,7 +383,7 @@ fn how_far(progress: Progress, elapsed: Duration) -> String {
 
 fn show_key(args: &KeyArgs) -> Result<ExitCode, Fault> {
     let config = Config::read(&args.config)?;
-    let shown = key_step::take(args.step, &config)?;
+    let shown = key_step::take(args, &config)?;
     print(&shown.to_string())
 }
 

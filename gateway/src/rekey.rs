@@ -155,8 +155,25 @@ impl Followers {
         }
     }
 
+    /// Gives these up: they keep no key. Gives those of them that are no reader's.
+    pub(crate) fn give_up(&mut self, readers: &[ReaderId]) -> Vec<ReaderId> {
+        let mut strange = Vec::new();
+        for reader in readers {
+            if self.0.remove(reader).is_none() {
+                strange.push(*reader);
+            }
+        }
+        strange
+    }
+
     /// The oldest key that somebody may still seal to; none without readers.
     pub(crate) fn least(&self) -> Option<u16> {
         self.0.values().min().copied()
+    }
+
+    /// Who has not followed as far as this key, and how far.
+    pub(crate) fn below(&self, epoch: u16) -> impl Iterator<Item = (ReaderId, u16)> {
+        let all = self.0.iter().map(|(reader, follows)| (*reader, *follows));
+        all.filter(move |(_, follows)| *follows < epoch)
     }
 }
