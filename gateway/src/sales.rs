@@ -53,6 +53,9 @@ pub(crate) struct Sale {
     pub test: bool,
     /// Whether a person should look at it.
     pub review: bool,
+    /// Whether it was booked while nobody has confirmed that the machine's reader is at the right
+    /// controller: another machine may have sold it. The mark goes when somebody confirms.
+    pub doubted: bool,
 }
 
 /// What a list of sales is wanted for.
@@ -201,7 +204,10 @@ pub(crate) fn list(
     values.push(Value::Integer(look_ahead(limit)));
     let lines = connection
         .prepare_cached(&format!(
-            "SELECT sale.*, place.name AS machine_name
+            "SELECT sale.*, place.name AS machine_name, EXISTS (
+                 SELECT 1 FROM doubt
+                 WHERE doubt.machine = sale.machine AND doubt.since_ms <= sale.at_ms
+             ) AS doubted
              FROM sale LEFT JOIN place ON place.machine = sale.machine
              WHERE {wanted} AND line < ? ORDER BY line DESC LIMIT ?"
         ))?
@@ -305,6 +311,7 @@ fn sale(row: &Row) -> sql::Result<Sale> {
         fee: decimal(row.get("fee")?, &currency),
         test: row.get("test")?,
         review: row.get("review")?,
+        doubted: row.get("doubted")?,
         currency,
     })
 }

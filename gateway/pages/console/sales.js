@@ -10,7 +10,7 @@ export function saleColumns({ machine }) {
     { title: "Sold", tight: true, cell: (line) => time(line.sold_at_ms ?? line.at_ms) },
     ...(machine ? [{ title: "Machine", cell: machineLink }] : []),
     { title: "Product", cell: (line) => [line.product ?? (line.item === null || line.item === undefined ? "" : `selection ${line.item}`), line.kind === "cash" && line.count > 1 ? ` × ${line.count}` : ""] },
-    { title: "Kind", tight: true, cell: (line) => [SALES[line.kind] ?? line.kind ?? "sale", line.test ? h("span", { class: "chip" }, "test") : "", line.review ? h("span", { class: "chip warn", title: "Look at this one" }, "review") : ""] },
+    { title: "Kind", tight: true, cell: (line) => [SALES[line.kind] ?? line.kind ?? "sale", line.test ? h("span", { class: "chip" }, "test") : "", line.review ? h("span", { class: "chip warn", title: "Look at this one" }, "review") : "", line.doubted ? h("span", { class: "chip warn", title: "Booked while nobody has confirmed which controller the reader is at" }, "unconfirmed") : ""] },
     { title: "Amount", number: true, cell: (line) => money(line.amount, line.currency) },
     { title: "From your credit", number: true, cell: (line) => money(line.from_closed, line.currency) },
     { title: "Owed", number: true, cell: (line) => (/[1-9]/.test(line.owed ?? "") ? money(line.owed, line.currency) : "") },

@@ -98,6 +98,14 @@ CREATE TABLE dated (
     PRIMARY KEY (vend, rseq)
 ) WITHOUT ROWID;
 
+-- Readers at a controller that nobody has confirmed yet, and since when.
+CREATE TABLE doubt (
+    reader BLOB NOT NULL PRIMARY KEY,
+    machine INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX doubt_machine ON doubt (machine);
+
 -- The last time that each kind of alarm rang at a machine.
 CREATE TABLE alarm (
     machine INTEGER NOT NULL,

@@ -16,11 +16,12 @@ const MIGRATIONS: [&str; 4] = [
 const PROJECTIONS: &str = include_str!("projections.sql");
 
 /// Tables of [`PROJECTIONS`].
-const PROJECTED: [&str; 13] = [
+const PROJECTED: [&str; 14] = [
     "account",
     "alarm",
     "cash_count",
     "dated",
+    "doubt",
     "fold",
     "happening",
     "hold",
@@ -33,7 +34,7 @@ const PROJECTED: [&str; 13] = [
 ];
 
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
-const PROJECTIONS_VERSION: u32 = 4;
+const PROJECTIONS_VERSION: u32 = 5;
 
 pub(super) fn migrate(connection: &Connection) -> Result<(), DatabaseFault> {
     let known = MIGRATIONS.len() as u32;

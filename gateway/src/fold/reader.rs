@@ -32,6 +32,7 @@ impl Fold<'_> {
                 self.tell_of(reader, Subject::Reader, "enrolled", "a reader is enrolled")
             }
             reader::Event::Revoked => {
+                self.trust(reader)?;
                 self.tell_of(reader, Subject::Reader, "revoked", "its reader is revoked")
             }
             reader::Event::Heard {
@@ -81,18 +82,24 @@ impl Fold<'_> {
                 "key_disputed",
                 "the reader announced one next key and then another: it may be a copy",
             ),
-            reader::Event::ControllerDoubted { .. } => self.ring_of(
-                reader,
-                "controller_doubted",
-                "the reader is at another controller than before: was the board moved, or the \
-                 machine's inside exchanged? Look, and confirm it",
-            ),
-            reader::Event::ControllerTrusted => self.tell_of(
-                reader,
-                Subject::Reader,
-                "confirmed",
-                "its reader is at the right machine",
-            ),
+            reader::Event::ControllerDoubted { .. } => {
+                self.doubt(reader)?;
+                self.ring_of(
+                    reader,
+                    "controller_doubted",
+                    "the reader is at another controller than before: was the board moved, or the \
+                     machine's inside exchanged? Look, and confirm it",
+                )
+            }
+            reader::Event::ControllerTrusted => {
+                self.trust(reader)?;
+                self.tell_of(
+                    reader,
+                    Subject::Reader,
+                    "confirmed",
+                    "its reader is at the right machine",
+                )
+            }
             reader::Event::KeySwitched { .. } => self.tell_of(
                 reader,
                 Subject::Reader,
@@ -107,6 +114,32 @@ impl Fold<'_> {
             | reader::Event::Answered { .. }
             | reader::Event::Fenced { .. } => Ok(()),
         }
+    }
+
+    /// What is booked from now on may have been sold by another machine; a second doubt begins no
+    /// later than the first.
+    fn doubt(self, reader: ReaderId) -> sql::Result<()> {
+        let Some((_, machine)) = place_of(self.connection, reader)? else {
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO doubt (reader, machine, since_ms) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                reader.as_bytes(),
+                machine.number(),
+                kept(self.at.as_millis())
+            ])?;
+        Ok(())
+    }
+
+    fn trust(self, reader: ReaderId) -> sql::Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM doubt WHERE reader = ?1")?
+            .execute(params![reader.as_bytes()])?;
+        Ok(())
     }
 
     fn tell_of(

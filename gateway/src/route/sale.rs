@@ -164,7 +164,7 @@ async fn write(gateway: web::Data<Gateway>, filter: Filter, mouth: Mouth) {
     }
 }
 
-const HEAD: [&str; 19] = [
+const HEAD: [&str; 20] = [
     "sold_utc",
     "booked_utc",
     "kind",
@@ -184,6 +184,7 @@ const HEAD: [&str; 19] = [
     "rseq",
     "sold_at_ms",
     "at_ms",
+    "doubted",
 ];
 
 fn add(out: &mut String, sale: &Sale) {
@@ -219,6 +220,7 @@ fn add(out: &mut String, sale: &Sale) {
             Cell::Ours(&rseq),
             Cell::Ours(&sold_at_ms),
             Cell::Ours(&at_ms),
+            Cell::Ours(word(sale.doubted)),
         ],
     );
 }

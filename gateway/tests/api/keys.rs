@@ -4,8 +4,8 @@ use crate::street::{Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, Server, co
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{
-    Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, Manifest, PublicKey, ServerKey, StaticKey,
-    TokenKey, TokenKeyUpdate, VmcId, header, open, reader_id, seal,
+    Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, Manifest, PublicKey, ReceiptKind,
+    ServerKey, StaticKey, TokenKey, TokenKeyUpdate, VmcId, header, open, reader_id, seal,
 };
 use serde_json::{Value, json};
 use std::process::Command;
@@ -30,8 +30,8 @@ fn told(server: &Server, board: &mut Board) -> (u16, Option<ServerKey>) {
     (epoch, told)
 }
 
-/// Has the stopped server's keys take a step; gives the epochs that are kept.
-fn step(server: &Server, step: &str) -> Vec<u64> {
+/// Has the stopped server's keys take a step, giving up these readers; gives what the program says.
+fn stepped(server: &Server, step: &str, without: &[&str]) -> Result<Value, String> {
     let state = server.state();
     let home = state.parent().expect("a home");
     let config = home.join("gateway.toml");
@@ -40,10 +40,21 @@ fn step(server: &Server, step: &str) -> Vec<u64> {
     let told = Command::new(env!("CARGO_BIN_EXE_gettone-gateway"))
         .args(["key", step, "--config"])
         .arg(&config)
+        .args(without.iter().flat_map(|reader| ["--without", reader]))
         .output()
         .expect("it runs");
-    assert!(told.status.success(), "{told:?}");
-    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    if !told.status.success() {
+        return Err(String::from_utf8_lossy(&told.stderr).into_owned());
+    }
+    Ok(serde_json::from_slice(&told.stdout).expect("JSON"))
+}
+
+/// Takes a step in the life of the server's keys; gives the epochs that it keeps.
+fn step(server: &Server, step: &str) -> Vec<u64> {
+    epochs(&stepped(server, step, &[]).expect("taken"))
+}
+
+fn epochs(told: &Value) -> Vec<u64> {
     let keys = told["keys"].as_array().expect("a list");
     let epochs = keys.iter().map(|key| key["epoch"].as_u64());
     epochs.collect::<Option<_>>().expect("numbers")
@@ -94,6 +105,79 @@ fn the_servers_key_changes_while_readers_follow_and_goes_when_the_last_one_has()
     server.resume();
     assert_eq!(server.relay("", None, &[late]).outcome().0, "rejected");
     assert_eq!(told(&server, &mut slow), (2, None));
+}
+
+#[test]
+fn a_reader_that_nobody_hears_keeps_an_old_key_until_it_is_given_up_by_name() {
+    let mut server = Server::start();
+    let mut heard = server.board();
+    let machine = json!({"machine": 2, "currency": "EUR", "cap": "5.00", "vends_max": 3, "fee_basis_points": 100});
+    server.post("/v1/machines", OPERATOR, &machine).ok();
+    let silent = server.enrol(Board::new(2), 2);
+    server.stop();
+    step(&server, "next");
+    step(&server, "activate");
+    server.resume();
+    for _ in 0..2 {
+        if let Some(next) = told(&server, &mut heard).1 {
+            (heard.server, heard.server_epoch) = (Some(next.s_pub), next.epoch);
+        }
+    }
+    server.stop();
+    let held = stepped(&server, "retire", &[]).expect("taken");
+    assert_eq!(epochs(&held), [1, 2]);
+    assert_eq!(
+        held["waits_for"],
+        json!([{"reader": silent.id(), "epoch": 1}])
+    );
+    // Nothing happens by a name that is mistyped, or where no reader keeps anything.
+    let strange = stepped(&server, "retire", &["0123456789abcdef"]).expect_err("refused");
+    assert!(strange.contains("0123456789abcdef"), "{strange}");
+    stepped(&server, "next", &[&silent.id()]).expect_err("refused");
+    let gone = stepped(&server, "retire", &[&silent.id()]).expect("taken");
+    assert_eq!((epochs(&gone), &gone["waits_for"]), (vec![2], &json!([])));
+    server.resume();
+    assert_eq!(told(&server, &mut heard), (2, None));
+}
+
+#[test]
+fn sales_carry_a_mark_from_the_doubt_until_somebody_confirms_the_controller() {
+    let server = Server::start();
+    let mut board = server.board();
+    let anna = server.customer(1, "5.00");
+    let sell = |board: &mut Board, controller: u8| {
+        let hello = Hello {
+            vmc_id: VmcId::from_bytes([controller; 8]),
+            ..board.hello()
+        };
+        let envelope = board.seal(&[Item::Hello(hello)]);
+        let relayed = server.relay(&anna.token, Some(hello.bind), &[envelope]);
+        let grant = board.answer(&relayed).grant.expect("a grant").grant;
+        board.write(grant, ReceiptKind::VendOk, 11, 80);
+        board.write(grant, ReceiptKind::Close, 1, 80);
+        server.relay("", None, &[board.outbox(1)]);
+    };
+    let marks = |wanted: &[bool]| {
+        server.awaited("/v1/sales", OPERATOR, |shown| {
+            let lines = shown["lines"].as_array().expect("a list");
+            let marks: Vec<_> = lines.iter().map(|line| line["doubted"].as_bool()).collect();
+            marks == wanted.iter().copied().map(Some).collect::<Vec<_>>()
+        });
+    };
+    sell(&mut board, 7);
+    marks(&[false]);
+    sell(&mut board, 8);
+    sell(&mut board, 8);
+    marks(&[true, true, false]);
+    let file = server.octets("/v1/sales.csv", OPERATOR);
+    let file = String::from_utf8(file).expect("text");
+    let marked: Vec<_> = file.lines().map(|line| line.rsplit(',').next()).collect();
+    assert_eq!(marked, ["doubted", "yes", "yes", "no"].map(Some));
+    let confirm = format!("/v1/readers/{}/confirm", board.id());
+    server.post(&confirm, OPERATOR, &json!({})).ok();
+    marks(&[false, false, false]);
+    sell(&mut board, 8);
+    marks(&[false; 4]);
 }
 
 #[test]
