@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 /// Nothing runs, loads or connects but what this server itself serves.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// What the page may use of the phone: its radio, its wake lock, its whole screen; nothing else.
+/// What the page may use of the phone: its radio, its wake lock, its whole screen, and its camera for
+/// the code that a machine shows; nothing else.
 const PERMISSIONS: &str = "bluetooth=(self), screen-wake-lock=(self), fullscreen=(self), \
-                           camera=(), microphone=(), geolocation=(), payment=(), usb=()";
+                           camera=(self), microphone=(), geolocation=(), payment=(), usb=()";
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -70,6 +71,7 @@ const CUSTOMER: &[File] = folder!("customer", "/", [
     ("noise.js", SCRIPT),
     ("optical.js", SCRIPT),
     ("relay.js", SCRIPT),
+    ("scan.js", SCRIPT),
     ("segments.js", SCRIPT),
     ("send.js", SCRIPT),
     ("settings.js", SCRIPT),

@@ -88,6 +88,9 @@ impl Browser {
                 "--lang=en-GB",
                 "--accept-lang=en-GB",
                 "--remote-debugging-port=0",
+                // A camera that shows a moving picture, and nobody who asks for leave.
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
             ])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .env("TZ", "Europe/Rome")

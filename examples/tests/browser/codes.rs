@@ -31,6 +31,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             "without_radio_from_the_scan_to_the_credit_takes_seconds",
             without_radio_from_the_scan_to_the_credit_takes_seconds,
         ),
+        trial(
+            "the_pages_own_camera_finds_the_code_and_goes_off",
+            the_pages_own_camera_finds_the_code_and_goes_off,
+        ),
     ]
 }
 
@@ -262,4 +266,70 @@ fn without_radio_from_the_scan_to_the_credit_takes_seconds() -> Outcome {
         return Err(format!("half of them took longer than {} s", HALF_MAX.as_secs()).into());
     }
     Ok(())
+}
+
+/// What a browser that reads codes has, and this one may not: it finds whatever `shown` says as soon as
+/// there is a picture. Every camera that was opened is noted.
+const READS_CODES: &str = "
+    globalThis.tracks = [];
+    globalThis.BarcodeDetector = class {
+        static async getSupportedFormats() { return ['qr_code']; }
+        async detect(video) {
+            const isThere = video.videoWidth > 0 && globalThis.shown;
+            return isThere ? [{ format: 'qr_code', rawValue: globalThis.shown }] : [];
+        }
+    };
+    if (navigator.mediaDevices) {
+        const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (how) => {
+            const stream = await open(how);
+            globalThis.tracks.push(...stream.getTracks());
+            return stream;
+        };
+    }";
+
+fn the_pages_own_camera_finds_the_code_and_goes_off() -> Outcome {
+    let (street, codes) = open()?;
+    let browser = Browser::start(Radio::Absent)?;
+    let page = browser.open(street.shop.url())?;
+    street.shop.welcome(&page, "ann@example.org")?;
+    let reads = page.eval("'BarcodeDetector' in globalThis")?;
+    if reads == false {
+        // Such a browser offers no camera of the page's.
+        let offered = page.eval("document.querySelector('[data-name=\"scan\"]')")?;
+        assert_eq!(offered, json!(null));
+    }
+    let script = json!({"source": READS_CODES});
+    page.call("Page.addScriptToEvaluateOnNewDocument", script)?;
+    page.visit(&format!("{}/?camera", street.shop.url()))?;
+    let is_off = "globalThis.tracks.length > 0 && globalThis.tracks.every((track) => track.readyState === 'ended')";
+    let is_on = "document.querySelector('video')?.videoWidth > 0";
+
+    // Who looks at something else has no camera on.
+    page.tap("[data-name='scan']")?;
+    page.until(is_on)?;
+    page.eval(
+        "(() => {
+            Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+            delete document.visibilityState;
+        })()",
+    )?;
+    page.until(is_off)?;
+    page.tap("[data-phase='scanning'] button.main")?;
+    page.until(is_on)?;
+    page.eval("globalThis.shown = 'https://elsewhere.example/t/aaaa.1.bbbb.cccc'")?;
+    page.says("[data-name='scan-said']", "no machine’s code")?;
+
+    let ann = Customer {
+        street: &street,
+        codes: &codes,
+        page,
+    };
+    let link = ann.scan("")?;
+    ann.page.eval(&format!("globalThis.shown = {link:?}"))?;
+    ann.page.says("[data-name='machine']", NAME)?;
+    ann.page.text("[data-name='pay']")?;
+    ann.page.until(is_off)?;
+    street.close()
 }

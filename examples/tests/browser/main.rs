@@ -10,11 +10,15 @@ mod chromium;
 mod codes;
 mod console;
 mod errand;
+#[allow(dead_code, reason = "the road's tests cut it and count")]
+#[path = "../road/front.rs"]
+mod front;
 mod light;
 mod palette;
 mod pictures;
 mod scene;
 mod technician;
+mod typed;
 mod vectors;
 mod visit;
 
@@ -48,6 +52,7 @@ fn test() -> ExitCode {
         errand::trials(),
         console::trials(),
         technician::trials(),
+        typed::trials(),
         pictures::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()

@@ -1,6 +1,7 @@
 //! What stands around the browser: a shop with its server, and a street with machine and reader.
 
 use crate::chromium::Page;
+use crate::front::{Authority, Front, write_authority};
 use gettone_examples::{
     Board, Codes, Key, Machine, Pace, Places, Seen, Server, StreetFault, Transcript,
 };
@@ -157,6 +158,31 @@ impl Street {
         let codes = Codes::under(shop.home.path());
         let street = Self::open_with(shop, Some(codes.clone()))?;
         Ok((street, codes))
+    }
+
+    /// Opens one whose reader shows codes and has a road of its own, through what ends TLS.
+    pub(crate) fn on_a_road() -> Result<(Self, Codes), Failed> {
+        let shop = Shop::open()?;
+        let dir = shop.home.path();
+        let front = Front::open(shop.url());
+        let ca = dir.join("ca.pem");
+        write_authority(&ca, Authority::Ours);
+        let files = dir.join("reader.d");
+        std::fs::create_dir(&files)?;
+        let road = format!(
+            "[road]\nurl = \"wss://localhost:{}\"\nca = \"{}\"\n",
+            front.port(),
+            ca.display()
+        );
+        std::fs::write(files.join("road.toml"), road)?;
+        let codes = Codes::under(dir);
+        let street = Self::open_with(shop, Some(codes.clone()))?;
+        Ok((street, codes))
+    }
+
+    /// Where the reader keeps what it knows.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.shop.home.path().join("reader")
     }
 
     fn open_with(shop: Shop, codes: Option<Codes>) -> Result<Self, Failed> {

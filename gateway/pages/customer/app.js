@@ -7,6 +7,7 @@ import { history, receipt } from "./history.js";
 import { signIn, welcome } from "./sign-in.js";
 import { spoken, t } from "./words.js";
 import { carryKept } from "./relay.js";
+import { close, scan } from "./scan.js";
 import { settings } from "./settings.js";
 import { arrive, darken, hasCode, token } from "./token.js";
 import { wallet } from "./wallet.js";
@@ -33,6 +34,7 @@ async function show() {
   const [, screen = "", ...rest] = location.hash.split("/");
   if (screen !== "buy") abandon();
   if (screen !== "token") darken();
+  if (screen !== "scan") close();
   document.documentElement.lang = spoken();
   skip.textContent = t("skip");
   try {
@@ -64,6 +66,8 @@ function screenOf(screen, rest) {
       return buy(go);
     case "token":
       return token(go);
+    case "scan":
+      return scan(go);
     case "history":
       return history();
     case "receipt":
@@ -77,7 +81,7 @@ function screenOf(screen, rest) {
 }
 
 function tabs(screen) {
-  const shown = customer.me !== null && wallets().length > 0 && !["buy", "token", "welcome"].includes(screen);
+  const shown = customer.me !== null && wallets().length > 0 && !["buy", "scan", "token", "welcome"].includes(screen);
   bar.hidden = !shown;
   if (!shown) return;
   bar.setAttribute("aria-label", "Gettone");

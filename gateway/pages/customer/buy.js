@@ -7,6 +7,7 @@ import { knownPlace, place, refresh, wallets, whileSetAside } from "./customer.j
 import { Visit } from "./visit.js";
 import { favouriteForm } from "./favourite.js";
 import { isAble } from "./noise.js";
+import { scanButton } from "./scan.js";
 import { receiptLine, receipts } from "./history.js";
 import { PATCH_SIDE } from "./flash.js";
 
@@ -93,6 +94,7 @@ function noRadio(go) {
     el("section", { class: "card", data: { name: "no-radio" } },
       title(t("no_radio_title")),
       p(t("no_radio_code"), { class: "lead" }),
+      scanButton(go),
       p(t("no_radio_text")),
       p(t("no_radio_else")),
       home(go),

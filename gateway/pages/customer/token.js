@@ -12,6 +12,8 @@ import { receiptLine, receipts } from "./history.js";
 import { isSlow, palette, warned } from "./buy.js";
 
 const DOOR = "/t/";
+/** A code's link is shorter than this. */
+const LINK_LEN_MAX = 1_024;
 const KEPT_CODE = "gettone.code";
 const KEPT_HOLD = "gettone.light";
 /** How much longer each symbol lasts for a display that stumbles. */
@@ -28,9 +30,28 @@ let light = null;
 
 /** Takes the code out of the address, where nobody looks for it later. */
 export function arrive() {
-  if (!location.pathname.startsWith(DOOR)) return;
-  sessionStorage.setItem(KEPT_CODE, location.pathname.slice(DOOR.length));
+  if (!isCode(location.href)) return;
+  bringCode(location.href);
   history.replaceState(null, "", "/#/token");
+}
+
+/** Whether a link is the code of a machine of this server's. */
+export function isCode(link) {
+  const { origin, pathname } = parsed(link);
+  return origin === location.origin && pathname.startsWith(DOOR) && link.length <= LINK_LEN_MAX;
+}
+
+/** Goes on with such a code. */
+export function bringCode(link) {
+  sessionStorage.setItem(KEPT_CODE, parsed(link).pathname.slice(DOOR.length));
+}
+
+function parsed(link) {
+  try {
+    return new URL(link);
+  } catch {
+    return { origin: "", pathname: "" };
+  }
 }
 
 /** Whether a code waits for somebody who had to sign in first. */

@@ -1,9 +1,10 @@
 // The wallet: what can be spent and where, and the way to buy.
 
 import { button, el, icon, p, title } from "./dom.js";
-import { customer, wallets, whileSetAside } from "./customer.js";
+import { customer, refresh, wallets, whileSetAside } from "./customer.js";
 import { money, t } from "./words.js";
 import { receiptLine, receipts } from "./history.js";
+import { scanButton } from "./scan.js";
 import { sendForm } from "./send.js";
 import { typedForm } from "./typed.js";
 
@@ -21,14 +22,22 @@ export function wallet(go) {
     );
   }, () => latest.replaceChildren(p(t("fault_offline"), { class: "hint" })));
   const purses = el("div", { class: "purses" }, wallets().map(purse));
-  whileSetAside(purses, () => purses.replaceChildren(...wallets().map(purse)));
+  const draw = () => purses.replaceChildren(...wallets().map(purse));
+  whileSetAside(purses, draw);
+  // What was just paid for settles while the page is looked at.
+  const paid = async () => {
+    await refresh().catch(() => {});
+    draw();
+    whileSetAside(purses, draw);
+  };
   return [
     title(t("home")),
     purses,
     button([icon("M5 12h14M13 6l6 6-6 6"), t("buy")], () => go("#/buy"), { class: "main buy", data: { name: "buy" } }),
+    scanButton(go),
     el("details", { class: "card", data: { name: "typed" } },
       el("summary", {}, t("typed_title")),
-      typedForm(() => purses.replaceChildren(...wallets().map(purse))),
+      typedForm(paid),
     ),
     el("details", { class: "card" },
       el("summary", {}, t("add_money")),
@@ -38,7 +47,7 @@ export function wallet(go) {
     wallets().length
       ? el("details", { class: "card", data: { name: "send" } },
           el("summary", {}, t("send_money")),
-          sendForm(() => purses.replaceChildren(...wallets().map(purse))),
+          sendForm(draw),
         )
       : null,
     el("section", { "aria-labelledby": "latest" },

@@ -20,6 +20,7 @@ const FILES = [
   "/assets/customer/noise.js",
   "/assets/customer/optical.js",
   "/assets/customer/relay.js",
+  "/assets/customer/scan.js",
   "/assets/customer/segments.js",
   "/assets/customer/send.js",
   "/assets/customer/settings.js",

@@ -72,7 +72,7 @@ fn every_page_comes_with_a_policy_that_lets_nothing_strange_run() {
         assert_eq!(page.header("referrer-policy"), "no-referrer");
         let permissions = page.header("permissions-policy");
         assert!(permissions.contains("bluetooth=(self)"), "{permissions}");
-        assert!(permissions.contains("camera=()"), "{permissions}");
+        assert!(permissions.contains("microphone=()"), "{permissions}");
     }
 }
 
