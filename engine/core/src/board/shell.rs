@@ -439,6 +439,8 @@ pub enum Input {
         /// Details; their meaning goes with the code.
         data: [u8; 8],
     },
+    /// The phone brought a part of a package that the server vouches for, and that was missing.
+    Brought,
 }
 
 /// What a light grant allows (protocol section 9.3).

@@ -298,6 +298,7 @@ impl Board {
             Input::TokenLinkUp { step, bind, fresh } => self.token_link_up(step, bind, fresh),
             Input::LightGranted { step, light, fresh } => self.light_granted(step, &light, fresh),
             Input::Fault { code, data } => self.notice(code, data),
+            Input::Brought => self.brought(),
         }
         self.go_on();
     }

@@ -103,6 +103,7 @@ impl Stage {
             ["phone", "vanishes"] => Input::LinkDown,
             ["phone", "took"] => Input::LinkTook,
             ["phone", "leaves"] => Input::Leave,
+            ["phone", "brings"] => Input::Brought,
             ["phone", "again"] => Input::Again { fresh },
             ["server", "grants", spend, vends] => {
                 answered(self.grant(number(spend), number(vends), 0))
@@ -581,6 +582,25 @@ fn a_called_hello_keeps_the_slot_until_it_is_answered_and_no_longer() {
          server calls            -> hello <1>
          time 30                 -> [Linked TimedOut], drop
          light code              -> advertise",
+    );
+}
+
+#[test]
+fn a_phone_that_brings_what_is_missing_stays_and_its_hello_grows_old_all_the_same() {
+    play(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>
+         time 20                 ->
+         phone brings            ->
+         time 20                 ->
+         server grants 500 1     -> report StrayGrant
+         time 10                 -> [Linked TimedOut], drop
+         phone brings            ->
+         server calls            -> hello <1>
+         time 20                 ->
+         phone brings            ->
+         time 10                 -> [Linked TimedOut], drop",
     );
 }
 

@@ -237,6 +237,15 @@ impl Board {
         at_ms
     }
 
+    /// Whoever brings what is missing may stay. Each part counts once, so that all of a package is
+    /// the most that anybody can stay with; a HELLO gets no older a GRANT for it.
+    pub(super) fn brought(&mut self) {
+        let is_phone = self.link.is_some_and(|link| link.way == Way::Phone);
+        if self.life == Life::Linked && is_phone {
+            self.until = self.now.saturating_add(self.start.limits.answer_max);
+        }
+    }
+
     pub(super) fn link_took(&mut self) {
         if let Some(link) = &mut self.link {
             link.traffic = Traffic::Free;
