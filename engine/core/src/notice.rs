@@ -31,6 +31,10 @@ impl Code {
     pub const VMC_CHANGED: Self = Self(9);
     /// The journal takes no new session.
     pub const JOURNAL_FULL: Self = Self(10);
+    /// A program was given up, for the one before; its number is the first four bytes of the details.
+    pub const FIRMWARE_GIVEN_UP: Self = Self(11);
+    /// The machine asked for another price than the operator's table has.
+    pub const PRICE_DIFFERS: Self = Self(12);
     /// Older notices had to give way; `n` says how many, this one's number being the last of them.
     pub const LOST: Self = Self(255);
 
@@ -57,6 +61,8 @@ impl Code {
             Self::SENSOR => "sensor",
             Self::VMC_CHANGED => "vmc_changed",
             Self::JOURNAL_FULL => "journal_full",
+            Self::FIRMWARE_GIVEN_UP => "firmware_given_up",
+            Self::PRICE_DIFFERS => "price_differs",
             Self::LOST => "lost",
             _ => return None,
         })

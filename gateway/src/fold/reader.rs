@@ -233,6 +233,10 @@ fn alarming(notice: &Notice) -> Option<(&'static str, &'static str)> {
         Code::SENSOR => "the light sensor does not work: nobody can pay here",
         Code::VMC_CHANGED => "the machine has another controller than before",
         Code::JOURNAL_FULL => "the reader's journal is full: let a phone pass by",
+        Code::FIRMWARE_GIVEN_UP => {
+            "the reader gave up its new program, and runs the one before: release a mended one"
+        }
+        Code::PRICE_DIFFERS => "the machine asks for another price than the price table has",
         Code::LOST => "the reader had more to say than it could keep",
         _ => return None,
     };
