@@ -30,6 +30,10 @@ pub const CHUNK_LEN: usize = 4_096;
 pub const PIECE_LEN_MAX: usize = 2_048;
 /// Longest package, in bytes.
 pub const PACKAGE_LEN_MAX: usize = 32 * 1024 * 1024;
+/// Longest program in a firmware package, in bytes.
+pub const PROGRAM_LEN_MAX: usize = 64 * 1024 * 1024;
+/// Longest name of a kind of board, in bytes.
+pub const BOARD_LEN_MAX: usize = 32;
 /// The capability of a phone that carries packages: only to such a one a reader says WANT.
 pub const CAPS_CARRIES: u16 = 1;
 

@@ -44,6 +44,7 @@
 
 mod bounds;
 mod envelope;
+mod firmware;
 mod id;
 mod item;
 mod key;
@@ -62,14 +63,15 @@ mod vectors;
 mod wire;
 
 pub use bounds::{
-    CAPS_CARRIES, CHUNK_LEN, COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN,
+    BOARD_LEN_MAX, CAPS_CARRIES, CHUNK_LEN, COUNTER_ROWS_MAX, ENVELOPE_LEN_MAX, ENVELOPE_LEN_MIN,
     ENVELOPE_VERSION, HEADER_LEN, ITEM_HEADER_LEN, LINE_LEN_MAX, LINK_1_LEN, LINK_2_LEN,
     LINK_MESSAGE_MAX, LINK_OVERHEAD, LINK_VERSION, MTU_MAX, MTU_MIN, NOISE_K_OVERHEAD,
-    PACKAGE_LEN_MAX, PIECE_LEN_MAX, PLAINTEXT_LEN_MAX, REPORT_LEN_MAX, REPORT_PART_LEN_MAX,
-    REPORT_PARTS_MAX, SEGMENTS_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX, SLIP_LEN_MIN, SLIP_RECEIPTS_MAX,
-    TOKEN_LINK_LEN_MAX, VALUE_MAX,
+    PACKAGE_LEN_MAX, PIECE_LEN_MAX, PLAINTEXT_LEN_MAX, PROGRAM_LEN_MAX, REPORT_LEN_MAX,
+    REPORT_PART_LEN_MAX, REPORT_PARTS_MAX, SEGMENTS_MAX, SKIPPABLE_FROM, SLIP_LEN_MAX,
+    SLIP_LEN_MIN, SLIP_RECEIPTS_MAX, TOKEN_LINK_LEN_MAX, VALUE_MAX,
 };
 pub use envelope::{EnvelopeFault, Header, header, open, seal};
+pub use firmware::{FirmwareFormat, FirmwareHeader};
 pub use id::{
     Bind, CallId, Chain, ClaimCode, Eid, Handshake, IdFault, JournalEpoch, KeyCheck, ManifestHash,
     Nonce, ReaderId, VendId, VmcId, claim_code, reader_id, receipt_vend_id, vend_id,

@@ -50,6 +50,15 @@ impl Config {
         self.version & !FIRMWARE
     }
 
+    /// Names firmware.
+    pub const fn firmware(number: u32, manifest: ManifestHash, size: u32) -> Self {
+        Self {
+            version: number | FIRMWARE,
+            manifest,
+            size,
+        }
+    }
+
     /// Returns how long the part is; `None` where no package has this size.
     pub fn len_of(&self, part: Part) -> Option<usize> {
         let size = usize::try_from(self.size).ok()?;
