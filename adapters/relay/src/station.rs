@@ -7,7 +7,7 @@ mod road;
 mod shell;
 mod token;
 
-pub use care::{CareOrder, CareStart};
+pub use care::{CareOrder, CareStart, FirmwareStart};
 pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
 pub use token::Offer;
 
@@ -140,9 +140,9 @@ impl Station {
             }
             // The server says it again with its next answer.
             Input::ServersLost => self.coming = None,
-            Input::Installed(configuration) => self.installed(configuration),
-            Input::Unfit(configuration) => self.unfit(configuration),
-            Input::NotInstalled => self.not_installed(),
+            Input::Installed(kind, number) => self.installed(kind, number),
+            Input::Unfit(kind, number) => self.unfit(kind, number),
+            Input::NotInstalled(kind) => self.not_installed(kind),
             Input::KeysKept => self.keys_kept(),
             // The server confirms them again with the next HELLO.
             Input::KeysLost => self.coming_ring = None,

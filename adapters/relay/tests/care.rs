@@ -7,23 +7,31 @@ use gettone_channel::{
     CAPS_CARRIES, Config, Item, LinkMessage, Manifest, PackageKind, Part, Piece, Secret,
 };
 use gettone_core::board::Code;
-use gettone_relay::{CareOrder, CareStart, Fetch, Input, Keep, Notice};
+use gettone_relay::{CareOrder, CareStart, Fetch, FirmwareStart, Input, Keep, Notice};
 use street::{Book, CODE, Phone, Street};
 
 fn package(number: u32, len: usize) -> (Vec<u8>, Manifest) {
+    package_of(PackageKind::Configuration, number, len)
+}
+
+fn package_of(kind: PackageKind, number: u32, len: usize) -> (Vec<u8>, Manifest) {
     let content: Vec<u8> = (0..len).map(|at| (at * 13 + at / 251) as u8).collect();
-    let manifest = Manifest::of(PackageKind::Configuration, number, &content).expect("bounded");
+    let manifest = Manifest::of(kind, number, &content).expect("bounded");
     (content, manifest)
 }
 
 /// A board that takes packages, with a configuration of this version.
 fn cared_for(server: &Book, configuration: u32, fetch: Option<Fetch>) -> Street {
-    let mut street = Street::new(server);
     let start = CareStart {
         configuration,
-        floor: 0,
         fetch,
+        ..CareStart::default()
     };
+    caring(server, start)
+}
+
+fn caring(server: &Book, start: CareStart) -> Street {
+    let mut street = Street::new(server);
     let station = core::mem::replace(&mut street.station, Street::new(server).station);
     street.station = station.with_care(start);
     street
@@ -56,7 +64,7 @@ fn installs(street: &Street) -> Vec<Config> {
     let orders = street.care.iter();
     let installs = orders.filter_map(|order| match order {
         CareOrder::Install(told) => Some(*told),
-        CareOrder::Begin(_) | CareOrder::Keep(_) => None,
+        CareOrder::Begin(_) | CareOrder::Keep(..) => None,
     });
     installs.collect()
 }
@@ -77,14 +85,14 @@ fn a_configuration_is_fetched_kept_and_named_by_the_next_hello() {
         Some(&CareOrder::Begin(manifest.config()))
     );
     let kept = street.care.iter().filter_map(|order| match order {
-        CareOrder::Keep(Keep::Chunk { place, bytes }) => Some((*place, bytes.clone())),
-        CareOrder::Begin(_) | CareOrder::Keep(Keep::Manifest(_)) | CareOrder::Install(_) => None,
+        CareOrder::Keep(_, Keep::Chunk { place, bytes }) => Some((*place, bytes.clone())),
+        CareOrder::Begin(_) | CareOrder::Keep(_, Keep::Manifest(_)) | CareOrder::Install(_) => None,
     });
     let kept: std::collections::BTreeMap<usize, Vec<u8>> = kept.collect();
     assert_eq!(kept.into_values().flatten().collect::<Vec<u8>>(), content);
     assert_eq!(installs(&street), [manifest.config()]);
 
-    street.tell(Input::Installed(3));
+    street.tell(Input::Installed(PackageKind::Configuration, 3));
     assert!(street.notices.iter().all(Notice::is_usual));
     // What comes again, late or older is not begun again.
     let before = street.care.len();
@@ -190,4 +198,109 @@ fn a_board_that_starts_again_wants_what_is_missing_of_what_it_was_fetching() {
     assert_eq!((want.part, want.first, want.count), (Part::Content, 2, 2));
     bring(&mut street, &mut phone, &content, &manifest);
     assert_eq!(installs(&street), [manifest.config()]);
+}
+
+#[test]
+fn a_technician_who_brings_what_is_missing_stays_and_one_who_brings_junk_does_not() {
+    let mut server = Book::new();
+    let mut street = cared_for(&server, 0, None);
+    let (content, manifest) = package(1, 30_000);
+    let mut phone = technician(&mut street);
+    phone.carry(&mut street, &mut server);
+    phone.bring(&mut street, server.seal(&[Item::Config(manifest.config())]));
+    let piece = |part, index| {
+        let whole = match part {
+            Part::Manifest => manifest.to_bytes(),
+            Part::Content => content.clone(),
+        };
+        LinkMessage::Piece(Piece::of(1, part, index, &whole).expect("there"))
+    };
+    street.wait(20);
+    phone.say(&mut street, &piece(Part::Manifest, 0));
+    // Two halves of a chunk, each time 20 s apart: 80 s in all.
+    for place in 0..3 {
+        street.wait(20);
+        phone.say(&mut street, &piece(Part::Content, 2 * place));
+        phone.say(&mut street, &piece(Part::Content, 2 * place + 1));
+    }
+    assert_eq!(street.dropped, []);
+    // What is here already, halves of chunks, other bytes: nothing of it counts.
+    for second in 0..29 {
+        street.wait(1);
+        phone.say(&mut street, &piece(Part::Manifest, 0));
+        phone.say(&mut street, &piece(Part::Content, second % 6));
+        phone.say(&mut street, &piece(Part::Content, 8));
+        let mut changed = content.clone();
+        changed[6 * 2_048] ^= 1;
+        for index in 6..8 {
+            let forged = Piece::of(1, Part::Content, index, &changed).expect("there");
+            phone.say(&mut street, &LinkMessage::Piece(forged));
+        }
+    }
+    assert_eq!(street.dropped, []);
+    street.wait(1);
+    assert_eq!(street.dropped.len(), 1, "its 30 s are over");
+}
+
+#[test]
+fn without_a_package_a_technician_has_no_more_than_half_a_minute() {
+    let mut server = Book::new();
+    let mut street = cared_for(&server, 0, None);
+    let mut phone = technician(&mut street);
+    phone.carry(&mut street, &mut server);
+    street.wait(29);
+    assert_eq!(street.dropped, []);
+    street.wait(1);
+    assert_eq!(street.dropped.len(), 1);
+}
+
+#[test]
+fn a_configuration_goes_first_and_firmware_follows_on_the_same_link() {
+    let mut server = Book::new();
+    let (text, config) = package(1, 9_000);
+    let (program, firmware) = package_of(PackageKind::Firmware, 0x0102_0004, 70_000);
+    let start = CareStart {
+        firmware: Some(FirmwareStart::default()),
+        ..CareStart::default()
+    };
+    let mut street = caring(&server, start);
+    let mut phone = technician(&mut street);
+    phone.carry(&mut street, &mut server);
+    // The one that runs, and one before it, are of no use.
+    let (_, same) = package_of(PackageKind::Firmware, 0x0102_0003, 70_000);
+    let named = [same, firmware.clone(), config.clone()];
+    let items = named.map(|manifest| Item::Config(manifest.config()));
+    phone.bring(&mut street, server.seal(&items));
+    let begun = [
+        CareOrder::Begin(firmware.config()),
+        CareOrder::Begin(config.config()),
+    ];
+    assert_eq!(street.care, begun);
+    phone.envelopes(&mut street);
+    let last = phone.wants.pop().expect("two were asked for");
+    assert_eq!(last.version, 1, "the configuration first");
+    phone.wants.clear();
+    phone.wants.push(last);
+    bring(&mut street, &mut phone, &text, &config);
+    assert_eq!(installs(&street), [config.config()]);
+    street.tell(Input::Installed(PackageKind::Configuration, 1));
+    bring(&mut street, &mut phone, &program, &firmware);
+    assert_eq!(installs(&street), [config.config(), firmware.config()]);
+    let number = firmware.config().number();
+    street.tell(Input::Installed(PackageKind::Firmware, number));
+    phone.envelopes(&mut street);
+    assert!(phone.wants.is_empty());
+    assert_eq!(street.dropped, []);
+}
+
+#[test]
+fn a_board_that_takes_no_firmware_asks_for_none() {
+    let mut server = Book::new();
+    let mut street = cared_for(&server, 0, None);
+    let (_, firmware) = package_of(PackageKind::Firmware, 0x0102_0004, 9_000);
+    let mut phone = technician(&mut street);
+    phone.carry(&mut street, &mut server);
+    phone.bring(&mut street, server.seal(&[Item::Config(firmware.config())]));
+    phone.envelopes(&mut street);
+    assert!(phone.wants.is_empty() && street.care.is_empty());
 }

@@ -126,7 +126,11 @@ impl Station {
                 let fresh = entropy.fresh;
                 self.tell(now, board::Input::Again { fresh }, entropy);
             }
-            LinkMessage::Piece(piece) => self.brought(piece),
+            LinkMessage::Piece(piece) => {
+                if self.brought(piece) {
+                    self.tell(now, board::Input::Brought, entropy);
+                }
+            }
             // A phone has none to give; the channel refuses them.
             LinkMessage::Status(_) | LinkMessage::Want(_) => {}
         }

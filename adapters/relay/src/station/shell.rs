@@ -7,7 +7,7 @@ use crate::keyring::KeyRing;
 use crate::servers::Servers;
 use crate::status::{Line, Telling};
 use gettone_channel as channel;
-use gettone_channel::{Eid, Ephemeral, StaticKey};
+use gettone_channel::{Eid, Ephemeral, PackageKind, StaticKey};
 use gettone_core::board::{self, Ask, Code, Fresh, Life, Machine, Past, Record, Ticket};
 use gettone_core::id::{Item, JournalEpoch, Rseq};
 use gettone_core::lock::LockState;
@@ -117,12 +117,12 @@ pub enum Input {
     ServersKept,
     /// The server's keys could not be written.
     ServersLost,
-    /// A configuration of this version is in place.
-    Installed(u32),
-    /// The configuration of this version is none of this board.
-    Unfit(u32),
+    /// A package of this kind and number is in place.
+    Installed(PackageKind, u32),
+    /// The package of this kind and number is none for this board.
+    Unfit(PackageKind, u32),
     /// A package could not be put in place: it is fetched anew.
-    NotInstalled,
+    NotInstalled(PackageKind),
     /// The reader's own keys are on flash.
     KeysKept,
     /// The reader's own keys could not be written.
@@ -310,17 +310,21 @@ pub enum Notice {
         /// Their number.
         epoch: u16,
     },
-    /// A configuration is in place; it counts from the next start.
-    #[error("configuration {configuration} is in place, from the next start")]
+    /// A package is in place; it counts from the next start.
+    #[error("{kind:?} {number} is in place, from the next start")]
     Installed {
+        /// What it is.
+        kind: PackageKind,
         /// Its version.
-        configuration: u32,
+        number: u32,
     },
-    /// A configuration is none of this board.
-    #[error("configuration {configuration} is none of this board: it is not taken")]
+    /// A package is none for this board.
+    #[error("{kind:?} {number} is none for this board: it is not taken")]
     Unfit {
+        /// What it is.
+        kind: PackageKind,
         /// Its version.
-        configuration: u32,
+        number: u32,
     },
     /// A code cannot be put on show.
     #[error("a code cannot be put on show")]
