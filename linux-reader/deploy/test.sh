@@ -186,6 +186,9 @@ key=$(sha256sum <"$root/var/lib/gettone/key")
 echo 'machine = 17' >"$root/etc/gettone/reader.d/10-machine.toml"
 sed -i 's/^language = .*/language = "it"/' "$root$config"
 check "an edited configuration is good" as_reader gettone-reader config check
+# It has no server yet: that is what the packaged program says, once the launcher has become it.
+check "the launcher becomes the packaged program" \
+    sh -c "chroot '$root' setpriv --reuid=gettone --regid=gettone --init-groups gettone-reader launch 2>&1 | grep -q 'has no \[\[server\]\]'"
 check "the self-test runs as the service's user" \
     sh -c "chroot '$root' setpriv --reuid=gettone --regid=gettone --init-groups gettone-reader self-test | grep -q '^ok    state'"
 inside rm -f /tmp/self-test
