@@ -40,6 +40,14 @@ impl Screen {
             .or_else(|| self.wrap(digits).map(|rows| rows.join("\n")))
     }
 
+    /// Somebody's own words, in rows as lines: cut where they do not fit.
+    pub fn words(self, words: &str) -> String {
+        let words = plain(words);
+        let mut rows = self.wrap(&words).unwrap_or_else(|| self.cut(&words));
+        rows.truncate(usize::from(self.rows));
+        rows.join("\n")
+    }
+
     fn laid_out(self, text: Text, language: Language) -> Vec<String> {
         let whole = plain(&text.say(language));
         let brief = plain(&text.brief(language));
