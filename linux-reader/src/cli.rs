@@ -5,7 +5,9 @@ use crate::care::Shelf;
 use crate::config::{CONFIG_PATH, Config};
 use crate::enrol::{self, Road, Unsent, Wish};
 use crate::installer::Installer;
-use crate::program::run;
+use crate::launch::{Launched, launch};
+use crate::program::run_launched;
+use crate::release::{self, Number, ReleaseKey};
 use crate::self_test::{Form, Verdict, self_test};
 use crate::status::{Found, Status};
 use crate::trace::{self, Showing};
@@ -43,6 +45,8 @@ enum Command {
         #[arg(long)]
         print_config: bool,
     },
+    /// Become the program of this start: one that a phone brought, or this one. A service manager's command.
+    Launch,
     /// Test the board and what is wired to it; each line is ok, warn or FAIL, with what to do.
     ///
     /// Exits with 0 when the board can sell, 1 when it cannot.
@@ -93,6 +97,9 @@ enum Command {
     /// A capture holds lines of `TIME_US V|P WORD..`, 9-bit words in hex. A live bus is only listened to: stop the
     /// reader first, since the port is used by one program at a time.
     MdbTrace(TraceArguments),
+    /// Make firmware for readers, where the release key is: never on a server, never on a board.
+    #[command(subcommand)]
+    Firmware(FirmwareCommand),
     /// Look after the configuration.
     Config {
         #[command(subcommand)]
@@ -151,6 +158,42 @@ enum KeyCommand {
 }
 
 #[derive(Subcommand, Debug)]
+enum FirmwareCommand {
+    /// Make a release key; prints the public one, for `release_keys` of readers.
+    Keygen {
+        /// Where the secret key goes; a file that is there is left alone.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Pack a program as a firmware file, and sign it.
+    Pack {
+        /// The reader's program, stripped.
+        #[arg(long, value_name = "FILE")]
+        program: PathBuf,
+        /// Its number or version, greater than that of every program before.
+        #[arg(long, value_name = "NUMBER")]
+        number: Number,
+        /// The kind of board that it is built for.
+        #[arg(long, value_name = "BOARD", default_value_t = release::board())]
+        board: String,
+        /// The secret release key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The firmware file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Say what a firmware file is; exits with 1 when it is not whole.
+    Show {
+        /// A public release key: is it signed by this one?
+        #[arg(long, value_name = "KEY")]
+        key: Vec<ReleaseKey>,
+        /// The firmware file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
 enum ConfigCommand {
     /// Read a configuration and say whether it is good, or which line is not.
     Check,
@@ -182,6 +225,11 @@ fn follow(config: &Path, command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Run { print_config: true } => print(config)?,
         Command::Run { .. } => run_until_signal(config)?,
+        Command::Launch => {
+            log_to_stderr();
+            match launch(config)? {}
+        }
+        Command::Firmware(command) => make_firmware(command)?,
         Command::SelfTest { json } => return test(config, json),
         Command::Enrol(wish) => enrol::enrol(config, &wish.wish(None))?,
         Command::Replace { old, enrol: wish } => enrol::enrol(config, &wish.wish(Some(old)))?,
@@ -223,6 +271,30 @@ impl EnrolArguments {
     }
 }
 
+fn make_firmware(command: FirmwareCommand) -> Result<(), Box<dyn Error>> {
+    match command {
+        FirmwareCommand::Keygen { out } => println!("{}", release::make_key(&out)?),
+        FirmwareCommand::Pack {
+            program,
+            number,
+            board,
+            key,
+            out,
+        } => {
+            let len = release::pack_file(&release::Wish {
+                program: &program,
+                number,
+                board: &board,
+                key: &key,
+                out: &out,
+            })?;
+            eprintln!("firmware {number} for {board}: {len} bytes");
+        }
+        FirmwareCommand::Show { key, file } => print!("{}", release::show(&file, &key)?),
+    }
+    Ok(())
+}
+
 fn run_until_signal(path: &Path) -> Result<(), Box<dyn Error>> {
     log_to_stderr();
     Shelf::of(&Config::read_place(path)?.state).count_start()?;
@@ -240,7 +312,7 @@ fn run_until_signal(path: &Path) -> Result<(), Box<dyn Error>> {
                 _ = interrupt.recv() => {}
             }
         };
-        Ok(run(config, stop).await?)
+        Ok(run_launched(config, Launched::from_env(), stop).await?)
     })
 }
 

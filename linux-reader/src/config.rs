@@ -7,6 +7,8 @@ mod print;
 use crate::air::Air;
 use crate::care::Shelf;
 use crate::enrolment::{Enrolment, EnrolmentFault};
+use crate::prices::{PriceFault, Prices};
+use crate::release::{RELEASE_KEYS_MAX, ReleaseKey};
 use crate::road::{RoadPlace, RoadUrlFault};
 use crate::sign::{PLACES_MAX, SignFault};
 use crate::token::TokenPlaces;
@@ -68,6 +70,10 @@ pub struct Config {
     pub limits: Limits,
     /// What the machine is told about sessions.
     pub sessions: Sessions,
+    /// The operator's price table.
+    pub prices: Prices,
+    /// Whose firmware it takes; nobody's where there is no key.
+    pub release_keys: Vec<ReleaseKey>,
     /// The files that it was read from; none where it stands alone.
     pub(crate) files: Option<PathBuf>,
 }
@@ -149,6 +155,19 @@ impl Config {
             })?,
             machine: entries.machine,
         })
+    }
+
+    /// Where the board keeps its state, however much else of the files this program does not know:
+    /// they may be written for a newer one.
+    pub(crate) fn read_state(path: &Path) -> Option<PathBuf> {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            state: Option<PathBuf>,
+        }
+        let more = more_files(path).unwrap_or_default();
+        let files = core::iter::once(path.to_owned()).chain(more);
+        let lines = files.filter_map(|path| toml::from_str(&read_text(&path).ok()?).ok());
+        lines.filter_map(|line: Line| line.state).last()
     }
 
     /// All of it as a file would say it, defaults included.
@@ -300,6 +319,12 @@ pub enum ConfigFault {
     /// More keys of the server than are ever tried.
     #[error("there are more than {SERVERS_MAX} [[server]] entries; keep the newest two")]
     TooManyServers,
+    /// A price table that is none.
+    #[error("the price table")]
+    Prices(#[from] PriceFault),
+    /// More release keys than are ever needed.
+    #[error("firmware.release_keys names more than {RELEASE_KEYS_MAX} keys")]
+    TooManyReleaseKeys,
     /// Two keys under one number.
     #[error("two [[server]] entries of epoch {epoch} have different keys; remove the wrong one")]
     ServerTwice {

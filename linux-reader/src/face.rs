@@ -187,6 +187,8 @@ pub(crate) struct Person {
     pub(crate) reader: String,
     pub(crate) machine: u32,
     pub(crate) boot: u32,
+    /// Which program runs, in words.
+    pub(crate) firmware: String,
 }
 
 /// The lamp, the buzzer, the status file and the watchdog of one reader.
@@ -337,6 +339,7 @@ impl Face {
         let seen = &self.seen;
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            firmware: Some(self.person.firmware.clone()),
             reader: self.person.reader.clone(),
             machine: self.person.machine,
             pid: std::process::id(),
@@ -519,6 +522,7 @@ Closing      Vending       Vending       Vending
             reader: "00".to_owned(),
             machine: 17,
             boot: 1,
+            firmware: "1, the packaged program".to_owned(),
         };
         let pulse = Pulse::default();
         let mut face = Face::new(person, Uptime::begin(), None, None, pulse.clone());

@@ -8,12 +8,14 @@ use crate::config::Config;
 use crate::face::{self, Glimpse};
 use crate::keys;
 use crate::news::{News, NewsReceiver};
+use crate::prices::Prices;
 use crate::radio::Wish;
+use crate::renewal::Renewal;
 use crate::servers;
 use crate::status::{MachineLink, Phone};
 use crate::surface;
 use crate::uptime::Uptime;
-use gettone_channel::MdbState;
+use gettone_channel::{MdbState, PackageKind};
 use gettone_core::board::{Life, Machine, Record, Ticket};
 use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
@@ -44,6 +46,8 @@ pub(crate) struct Hub {
     /// The files of its configuration, if it has some.
     pub(crate) files: Option<PathBuf>,
     pub(crate) shelf: Shelf,
+    pub(crate) renewal: Renewal,
+    pub(crate) prices: Prices,
     pub(crate) radio: Sender<Wish>,
     /// What goes by the board's own road.
     pub(crate) road: Sender<Vec<u8>>,
@@ -106,10 +110,19 @@ impl Hub {
     ) -> Result<(), HubFault> {
         let mut stop = std::pin::pin!(stop);
         let mut stopping: Option<Duration> = None;
+        if let Some(news) = self.renewal.news() {
+            self.tell(news)?;
+        }
         loop {
             let now = self.uptime.now();
             let end = stopping.map(|since| since.saturating_add(STOP_MAX));
             if end.is_some_and(|end| now >= end || !self.station.has_intent()) {
+                return Ok(());
+            }
+            let (life, standing) = (self.station.life(), self.station.standing());
+            self.renewal.stand(life, standing);
+            if self.renewal.is_due(life, standing) && !self.station.has_intent() {
+                tracing::info!("the reader ends, to be started with its new program");
                 return Ok(());
             }
             let audit = self.audits.and_then(|audits| audits.due());
@@ -127,6 +140,7 @@ impl Hub {
                     Some(one) => self.take(one)?,
                     None => return Err(HubFault::Stopped { part: "radio" }),
                 },
+                input = self.renewal.installed() => self.tell(input)?,
                 () = tokio::time::sleep(wait) => {
                     self.tell(Input::Tick)?;
                     self.ask_audit()?;
@@ -228,6 +242,11 @@ impl Hub {
                 {
                     tracing::error!(%fault, "the configuration cannot be confirmed");
                 }
+                self.renewal.see(machine);
+                if let Some(differs) = self.prices.see(machine) {
+                    self.tell(differs)?;
+                }
+                self.show_product(machine)?;
                 if let (Machine::Enabled, Some(audits)) = (machine, &mut self.audits) {
                     audits.machine_enabled(self.uptime.now());
                 }
@@ -275,6 +294,17 @@ impl Hub {
             News::RoadDown => self.tell(Input::RoadDown),
             News::RoadHeard(envelope) => self.tell(Input::RoadHeard(envelope)),
             News::RoadTook => self.tell(Input::RoadTook),
+        }
+    }
+
+    /// Puts the name of what was chosen on the machine's display.
+    fn show_product(&mut self, machine: Machine) -> Result<(), HubFault> {
+        match self.prices.name(machine).zip(self.words.screen) {
+            Some((name, screen)) => {
+                let lines = screen.words(name);
+                self.say(Saying::Show(gettone_mdb::Text::new(&lines)))
+            }
+            None => Ok(()),
         }
     }
 
@@ -343,6 +373,9 @@ impl Hub {
                     }
                 }));
             }
+            Output::Care(order) if order.kind() == PackageKind::Firmware => {
+                return Ok(self.renewal.follow(order));
+            }
             Output::Care(order) => {
                 let files = self.files.as_deref();
                 let is_fit = |text: &str| files.is_some_and(|files| Config::takes(files, text));
@@ -351,7 +384,7 @@ impl Hub {
                     // It is fetched anew.
                     Err(fault) => {
                         tracing::error!(%fault, "a package cannot be stored");
-                        Some(Input::NotInstalled)
+                        Some(Input::NotInstalled(order.kind()))
                     }
                 });
             }

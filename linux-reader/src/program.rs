@@ -3,14 +3,16 @@
 use crate::air::Air;
 use crate::audit::Rounds;
 use crate::bus::{Reflex, Saying, stay_in_memory};
-use crate::care::Shelf;
+use crate::care::{Programs, Shelf};
 use crate::config::{Config, LightSource};
 use crate::face::{self, Face, Glimpse, Person};
 use crate::hub::{Hub, HubFault, Words};
 use crate::identity::{Identity, IdentityFault};
 use crate::journal::{Journal, JournalFault, Opening};
+use crate::launch::{Launched, Runs};
 use crate::news::{self, News};
 use crate::page::ResultPage;
+use crate::renewal::{Renewal, Takes};
 use crate::sign::{SignPlace, Signs};
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
@@ -23,7 +25,7 @@ use gettone_mdb::Options;
 use gettone_mdb::cashless::{Cashless, ConfigFault};
 use gettone_mdb::link::Spec;
 use gettone_optical::Verdict;
-use gettone_relay::{Start, Station};
+use gettone_relay::{CareStart, Start, Station};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,17 @@ const STACK_LEN: usize = 256 * 1024;
 /// # Errors
 /// When a part cannot start, or cannot go on.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
+    run_launched(config, None, stop).await
+}
+
+/// The same for a program that the launcher has started: it takes firmware, and ends to be started
+/// again with it.
+pub(crate) async fn run_launched(
+    config: Config,
+    launched: Option<Launched>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunFault> {
+    let runs = launched.as_ref().map_or(Runs::Packaged, |it| it.runs);
     let uptime = Uptime::begin();
     let identity = Identity::open(&config.state)?;
     let servers = servers::open(&config.state, &config.servers)?.ok_or(RunFault::NoServer)?;
@@ -105,11 +118,20 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         sessions: config.sessions,
         currency: config.currency,
         scale: config.device.scale,
-        firmware: firmware(),
+        firmware: runs.number().0,
         line: face::line(config.language),
     });
     let shelf = Shelf::of(&config.state);
-    let station = station.with_keys(ring).with_care(shelf.start());
+    let takes = match launched.is_some() && !config.release_keys.is_empty() {
+        true => Takes::Firmware,
+        false => Takes::Nothing,
+    };
+    let programs = Programs::of(&config.state, config.release_keys);
+    let renewal = Renewal::new(programs, takes, launched.as_ref());
+    let station = station.with_keys(ring).with_care(CareStart {
+        firmware: renewal.start(),
+        ..shelf.start()
+    });
     let (sign, offers) = watch::channel(None);
     let station = match (&config.token, codes) {
         (Some(_), Some(key)) => station.with_tokens(key),
@@ -137,6 +159,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         reader: reader.to_string(),
         machine: config.machine,
         boot,
+        firmware: runs.to_words(),
     };
     let face = Face::new(person, uptime, config.panel, config.status, pulse);
     let hub = Hub {
@@ -166,6 +189,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
         state: config.state,
         files: config.files,
         shelf,
+        renewal,
+        prices: config.prices,
         radio: wishes,
         road: by_road,
         journal: records,
@@ -190,14 +215,6 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), R
     }
     tracing::info!("the reader has stopped");
     Ok(ended?)
-}
-
-/// The version in three bytes: major, minor, patch.
-fn firmware() -> u32 {
-    let part = |text: &str| text.parse::<u8>().map_or(0, u32::from);
-    part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
-        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
-        | part(env!("CARGO_PKG_VERSION_PATCH"))
 }
 
 /// A sensor that fails is a pity, and no reason to leave the machine alone.

@@ -19,6 +19,9 @@ const LEN_MAX: u64 = 16 * 1024;
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Status {
     pub(crate) version: String,
+    /// Which program runs, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) firmware: Option<String>,
     pub(crate) reader: String,
     pub(crate) machine: u32,
     pub(crate) pid: u32,
@@ -116,9 +119,13 @@ impl Status {
         let bus = bus.map_or_else(String::new, |bus| format!("MDB bus           {bus}\n"));
         let light = self.light.as_ref();
         let light = light.map_or_else(String::new, |light| format!("light             {light}\n"));
+        let firmware = self.firmware.as_ref();
+        let firmware = firmware.map_or_else(String::new, |firmware| {
+            format!("firmware          {firmware}\n")
+        });
         format!(
             "reader            {} of machine {}, version {}\n\
-             running for       {} s, start number {}\n\
+             {firmware}running for       {} s, start number {}\n\
              board             {}\n\
              MDB link          {link}; the machine has this reader {}\n\
              {bus}phone             {phone}\n\
@@ -157,6 +164,7 @@ mod tests {
     fn status() -> Status {
         Status {
             version: "0.1.0".to_owned(),
+            firmware: None,
             reader: "00112233".to_owned(),
             machine: 17,
             pid: 1,

@@ -4,6 +4,8 @@ use super::mdb::MdbEntries;
 use super::{Config, ConfigFault, LightSource};
 use crate::air::Air;
 use crate::enrolment::Enrolment;
+use crate::prices::{Prices, Row};
+use crate::release::{RELEASE_KEYS_MAX, ReleaseKey};
 use crate::road::{CA_PATH, RoadPlace};
 use crate::sign::PLACES_MAX;
 use crate::token::{Freshness, TokenPlaces};
@@ -41,6 +43,8 @@ pub(super) struct Entries {
     road: RoadEntries,
     panel: PanelEntries,
     mdb: MdbEntries,
+    price: Vec<Row>,
+    firmware: FirmwareEntries,
     server: Vec<ServerEntry>,
     limits: LimitEntries,
 }
@@ -73,6 +77,22 @@ impl TryFrom<u8> for TagEvery {
 #[derive(thiserror::Error, Debug)]
 #[error("a tag is written with every code or every second one, 1 or 2: an older code is not taken")]
 struct TagEveryFault;
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct FirmwareEntries {
+    release_keys: Option<Vec<ReleaseKeyEntry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ReleaseKeyEntry(ReleaseKey);
+
+impl<'de> Deserialize<'de> for ReleaseKeyEntry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, default)]
@@ -182,6 +202,14 @@ impl Entries {
                 active: panel.active.or(panel_before.active),
             },
             mdb: mdb.over(mdb_before),
+            // A table counts as a whole: half of two would be nobody's.
+            price: match self.price.is_empty() {
+                true => before.price,
+                false => self.price,
+            },
+            firmware: FirmwareEntries {
+                release_keys: self.firmware.release_keys.or(before.firmware.release_keys),
+            },
             server,
             limits: LimitEntries {
                 code_s: limits.code_s.or(limits_before.code_s),
@@ -196,12 +224,13 @@ impl Entries {
     }
 
     /// The same without what only an installer may say: where the board keeps its state, which
-    /// machine it serves, and which servers it believes.
+    /// machine it serves, which servers it believes, and whose programs it runs.
     pub(super) fn without_identity(self) -> Self {
         Self {
             state: None,
             machine: None,
             server: Vec::new(),
+            firmware: FirmwareEntries::default(),
             ..self
         }
     }
@@ -254,6 +283,8 @@ impl Entries {
             currency,
             servers,
             sessions,
+            prices: Prices::of(self.price, currency)?,
+            release_keys: self.firmware.keys()?,
         })
     }
 }
@@ -313,6 +344,16 @@ impl TokenEntries {
             .tag_every
             .map_or_else(Freshness::default, |every| every.0);
         Ok(Some(TokenPlaces { url, signs, tag }))
+    }
+}
+
+impl FirmwareEntries {
+    fn keys(self) -> Result<Vec<ReleaseKey>, ConfigFault> {
+        let keys = self.release_keys.unwrap_or_default();
+        match keys.len() <= RELEASE_KEYS_MAX {
+            true => Ok(keys.into_iter().map(|key| key.0).collect()),
+            false => Err(ConfigFault::TooManyReleaseKeys),
+        }
     }
 }
 

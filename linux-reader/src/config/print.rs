@@ -97,6 +97,21 @@ pub(super) fn print(config: &Config) -> String {
     ] {
         say(format_args!("{name} = {}", Duration::as_secs(&limit)));
     }
+    match &config.release_keys[..] {
+        [] => say(format_args!("\n# [firmware]: its own program only")),
+        keys => {
+            say(format_args!("\n[firmware]"));
+            let keys = keys.iter().map(|key| quoted(key.to_string()));
+            let keys = keys.collect::<Vec<_>>().join(", ");
+            say(format_args!("release_keys = [{keys}]"));
+        }
+    }
+    for (item, name, price) in config.prices.rows() {
+        say(format_args!("\n[[price]]"));
+        say(format_args!("item = {item}"));
+        say(format_args!("name = {}", quoted(name.to_owned())));
+        say(format_args!("price = \"{price}\""));
+    }
     for server in &config.servers {
         say(format_args!("\n[[server]]"));
         say(format_args!("epoch = {}", server.epoch));
