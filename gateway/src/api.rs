@@ -69,6 +69,17 @@ impl Operation {
         self
     }
 
+    /// It takes a file.
+    pub(crate) fn takes_octets(mut self) -> Self {
+        let content = Content {
+            media_type: "application/octet-stream",
+            schema: json!({"type": "string", "format": "binary"}),
+            schemas: Vec::new(),
+        };
+        self.body = Some((content, json!("")));
+        self
+    }
+
     /// It moves money, and needs an idempotency key.
     pub(crate) fn keyed(mut self) -> Self {
         self.is_keyed = true;

@@ -4,6 +4,14 @@ use core::time::Duration;
 
 /// Longest request body, in bytes.
 pub(crate) const BODY_LEN_MAX: usize = 64 * 1024;
+/// Firmware files that one operator keeps.
+pub(crate) const FIRMWARE_MAX: u64 = 8;
+/// Bytes of one part of a firmware file in the database, and of a piece on its way out.
+pub(crate) const FIRMWARE_PART_LEN: usize = 256 * 1024;
+/// How long a firmware file may take to come in.
+pub(crate) const FIRMWARE_TIME_MAX: Duration = Duration::from_secs(300);
+/// Readers that are named in one request.
+pub(crate) const READERS_AT_ONCE: usize = 1_000;
 /// Envelopes in one relay.
 pub(crate) const ENVELOPES_MAX: usize = 16;
 /// Longest envelope that is looked at, in bytes; the channel refuses smaller ones already.

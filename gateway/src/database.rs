@@ -15,6 +15,7 @@ pub(crate) mod code;
 mod contract;
 pub(crate) mod dts;
 pub(crate) mod favourite;
+pub(crate) mod firmware;
 pub(crate) mod person;
 pub(crate) mod place;
 pub(crate) mod reader_config;

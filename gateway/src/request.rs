@@ -395,7 +395,7 @@ async fn customer(request: &HttpRequest) -> Result<Option<Customer>, Problem> {
 /// A browser adds cookies to forms of other sites too, where it is told to; but no form has this
 /// content type, and a script of another site may not send it.
 fn not_a_form(request: &HttpRequest) -> Result<(), Problem> {
-    if request.method().is_safe() || is_json(request) {
+    if request.method().is_safe() || is_json(request) || is_octets(request) {
         Ok(())
     } else {
         Err(no_json())
@@ -423,6 +423,11 @@ fn gateway(request: &HttpRequest) -> Result<&web::Data<Gateway>, Problem> {
 
 fn is_json(request: &HttpRequest) -> bool {
     request.content_type() == "application/json"
+}
+
+/// Whether the body is a file.
+pub(crate) fn is_octets(request: &HttpRequest) -> bool {
+    request.content_type() == "application/octet-stream"
 }
 
 fn no_json() -> Problem {

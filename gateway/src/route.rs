@@ -12,6 +12,7 @@ mod dispute;
 mod docs;
 mod dts;
 mod favourite;
+mod firmware;
 mod health;
 mod limit;
 mod live;
@@ -61,6 +62,7 @@ pub(crate) fn table() -> Vec<At> {
         reader::routes(),
         reader_config::routes(),
         reader_package::routes(),
+        firmware::routes(),
         wallet::routes(),
         limit::routes(),
         card::routes(),

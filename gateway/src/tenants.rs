@@ -33,7 +33,9 @@ const PUBLIC: [&str; 13] = [
 ];
 
 /// What the owner of everything is answered where that is no success.
-const ODD: [(&str, u16); 1] = [
+const ODD: [(&str, u16); 2] = [
+    // A firmware file is no JSON.
+    ("put_firmware_number", 415),
     // The owner here is an API key, which has no password.
     ("put_staff_me_password", 403),
 ];
@@ -93,6 +95,10 @@ impl Theirs {
             body: Some(&json!({"text": format!("# {MARK}\n")})),
         });
         configured.ok();
+        let firmware = street::firmware(7, MARK);
+        server
+            .put_octets("/v1/firmware/7", OPERATOR, &firmware)
+            .ok();
         let key = json!({"name": MARK, "role": "clerk"});
         let key = server.post("/v1/api-keys", OPERATOR, &key).ok();
         let (app, customer) = server.person(&format!("{MARK}@example.com"));
@@ -174,6 +180,7 @@ impl Theirs {
                     "wallet" => "1000000042".to_owned(),
                     "operator" => "1".to_owned(),
                     "kind" => "configuration".to_owned(),
+                    "number" => "7".to_owned(),
                     "payout" | "payment" | "dispute" => "5".repeat(32),
                     "id" => self
                         .ids
@@ -299,7 +306,9 @@ fn leaks(theirs: &Theirs, routes: &[Route]) -> Vec<String> {
         };
         // Whoever forgets their own account forgets nobody else's, and asks nothing after it.
         // Every operator may give every customer credit of its own; that takes nothing away.
-        if ["delete_app_me", "post_credits"].contains(&route.id.as_str()) {
+        // Every operator numbers programs of its own.
+        let own = ["delete_app_me", "post_credits", "put_firmware_number"];
+        if own.contains(&route.id.as_str()) {
             continue;
         }
         let reply = theirs.ask(route, other, "theirs");

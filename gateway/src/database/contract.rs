@@ -4,6 +4,7 @@
 mod journal;
 mod people;
 mod postgres;
+mod programs;
 #[expect(dead_code, reason = "the journal's tests use the rest of it")]
 #[path = "../../../adapters/store/tests/postgres/server.rs"]
 mod server;
@@ -40,7 +41,7 @@ pub(super) trait Place {
 type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-const CLAIMS: [Claim; 10] = [
+const CLAIMS: [Claim; 11] = [
     ("what was folded is listed, for its owner alone", lists),
     (
         "sales are told by machine, by product and by hour",
@@ -77,6 +78,10 @@ const CLAIMS: [Claim; 10] = [
     (
         "cases, answers, keys and the log are kept",
         people::keeps_cases,
+    ),
+    (
+        "programs for readers are kept, each operator's by itself",
+        programs::keeps_programs,
     ),
 ];
 

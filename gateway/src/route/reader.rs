@@ -404,7 +404,7 @@ fn shown(
 }
 
 /// A firmware's version as people write it.
-fn version(firmware: u32) -> String {
+pub(super) fn version(firmware: u32) -> String {
     let [_, major, minor, patch] = firmware.to_be_bytes();
     format!("{major}.{minor}.{patch}")
 }

@@ -2,16 +2,19 @@
 
 use super::reader;
 use crate::api::{Asker, At, at, does};
+use crate::bounds::FIRMWARE_PART_LEN;
 use crate::care;
-use crate::database::reader_config;
+use crate::database::{firmware, reader_config};
 use crate::gateway::Gateway;
 use crate::problem::Problem;
 use crate::request::{Technician, named, nothing};
-use actix_web::{HttpResponse, web};
+use crate::stream::{Chunks, chunks};
+use actix_web::{HttpResponse, HttpResponseBuilder, rt, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use core::str::FromStr;
-use gettone_channel::{Manifest, PackageKind};
+use gettone_channel::{Config, PackageKind};
+use gettone_core::id::OperatorId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,8 +84,17 @@ async fn list(
         .database()
         .read(move |connection| reader_config::find(connection, id))
         .await?;
-    let manifests = config.as_ref().and_then(care::manifest);
-    let packages = manifests.iter().map(shown).collect();
+    let operator = staff.operator;
+    let firmware = gateway
+        .database()
+        .read(move |connection| firmware::manifest_for(connection, operator, id))
+        .await?;
+    let config = config.as_ref().and_then(care::manifest);
+    let config = config.map(|manifest| (manifest.config(), manifest.to_bytes()));
+    let packages = [config, firmware].into_iter().flatten();
+    let packages = packages
+        .map(|(told, manifest)| shown(&told, &manifest))
+        .collect();
     Ok(HttpResponse::Ok().json(Packages { packages }))
 }
 
@@ -101,22 +113,56 @@ async fn show(
             .read(move |connection| reader_config::find(connection, id))
             .await?
             .map(|config| config.words),
-        PackageKind::Firmware => None,
+        PackageKind::Firmware => {
+            let operator = staff.operator;
+            let found = gateway
+                .database()
+                .read(move |connection| firmware::manifest_for(connection, operator, id))
+                .await?;
+            let (told, _) = found.ok_or_else(|| nothing("package for this reader"))?;
+            return Ok(octets().body(program(gateway, operator, told)));
+        }
     };
     let content = content.ok_or_else(|| nothing("package for this reader"))?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/octet-stream")
-        .body(content))
+    Ok(octets().body(content))
 }
 
-fn shown(manifest: &Manifest) -> Package {
-    let told = manifest.config();
+fn octets() -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type("application/octet-stream");
+    answer
+}
+
+/// A firmware file, part by part, no faster than it is read; where a part is gone the connection
+/// breaks off.
+fn program(gateway: web::Data<Gateway>, operator: OperatorId, told: Config) -> Chunks {
+    let (mouth, body) = chunks();
+    let parts = told.size.div_ceil(FIRMWARE_PART_LEN as u32);
+    rt::spawn(async move {
+        for place in 0..parts {
+            let number = told.number();
+            let part = gateway
+                .database()
+                .read(move |connection| firmware::part(connection, operator, number, place))
+                .await;
+            let Ok(Some(part)) = part else {
+                return mouth.cut().await;
+            };
+            if mouth.say(part).await.is_err() {
+                return;
+            }
+        }
+    });
+    body
+}
+
+fn shown(told: &Config, manifest: &[u8]) -> Package {
     Package {
         kind: word(told.kind()),
         version: told.version,
         number: told.number(),
         size: told.size,
-        manifest: STANDARD.encode(manifest.to_bytes()),
+        manifest: STANDARD.encode(manifest),
     }
 }
 

@@ -20,7 +20,7 @@ use gettone::Failure;
 use gettone_channel as channel;
 use gettone_channel::{Bind, Direction, PublicKey};
 use gettone_core::grant::Terms;
-use gettone_core::id::{MachineId, Order, ReaderId, VmcId, WalletId};
+use gettone_core::id::{MachineId, OperatorId, Order, ReaderId, VmcId, WalletId};
 use gettone_core::lock::Lock;
 use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Command, Life, Reader, Refusal, Standing};
@@ -110,6 +110,7 @@ struct Authentic {
     letter: Letter,
     id: ReaderId,
     machine: MachineId,
+    operator: Option<OperatorId>,
     currency: Currency,
     /// Where its answer goes.
     from: Addressee,
@@ -300,8 +301,9 @@ async fn take(
             uptime_ms: hello.uptime_ms,
         };
         gateway.reported().note(authentic.id, made, hello.cfg);
-        let named = care::told(gateway, authentic.id, hello.cfg).await?;
-        items.extend(named.map(channel::Item::Config));
+        let operator = authentic.operator;
+        let named = care::told(gateway, authentic.id, operator, hello).await?;
+        items.extend(named.into_iter().map(channel::Item::Config));
         let told = gateway.servers().told_at(authentic.from.server_epoch);
         items.extend(told.map(channel::Item::ServerKey));
     }
@@ -444,6 +446,7 @@ async fn open(gateway: &Gateway, bytes: &[u8]) -> Result<Option<Authentic>, Prob
         Ok(letter) => Ok(Some(Authentic {
             life: reader.life(),
             doubted: rekey::doubted(reader, &letter),
+            operator: reader.operator(),
             letter,
             id,
             machine,

@@ -5,6 +5,7 @@ mod console;
 mod demo;
 mod dts;
 mod favourite;
+mod firmware;
 mod hostile;
 mod keys;
 mod light;

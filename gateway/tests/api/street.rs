@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{
-    Ack, Bind, Chain, Direction, Ephemeral, Grant, Header, Hello, HelloFlags, Item, JournalEpoch,
-    Lock, MdbState, Nonce, PublicKey, Receipt, ReceiptFlags, ReceiptKind, RefuseReason, StaticKey,
-    VendId, VmcId, open, reader_id, seal,
+    Ack, Bind, Chain, Direction, Ephemeral, FirmwareFormat, FirmwareHeader, Grant, Header, Hello,
+    HelloFlags, Item, JournalEpoch, Lock, MdbState, Nonce, PublicKey, Receipt, ReceiptFlags,
+    ReceiptKind, RefuseReason, StaticKey, VendId, VmcId, open, reader_id, seal,
 };
 use gettone_gateway::{Config, Records, ServeFault, serve};
 use serde_json::{Value, json};
@@ -284,6 +284,16 @@ impl Server {
             key: None,
             body: None,
         })
+    }
+
+    /// Puts what is no text.
+    pub(crate) fn put_octets(&self, path: &str, credential: &str, bytes: &[u8]) -> Reply {
+        let request = self
+            .agent
+            .put(self.url(path))
+            .header("content-type", "application/octet-stream")
+            .header("authorization", format!("Bearer {credential}"));
+        read(request.send(bytes).expect("an answer"))
     }
 
     /// Gets what is no text.
@@ -754,4 +764,25 @@ pub(crate) struct Answer {
     pub(crate) noticed: Option<u64>,
     /// The report that it is asked for.
     pub(crate) diagnose: Option<u32>,
+}
+
+/// A firmware file that nobody has signed: the gateway vouches for none.
+pub(crate) fn firmware(number: u32, board: &str) -> Vec<u8> {
+    firmware_of(number, board, b"a program")
+}
+
+pub(crate) fn firmware_of(number: u32, board: &str, program: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(program.len()).expect("bounded");
+    let header = FirmwareHeader {
+        format: FirmwareFormat::Plain,
+        board: board.to_owned(),
+        number,
+        body_len: len,
+        program_len: len,
+        program: Sha256::digest(program).into(),
+    };
+    let mut file = header.to_signed().expect("sound");
+    file.resize(FirmwareHeader::LEN, 0);
+    file.extend_from_slice(program);
+    file
 }
