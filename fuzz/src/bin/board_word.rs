@@ -7,13 +7,13 @@ use core::time::Duration;
 use gettone_channel as channel;
 use gettone_channel::{
     Direction, Ephemeral, Header, Hello, Hello1, Initiator, Item, LINK_VERSION, Link, LinkMessage,
-    MdbState, Part, Piece, Psk, Secret, StaticKey, TokenKey, VmcId, decode,
+    MdbState, PackageKind, Part, Piece, Psk, Secret, StaticKey, TokenKey, VmcId, decode,
 };
 use gettone_core::board::{Approval, Ask, Code, Machine, Record, Ticket};
 use gettone_core::id::{Item as Selection, JournalEpoch, Rseq};
 use gettone_fuzz::{Tape, target};
 use gettone_relay::{
-    CareStart, Connection, Entropy, Flash, Input, KeyRing, Order, Output, Report, Server, Servers,
+    CareStart, Connection, Entropy, FirmwareStart, Flash, Input, KeyRing, Order, Output, Report, Server, Servers,
     Standing, Station,
 };
 use std::collections::VecDeque;
@@ -38,6 +38,10 @@ struct Street {
     asked: u32,
     approved: u64,
     sealed: u64,
+}
+
+fn kind(tape: &mut Tape<'_>) -> PackageKind {
+    tape.one_of(PackageKind::ALL)
 }
 
 fn run(bytes: &[u8]) {
@@ -72,7 +76,10 @@ impl Street {
         let servers = Servers::installed(&[installed]).expect("one key");
         let mut flash = Flash::new(JournalEpoch::from_bytes([9; 8]));
         let station = Station::new(flash.start(key, servers).expect("it is empty"));
-        let station = station.with_keys(ring).with_care(CareStart::default());
+        let station = station.with_keys(ring).with_care(CareStart {
+            firmware: Some(FirmwareStart::default()),
+            ..CareStart::default()
+        });
         let mut street = Self {
             synced: flash.records().len(),
             station: station.with_tokens(tokens),
@@ -193,9 +200,9 @@ impl Street {
                 1 => Input::ServersLost,
                 2 => Input::KeysKept,
                 3 => Input::KeysLost,
-                4 => Input::Installed(tape.u32()),
-                5 => Input::Unfit(tape.u32()),
-                6 => Input::NotInstalled,
+                4 => Input::Installed(kind(tape), tape.u32()),
+                5 => Input::Unfit(kind(tape), tape.u32()),
+                6 => Input::NotInstalled(kind(tape)),
                 _ => Input::BusLost,
             }),
             _ => self.tell(Input::JournalFailed),

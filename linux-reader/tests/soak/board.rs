@@ -63,7 +63,7 @@ pub(crate) struct Place {
     orders: VecDeque<Order>,
     messages: VecDeque<(Connection, Vec<u8>, Report)>,
     road: VecDeque<Vec<u8>>,
-    installed: Option<u32>,
+    installed: Option<(PackageKind, u32)>,
     sign: Option<Offer>,
     noticed: Vec<Notice>,
     tally: Tally,
@@ -208,7 +208,8 @@ impl Place {
             while let Some(output) = self.station.poll() {
                 self.follow(output);
             }
-            let installed = self.installed.take().map(Input::Installed);
+            let installed = self.installed.take();
+            let installed = installed.map(|(kind, number)| Input::Installed(kind, number));
             let synced = || self.written.pop_front().map(Input::Synced);
             next = installed.or_else(synced);
         }
@@ -226,7 +227,7 @@ impl Place {
             Output::RoadSend(envelope) => self.road.push_back(envelope),
             Output::Care(CareOrder::Install(told)) => {
                 self.tally.packages += 1;
-                self.installed = Some(told.number());
+                self.installed = Some((told.kind(), told.number()));
             }
             Output::Offer(offer) => self.sign = Some(*offer),
             Output::Withdraw => self.sign = None,
