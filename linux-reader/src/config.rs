@@ -167,7 +167,7 @@ impl Config {
         let more = more_files(path).unwrap_or_default();
         let files = core::iter::once(path.to_owned()).chain(more);
         let lines = files.filter_map(|path| toml::from_str(&read_text(&path).ok()?).ok());
-        lines.filter_map(|line: Line| line.state).last()
+        lines.filter_map(|line: Line| line.state).next_back()
     }
 
     /// All of it as a file would say it, defaults included.
