@@ -19,9 +19,11 @@ fn named(server: &Server, board: &mut Board, cfg: u32, fw: u32) -> Vec<Config> {
     let relayed = server.relay("", None, &[envelope]);
     let peer = board.server.expect("enrolled");
     let (_, items) = open(&relayed.envelopes[0], &board.key, &peer).expect("sealed for it");
-    let told = items.iter().filter_map(|item| match item {
-        Item::Config(told) => Some(*told),
-        _ => None,
+    let told = items.iter().filter_map(|item| {
+        let Item::Config(told) = item else {
+            return None;
+        };
+        Some(*told)
     });
     told.collect()
 }
