@@ -52,6 +52,8 @@ pub struct Config {
     pub token: Option<TokenPlaces>,
     /// The board's own road to the server, if it has one.
     pub road: Option<RoadPlace>,
+    /// How old its own keys become before it changes them; none where only people change them.
+    pub keys_age_max: Option<Duration>,
     /// The lamp and the buzzer.
     pub panel: Option<Wiring>,
     /// The MDB link.
@@ -492,7 +494,7 @@ mod tests {
              [token]\nurl = \"https://gettone.example\"\ntag_every = 2\n\
              show = [\"text:/run/gettone/code\", \"screen:/dev/fb0\", \"nfc:/dev/i2c-1@0x55\"]\n\
              [panel]\nchip = \"/dev/gpiochip0\"\nred = 4\nbuzzer = 9\nactive = \"low\"\n\
-             [road]\nurl = \"wss://gettone.example\"\n\
+             [road]\nurl = \"wss://gettone.example\"\n[keys]\nrotate_after_days = 30\n\
              [limits]\nidle_s = 7\n[mdb]\nmultivend = true\nlevel = 3\noptions = [\"always-idle\", \"remote-vend\", \"negative-vend\", \"basket\", \"file-transport\"]\naudit_every_h = 6\ncash_sales = true\n\
              address = \"second\"\nitem_coding = \"bcd\"\nitems = { 0xAB00 = 12, 7 = 70 }",
         );

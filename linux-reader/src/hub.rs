@@ -19,6 +19,7 @@ use gettone_channel::{MdbState, PackageKind};
 use gettone_core::board::{Life, Machine, Record, Ticket};
 use gettone_core::lock::LockState;
 use gettone_core::money::Currency;
+use gettone_core::time::Timestamp;
 use gettone_display::{Language, Screen};
 use gettone_mdb::diagnosis::Finding;
 use gettone_optical::Verdict;
@@ -55,6 +56,8 @@ pub(crate) struct Hub {
     pub(crate) bus: SyncSender<Saying>,
     pub(crate) face: watch::Sender<Glimpse>,
     pub(crate) words: Words,
+    /// How old the board's own keys become, and the time of day at which that was looked at last.
+    pub(crate) keys_age: (Option<Duration>, Option<Timestamp>),
     /// When the machine is asked for its audit; none where it gives no files.
     pub(crate) audits: Option<Rounds>,
     /// Where codes are shown, if anywhere.
@@ -179,9 +182,42 @@ impl Hub {
             | News::RoadHeard(_)
             | News::RoadTook => {}
         }
-        let taken = self.pass(news);
+        let taken = self.pass(news).and_then(|()| self.age_keys());
         self.be_seen();
         taken
+    }
+
+    /// Changes the board's keys when they have become old, with nobody here. The age is looked at once
+    /// after each HELLO that knew the time of day.
+    fn age_keys(&mut self) -> Result<(), HubFault> {
+        let (Some(age_max), looked) = self.keys_age else {
+            return Ok(());
+        };
+        let dated = self.station.dated();
+        let Some(now) = dated.filter(|_| dated != looked && self.station.life() == Life::Idle)
+        else {
+            return Ok(());
+        };
+        self.keys_age.1 = dated;
+        let ring = self.station.keys();
+        let next = keys::are_old(&self.state, ring, now, age_max).and_then(|are_old| {
+            if are_old {
+                keys::change(ring)
+            } else {
+                Ok(None)
+            }
+        });
+        match next {
+            Ok(Some(next)) => {
+                tracing::info!("the board's keys are old: it changes them");
+                self.tell(Input::ChangeKeys(Box::new(next)))
+            }
+            Ok(None) => Ok(()),
+            Err(fault) => {
+                tracing::warn!(%fault, "the age of the board's keys cannot be kept");
+                Ok(())
+            }
+        }
     }
 
     fn be_seen(&self) {

@@ -17,8 +17,9 @@ const COUNTER_LEN_MAX: u64 = 16;
 /// Who may not read the key: everybody but its owner.
 const OTHERS: u32 = 0o077;
 /// What a board forgets when it is reset, the key first: without it the rest is worth nothing.
-const FORGOTTEN: [&str; 9] = [
+const FORGOTTEN: [&str; 10] = [
     "keys",
+    "keys-since",
     "key",
     "token-key",
     "boot",

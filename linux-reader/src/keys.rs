@@ -1,14 +1,19 @@
 //! Where a reader keeps its own keys once they have changed: one file, put in place as a whole.
 
-use crate::identity::{IdentityFault, load_bytes, read_closed, replace};
+use crate::identity::{IdentityFault, load_bytes, read, read_closed, replace};
 use gettone_channel::{StaticKey, TokenKey};
+use gettone_core::time::Timestamp;
 use gettone_relay::{KEYRING_LEN_MAX, KeyRing};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 const NAME: &str = "keys";
+/// Since when the keys in use are known to be: their number, and the time of day in ms.
+const SINCE: &str = "keys-since";
+const SINCE_LEN_MAX: u64 = 64;
 /// The key of an enrolment, and the one of the codes on show: what there is before any change.
 const FIRST: &str = "key";
 const FIRST_TOKEN: &str = "token-key";
@@ -69,6 +74,32 @@ pub(crate) fn change(ring: &KeyRing) -> Result<Option<KeyRing>, IdentityFault> {
         None => None,
     };
     Ok(ring.begun(StaticKey::from_bytes(*random()?), token))
+}
+
+/// Whether the keys in use are older than this. Their age counts from the first time of day that they
+/// saw; a clock that was ahead begins it anew.
+///
+/// # Errors
+/// When it cannot be kept since when they are in use.
+pub(crate) fn are_old(
+    place: &Path,
+    ring: &KeyRing,
+    now: Timestamp,
+    age_max: Duration,
+) -> Result<bool, IdentityFault> {
+    let now = now.as_millis();
+    let kept = read(&place.join(SINCE), SINCE_LEN_MAX).unwrap_or_default();
+    let since = core::str::from_utf8(&kept)
+        .ok()
+        .and_then(|text| text.strip_suffix('\n')?.split_once(' '))
+        .filter(|(epoch, _)| epoch.parse() == Ok(ring.epoch()))
+        .and_then(|(_, since)| since.parse::<u64>().ok())
+        .filter(|since| *since <= now);
+    let Some(since) = since else {
+        let text = format!("{} {now}\n", ring.epoch());
+        return replace(place, SINCE, text.as_bytes()).map(|()| false);
+    };
+    Ok(u128::from(now - since) >= age_max.as_millis())
 }
 
 fn random() -> Result<Zeroizing<[u8; 32]>, IdentityFault> {
@@ -163,6 +194,38 @@ mod tests {
             }
         }
         assert!(cuts > 300, "{cuts} cuts");
+    }
+
+    #[test]
+    fn keys_are_old_a_year_after_the_first_time_of_day_that_they_saw() {
+        const DAY: u64 = 86_400_000;
+        let place = tempfile::tempdir().expect("a directory");
+        let place = place.path();
+        let first = made(place);
+        let year = Duration::from_millis(365 * DAY);
+        let old = |ring: &KeyRing, day: u64| {
+            let now = Timestamp::from_millis(20_000 * DAY + day * DAY);
+            are_old(place, ring, now, year).expect("room")
+        };
+        assert!(!old(&first, 900), "a clock that is ahead");
+        for (day, is) in [
+            (0, false),
+            (1, false),
+            (364, false),
+            (365, true),
+            (400, true),
+        ] {
+            assert_eq!(old(&first, day), is, "day {day}");
+        }
+        // Other keys are young, and what is damaged counts from today.
+        let [_, begun, changed, _] = rings(&first);
+        assert!(old(&begun, 400), "the change has only begun");
+        assert!(!old(&changed, 400) && !old(&changed, 764) && old(&changed, 765));
+        for damage in [&b""[..], b"1", b"1 x\n", &[0xff; 80]] {
+            fs::write(place.join(SINCE), damage).expect("room");
+            assert!(!old(&changed, 2_000));
+            assert!(old(&changed, 2_365));
+        }
     }
 
     /// The control: were the file written in place, a cut would lose the reader.

@@ -179,6 +179,7 @@ pub(crate) async fn run_launched(
             light: Verdict::Open,
             telling: Glimpse::first().telling,
         },
+        keys_age: (config.keys_age_max, None),
         audits: config
             .device
             .options

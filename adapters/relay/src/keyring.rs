@@ -127,6 +127,14 @@ impl KeyRing {
         })
     }
 
+    /// Whether it is that one with next keys beside those in use.
+    pub(crate) fn follows(&self, before: &Self) -> bool {
+        let Beside::Next { key, token } = &self.beside else {
+            return false;
+        };
+        before.begun(key.0.clone(), token.clone()).as_ref() == Some(self)
+    }
+
     /// What announces the next key, while there is one that nobody has confirmed.
     pub fn update(&self) -> Option<channel::KeyUpdate> {
         let Beside::Next { key, .. } = &self.beside else {

@@ -25,6 +25,7 @@ use gettone_channel::{
 use gettone_core::board::{self, Board, LastResult, Life, Note, Outbox};
 use gettone_core::money::Amount;
 use gettone_core::notice::Code;
+use gettone_core::time::Timestamp;
 use line::{Door, Visitor};
 use road::Way;
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub struct Station {
     ring: KeyRing,
     /// Keys of its own that are being written.
     coming_ring: Option<KeyRing>,
+    /// The time of day of its last HELLO that knew it.
+    dated: Option<Timestamp>,
     care: Option<care::Care>,
     facts: ReaderFacts,
     servers: Servers,
@@ -67,6 +70,7 @@ impl Station {
         Self {
             ring: KeyRing::named(start.reader, start.key, None),
             coming_ring: None,
+            dated: None,
             care: None,
             facts,
             servers: start.servers,
@@ -143,6 +147,7 @@ impl Station {
             Input::Installed(kind, number) => self.installed(kind, number),
             Input::Unfit(kind, number) => self.unfit(kind, number),
             Input::NotInstalled(kind) => self.not_installed(kind),
+            Input::ChangeKeys(ring) => self.change_keys(*ring),
             Input::KeysKept => self.keys_kept(),
             // The server confirms them again with the next HELLO.
             Input::KeysLost => self.coming_ring = None,
@@ -241,6 +246,7 @@ impl Station {
             board::Output::Greet(greeting) => {
                 let mut items = greeting_out(&greeting, &self.facts, &self.standing);
                 items.extend(self.token_key(greeting.token));
+                self.dated = greeting.wall.map(|(utc, _)| utc).or(self.dated);
                 self.announce_keys(&greeting, &mut items);
                 self.send_envelope(&items, entropy);
             }

@@ -353,3 +353,37 @@ fn a_server_that_drops_the_old_key_too_early_shuts_readers_out() {
     let nothing_lost = Fate { lost: 0, ..lost };
     assert_eq!(play(Guard::Off, [nothing_lost, nothing_lost]), 0);
 }
+
+#[test]
+fn a_running_board_begins_a_change_when_nobody_is_there_and_one_at_a_time() {
+    let ring = |key: u8, token: u8| {
+        let token = TokenKey::from_bytes([token; 32]);
+        KeyRing::enrolled(StaticKey::from_bytes([key; 32]), Some(token))
+    };
+    let begun = |ring: &KeyRing, byte: u8| {
+        let token = TokenKey::from_bytes([byte; 32]);
+        let next = ring.begun(StaticKey::from_bytes([byte; 32]), Some(token));
+        Box::new(next.expect("nothing else is under way"))
+    };
+    let book = Book::new();
+    let mut street = Street::new(&book);
+    street.restart_with(&book, ring(1, 2));
+    for strange in [ring(9, 2), ring(1, 9)] {
+        street.tell(Input::ChangeKeys(begun(&strange, 3)));
+        assert!(street.ring.is_none(), "it is no change of its own keys");
+    }
+    street.tell(Input::ChangeKeys(Box::new(ring(1, 2))));
+    assert!(street.ring.is_none(), "nothing is next");
+    let mut phone = street.link();
+    street.tell(Input::ChangeKeys(begun(&ring(1, 2), 3)));
+    assert!(street.ring.is_none(), "somebody is here");
+    phone.say(&mut street, &channel::LinkMessage::Leave);
+    street.tell(Input::ChangeKeys(begun(&ring(1, 2), 3)));
+    let kept = street.ring.take().expect("it is written first");
+    street.tell(Input::ChangeKeys(begun(&ring(1, 2), 4)));
+    assert!(street.ring.is_none(), "one is being written");
+    street.tell(Input::KeysKept);
+    street.tell(Input::ChangeKeys(begun(&ring(1, 2), 4)));
+    assert!(street.ring.is_none(), "one is under way");
+    assert!(kept.is_changing());
+}

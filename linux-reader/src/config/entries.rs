@@ -25,6 +25,11 @@ use std::time::Duration;
 const TOKEN_URL_MAX: usize = 64;
 /// No limit may be set above a day.
 const LIMIT_SECONDS_MAX: u32 = 86_400;
+const DAY: Duration = Duration::from_secs(86_400);
+/// How old keys become unless it is said, in days.
+const KEY_DAYS: u32 = 365;
+/// How old they may be said to become: ten years.
+const KEY_DAYS_MAX: u32 = 3_650;
 
 /// One file, or several laid over each other.
 #[derive(Deserialize, Default, Debug)]
@@ -41,6 +46,7 @@ pub(super) struct Entries {
     light: Option<LightSource>,
     token: TokenEntries,
     road: RoadEntries,
+    keys: KeysEntries,
     panel: PanelEntries,
     mdb: MdbEntries,
     price: Vec<Row>,
@@ -100,6 +106,33 @@ struct RoadEntries {
     url: Option<String>,
     ca: Option<PathBuf>,
 }
+
+#[derive(Deserialize, Clone, Copy, Default, Debug)]
+#[serde(deny_unknown_fields, default)]
+struct KeysEntries {
+    rotate_after_days: Option<Days>,
+}
+
+/// How old keys may become; 0 for as old as they like.
+#[derive(Deserialize, Clone, Copy, Debug)]
+#[serde(try_from = "u32")]
+struct Days(Option<Duration>);
+
+impl TryFrom<u32> for Days {
+    type Error = DaysFault;
+
+    fn try_from(days: u32) -> Result<Self, DaysFault> {
+        match days {
+            0 => Ok(Self(None)),
+            1..=KEY_DAYS_MAX => Ok(Self(Some(DAY * days))),
+            _ => Err(DaysFault),
+        }
+    }
+}
+
+#[derive(thiserror::Error, Debug)]
+#[error("keys are changed after 1 to {KEY_DAYS_MAX} days, or never, 0")]
+struct DaysFault;
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields, default)]
@@ -193,6 +226,12 @@ impl Entries {
                 url: self.road.url.or(before.road.url),
                 ca: self.road.ca.or(before.road.ca),
             },
+            keys: KeysEntries {
+                rotate_after_days: self
+                    .keys
+                    .rotate_after_days
+                    .or(before.keys.rotate_after_days),
+            },
             panel: PanelEntries {
                 chip: panel.chip.or(panel_before.chip),
                 red: panel.red.or(panel_before.red),
@@ -278,6 +317,10 @@ impl Entries {
             light: need(self.light, "light", "light = \"socket:/run/gettone/light\"")?,
             token: self.token.places()?,
             road: self.road.place()?,
+            keys_age_max: self
+                .keys
+                .rotate_after_days
+                .map_or(Some(DAY * KEY_DAYS), |days| days.0),
             panel: self.panel.wiring()?,
             link,
             currency,

@@ -80,6 +80,9 @@ pub(super) fn print(config: &Config) -> String {
         }
         None => say(format_args!("\n# [road]: phones carry all")),
     }
+    say(format_args!("\n[keys]"));
+    let days = config.keys_age_max.map_or(0, |age| age.as_secs() / 86_400);
+    say(format_args!("rotate_after_days = {days}"));
     match &config.panel {
         Some(wiring) => print_panel(wiring, &mut say),
         None => say(format_args!("\n# [panel]: no lamp and no buzzer")),

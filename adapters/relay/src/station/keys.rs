@@ -7,7 +7,8 @@ use gettone_channel as channel;
 use gettone_channel::{
     Direction, EnvelopeFault, Item, PLAINTEXT_LEN_MAX, Pair, PublicKey, StaticKey,
 };
-use gettone_core::board::{Greeting, TokenNews};
+use gettone_core::board::{Greeting, Life, TokenNews};
+use gettone_core::time::Timestamp;
 
 /// The key that an envelope was sealed to, and what was inside.
 pub(super) struct Opened {
@@ -35,6 +36,19 @@ impl Station {
     /// The reader's keys.
     pub const fn keys(&self) -> &KeyRing {
         &self.ring
+    }
+
+    /// The time of day of the last HELLO that knew it: what the age of keys is counted by.
+    pub const fn dated(&self) -> Option<Timestamp> {
+        self.dated
+    }
+
+    /// Begins a change of the keys in use: one at a time, and never beside a customer.
+    pub(super) fn change_keys(&mut self, ring: KeyRing) {
+        let is_free = self.board.life() == Life::Idle && self.coming_ring.is_none();
+        if is_free && ring.follows(&self.ring) {
+            self.keep_keys(ring);
+        }
     }
 
     /// Announces the next keys with every HELLO, until they are confirmed. The server must know the

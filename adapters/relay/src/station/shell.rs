@@ -123,6 +123,8 @@ pub enum Input {
     Unfit(PackageKind, u32),
     /// A package could not be put in place: it is fetched anew.
     NotInstalled(PackageKind),
+    /// Change the reader's own keys: these are those in use, with next ones beside them.
+    ChangeKeys(Box<KeyRing>),
     /// The reader's own keys are on flash.
     KeysKept,
     /// The reader's own keys could not be written.
