@@ -208,6 +208,8 @@ pub(crate) const SQL_PREPARED_MAX: usize = 256;
 
 /// Machines at which a customer has something made at once.
 pub(crate) const FAVOURITES_MAX: i64 = 64;
+/// Receipts of a revoked reader that are kept for a person to look at.
+pub(crate) const SET_ASIDE_MAX: i64 = 1_024;
 /// Audits (EVA-DTS) that are kept of a machine.
 pub(crate) const AUDITS_OF_MACHINE_MAX: i64 = 24;
 

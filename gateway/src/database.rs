@@ -22,6 +22,7 @@ pub(crate) mod reader_config;
 pub(crate) mod refund;
 mod schema;
 pub(crate) mod session;
+pub(crate) mod set_aside;
 pub(crate) mod staff;
 pub(crate) mod staff_log;
 

@@ -28,6 +28,7 @@ mod refund;
 mod relay;
 mod road;
 mod sale;
+mod set_aside;
 mod shown_machine;
 mod sign_in;
 mod staff;
@@ -61,6 +62,7 @@ pub(crate) fn table() -> Vec<At> {
         test_vend::routes(),
         reader::routes(),
         reader_config::routes(),
+        set_aside::routes(),
         reader_package::routes(),
         firmware::routes(),
         wallet::routes(),

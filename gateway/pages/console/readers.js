@@ -1,8 +1,8 @@
 // Readers: enrolment, what was heard of them, replacement, revocation.
 
-import { send, whole } from "./api.js";
+import { read, send, whole } from "./api.js";
 import { choice, confirm, dialog, field, form, h, say, table } from "./dom.js";
-import { machineName, since } from "./words.js";
+import { machineName, money, since, time } from "./words.js";
 
 export async function readers({ again }) {
   const [lines, machines] = await Promise.all([whole("/v1/readers"), whole("/v1/machines")]);
@@ -92,7 +92,7 @@ function enrol(machines, again) {
 }
 
 function actions(line, again) {
-  if (line.state === "revoked") return "";
+  if (line.state === "revoked") return h("button", { type: "button", onclick: () => untrusted(line) }, "What it told");
   return [
     h("button", { type: "button", onclick: () => replace(line, again) }, "Replace"), " ",
     h("button", { type: "button", class: "grave", onclick: () => confirm({
@@ -106,6 +106,33 @@ function actions(line, again) {
       },
     }) }, "Revoke"),
   ];
+}
+
+/** What a revoked reader told, without effect. */
+async function untrusted(line) {
+  let lines;
+  try {
+    ({ lines } = await read(`/v1/readers/${line.reader_id}/receipts`));
+  } catch (fault) {
+    say(fault.message);
+    return;
+  }
+  dialog("What it told since it was revoked", (close) => [
+    h("p", {}, "None of it moved money. A board that is trusted no more may lie: compare with the machine before you give anything back or charge anybody."),
+    table({
+      caption: `${lines.length} ${lines.length === 1 ? "receipt" : "receipts"}`,
+      columns: [
+        { title: "Came", tight: true, cell: (one) => time(one.came_at_ms) },
+        { title: "Number", number: true, cell: (one) => one.rseq },
+        { title: "Says", cell: (one) => one.kind.replaceAll("_", " ") },
+        { title: "Selection", number: true, cell: (one) => one.item },
+        { title: "Amount", number: true, cell: (one) => money(one.amount, one.currency) },
+      ],
+      lines,
+      empty: "Nothing.",
+    }),
+    h("div", { class: "actions" }, h("button", { type: "button", class: "main", onclick: close }, "Done")),
+  ]);
 }
 
 function replace(line, again) {

@@ -4,7 +4,7 @@
 use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::care;
-use crate::database::favourite;
+use crate::database::{favourite, set_aside};
 use crate::failure;
 use crate::gateway::{Gateway, now};
 use crate::key::EPOCH_FIRST;
@@ -256,6 +256,7 @@ async fn take(
         rekey::tell(gateway, authentic.id, Command::DoubtController { vmc }).await?;
     }
     note_forgotten(gateway, authentic).await?;
+    set_aside(gateway, authentic).await?;
     let (ask, asked) = claim(gateway, authentic, carrier).await?;
     let account = carrier
         .wallet(authentic.currency)
@@ -364,6 +365,23 @@ async fn note_forgotten(gateway: &Gateway, authentic: &Authentic) -> Result<(), 
         }
         Err(failed) => Err(failure::told(failed, failure::reader)),
     }
+}
+
+/// What a revoked reader tells has no effect and no ACK; it is kept for its operator to look at.
+async fn set_aside(gateway: &Gateway, authentic: &Authentic) -> Result<(), Problem> {
+    let letter = &authentic.letter;
+    if authentic.life != Life::Revoked || letter.receipts.is_empty() {
+        return Ok(());
+    }
+    let (reader, epoch, receipts) = (authentic.id, letter.epoch, letter.receipts.clone());
+    let left_out = gateway
+        .database()
+        .write(move |transaction| set_aside::keep(transaction, reader, (epoch, &receipts), now()))
+        .await?;
+    if left_out > 0 {
+        tracing::warn!(%reader, left_out, "a revoked reader tells more than is kept of it");
+    }
+    Ok(())
 }
 
 /// What the customer wants to be made at once goes with their grant.

@@ -1,6 +1,8 @@
 //! Purchases, on the real wire format, over a road that nobody trusts.
 
-use crate::street::{Answer, Board, Customer, OPERATOR, Relayed, Server, audited, carried};
+use crate::street::{
+    Answer, Board, Customer, OPERATOR, OTHER_OPERATOR, Relayed, Server, audited, carried,
+};
 use gettone_channel::{
     Bind, Hello, HelloFlags, Item, JournalEpoch, LockState, MdbState, Nonce, ReceiptKind,
     RefuseReason, VendId, reader_id, vend_id,
@@ -312,9 +314,31 @@ fn a_reader_that_was_replaced_or_revoked_is_granted_nothing() {
     assert_eq!(relayed.outcome(), ("refused", "reader"));
     let answer = new.answer(&relayed);
     assert_eq!(answer.refuse, Some((hello.nonce, RefuseReason::Reader)));
-    assert_eq!(answer.ack, None, "what is not kept is not acknowledged");
+    assert_eq!(answer.ack, None, "what has no effect is not acknowledged");
     let lock = answer.lock.expect("it is put out of service");
     assert_eq!((lock.version, lock.state), (u32::MAX, LockState::Locked));
+    // It waits for a person, once however often it comes; and nobody else sees it.
+    let told = format!("/v1/readers/{}/receipts", new.id());
+    server.relay("", None, &[new.outbox(1), new.outbox(1)]);
+    let kept = server.get(&told, OPERATOR).ok();
+    assert_eq!(kept["lines"].as_array().map(Vec::len), Some(1), "{kept}");
+    let receipt = &kept["lines"][0];
+    assert_eq!((&receipt["kind"], &receipt["amount"]), (&json!("vend_ok"), &json!("0.80")));
+    assert_eq!(receipt["vend"], grant.to_string());
+    server.get(&told, OTHER_OPERATOR).problem(404);
+    let listed = server.get("/v1/sales", OPERATOR).ok();
+    assert_eq!(listed["lines"], json!([]));
+    // Of who tells without an end so much is kept.
+    let first = new.receipts[0];
+    for _ in 0..60 {
+        let from = new.receipts.len() as u64 + 1;
+        for _ in 0..20 {
+            new.write(first.grant, ReceiptKind::VendOk, 11, 80);
+        }
+        server.relay("", None, &[new.outbox(from)]);
+    }
+    let kept = server.get(&told, OPERATOR).ok();
+    assert_eq!(kept["lines"].as_array().map(Vec::len), Some(1_024));
     // Nothing of a revoked reader can still be proved: its hold is decided as an unknown outcome,
     // and the first one of a customer is let go.
     assert_eq!(server.balance(&anna), ["5.00", "0.00", "0.00"]);
