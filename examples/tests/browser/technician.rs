@@ -10,7 +10,7 @@ use gettone_channel::{BoardState, LastResult};
 use gettone_examples::{Ending, Heard, Key, Phone, Seen, Transcript};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a technician takes to tap the one entry of the browser's chooser.
 const CHOOSER_TAP: Duration = Duration::from_millis(300);
@@ -26,6 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "a_package_goes_on_with_the_next_link_where_the_lost_one_left_it",
             a_package_goes_on_with_the_next_link_where_the_lost_one_left_it,
+        ),
+        trial(
+            "without_network_the_phone_keeps_what_the_reader_said_and_brings_it_later",
+            without_network_the_phone_keeps_what_the_reader_said_and_brings_it_later,
         ),
         trial(
             "the_technicians_page_says_what_went_wrong_and_what_to_do",
@@ -155,6 +159,22 @@ fn bought_unheard(street: &Street) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Waits until the operator's list has the espresso: it follows the journal at its own pace.
+fn sold_one(street: &Street) -> Result<(), Failed> {
+    let until = Instant::now() + Page::patience();
+    loop {
+        let path = format!("/v1/sales?machine={MACHINE}");
+        let sold = street.shop.server().get(Key::Operator, &path)?;
+        if sold["lines"][0]["amount"] == "1.20" {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(format!("nothing was sold: {sold}").into());
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 fn a_technician_empties_the_outbox_and_brings_a_configuration() -> Outcome {
     let mut street = Street::open()?;
     bought_unheard(&street)?;
@@ -166,11 +186,7 @@ fn a_technician_empties_the_outbox_and_brings_a_configuration() -> Outcome {
     tom.page
         .until("document.querySelector('[data-name=\"receipts\"]')?.dataset.waiting === '0'")?;
     tom.state("given")?;
-    let sold = street
-        .shop
-        .server()
-        .get(Key::Operator, &format!("/v1/sales?machine={MACHINE}"))?;
-    assert_eq!(sold["lines"][0]["amount"], "1.20", "{sold}");
+    sold_one(&street)?;
     tom.part()?;
     tom.advised("restart")?;
 
@@ -194,16 +210,46 @@ fn a_package_goes_on_with_the_next_link_where_the_lost_one_left_it() -> Outcome 
     let tom = Technician::new(&street.shop, "technician", Radio::There)?;
     tom.configure(&street, 2 * PADDING)?;
     let air = tom.air(&street)?;
-    // What goes out is counted: the second link begins above nothing.
     tom.link(&street, "light")?;
-    tom.state("going")?;
+    let chunk = "document.querySelector('[data-package]')?.dataset.from === '0' && document.querySelector('[data-package] progress').value > 0.2";
+    tom.page.until(chunk)?;
     air.lose();
     tom.page
         .until("document.querySelector('[data-phase=\"lost\"]')")?;
     tom.advised("link")?;
     tom.link(&street, "again")?;
     tom.state("given")?;
+    let from = tom
+        .page
+        .eval("Number(document.querySelector('[data-package]').dataset.from)")?;
+    assert!(from.as_u64() > Some(0), "it began anew: {from}");
     tom.part()?;
+    drop(air);
+    street.close()
+}
+
+fn without_network_the_phone_keeps_what_the_reader_said_and_brings_it_later() -> Outcome {
+    let street = Street::open()?;
+    bought_unheard(&street)?;
+    let tom = Technician::new(&street.shop, "technician", Radio::There)?;
+    let air = tom.air(&street)?;
+    let network = |is: &str| {
+        let how = json!({
+            "offline": is == "gone", "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        tom.page.call("Network.emulateNetworkConditions", how)
+    };
+    network("gone")?;
+    tom.link(&street, "light")?;
+    tom.page.says("[data-name='fault']", "kept on this phone")?;
+    tom.part()?;
+    let kept = "JSON.parse(localStorage.getItem('gettone.envelopes') ?? '[]').length";
+    tom.page.until(&format!("{kept} > 0"))?;
+    let sold = street.shop.server().get(Key::Operator, "/v1/sales")?;
+    assert_eq!(sold["lines"], json!([]));
+    network("back")?;
+    tom.page.until(&format!("{kept} === 0"))?;
+    sold_one(&street)?;
     drop(air);
     street.close()
 }
@@ -218,8 +264,20 @@ fn the_technicians_page_says_what_went_wrong_and_what_to_do() -> Outcome {
     tom.page.tap("[data-name='light']")?;
     tom.page.until("document.querySelector('.patch')")?;
     tom.page.tap("[data-name='cancel']")?;
+    let prompts = tom.page.listen("DeviceAccess.")?;
+    tom.page.call("DeviceAccess.enable", json!({}))?;
+    let radio = json!({"state": "powered-on", "leSupported": true});
+    tom.browser
+        .cdp()
+        .call(None, "BluetoothEmulation.enable", radio)?;
     tom.page.tap("[data-name='light']")?;
-    tom.page.text("[data-name='seen']")?;
+    tom.page.tap("[data-name='seen']")?;
+    let prompt = prompts.recv_timeout(Page::patience())?;
+    let nothing = json!({"id": prompt.params["id"]});
+    tom.page.call("DeviceAccess.cancelPrompt", nothing)?;
+    tom.page
+        .says("[data-name='fault']", "No machine was picked")?;
+    tom.page.text("[data-name='again']")?;
     drop(tom);
     shop.close()
 }

@@ -333,6 +333,13 @@ fn every_language_has_every_sentence() -> Outcome {
          ].map((name) => `${tag}: ${name}`));",
     )?;
     assert_eq!(missing, json!([]));
+    let missing = desk.eval(
+        "const { CARE_WORDS } = await import('/assets/technician/words.js');
+         const gaps = (sentence) => (sentence?.match(/\\{\\w+\\}/g) ?? []).sort().join();
+         const names = (words) => Object.keys(words).sort().map((name) => `${name} ${gaps(words[name])}`).join('|');
+         return Object.keys(m.WORDS).filter((tag) => !CARE_WORDS[tag] || names(CARE_WORDS[tag]) !== names(CARE_WORDS.en));",
+    )?;
+    assert_eq!(missing, json!([]), "the technician's");
     let amounts = desk.eval(
         "return [m.decimal(5, 2), m.decimal(120, 2), m.decimal(7, 0), m.money('9007199254740993.10', 'EUR')];",
     )?;

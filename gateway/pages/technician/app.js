@@ -146,7 +146,7 @@ function draw(state) {
     state.fault ? p(w(`fault_${state.fault}`), { class: "note warn", role: "alert", data: { name: "fault", fault: state.fault } }) : null,
     state.id ? known(state) : null,
     state.known ? receipts(state) : null,
-    state.known ? parts(state) : null,
+    state.isListed ? parts(state) : null,
     state.known ? reported(state) : null,
     state.phase === "connecting" ? null : next(state),
   );
@@ -192,7 +192,7 @@ function parts(state) {
     const [before, after] = [state.before, state.known].map((known) =>
       one.kind === "firmware" ? known?.firmware : known?.configuration);
     const is = one.state === "done" ? 1 : one.given / one.size;
-    return el("div", { class: "part", data: { package: one.kind, state: one.state } },
+    return el("div", { class: "part", data: { package: one.kind, state: one.state, from: one.from ?? "" } },
       p([el("strong", {}, name), el("span", { class: "state" }, w(`state_${one.state}`, { percent }))]),
       el("progress", { max: 1, value: is, "aria-label": name }),
       after === undefined || after === null ? null

@@ -68,6 +68,13 @@ class Package {
     /** waiting, going, given, done. */
     this.state = "waiting";
     this.boot = null;
+    /** The first piece that the link brought which is up, or was the last. */
+    this.from = null;
+  }
+
+  /** Another link begins: the reader says anew what it lacks. */
+  begin() {
+    this.from = null;
   }
 
   /** Compares with what the reader says that it runs. What it was given here counts from its next start. */
@@ -93,6 +100,7 @@ class Package {
   /** Notes that a reader has been given this piece, and all before it. */
   note({ part, index, bytes }) {
     if (part === MANIFEST) return;
+    this.from ??= index;
     this.given = Math.max(this.given, index * PIECE_LEN + bytes.length);
     this.state = this.given >= this.size ? "given" : "going";
   }

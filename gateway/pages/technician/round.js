@@ -52,6 +52,8 @@ export class Round {
     /** Receipts that the reader had for the server when the round began. */
     this.first = 0;
     this.packages = [];
+    /** Whether it is known what the reader is to have. */
+    this.isListed = false;
     this.report = null;
     /** How often it was linked. */
     this.links = 0;
@@ -66,7 +68,7 @@ export class Round {
 
   /** Whether nothing is left to carry to or fro, as far as anybody knows. */
   get isDone() {
-    return this.waiting === 0 && this.open === 0 && this.packages.every((one) => one.state === "done");
+    return this.waiting === 0 && this.open === 0 && this.isListed && this.packages.every((one) => one.state === "done");
   }
 
   /** Whether the reader has a package that counts from its next start. */
@@ -105,6 +107,7 @@ export class Round {
       return;
     }
     this.links += 1;
+    for (const one of this.packages) one.begin();
     this.#set({ phase: "linked" });
     await this.#listen();
   }
@@ -172,7 +175,7 @@ export class Round {
 
   /** Another reader than before: its matters are its own. */
   #forget() {
-    Object.assign(this, { machine: null, before: null, known: null, first: 0, packages: [], report: null });
+    Object.assign(this, { machine: null, before: null, known: null, first: 0, packages: [], isListed: false, report: null });
     this.#asked = false;
   }
 
@@ -222,15 +225,16 @@ export class Round {
   async #learn() {
     const id = this.id;
     const known = await reader(id);
-    await this.#find();
-    const told = await report(id);
     if (this.id !== id) return;
-    Object.assign(this, { known, report: told });
+    this.known = known;
     this.before ??= known;
-    for (const one of this.packages) one.compare(known);
     this.machine ??= known.machine;
     this.first = Math.max(this.first, this.waiting ?? 0);
-    this.#set({});
+    await this.#find();
+    for (const one of this.packages) one.compare(known);
+    const told = await report(id);
+    if (this.id !== id) return;
+    this.#set({ report: told });
   }
 
   async #find() {
@@ -242,6 +246,7 @@ export class Round {
       if (at < 0) this.packages.push(one);
       else if (this.packages[at].version !== one.version) this.packages[at] = one;
     }
+    this.isListed = true;
   }
 
   #trouble(fault) {

@@ -323,7 +323,10 @@ fn a_reader_that_was_replaced_or_revoked_is_granted_nothing() {
     let kept = server.get(&told, OPERATOR).ok();
     assert_eq!(kept["lines"].as_array().map(Vec::len), Some(1), "{kept}");
     let receipt = &kept["lines"][0];
-    assert_eq!((&receipt["kind"], &receipt["amount"]), (&json!("vend_ok"), &json!("0.80")));
+    assert_eq!(
+        (&receipt["kind"], &receipt["amount"]),
+        (&json!("vend_ok"), &json!("0.80"))
+    );
     assert_eq!(receipt["vend"], grant.to_string());
     server.get(&told, OTHER_OPERATOR).problem(404);
     let listed = server.get("/v1/sales", OPERATOR).ok();
