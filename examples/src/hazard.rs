@@ -5,9 +5,11 @@ mod light;
 mod machine;
 mod power;
 mod relay;
+mod road;
 mod server;
 mod stage;
 mod stranger;
+mod wire;
 
 use crate::fault::StreetFault;
 use crate::transcript::Transcript;
@@ -45,6 +47,7 @@ impl Hazard {
             power::HAZARDS,
             machine::HAZARDS,
             light::HAZARDS,
+            road::HAZARDS,
             stranger::HAZARDS,
         ]
         .into_iter()
