@@ -226,6 +226,12 @@ impl Books {
         Ok(())
     }
 
+    /// What is held for anybody now, at its full caps.
+    pub(crate) fn held_in_all(&self) -> i64 {
+        let open = self.held.values().filter(|held| !held.ended);
+        open.map(|held| held.cap).sum()
+    }
+
     /// Whether money is still held for anything at this machine.
     pub(crate) fn holds_at(&self, machine: MachineId) -> bool {
         let mut open = self.held.values().filter(|held| !held.ended);

@@ -2,31 +2,32 @@
 //! gateway does with an envelope or a code before and after it asks the engine.
 
 use crate::dice::Dice;
+use crate::letters::Roads;
 use crate::street::Guards;
 use core::time::Duration;
-use gettone::core::id::{
-    MachineId, OperatorId, Order, ReaderId, ReaderKey, TransferId, VendId, WalletId,
-};
+use gettone::core::id::{MachineId, OperatorId, ReaderId, ReaderKey, TransferId, VendId, WalletId};
 use gettone::core::machine::{self, Policy};
 use gettone::core::money::{Amount, Currency};
 use gettone::core::reader::{Ask, Command, Reader, Standing};
 use gettone::core::time::Timestamp;
 use gettone::{Clock, Engine, Failure, Settings};
 use gettone_channel::{
-    self as channel, Bind, CapClass, Direction, Ephemeral, Header, LightGrant, LightPlace,
-    StaticKey, TokenLink,
+    self as channel, Bind, CapClass, LightGrant, LightPlace, Slip, StaticKey, TokenKey, TokenLink,
 };
 use gettone_relay::{
-    Asked, Letter, Outcome, Place, Reply, claim, key_out, nonce_in, reader_in, reply_out, scan_in,
-    token_key_out, token_nonce, tokens_in, vend_of, within_light,
+    Asked, Outcome, reader_in, scan_in, token_key_out, token_nonce, vend_of, within_light,
 };
 use gettone_store::{Kept, Memory, Tape};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Runtime;
 
+/// The epoch of the key that every reader is installed with.
 pub(crate) const EPOCH: u16 = 1;
+/// Keys of the server in one life.
+const KEYS_MAX: usize = 6;
 /// What everybody has to begin with, in minor units.
 pub(crate) const PURSE: i64 = 2_000;
 const OPERATOR: OperatorId = OperatorId::new(1);
@@ -42,15 +43,25 @@ pub(crate) struct Down;
 pub(crate) struct Desk {
     pub(crate) tape: Tape,
     engine: Option<Engine>,
-    key: StaticKey,
+    /// Its keys, from the first epoch on.
+    pub(crate) keys: Vec<StaticKey>,
+    pub(crate) active: u16,
     clock: Arc<AtomicU64>,
     runtime: Runtime,
-    sealed: u64,
-    guards: Guards,
+    pub(crate) sealed: u64,
+    pub(crate) guards: Guards,
+    pub(crate) roads: Roads,
+    /// Grants that answered a call.
+    pub(crate) called: u64,
+    /// The configuration that every reader is to have.
+    pub(crate) package: Option<crate::shelf::Package>,
+    /// Who is behind each hold that was asked for, and how often each receipt came.
+    pub(crate) came_with: BTreeMap<VendId, WalletId>,
+    pub(crate) came_again: BTreeMap<(VendId, u64), u64>,
     /// Over which link each HELLO was made, by the name of its grant.
     pub(crate) heard: Vec<(VendId, Bind)>,
     /// HELLOs in the order that they came, for a server that goes by that.
-    come: u64,
+    pub(crate) come: u64,
     pub(crate) crashes: u64,
 }
 
@@ -63,11 +74,17 @@ impl Desk {
         let mut desk = Self {
             tape: Tape::default(),
             engine: None,
-            key: StaticKey::from_bytes([4; 32]),
+            keys: vec![StaticKey::from_bytes([4; 32])],
+            active: EPOCH,
             clock: Arc::new(AtomicU64::new(NOW)),
             runtime,
             sealed: 0,
             guards,
+            roads: Roads::default(),
+            called: 0,
+            package: None,
+            came_with: BTreeMap::new(),
+            came_again: BTreeMap::new(),
             heard: Vec::new(),
             come: 0,
             crashes: 0,
@@ -97,8 +114,27 @@ impl Desk {
         let _ = self.runtime.block_on(engine.shutdown());
     }
 
+    /// The key that every reader is installed with.
     pub(crate) fn public(&self) -> channel::PublicKey {
-        self.key.public()
+        self.keys[0].public()
+    }
+
+    /// Its key of this epoch.
+    pub(crate) fn key_of(&self, epoch: u16) -> Option<&StaticKey> {
+        self.keys.get(usize::from(epoch.checked_sub(EPOCH)?))
+    }
+
+    /// The next step of a change of its keys: another is announced, or the one that was goes into use.
+    pub(crate) fn change_keys(&mut self, dice: &mut Dice) {
+        if self.key_of(self.active + 1).is_some() {
+            self.active += 1;
+        } else if self.keys.len() < KEYS_MAX {
+            self.keys.push(StaticKey::from_bytes(dice.bytes()));
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.load(Ordering::Relaxed))
     }
 
     /// The clock jumps, forwards or back.
@@ -106,6 +142,13 @@ impl Desk {
         const TEN_YEARS: u64 = 10 * 365 * 86_400 * 1_000;
         let jump = dice.below(2 * TEN_YEARS);
         self.clock.store(NOW + jump - TEN_YEARS, Ordering::Relaxed);
+    }
+
+    /// The clock jumps by so many milliseconds.
+    pub(crate) fn jump(&mut self, millis: i64) {
+        let now = self.clock.load(Ordering::Relaxed);
+        self.clock
+            .store(now.saturating_add_signed(millis), Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&mut self, millis: u64) {
@@ -174,10 +217,12 @@ impl Desk {
         envelope: &[u8],
         reader: &StaticKey,
     ) -> Result<Vec<channel::Item>, channel::EnvelopeFault> {
-        channel::open(envelope, &self.key, &reader.public()).map(|(_, items)| items)
+        let epoch = channel::header(envelope)?.server_epoch;
+        let own = self.key_of(epoch).unwrap_or(&self.keys[0]);
+        channel::open(envelope, own, &reader.public()).map(|(_, items)| items)
     }
 
-    fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         self.engine.as_ref().expect("it runs")
     }
 
@@ -196,7 +241,7 @@ impl Desk {
         })
     }
 
-    fn told<T, R>(&mut self, outcome: Result<T, Failure<R>>) -> Result<Option<T>, Down> {
+    pub(crate) fn told<T, R>(&mut self, outcome: Result<T, Failure<R>>) -> Result<Option<T>, Down> {
         match outcome {
             Ok(told) => Ok(Some(told)),
             Err(Failure::Refused(_)) => Ok(None),
@@ -211,14 +256,14 @@ impl Desk {
         }
     }
 
-    fn reader(&mut self, id: ReaderId) -> Result<Option<Reader>, Down> {
+    pub(crate) fn reader(&mut self, id: ReaderId) -> Result<Option<Reader>, Down> {
         let engine = self.engine().clone();
         let read = self.runtime.block_on(engine.reader(id));
         let read = self.told(read)?;
         Ok(read.and_then(|read| read.into_inner().map(|reader| *reader)))
     }
 
-    fn machine(&mut self, id: MachineId) -> Result<machine::Machine, Down> {
+    pub(crate) fn machine(&mut self, id: MachineId) -> Result<machine::Machine, Down> {
         let engine = self.engine().clone();
         let read = self.runtime.block_on(engine.machine(id));
         let read = self.told(read)?;
@@ -228,122 +273,22 @@ impl Desk {
             .unwrap_or_default())
     }
 
-    /// One envelope of a reader, carried by anybody; gives the server's for the reader, if any.
-    pub(crate) fn relay(
-        &mut self,
-        bytes: &[u8],
-        account: Option<WalletId>,
-        link: Option<Bind>,
-    ) -> Result<Option<Vec<u8>>, Down> {
-        let Ok(header) = channel::header(bytes) else {
-            return Ok(None);
-        };
-        let id = reader_in(header.reader_id);
-        let Some((key, number, currency)) = self.reader(id)?.and_then(|reader| {
-            Some((
-                key_out(reader.key()?),
-                reader.machine()?,
-                reader.currency()?,
-            ))
-        }) else {
-            return Ok(None);
-        };
-        let is_ours = header.direction == Direction::ToServer && header.server_epoch == EPOCH;
-        let opened = channel::open(bytes, &self.key, &key);
-        let (true, Ok((_, items))) = (is_ours, opened) else {
-            return Ok(None);
-        };
-        let letter = Letter::of(items).expect("no reader seals what makes no sense");
-        if let Some(hello) = &letter.hello {
-            let vend = vend_of(id, nonce_in(hello.nonce));
-            self.heard.push((vend, hello.bind));
-        }
-        self.keep_tokens(id, &letter)?;
-        if let Some(command) = letter.forgotten() {
-            self.command(id, command)?;
-        }
-        let (ask, asked) = match (&letter.hello, account) {
-            (Some(hello), Some(wallet)) if link == Some(hello.bind) || !self.guards.bind => {
-                let machine = self.machine(number)?;
-                let place = Place {
-                    reader: id,
-                    machine: number,
-                    state: &machine,
-                };
-                match claim(hello, place, wallet) {
-                    Ok(ask) => (Some(ask), Asked::Yes),
-                    Err(reason) => (None, Asked::Barred(reason)),
-                }
-            }
-            _ => (None, Asked::No),
-        };
-        let mut news = letter.news(ask);
-        if let Some(hello) = news.hello.as_mut().filter(|_| !self.guards.order) {
-            self.come += 1;
-            hello.order = Order {
-                boot: u32::MAX,
-                uptime_ms: self.come,
-            };
-        }
-        let account = account.filter(|_| asked != Asked::No);
-        let engine = self.engine().clone();
-        let relayed = self.runtime.block_on(engine.relay(id, news, account));
-        let relayed = self.told(relayed)?.map(gettone::Durable::into_inner);
-        let standing = match relayed {
-            Some(relayed) => relayed.standing,
-            None => Some(Standing::Distrusted),
-        };
-        let outcome = Outcome::of(standing, asked);
-        let reply = Reply {
-            reader: id,
-            currency,
-            ack: relayed.and_then(|relayed| relayed.ack),
-            noticed: relayed.and_then(|relayed| relayed.noticed),
-            lock: relayed.and_then(|relayed| relayed.lock),
-            verdict: outcome.verdict(),
-            now: Timestamp::from_millis(self.clock.load(Ordering::Relaxed)),
-        };
-        let items = reply_out(&letter, &reply);
-        Ok((!items.is_empty()).then(|| self.seal(&header, &key, &items)))
+    /// Waits for what the engine says.
+    pub(crate) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
+        self.runtime.block_on(asked)
     }
 
-    fn keep_tokens(&mut self, id: ReaderId, letter: &Letter) -> Result<(), Down> {
-        let Some(command) = tokens_in(letter) else {
-            return Ok(());
-        };
-        self.command(id, command)
-    }
-
-    fn command(&mut self, id: ReaderId, command: Command) -> Result<(), Down> {
+    pub(crate) fn command(&mut self, id: ReaderId, command: Command) -> Result<(), Down> {
         let engine = self.engine().clone();
         let done = self.runtime.block_on(engine.reader_command(id, command));
         self.told(done).map(drop)
     }
 
-    fn seal(
-        &mut self,
-        header: &Header,
-        key: &channel::PublicKey,
-        items: &[channel::Item],
-    ) -> Vec<u8> {
-        self.sealed += 1;
-        let mut random = [0x77; 32];
-        random[..8].copy_from_slice(&self.sealed.to_be_bytes());
-        let header = Header {
-            direction: Direction::ToReader,
-            server_epoch: EPOCH,
-            reader_id: header.reader_id,
-            sequence: self.sealed,
-        };
-        let ephemeral = Ephemeral::from_bytes(random);
-        channel::seal(header, &self.key, key, ephemeral, items).expect("items of this road")
-    }
-
     /// Takes the news of a code that was scanned by somebody who buys nothing.
     pub(crate) fn bring(&mut self, code: &TokenLink) -> Result<(), Down> {
         let id = reader_in(code.reader);
-        let key = self.reader(id)?.and_then(|reader| reader.token_key());
-        let Some(slip) = key.and_then(|key| code.open(&token_key_out(&key)).ok()) else {
+        let reader = self.reader(id)?;
+        let Some((_, slip)) = reader.and_then(|reader| opened(&reader, code)) else {
             return Ok(());
         };
         self.scan(id, scan_in(code, &slip, None), None).map(drop)
@@ -359,11 +304,7 @@ impl Desk {
         let Some(reader) = self.reader(id)? else {
             return Ok(None);
         };
-        let (Some(key), Some(number)) = (reader.token_key(), reader.machine()) else {
-            return Ok(None);
-        };
-        let key = token_key_out(&key);
-        let Ok(slip) = code.open(&key) else {
+        let (Some((key, slip)), Some(number)) = (opened(&reader, code), reader.machine()) else {
             return Ok(None);
         };
         self.scan(id, scan_in(code, &slip, None), None)?;
@@ -412,6 +353,18 @@ impl Desk {
         let scanned = self.told(scanned)?;
         Ok(scanned.and_then(|scanned| scanned.into_inner().standing))
     }
+}
+
+/// Reads a code under the key of its reader, or under the next one: a reader that changes its keys
+/// may show codes of it before it is heard again.
+fn opened(reader: &Reader, code: &TokenLink) -> Option<(TokenKey, Slip)> {
+    let next = reader.next_keys().and_then(|next| next.token);
+    let keys = reader.token_key().into_iter().chain(next);
+    let mut opened = keys.filter_map(|key| {
+        let key = token_key_out(&key);
+        Some((key.clone(), code.open(&key).ok()?))
+    });
+    opened.next()
 }
 
 /// The name of the grant that a code can get.

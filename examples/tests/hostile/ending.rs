@@ -22,14 +22,19 @@ impl Street {
         for who in 0..self.phones.len() {
             self.vanish(who);
         }
+        self.fell_roads();
         for at in 0..self.places.len() {
             self.places[at].rest(&mut self.truth, &mut self.dice)?;
             self.look()?;
-            // Who has no Bluetooth buys with light alone, and needs more than one code.
-            let by_light = self.places[at].sign.is_some() && self.dice.is_in(1, 2);
-            match by_light {
-                true => self.honest_by_light(at)?,
-                false => self.honest(at)?,
+            // Who has no Bluetooth buys with light alone, and needs more than one code. Where the
+            // board has a road, nobody has to come at all.
+            match self.dice.below(3) {
+                0 if self.places[at].sign.is_some() => self.honest_by_light(at)?,
+                1 => self.honest_by_road(at)?,
+                _ => self.honest(at)?,
+            }
+            if self.dice.is_in(1, 4) {
+                self.technician(at)?;
             }
         }
         self.books.settled(&self.truth)?;
@@ -89,7 +94,7 @@ impl Street {
         let code: [u8; 10] = self.dice.bytes();
         let place = &mut self.places[at];
         place.tell(Input::CodeSeen(Code::from_bytes(code)), &mut self.dice);
-        let linked = place.link(&Secret::light(code).psk(), &mut self.dice);
+        let linked = place.link(&Secret::light(code).psk(), 0, &mut self.dice);
         let (connection, mut link) = linked.ok_or("for ever: an honest phone is not let in")?;
         let bind = bind_of(&link);
         self.owners.insert(*bind.as_bytes(), HONEST);
@@ -122,7 +127,7 @@ impl Street {
             });
             let answer = answered.ok_or("for ever: the server crashes again and again")?;
             self.look()?;
-            if let Some(envelope) = answer {
+            for envelope in answer {
                 let sealed = link.seal(&LinkMessage::Envelope(envelope));
                 let heard = Input::Heard(connection, sealed.expect("a good link"));
                 self.places[at].tell(heard, &mut self.dice);

@@ -2,6 +2,7 @@
 
 use crate::books::{Done, Truth};
 use crate::dice::Dice;
+use crate::shelf::Shelf;
 use crate::street::Guards;
 use core::time::Duration;
 use gettone::core::board::{Approval, Ask, Life, Machine, Record, Ticket};
@@ -12,8 +13,8 @@ use gettone_channel::{
     StaticKey, TokenKey, VmcId,
 };
 use gettone_relay::{
-    Connection, Entropy, Flash, Input, Offer, Order, Output, Report, Server, Servers, Standing,
-    Station,
+    Connection, Entropy, Flash, Input, KeyRing, Offer, Order, Output, Report, Server, Servers,
+    Standing, Start, Station,
 };
 use std::collections::VecDeque;
 
@@ -26,10 +27,20 @@ const NOTE: u32 = 500;
 /// Looks at a board that has to come to rest.
 const LOOKS_MAX: u32 = 200;
 
+/// A board's own road to the server.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    pub(crate) is_up: bool,
+    /// What is on its way to the server, and to the board.
+    pub(crate) out: VecDeque<Vec<u8>>,
+    pub(crate) back: VecDeque<Vec<u8>>,
+}
+
 pub(crate) struct Place {
-    key: [u8; 32],
-    server: channel::PublicKey,
+    number: u8,
     station: Station,
+    pub(crate) shelf: Shelf,
+    pub(crate) wire: Wire,
     flash: Flash,
     now: Duration,
     unsynced: VecDeque<Ticket>,
@@ -54,13 +65,18 @@ impl Place {
         guards: Guards,
         dice: &mut Dice,
     ) -> Self {
-        let key = [number; 32];
+        let tokens = TokenKey::from_bytes([number ^ 0x21; 32]);
+        let ring = KeyRing::enrolled(StaticKey::from_bytes([number; 32]), Some(tokens));
+        let epoch = crate::desk::EPOCH;
+        let servers = Servers::installed(&[Server { epoch, key: server }]);
+        let shelf = Shelf::new(ring, servers.expect("one key"));
         let mut flash = Flash::new(JournalEpoch::from_bytes([number; 8]));
-        let station = start(&mut flash, key, server);
+        let station = start(&mut flash, &shelf);
         let mut place = Self {
-            key,
-            server,
+            number,
             station,
+            shelf,
+            wire: Wire::default(),
             flash,
             now: Duration::from_secs(1),
             unsynced: VecDeque::new(),
@@ -80,16 +96,43 @@ impl Place {
         place
     }
 
+    /// The key in use.
     pub(crate) fn key(&self) -> StaticKey {
-        StaticKey::from_bytes(self.key)
+        self.shelf.ring.key().clone()
+    }
+
+    pub(crate) const fn reader(&self) -> channel::ReaderId {
+        self.shelf.ring.reader()
     }
 
     pub(crate) const fn machine_id(&self) -> MachineId {
-        MachineId::new(self.key[0] as u32)
+        MachineId::new(self.number as u32)
+    }
+
+    /// Changes of its own keys so far, of the server's, and the configuration that it has.
+    pub(crate) fn key_changes(&self) -> u64 {
+        self.shelf.ring.epoch().into()
+    }
+
+    pub(crate) fn server_changes(&self) -> u64 {
+        (self.shelf.servers.active().epoch - crate::desk::EPOCH).into()
+    }
+
+    pub(crate) fn configuration(&self) -> u64 {
+        self.shelf.configuration.into()
     }
 
     pub(crate) fn life(&self) -> Life {
         self.station.life()
+    }
+
+    pub(crate) const fn has_session(&self) -> bool {
+        self.has_session
+    }
+
+    /// The newest receipt.
+    pub(crate) fn newest(&self) -> Rseq {
+        self.station.outbox().newest()
     }
 
     pub(crate) fn unacked(&self) -> usize {
@@ -108,8 +151,17 @@ impl Place {
     }
 
     pub(crate) fn tell(&mut self, input: Input, dice: &mut Dice) {
-        let entropy = Entropy::take(&mut dice.bytes());
-        self.station.handle(self.now, input, entropy);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let entropy = Entropy::take(&mut dice.bytes());
+            self.station.handle(self.now, input, entropy);
+            next = self.follow();
+        }
+    }
+
+    /// Does what the board wants; gives what it is to be told because of it.
+    fn follow(&mut self) -> Option<Input> {
+        let mut told = None;
         while let Some(output) = self.station.poll() {
             match output {
                 Output::Advertise(eid) => self.door = Some(eid),
@@ -122,10 +174,15 @@ impl Place {
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Offer(offer) => self.sign = Some(*offer),
                 Output::Withdraw => self.sign = None,
+                Output::RoadSend(envelope) => self.wire.out.push_back(envelope),
+                Output::KeepKeys(ring) => self.shelf.write_ring(*ring),
+                Output::KeepServers(servers) => self.shelf.write_servers(servers),
+                Output::Care(order) => told = self.shelf.care(order).or(told),
                 // What else there is, nobody here looks at.
                 _ => {}
             }
         }
+        told
     }
 
     /// Some of what was written is synced.
@@ -135,6 +192,9 @@ impl Place {
                 break;
             };
             self.tell(Input::Synced(ticket), dice);
+        }
+        if let Some(kept) = self.shelf.sync(dice) {
+            self.tell(kept, dice);
         }
     }
 
@@ -186,7 +246,9 @@ impl Place {
         self.flash.cut(left);
         self.unsynced.clear();
         self.cuts += 1;
-        self.station = start(&mut self.flash, self.key, self.server);
+        self.shelf.cut(dice);
+        self.wire = Wire::default();
+        self.station = start(&mut self.flash, &self.shelf);
         self.now = Duration::from_secs(1);
         self.forget_session();
         self.messages.clear();
@@ -203,15 +265,16 @@ impl Place {
     }
 }
 
-fn start(flash: &mut Flash, key: [u8; 32], server: channel::PublicKey) -> Station {
-    let server = Server {
-        epoch: crate::desk::EPOCH,
-        key: server,
+fn start(flash: &mut Flash, shelf: &Shelf) -> Station {
+    let ring = shelf.ring.clone();
+    let start = flash.start(ring.key().clone(), shelf.servers.clone());
+    let start = Start {
+        reader: ring.reader(),
+        ..start.expect("its own journal can be read")
     };
-    let servers = Servers::installed(&[server]).expect("one key");
-    let start = flash.start(StaticKey::from_bytes(key), servers);
-    let tokens = TokenKey::from_bytes(key.map(|byte| byte ^ 0x21));
-    Station::new(start.expect("its own journal can be read")).with_tokens(tokens)
+    let tokens = ring.token().cloned().expect("every board shows codes");
+    let station = Station::new(start).with_keys(ring).with_care(shelf.start());
+    station.with_tokens(tokens)
 }
 
 /// The machine.
@@ -247,11 +310,28 @@ impl Place {
         }
     }
 
+    /// What a good machine does next by itself; false when it waits for somebody.
+    pub(crate) fn acts(&mut self, truth: &mut Truth, dice: &mut Dice) -> bool {
+        if let Some(order) = self.orders.pop_front() {
+            self.order(order, truth, dice);
+        } else if let Some(rseq) = self.motors {
+            let after = DELIVERY;
+            self.end(Machine::Succeeded { rseq, after }, truth, dice);
+        } else {
+            return false;
+        }
+        true
+    }
+
     fn ask(&mut self, dice: &mut Dice) {
+        let price = 40 + dice.below(PRICE_MAX);
+        self.ask_for(price, dice);
+    }
+
+    pub(crate) fn ask_for(&mut self, price: u64, dice: &mut Dice) {
         self.asks += 1;
         let ask = Ask::new(self.asks);
         self.asked = Some(ask);
-        let price = 40 + dice.below(PRICE_MAX);
         let asked = Machine::Asked {
             ask,
             price: u32::try_from(price).expect("small"),
@@ -400,11 +480,16 @@ impl Place {
     }
 
     /// A phone links under a secret; none where it is not let in.
-    pub(crate) fn link(&mut self, psk: &Psk, dice: &mut Dice) -> Option<(Connection, Link)> {
+    pub(crate) fn link(
+        &mut self,
+        psk: &Psk,
+        caps: u16,
+        dice: &mut Dice,
+    ) -> Option<(Connection, Link)> {
         let connection = self.connect(dice);
         let hello = Hello1 {
             version: LINK_VERSION,
-            caps: 0,
+            caps,
         };
         let ephemeral = Ephemeral::from_bytes(dice.bytes());
         let (waiting, link_1) = Initiator::start(psk, ephemeral, hello).expect("its version");

@@ -4,11 +4,14 @@ use crate::books::{Books, Truth};
 use crate::desk::{Desk, vend_of_code};
 use crate::dice::Dice;
 use crate::place::{Place, bind_of};
+use crate::road::RoadTally;
+use crate::tally::Tally;
 use core::time::Duration;
 use gettone::core::board::Code;
 use gettone::core::id::WalletId;
 use gettone_channel::{
-    Bind, Chain, Ephemeral, Header, Item, Link, LinkMessage, ResumeSecret, Secret, TokenLink,
+    Bind, CAPS_CARRIES, Chain, Ephemeral, Header, Item, Link, LinkMessage, ResumeSecret, Secret,
+    TokenLink,
 };
 use gettone_relay::{Connection, Input};
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +34,14 @@ pub(crate) struct Guards {
     pub(crate) order: bool,
     /// Nobody but a reader seals as that reader.
     pub(crate) seal: bool,
+    /// A receipt that comes again has no effect.
+    pub(crate) once: bool,
+    /// A call is answered by the HELLO that names it, and by no other.
+    pub(crate) call: bool,
+    /// A reader's key before is taken until the next one has been used.
+    pub(crate) old_key: bool,
+    /// What is kept of a package is what the server vouches for.
+    pub(crate) vouched: bool,
 }
 
 impl Guards {
@@ -39,47 +50,11 @@ impl Guards {
         bind: true,
         order: true,
         seal: true,
+        once: true,
+        call: true,
+        old_key: true,
+        vouched: true,
     };
-}
-
-/// What has happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) lives: u64,
-    records: u64,
-    grants: usize,
-    sold: usize,
-    unseen: usize,
-    cash: usize,
-    lights: u64,
-    cuts: u64,
-    crashes: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.lives += other.lives;
-        self.records += other.records;
-        self.grants += other.grants;
-        self.sold += other.sold;
-        self.unseen += other.unseen;
-        self.cash += other.cash;
-        self.lights += other.lights;
-        self.cuts += other.cuts;
-        self.crashes += other.crashes;
-    }
-
-    /// Whether such a life says anything.
-    pub(crate) fn is_worth_it(&self) -> bool {
-        let lives = usize::try_from(self.lives).unwrap_or(usize::MAX);
-        self.grants > 2 * lives
-            && self.sold > lives
-            && self.unseen > 0
-            && self.cash > 0
-            && self.lights > self.lives / 10
-            && self.cuts > 0
-            && self.crashes > 0
-    }
 }
 
 /// Lives through one seed.
@@ -99,14 +74,14 @@ pub(crate) fn live(seed: u64, steps: u64, guards: Guards) -> Result<Tally, Strin
 
 /// An envelope of a reader's, with the link that it came over.
 #[derive(Clone, Debug)]
-struct Up {
-    envelope: Vec<u8>,
-    link: Bind,
-    owner: WalletId,
+pub(crate) struct Up {
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) link: Bind,
+    pub(crate) owner: WalletId,
 }
 
 pub(crate) struct Phone {
-    wallet: WalletId,
+    pub(crate) wallet: WalletId,
     visit: Option<Visit>,
     resume: Option<(usize, ResumeSecret)>,
 }
@@ -119,7 +94,7 @@ struct Visit {
 
 pub(crate) struct Street {
     pub(crate) dice: Dice,
-    guards: Guards,
+    pub(crate) guards: Guards,
     pub(crate) desk: Desk,
     pub(crate) places: Vec<Place>,
     pub(crate) phones: Vec<Phone>,
@@ -128,14 +103,17 @@ pub(crate) struct Street {
     /// Who holds the link with this hash.
     pub(crate) owners: BTreeMap<[u8; 32], WalletId>,
     /// What phones keep back, share and bring again.
-    up: VecDeque<Up>,
-    down: VecDeque<Vec<u8>>,
+    pub(crate) up: VecDeque<Up>,
+    pub(crate) down: VecDeque<Vec<u8>>,
     codes: VecDeque<TokenLink>,
     lights: VecDeque<[u8; 10]>,
     pub(crate) lights_made: u64,
+    pub(crate) roads: RoadTally,
+    /// Whether the server's clock never jumps: only then can codes be typed for long.
+    is_steady: bool,
 }
 
-fn keep<T>(kept: &mut VecDeque<T>, fresh: T) {
+pub(crate) fn keep<T>(kept: &mut VecDeque<T>, fresh: T) {
     if kept.len() >= KEPT_MAX {
         kept.pop_front();
     }
@@ -143,7 +121,7 @@ fn keep<T>(kept: &mut VecDeque<T>, fresh: T) {
 }
 
 impl Street {
-    fn open(seed: u64, guards: Guards) -> Self {
+    pub(crate) fn open(seed: u64, guards: Guards) -> Self {
         let mut dice = Dice::new(seed);
         let mut desk = Desk::new(guards);
         let places: Vec<Place> = (1..=PLACES)
@@ -162,7 +140,9 @@ impl Street {
         for wallet in phones.iter().map(|phone| phone.wallet).chain([HONEST]) {
             desk.open_wallet(wallet);
         }
+        let is_steady = dice.is_in(1, 2);
         Self {
+            is_steady,
             dice,
             guards,
             desk,
@@ -176,6 +156,7 @@ impl Street {
             codes: VecDeque::new(),
             lights: VecDeque::new(),
             lights_made: 0,
+            roads: RoadTally::default(),
         }
     }
 
@@ -190,6 +171,12 @@ impl Street {
             lights: self.lights_made,
             cuts: self.places.iter().map(|place| place.cuts).sum(),
             crashes: self.desk.crashes,
+            by_road: self.roads.envelopes,
+            calls: self.roads.calls,
+            called: self.desk.called,
+            keys: self.places.iter().map(Place::key_changes).sum(),
+            servers: self.places.iter().map(Place::server_changes).sum(),
+            packages: self.places.iter().map(Place::configuration).sum(),
         }
     }
 
@@ -200,12 +187,13 @@ impl Street {
                 self.truth.payers.entry(vend).or_default().insert(*owner);
             }
         }
+        self.packages_are_the_servers()?;
         self.books.look(&self.desk.tape, &self.truth)
     }
 
     fn step(&mut self) -> Result<(), String> {
         let at = self.dice.place(self.places.len());
-        match self.dice.below(60) {
+        match self.dice.below(70) {
             0..=20 => self.phone(),
             21..=40 => self.places[at].machine(&mut self.truth, &mut self.dice),
             41..=54 => {
@@ -215,6 +203,7 @@ impl Street {
             55..=56 => {
                 let millis = 1 + self.dice.below(40_000);
                 self.desk.pass(millis);
+                self.desk.lapse();
                 for place in &mut self.places {
                     place.pass(Duration::from_millis(millis), &mut self.dice);
                 }
@@ -224,7 +213,14 @@ impl Street {
                 self.places[at].cut_power(&mut self.truth, &mut self.dice);
             }
             58 => self.desk.kill_soon(&mut self.dice),
-            _ => self.desk.set_clock(&mut self.dice),
+            59 if !self.is_steady => self.desk.set_clock(&mut self.dice),
+            59 => {}
+            60..=68 => {
+                for _ in 0..=self.dice.below(4) {
+                    self.road(at);
+                }
+            }
+            _ => self.office(),
         }
         Ok(())
     }
@@ -267,7 +263,11 @@ impl Street {
     }
 
     fn enter(&mut self, who: usize, at: usize, psk: &gettone_channel::Psk) {
-        let Some((connection, link)) = self.places[at].link(psk, &mut self.dice) else {
+        let caps = match self.dice.is_in(1, 3) {
+            true => CAPS_CARRIES,
+            false => 0,
+        };
+        let Some((connection, link)) = self.places[at].link(psk, caps, &mut self.dice) else {
             return;
         };
         self.hang_up_at(at);
@@ -297,6 +297,11 @@ impl Street {
         }
     }
 
+    /// Where this phone is linked.
+    pub(crate) fn place_of(&self, who: usize) -> Option<usize> {
+        self.phones[who].visit.as_ref().map(|visit| visit.place)
+    }
+
     pub(crate) fn vanish(&mut self, who: usize) {
         if let Some(visit) = self.phones[who].visit.take() {
             let gone = Input::Disconnected(visit.connection);
@@ -315,10 +320,8 @@ impl Street {
                     }
                 }
                 LinkMessage::Envelope(envelope) => self.heard(who, envelope),
-                LinkMessage::Leave
-                | LinkMessage::Again
-                | LinkMessage::Piece(_)
-                | LinkMessage::Want(_) => {}
+                LinkMessage::Want(want) => self.wanted(who, want),
+                LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {}
             }
         }
     }
@@ -367,15 +370,16 @@ impl Street {
             // It will be asked again, by this phone or another.
             return keep(&mut self.up, up.clone());
         };
-        let Some(envelope) = answer else { return };
-        match self.dice.below(10) {
-            0 => {}
-            1..=2 => keep(&mut self.down, envelope),
-            3 => {
-                keep(&mut self.down, envelope.clone());
-                self.say(who, &LinkMessage::Envelope(envelope));
+        for envelope in answer {
+            match self.dice.below(10) {
+                0 => {}
+                1..=2 => keep(&mut self.down, envelope),
+                3 => {
+                    keep(&mut self.down, envelope.clone());
+                    self.say(who, &LinkMessage::Envelope(envelope));
+                }
+                _ => self.say(who, &LinkMessage::Envelope(envelope)),
             }
-            _ => self.say(who, &LinkMessage::Envelope(envelope)),
         }
     }
 
@@ -407,7 +411,8 @@ impl Street {
             2 => (Some(up.owner), None),
             _ => (Some(up.owner), Some(up.link)),
         };
-        if let Ok(Some(envelope)) = self.desk.relay(&up.envelope, account, link) {
+        let answers = self.desk.relay(&up.envelope, account, link);
+        for envelope in answers.unwrap_or_default() {
             keep(&mut self.down, envelope);
         }
     }
@@ -425,7 +430,7 @@ impl Street {
         self.say(who, &LinkMessage::Envelope(envelope));
     }
 
-    fn say(&mut self, who: usize, message: &LinkMessage) {
+    pub(crate) fn say(&mut self, who: usize, message: &LinkMessage) {
         let Some(visit) = self.phones[who].visit.as_mut() else {
             return;
         };
@@ -493,11 +498,11 @@ impl Street {
         let Ok(header) = gettone_channel::header(envelope) else {
             return;
         };
-        let keys = self.places.iter().map(Place::key);
-        let key = keys
-            .into_iter()
-            .find(|key| gettone_channel::reader_id(&key.public()) == header.reader_id);
-        let Some(key) = key else { return };
+        let mut places = self.places.iter();
+        let Some(place) = places.find(|place| place.reader() == header.reader_id) else {
+            return;
+        };
+        let key = place.key();
         let Ok(items) = self.desk.peek(envelope, &key) else {
             return;
         };
@@ -516,16 +521,18 @@ impl Street {
             .collect();
         let ephemeral = Ephemeral::from_bytes(self.dice.bytes());
         let header = Header { ..header };
-        if let Ok(sealed) =
-            gettone_channel::seal(header, &key, &self.desk.public(), ephemeral, &forged)
-        {
+        let Some(server) = self.desk.key_of(header.server_epoch) else {
+            return;
+        };
+        let server = server.public();
+        if let Ok(sealed) = gettone_channel::seal(header, &key, &server, ephemeral, &forged) {
             *envelope = sealed;
         }
     }
 }
 
 /// Cuts it, or flips a bit.
-fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
+pub(crate) fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
     if bytes.is_empty() {
         return;
     }

@@ -1,0 +1,178 @@
+//! What lies beside a board's journal: its keys, the server's, and the package that it fetches.
+
+use crate::dice::Dice;
+use gettone_channel::{
+    Config, Manifest, PIECE_LEN_MAX, PackageKind, Part, Piece, StaticKey, TokenKey,
+};
+use gettone_relay::{CareOrder, CareStart, Fetch, Input, Keep, KeyRing, Servers};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Bytes of a package: a chunk and a half.
+const LEN: usize = 6_000;
+
+/// A configuration that the server has for every reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    pub(crate) manifest: Manifest,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Package {
+    /// The one of this number.
+    pub(crate) fn new(number: u32) -> Self {
+        let seed = usize::try_from(number).expect("few");
+        let content = (0..LEN + seed).map(|at| (at * 31 + seed * 7 + at / 251) as u8);
+        let content: Vec<u8> = content.collect();
+        let manifest = Manifest::of(PackageKind::Configuration, number, &content);
+        Self {
+            manifest: manifest.expect("bounded"),
+            content,
+        }
+    }
+
+    /// The piece that somebody asked for, if there is one.
+    pub(crate) fn piece(&self, part: Part, index: u32) -> Option<Piece> {
+        let whole = match part {
+            Part::Manifest => self.manifest.to_bytes(),
+            Part::Content => self.content.clone(),
+        };
+        Piece::of(self.manifest.config().version, part, index, &whole)
+    }
+}
+
+/// What is being written, and not synced yet.
+#[derive(Debug)]
+enum Writing {
+    Ring(KeyRing),
+    Servers(Servers),
+}
+
+/// What outlives a power cut.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    pub(crate) ring: KeyRing,
+    pub(crate) servers: Servers,
+    /// The number of the configuration in place, and what it says.
+    pub(crate) configuration: u32,
+    pub(crate) content: Vec<u8>,
+    /// Whether an older one ever took the place of a newer one.
+    pub(crate) went_down: bool,
+    told: Option<Config>,
+    manifest: Vec<u8>,
+    chunks: BTreeMap<usize, Vec<u8>>,
+    /// Pieces as they came, where nobody looks at them.
+    unseen: BTreeMap<u32, Vec<u8>>,
+    writing: VecDeque<Writing>,
+}
+
+impl Shelf {
+    pub(crate) fn new(ring: KeyRing, servers: Servers) -> Self {
+        Self {
+            ring,
+            servers,
+            configuration: 0,
+            content: Vec::new(),
+            went_down: false,
+            told: None,
+            manifest: Vec::new(),
+            chunks: BTreeMap::new(),
+            unseen: BTreeMap::new(),
+            writing: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn write_ring(&mut self, ring: KeyRing) {
+        self.writing.push_back(Writing::Ring(ring));
+    }
+
+    pub(crate) fn write_servers(&mut self, servers: Servers) {
+        self.writing.push_back(Writing::Servers(servers));
+    }
+
+    /// What was written is synced, or could not be; gives what the board is told.
+    pub(crate) fn sync(&mut self, dice: &mut Dice) -> Option<Input> {
+        let writing = self.writing.pop_front()?;
+        let is_lost = dice.is_in(1, 8);
+        Some(match (writing, is_lost) {
+            (Writing::Ring(_), true) => Input::KeysLost,
+            (Writing::Servers(_), true) => Input::ServersLost,
+            (Writing::Ring(ring), false) => {
+                self.ring = ring;
+                Input::KeysKept
+            }
+            (Writing::Servers(servers), false) => {
+                self.servers = servers;
+                Input::ServersKept
+            }
+        })
+    }
+
+    /// Power is cut: of what was being written, any beginning is there. Some starts begin a change
+    /// of the reader's own keys.
+    pub(crate) fn cut(&mut self, dice: &mut Dice) {
+        for writing in core::mem::take(&mut self.writing) {
+            match (writing, dice.is_in(1, 2)) {
+                (Writing::Ring(ring), true) => self.ring = ring,
+                (Writing::Servers(servers), true) => self.servers = servers,
+                (_, false) => break,
+            }
+        }
+        if dice.is_in(1, 2) {
+            let token = TokenKey::from_bytes(dice.bytes());
+            let begun = self
+                .ring
+                .begun(StaticKey::from_bytes(dice.bytes()), Some(token));
+            self.ring = begun.unwrap_or_else(|| self.ring.clone());
+        }
+    }
+
+    /// What a board knows of its packages when it starts.
+    pub(crate) fn start(&self) -> CareStart {
+        let chunk = |place| self.chunks.get(&place).cloned();
+        let fetch = self
+            .told
+            .and_then(|told| Fetch::resumed(told, &self.manifest, chunk));
+        CareStart {
+            configuration: self.configuration,
+            floor: 0,
+            fetch,
+        }
+    }
+
+    /// What a board keeps that looks at nothing.
+    pub(crate) fn keep_unseen(&mut self, piece: &Piece) {
+        if piece.part == Part::Content {
+            self.unseen.insert(piece.index, piece.bytes.clone());
+        }
+    }
+
+    /// Does what the board wants to be done with a package.
+    pub(crate) fn care(&mut self, order: CareOrder) -> Option<Input> {
+        match order {
+            CareOrder::Begin(told) => {
+                self.told = Some(told);
+                self.manifest.clear();
+                self.chunks.clear();
+            }
+            CareOrder::Keep(Keep::Manifest(bytes)) => self.manifest = bytes,
+            CareOrder::Keep(Keep::Chunk { place, bytes }) => {
+                self.chunks.insert(place, bytes);
+            }
+            CareOrder::Install(told) => {
+                self.went_down |= told.number() <= self.configuration;
+                self.configuration = told.number();
+                self.content = self.chunks.values().flatten().copied().collect();
+                for (index, bytes) in core::mem::take(&mut self.unseen) {
+                    let at = usize::try_from(index).expect("few") * PIECE_LEN_MAX;
+                    let place = self.content.get_mut(at..at + bytes.len());
+                    place
+                        .into_iter()
+                        .for_each(|kept| kept.copy_from_slice(&bytes));
+                }
+                self.told = None;
+                return Some(Input::Installed(told.number()));
+            }
+        }
+        None
+    }
+}
