@@ -277,3 +277,50 @@ fn the_codes_of_the_specification_are_the_code() {
         assert!(flowing.contains(&format!("{list}.")), "{what}: {list}.");
     }
 }
+
+/// The tests that the specification names for its claims: their file, and their names.
+fn claims(document: &str) -> Vec<(String, Vec<String>)> {
+    let (_, table) = document
+        .split_once("| Claim | Held by |")
+        .expect("a table of claims");
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, held] = cells.as_slice() else {
+            panic!("two cells in: {row}");
+        };
+        let mut words = held.split('`').skip(1).step_by(2).map(str::to_owned);
+        let file = words.next().expect("a file");
+        (file, words.collect())
+    })
+    .collect()
+}
+
+/// Names of these that are no test of that file.
+fn missing(file: &str, names: &[String]) -> Vec<String> {
+    let path = docs().join("..").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let is_there = |name: &String| {
+        let (plain, listed) = (format!("fn {name}("), format!("\"{name}\""));
+        text.contains(&plain) || text.contains(&listed)
+    };
+    names
+        .iter()
+        .filter(|name| !is_there(name))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_specification_names_is_there() {
+    let document = fs::read_to_string(docs().join("protocol.md")).expect("the specification");
+    let claims = claims(&document);
+    assert!(claims.len() >= 15, "the table was not found whole");
+    for (file, names) in claims {
+        assert!(!names.is_empty(), "{file}: no test");
+        assert_eq!(missing(&file, &names), Vec::<String>::new(), "{file}");
+    }
+    // What is looked for can be missed.
+    let wrong = ["a_test_that_nobody_wrote".to_owned()];
+    assert_eq!(missing("adapters/channel/tests/sizes.rs", &wrong), wrong);
+}

@@ -1,6 +1,7 @@
 //! Power cuts at every write and sync of the board's journal: nothing is lost, doubled or invented.
 //!
-//! `GETTONE_POWER_CUTS=N` chooses how many, `GETTONE_POWER_SEED=N` lives through one seed again.
+//! `GETTONE_POWER_CUTS=N` chooses how many, `GETTONE_POWER_FROM=N` from which seed on,
+//! `GETTONE_POWER_SEED=N` lives through one seed again. A long run says how far it has come.
 
 #![allow(
     clippy::wildcard_enum_match_arm,
@@ -18,6 +19,8 @@ use std::thread;
 use std::time::Instant;
 
 const CUTS: u64 = 100_000;
+/// A long run says so after as many.
+const SAID_EVERY: u64 = 1_000_000;
 const STEPS: usize = 400;
 /// Lives among which one without syncs has to be found out.
 const FEW: u64 = 200;
@@ -61,7 +64,8 @@ fn nothing_is_lost_doubled_or_invented_wherever_the_power_goes() {
         return;
     }
     let wanted = number("GETTONE_POWER_CUTS").unwrap_or(CUTS);
-    let (seeds, cuts) = (AtomicU64::new(0), AtomicU64::new(0));
+    let from = number("GETTONE_POWER_FROM").unwrap_or(0);
+    let (seeds, cuts) = (AtomicU64::new(from), AtomicU64::new(0));
     let begun = Instant::now();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut all = Tally::default();
@@ -72,7 +76,12 @@ fn nothing_is_lost_doubled_or_invented_wherever_the_power_goes() {
                     let mut all = Tally::default();
                     while cuts.load(Ordering::Relaxed) < wanted {
                         let one = live(seeds.fetch_add(1, Ordering::Relaxed));
-                        cuts.fetch_add(one.cuts, Ordering::Relaxed);
+                        let before = cuts.fetch_add(one.cuts, Ordering::Relaxed);
+                        let so_far = before + one.cuts;
+                        if before / SAID_EVERY != so_far / SAID_EVERY {
+                            let upto = seeds.load(Ordering::Relaxed);
+                            println!("{so_far} cuts, seeds {from} to {upto}: nothing is lost");
+                        }
                         add(&mut all, &one);
                     }
                     all
