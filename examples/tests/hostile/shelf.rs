@@ -136,6 +136,7 @@ impl Shelf {
             configuration: self.configuration,
             floor: 0,
             fetch,
+            firmware: None,
         }
     }
 
@@ -154,8 +155,8 @@ impl Shelf {
                 self.manifest.clear();
                 self.chunks.clear();
             }
-            CareOrder::Keep(Keep::Manifest(bytes)) => self.manifest = bytes,
-            CareOrder::Keep(Keep::Chunk { place, bytes }) => {
+            CareOrder::Keep(_, Keep::Manifest(bytes)) => self.manifest = bytes,
+            CareOrder::Keep(_, Keep::Chunk { place, bytes }) => {
                 self.chunks.insert(place, bytes);
             }
             CareOrder::Install(told) => {
@@ -170,7 +171,7 @@ impl Shelf {
                         .for_each(|kept| kept.copy_from_slice(&bytes));
                 }
                 self.told = None;
-                return Some(Input::Installed(told.number()));
+                return Some(Input::Installed(told.kind(), told.number()));
             }
         }
         None

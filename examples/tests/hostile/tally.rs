@@ -45,7 +45,7 @@ impl Tally {
     pub(crate) fn is_worth_it(&self) -> bool {
         let lives = usize::try_from(self.lives).unwrap_or(usize::MAX);
         self.grants > 2 * lives
-            && self.sold > lives
+            && self.sold > lives / 2
             && self.unseen > 0
             && self.cash > 0
             && self.lights > self.lives / 10
