@@ -348,6 +348,11 @@ impl Board {
         self.grant.as_ref()
     }
 
+    /// The time of day as far as it is known, and how wrong it may be: for the eye alone.
+    pub fn time_of_day(&self) -> Option<(Timestamp, Duration)> {
+        self.wall.map(|wall| (self.utc(), wall.error))
+    }
+
     /// The operator's last order.
     pub const fn lock(&self) -> Lock {
         self.lock
