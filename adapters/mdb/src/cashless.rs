@@ -241,6 +241,20 @@ pub struct Cashless {
     open_until: Option<Duration>,
     events: [Option<Event>; DEVICE_EVENTS_MAX],
     reply: Option<Reply>,
+    counts: Counts,
+}
+
+/// What has gone wrong on the line to the controller, since the device was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// RESETs.
+    pub resets: u32,
+    /// Answers that the controller asked for again (RET).
+    pub retries: u32,
+    /// Answers that it refused (NAK, or noise).
+    pub naks: u32,
+    /// Answers to which it said nothing.
+    pub unanswered: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -297,6 +311,7 @@ impl Cashless {
             open_until: None,
             events: [None; DEVICE_EVENTS_MAX],
             reply: None,
+            counts: Counts::default(),
         })
     }
 
@@ -450,6 +465,11 @@ impl Cashless {
         }
     }
 
+    /// What has gone wrong on the line so far.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
     fn word(&mut self, now: Duration, word: Word) {
         self.watch.heard(now, word);
         if !self.speaks(now) {
@@ -457,7 +477,9 @@ impl Cashless {
         }
         if word.mode() == Mode::Address {
             self.outbox.lose();
-            self.on_wire = None;
+            if self.on_wire.take().is_some() {
+                self.counts.unanswered = self.counts.unanswered.saturating_add(1);
+            }
             self.open_until = None;
         }
         if let Some(heard) = self.ear.hear(now, word) {
@@ -492,6 +514,9 @@ impl Cashless {
         match heard {
             FromController::Command(command) => {
                 self.heard_at = Some(now);
+                if command == Command::Reset {
+                    self.counts.resets = self.counts.resets.saturating_add(1);
+                }
                 self.execute(now, command);
                 self.ear.read_by(self.layout());
                 self.reset_heard = command == Command::Reset;
@@ -512,9 +537,15 @@ impl Cashless {
                     self.delivered(now, message);
                 }
             }
-            RET => self.reply = Some(on_wire.frame),
+            RET => {
+                self.counts.retries = self.counts.retries.saturating_add(1);
+                self.reply = Some(on_wire.frame);
+            }
             // NAK and noise alike: the block waits for its next turn.
-            _ => self.outbox.lose(),
+            _ => {
+                self.counts.naks = self.counts.naks.saturating_add(1);
+                self.outbox.lose();
+            }
         }
     }
 
