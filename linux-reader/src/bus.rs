@@ -14,7 +14,7 @@ use gettone_channel::MdbState;
 use gettone_core::board::{Ask, Machine};
 use gettone_core::id::{JournalEpoch, Rseq};
 use gettone_core::notice::Code;
-use gettone_mdb::cashless::{Cashless, Input, Output, RequestNumber, State};
+use gettone_mdb::cashless::{Cashless, Counts, Input, Output, RequestNumber, State};
 use gettone_mdb::diagnosis::Diagnosis;
 use gettone_mdb::item::Numbering;
 use gettone_mdb::link::{Link, LinkFault, Read, Spec};
@@ -22,7 +22,7 @@ use gettone_mdb::{Frame, Text};
 use gettone_relay::{Order, Standing};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -71,6 +71,36 @@ impl Pulse {
     }
 }
 
+/// What the device has counted, for other threads to read.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct BusTally(Arc<[AtomicU32; 4]>);
+
+impl BusTally {
+    /// The counts of this start.
+    pub(crate) fn read(&self) -> Counts {
+        let [resets, retries, naks, unanswered] =
+            self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Counts {
+            resets,
+            retries,
+            naks,
+            unanswered,
+        }
+    }
+
+    fn write(&self, counts: Counts) {
+        let new = [
+            counts.resets,
+            counts.retries,
+            counts.naks,
+            counts.unanswered,
+        ];
+        for (count, new) in self.0.iter().zip(new) {
+            count.store(new, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A cash-in that the machine may take.
 #[derive(Clone, Copy)]
 struct Cash {
@@ -107,6 +137,7 @@ pub struct Reflex {
     /// How the bus looked last.
     diagnosis: Option<Diagnosis>,
     pulse: Pulse,
+    tally: BusTally,
 }
 
 impl Reflex {
@@ -128,6 +159,7 @@ impl Reflex {
             audit: None,
             diagnosis: None,
             pulse: Pulse::default(),
+            tally: BusTally::default(),
         }
     }
 
@@ -140,6 +172,11 @@ impl Reflex {
     /// Where to feel whether it lives.
     pub(crate) fn pulse(&self) -> Pulse {
         self.pulse.clone()
+    }
+
+    /// Where to read what the bus does.
+    pub(crate) fn tally(&self) -> BusTally {
+        self.tally.clone()
     }
 
     /// Answers the machine until the hub is gone.
@@ -213,6 +250,7 @@ impl Reflex {
                 Read::Nothing => {
                     self.handle(Input::Tick, line)?;
                     self.diagnose();
+                    self.tally.write(self.device.counts());
                 }
             }
             self.flush();

@@ -2,7 +2,7 @@
 //! status file, and to the service manager that it lives. It decides nothing.
 
 use crate::bus::Pulse;
-use crate::status::{MachineLink, Phone, STATUS_EVERY, Status};
+use crate::status::{MachineLink, Phone, RoadState, STATUS_EVERY, Status};
 use crate::uptime::{Uptime, since_power_up};
 use core::convert::Infallible;
 use gettone_channel::MdbState;
@@ -27,6 +27,7 @@ pub(crate) struct Glimpse {
     pub(crate) machine_link: MachineLink,
     pub(crate) phone: Phone,
     pub(crate) receipts_waiting: usize,
+    pub(crate) road: RoadState,
     /// Whether the operator lets the machine sell.
     pub(crate) service: LockState,
     /// How the bus looks, once it has been listened to.
@@ -49,6 +50,7 @@ impl Glimpse {
             machine_link: MachineLink::Lost,
             phone: Phone::None,
             receipts_waiting: 0,
+            road: RoadState::None,
             service: LockState::Open,
             finding: None,
             light: Verdict::Open,
@@ -205,6 +207,8 @@ pub(crate) struct Face {
     fed_at: Duration,
     beats: u64,
     seen: Glimpse,
+    /// How the reader is, as the hub has put it together last.
+    report: watch::Receiver<String>,
 }
 
 impl Face {
@@ -237,7 +241,14 @@ impl Face {
             watchdog: sd_notify::watchdog_enabled().map(|period| period / 4),
             fed_at: Duration::ZERO,
             seen: Glimpse::first(),
+            report: watch::channel(String::new()).1,
         }
+    }
+
+    /// Puts these reports into the status file.
+    #[must_use]
+    pub(crate) fn with_reports(self, report: watch::Receiver<String>) -> Self {
+        Self { report, ..self }
     }
 
     /// Shows what the hub lets be seen, for as long as anybody looks.
@@ -351,9 +362,11 @@ impl Face {
             machine_link: seen.machine_link,
             bus: seen.finding.map(|finding| finding.to_string()),
             phone: seen.phone,
+            road: seen.road,
             receipts_waiting: seen.receipts_waiting,
             light: light_in_words(seen.light),
             signal: lower(&self.panel.signal()),
+            report: self.report.borrow().clone(),
         }
     }
 }

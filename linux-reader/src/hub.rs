@@ -11,6 +11,7 @@ use crate::news::{News, NewsReceiver};
 use crate::prices::Prices;
 use crate::radio::Wish;
 use crate::renewal::Renewal;
+use crate::report::Counted;
 use crate::servers;
 use crate::status::{MachineLink, Phone};
 use crate::surface;
@@ -41,6 +42,13 @@ const IDLE_MAX: Duration = Duration::from_secs(3_600);
 /// The hub and its ways out.
 pub(crate) struct Hub {
     pub(crate) station: Station,
+    pub(crate) machine: u32,
+    /// What it counts for reports.
+    pub(crate) counted: Counted,
+    /// Where the newest report is.
+    pub(crate) reports: watch::Sender<String>,
+    /// When it is made anew; none where nobody reads it.
+    pub(crate) refresh: Option<Duration>,
     pub(crate) uptime: Uptime,
     /// Where the server's keys are kept.
     pub(crate) state: PathBuf,
@@ -129,7 +137,7 @@ impl Hub {
                 return Ok(());
             }
             let audit = self.audits.and_then(|audits| audits.due());
-            let wait = [self.station.next_deadline(), end, audit];
+            let wait = [self.station.next_deadline(), end, audit, self.refresh];
             let wait = wait.into_iter().flatten().min();
             let wait = wait.map_or(IDLE_MAX, |at| at.saturating_sub(now));
             tokio::select! {
@@ -154,6 +162,7 @@ impl Hub {
     }
 
     fn take(&mut self, news: News) -> Result<(), HubFault> {
+        self.counted.hear(&news);
         match &news {
             News::BusLost => self.words.machine_link = MachineLink::Lost,
             News::Machine(_) | News::Standing(_) => self.words.machine_link = MachineLink::Open,
@@ -179,6 +188,7 @@ impl Hub {
             | News::Took(_)
             | News::RoadUp
             | News::RoadDown
+            | News::NoRoad(_)
             | News::RoadHeard(_)
             | News::RoadTook => {}
         }
@@ -220,7 +230,8 @@ impl Hub {
         }
     }
 
-    fn be_seen(&self) {
+    fn be_seen(&mut self) {
+        self.renew_report();
         let glimpse = Glimpse {
             telling: self.words.telling,
             machine_state: self.station.standing().mdb_state,
@@ -229,6 +240,7 @@ impl Hub {
                 Some(_) => Phone::Linked,
                 None => Phone::None,
             },
+            road: self.counted.road(),
             receipts_waiting: self.station.outbox().unacked(),
             service: self.words.service,
             finding: self.words.finding,
@@ -328,6 +340,7 @@ impl Hub {
             News::Took(connection) => self.tell(Input::Took(connection)),
             News::RoadUp => self.tell(Input::RoadUp),
             News::RoadDown => self.tell(Input::RoadDown),
+            News::NoRoad(_) => Ok(()),
             News::RoadHeard(envelope) => self.tell(Input::RoadHeard(envelope)),
             News::RoadTook => self.tell(Input::RoadTook),
         }
@@ -433,6 +446,7 @@ impl Hub {
                     }
                 }));
             }
+            Output::Diagnose(id) => return Ok(Some(Input::Diagnosed(id, self.report()))),
             Output::Order(order) => self.say(Saying::Order(order))?,
             Output::Service(service) => {
                 tracing::info!(?service, "the operator's order");

@@ -33,6 +33,7 @@ mod program;
 mod radio;
 mod release;
 mod renewal;
+mod report;
 mod road;
 mod self_test;
 mod servers;

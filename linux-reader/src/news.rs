@@ -62,6 +62,8 @@ pub enum News {
     RoadUp,
     /// It has fallen.
     RoadDown,
+    /// It does not come up, for this reason.
+    NoRoad(String),
     /// A message came by it.
     RoadHeard(Vec<u8>),
     /// The last message for it has gone out.

@@ -13,6 +13,7 @@ use crate::launch::{Launched, Runs};
 use crate::news::{self, News};
 use crate::page::ResultPage;
 use crate::renewal::{Renewal, Takes};
+use crate::report::Counted;
 use crate::sign::{SignPlace, Signs};
 use crate::status::MachineLink;
 use crate::uptime::Uptime;
@@ -31,6 +32,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::watch;
 
@@ -74,7 +76,7 @@ pub(crate) async fn run_launched(
         told,
     )
     .counting(config.numbering);
-    let pulse = reflex.pulse();
+    let (pulse, tally) = (reflex.pulse(), reflex.tally());
     let reflex = answer_machine(reflex, config.link.clone(), commands)?;
 
     let (news, heard) = mpsc::channel(NEWS_MAX);
@@ -151,6 +153,7 @@ pub(crate) async fn run_launched(
         news.clone(),
     );
     let (by_road, wished) = mpsc::channel(WISHES_MAX);
+    let counted = Counted::new(tally, signs.showings(), config.road.is_some());
     let road = road::serve(config.road, reader, wished, news.clone());
     let light = watch_light(config.light.clone(), news);
     tracing::info!(%reader, boot, "the reader runs");
@@ -161,7 +164,10 @@ pub(crate) async fn run_launched(
         boot,
         firmware: runs.to_words(),
     };
+    let (reports, reported) = watch::channel(String::new());
+    let refresh = config.status.is_some().then_some(Duration::ZERO);
     let face = Face::new(person, uptime, config.panel, config.status, pulse);
+    let face = face.with_reports(reported);
     let hub = Hub {
         face: seen,
         words: Words {
@@ -185,6 +191,10 @@ pub(crate) async fn run_launched(
             .options
             .has(Options::FILE_TRANSPORT)
             .then(|| Rounds::new(config.audit_every)),
+        machine: config.machine,
+        counted,
+        reports,
+        refresh,
         station,
         uptime,
         state: config.state,

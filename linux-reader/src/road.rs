@@ -139,7 +139,8 @@ pub(crate) async fn serve(
                     if !core::mem::replace(&mut was_told, true) {
                         tracing::warn!(%fault, url = %place.url, "no road to the server");
                     }
-                    Ok(Walked::NoWay)
+                    let told = tell(&news, News::NoRoad(fault.to_string())).await;
+                    told.map(|()| Walked::NoWay)
                 }
             };
             match walked {

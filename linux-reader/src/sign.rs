@@ -12,6 +12,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -99,6 +101,24 @@ impl fmt::Display for SignPlace {
 /// Every place at which a reader shows its codes.
 pub(crate) struct Signs {
     ended: mpsc::Receiver<core::convert::Infallible>,
+    showings: Showings,
+}
+
+/// How each of these places is doing, for who looks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Showings(Vec<(SignPlace, Arc<AtomicBool>)>);
+
+impl Showings {
+    /// Each place, and whether it could show the last code.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(place, has_failed)| {
+            let state = match has_failed.load(Ordering::Relaxed) {
+                true => "fails",
+                false => "shows",
+            };
+            format!("{place} {state}")
+        })
+    }
 }
 
 impl Signs {
@@ -110,6 +130,7 @@ impl Signs {
         offers: &watch::Receiver<Option<Box<Offer>>>,
     ) -> io::Result<Self> {
         let (end, ended) = mpsc::channel(1);
+        let mut showings = Showings::default();
         for (places, place) in places
             .iter()
             .flat_map(|it| it.signs.iter().map(move |one| (it, one)))
@@ -118,12 +139,15 @@ impl Signs {
             let Some(surface) = Surface::of(place, places.tag) else {
                 continue;
             };
+            let has_failed = Arc::new(AtomicBool::new(false));
+            let told = (place.clone(), Arc::clone(&has_failed));
+            showings.0.push(told);
             let sign = Sign {
                 place: place.clone(),
                 url: places.url.clone(),
                 machine,
                 surface,
-                has_failed: false,
+                has_failed,
             };
             let (offers, end, runtime) = (offers.clone(), end.clone(), Handle::current());
             thread::Builder::new()
@@ -134,7 +158,12 @@ impl Signs {
                     drop(end);
                 })?;
         }
-        Ok(Self { ended })
+        Ok(Self { ended, showings })
+    }
+
+    /// How the places are doing.
+    pub(crate) fn showings(&self) -> Showings {
+        self.showings.clone()
     }
 
     /// Waits until every code has been taken away, but not for long: a place may be broken.
@@ -150,7 +179,7 @@ struct Sign {
     url: String,
     machine: u32,
     surface: Surface,
-    has_failed: bool,
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Sign {
@@ -168,7 +197,7 @@ impl Sign {
 
     fn show(&mut self, code: Option<&Code>) {
         let shown = self.surface.show(code);
-        let had_failed = core::mem::replace(&mut self.has_failed, shown.is_err());
+        let had_failed = self.has_failed.swap(shown.is_err(), Ordering::Relaxed);
         let place = &self.place;
         match shown {
             Ok(()) if had_failed => tracing::info!(%place, "codes are shown again"),

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// One older than this is of a reader that hangs, or is gone.
 const STALE_AFTER: Duration = Duration::from_secs(20);
-const LEN_MAX: u64 = 16 * 1024;
+/// A report's 8 KiB, every one of them escaped, and the rest.
+const LEN_MAX: u64 = 24 * 1024;
 
 /// How a reader is.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -39,6 +40,9 @@ pub(crate) struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bus: Option<String>,
     pub(crate) phone: Phone,
+    /// Its own road to the server.
+    #[serde(default)]
+    pub(crate) road: RoadState,
     /// Receipts that the server has not acknowledged.
     pub(crate) receipts_waiting: usize,
     /// What becomes of the light before the sensor, in words.
@@ -46,6 +50,20 @@ pub(crate) struct Status {
     pub(crate) light: Option<String>,
     /// The signal on the lamp.
     pub(crate) signal: String,
+    /// What a technician is told who asks by phone: lines of `name value`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) report: String,
+}
+
+/// A board's own road to the server.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RoadState {
+    /// None is configured.
+    #[default]
+    None,
+    Up,
+    Down,
 }
 
 /// The line to the machine.
@@ -115,6 +133,11 @@ impl Status {
             Phone::Linked => "linked",
             Phone::None => "none",
         };
+        let road = match self.road {
+            RoadState::None => "none",
+            RoadState::Up => "up",
+            RoadState::Down => "down",
+        };
         let bus = self.bus.as_ref();
         let bus = bus.map_or_else(String::new, |bus| format!("MDB bus           {bus}\n"));
         let light = self.light.as_ref();
@@ -123,14 +146,25 @@ impl Status {
         let firmware = firmware.map_or_else(String::new, |firmware| {
             format!("firmware          {firmware}\n")
         });
+        let report = self.report.lines().map(|line| match line.split_once(' ') {
+            Some((name, value)) => format!("  {name:<30} {value}\n"),
+            None => format!("  {line}\n"),
+        });
+        let report: String = report.collect();
+        let report = match report.as_str() {
+            "" => report,
+            lines => format!("its report:\n{lines}"),
+        };
         format!(
             "reader            {} of machine {}, version {}\n\
              {firmware}running for       {} s, start number {}\n\
              board             {}\n\
              MDB link          {link}; the machine has this reader {}\n\
              {bus}phone             {phone}\n\
+             own road          {road}\n\
              receipts waiting  {}\n\
-             {light}lamp              {}\n",
+             {light}lamp              {}\n\
+             {report}",
             self.reader,
             self.machine,
             self.version,
@@ -176,10 +210,27 @@ mod tests {
             machine_link: MachineLink::Open,
             bus: None,
             phone: Phone::None,
+            road: RoadState::Down,
             receipts_waiting: 0,
             light: None,
             signal: "ready".to_owned(),
+            report: "boot 3\nroad_fault the server takes too long\n".to_owned(),
         }
+    }
+
+    #[test]
+    fn people_are_shown_the_report_and_the_state_of_the_road() {
+        let shown = status().print();
+        assert!(shown.contains("own road          down\n"), "{shown}");
+        let line = "  road_fault                     the server takes too long\n";
+        assert!(shown.ends_with(line), "{shown}");
+        // One that an older reader wrote can still be read.
+        let mut older = serde_json::to_value(status()).expect("JSON");
+        for name in ["road", "report"] {
+            older.as_object_mut().expect("an object").remove(name);
+        }
+        let read: Status = serde_json::from_value(older).expect("readable");
+        assert!(!read.print().contains("its report"));
     }
 
     #[test]

@@ -24,6 +24,13 @@ pub(crate) const ROAD_NOTICES_MAX: usize = 40;
 /// The longest configuration, in bytes.
 pub const CONFIGURATION_LEN_MAX: u32 = 64 * 1024;
 
+/// Notices that a report shows: the newest ones.
+pub(crate) const REPORT_NOTICES_MAX: usize = 16;
+
+/// Longest name in a report, and longest value, in characters.
+pub(crate) const REPORT_NAME_LEN_MAX: usize = 40;
+pub(crate) const REPORT_VALUE_LEN_MAX: usize = 160;
+
 /// Pieces that a board asks for at once.
 pub(crate) const WANT_MAX: u16 = 16;
 

@@ -60,8 +60,8 @@ pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
 pub use reply::{Granted, Reply, Verdict, reply_out};
 pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
 pub use station::{
-    CareOrder, CareStart, Connection, Entropy, FirmwareStart, Input, Notice, Offer, Order, Output,
-    Report, Showing, Start, Station,
+    CareOrder, CareStart, Connection, Entropy, FirmwareStart, Input, Lines, Notice, Offer, Order,
+    Output, Report, Showing, Start, Station,
 };
 pub use status::{Line, Telling, english, status_out};
 pub use token::{

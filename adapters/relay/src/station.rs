@@ -3,11 +3,13 @@
 mod care;
 mod keys;
 mod line;
+mod report;
 mod road;
 mod shell;
 mod token;
 
 pub use care::{CareOrder, CareStart, FirmwareStart};
+pub use report::Lines;
 pub use shell::{Connection, Entropy, Input, Notice, Order, Output, Report, Showing, Start};
 pub use token::Offer;
 
@@ -42,6 +44,7 @@ pub struct Station {
     dated: Option<Timestamp>,
     care: Option<care::Care>,
     facts: ReaderFacts,
+    limits: board::Limits,
     servers: Servers,
     /// Of its own keys with those of the servers' keys that were used.
     pairs: Vec<(PublicKey, Pair)>,
@@ -56,6 +59,7 @@ pub struct Station {
     last_call: Option<channel::CallId>,
     /// Whether the HELLO that is out went by the board's own road.
     is_called: bool,
+    reporting: report::Reporting,
     /// Envelopes sealed in this start.
     sequence: u64,
     line: Line,
@@ -73,6 +77,8 @@ impl Station {
             dated: None,
             care: None,
             facts,
+            limits: start.limits,
+            reporting: report::Reporting::default(),
             servers: start.servers,
             pairs: Vec::new(),
             coming: None,
@@ -115,7 +121,7 @@ impl Station {
             Input::Disconnected(connection) => self.disconnected(now, connection, entropy),
             Input::Heard(connection, message) => self.heard(now, connection, &message, entropy),
             Input::Took(connection) => {
-                if self.linked() == Some(connection) {
+                if self.linked() == Some(connection) && self.is_boards() {
                     self.tell(now, board::Input::LinkTook, entropy);
                 }
             }
@@ -148,11 +154,13 @@ impl Station {
             Input::Unfit(kind, number) => self.unfit(kind, number),
             Input::NotInstalled(kind) => self.not_installed(kind),
             Input::ChangeKeys(ring) => self.change_keys(*ring),
+            Input::Diagnosed(id, lines) => self.diagnosed(now, id, &lines),
             Input::KeysKept => self.keys_kept(),
             // The server confirms them again with the next HELLO.
             Input::KeysLost => self.coming_ring = None,
         }
         self.use_road(now, entropy);
+        self.use_quiet(entropy);
     }
 
     /// What the shell has to do next.
@@ -333,6 +341,7 @@ impl Station {
                 (Some(answer), _) => answers.push(answer),
                 (None, channel::Item::ServerKey(told)) => self.server_key(told),
                 (None, channel::Item::Config(told)) => self.named(told),
+                (None, channel::Item::Diagnose(told)) => self.asked(told.id, way),
                 // A phone has no call to bring: it would be somebody's of long ago.
                 (None, channel::Item::Call(id)) if way == Way::Road => call = Some(*id),
                 (None, other) => self.note(Notice::Unused { kind: other.kind() }),
@@ -399,6 +408,7 @@ impl Station {
     }
 
     fn note(&mut self, notice: Notice) {
+        self.count(&notice);
         self.outputs.push_back(Output::Note(notice));
     }
 

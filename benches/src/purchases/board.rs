@@ -129,6 +129,7 @@ impl Board {
                     | Output::Offer(_)
                     | Output::RoadSend(_)
                     | Output::Withdraw
+                    | Output::Diagnose(_)
                     | Output::Care(_)
                     | Output::Note(_) => {}
                 }

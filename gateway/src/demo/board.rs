@@ -127,6 +127,11 @@ impl Board {
         Ok(connection)
     }
 
+    /// The street's own time.
+    pub(super) fn now(&self) -> Duration {
+        self.bus.now()
+    }
+
     /// The next thing that the board says on its link.
     pub(super) fn message(&mut self) -> Option<Vec<u8>> {
         let (to, message, report) = self.messages.pop_front()?;
@@ -264,6 +269,10 @@ impl Board {
                     Output::Order(order) => self.order(&order),
                     Output::Note(notice) => {
                         tracing::debug!(machine = self.number, %notice, "board");
+                    }
+                    Output::Diagnose(id) => {
+                        let lines = self.station.report(self.bus.now());
+                        waiting.push_back(Input::Diagnosed(id, lines));
                     }
                     // Nobody changes a board's keys here.
                     Output::KeepKeys(_)

@@ -135,6 +135,7 @@ impl Place {
                     | Output::KeepServers(_)
                     | Output::KeepKeys(_)
                     | Output::Care(_)
+                    | Output::Diagnose(_)
                     | Output::Show(_)
                     | Output::Service(_)
                     | Output::Note(_) => {}

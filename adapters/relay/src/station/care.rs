@@ -139,6 +139,16 @@ impl Station {
         self.want();
     }
 
+    /// The packages that are being fetched: the version of each, and how many of its chunks are here.
+    pub(super) fn fetching(&self) -> impl Iterator<Item = (u32, usize, usize)> {
+        let wards = self.care.iter().flat_map(|care| &care.wards);
+        wards.filter_map(|ward| {
+            let fetch = ward.fetch.as_ref()?;
+            let (have, of) = fetch.progress().unwrap_or_default();
+            Some((fetch.told().version, have, of))
+        })
+    }
+
     /// Takes what a phone brings; says whether a part was kept because of it, which happens once for
     /// each part.
     pub(super) fn brought(&mut self, piece: Piece) -> bool {

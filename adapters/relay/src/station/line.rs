@@ -153,6 +153,7 @@ impl Station {
         match accepted {
             Ok((step, link, link_2, hello)) => {
                 self.meet(hello);
+                self.met();
                 self.link_up(now, (step, link, link_2), entropy);
                 self.want();
             }
@@ -197,9 +198,13 @@ impl Station {
         };
         let connection = visitor.connection;
         match link.seal(message) {
-            Ok(sealed) => self
-                .outputs
-                .push_back(Output::Send(connection, sealed, report)),
+            Ok(sealed) => {
+                self.outputs
+                    .push_back(Output::Send(connection, sealed, report));
+                if report == Report::Took {
+                    self.gave();
+                }
+            }
             Err(fault) => {
                 visitor.phase = Phase::Broken;
                 self.note(Notice::LinkSeal(fault));

@@ -81,6 +81,11 @@ impl Station {
         (self.board.life() == Life::Idle).then_some(road.hello_at)
     }
 
+    /// Whether it stands and nothing is on its way.
+    pub(super) fn is_road_free(&self) -> bool {
+        self.road.as_ref().is_some_and(|road| !road.is_busy)
+    }
+
     /// Sends what is next by the road: a HELLO when it is time for one, then receipts, then notices.
     pub(super) fn use_road(&mut self, now: Duration, entropy: &mut Entropy) {
         let is_due = self.road_due().is_some_and(|due| now >= due);

@@ -1,6 +1,7 @@
 //! What a station is told and what it asks for: the words between a board and its shell.
 
 use super::care::CareOrder;
+use super::report::Lines;
 use super::token::Offer;
 use crate::greeting::{ReaderFacts, Standing};
 use crate::keyring::KeyRing;
@@ -125,6 +126,8 @@ pub enum Input {
     NotInstalled(PackageKind),
     /// Change the reader's own keys: these are those in use, with next ones beside them.
     ChangeKeys(Box<KeyRing>),
+    /// How the reader is, in answer to `Diagnose`.
+    Diagnosed(u32, Lines),
     /// The reader's own keys are on flash.
     KeysKept,
     /// The reader's own keys could not be written.
@@ -150,6 +153,9 @@ pub enum Output {
     KeepServers(Servers),
     /// Write the reader's own keys, sync them, then say `KeysKept`.
     KeepKeys(Box<KeyRing>),
+    /// Say `Diagnosed` with this number, and with how the reader is: [`super::Station::report`] and
+    /// whatever the shell knows beside it.
+    Diagnose(u32),
     /// Do this with a package.
     Care(CareOrder),
     /// Tell the machine.

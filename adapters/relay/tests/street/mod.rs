@@ -62,6 +62,8 @@ pub(crate) struct Street {
     pub(crate) road: VecDeque<Vec<u8>>,
     /// What is to be done with packages.
     pub(crate) care: Vec<CareOrder>,
+    /// The reports that it is to make.
+    pub(crate) diagnose: Vec<u32>,
     /// The reader's own keys, to be written.
     pub(crate) ring: Option<KeyRing>,
     /// The code on show.
@@ -116,6 +118,7 @@ impl Street {
             road: VecDeque::new(),
             ring: None,
             care: Vec::new(),
+            diagnose: Vec::new(),
             code: None,
             connections: 0,
         };
@@ -177,6 +180,7 @@ impl Street {
                 Output::KeepServers(servers) => self.kept = Some(servers),
                 Output::KeepKeys(ring) => self.ring = Some(*ring),
                 Output::Care(order) => self.care.push(order),
+                Output::Diagnose(id) => self.diagnose.push(id),
                 Output::Order(order) => self.orders.push_back(order),
                 Output::Show(showing) => self.shown.push(showing),
                 Output::Note(notice) => self.notices.push(notice),
