@@ -129,6 +129,7 @@ impl Phone {
             Input::Disconnected => self.disconnected(),
             Input::Answered { status, body } => self.answered(status, &body),
             Input::Unanswered => self.courier.unanswered(self.now),
+            Input::Bring(envelope) => self.bring(ForReader::of(envelope).into_iter().collect()),
             Input::Again => self.say(&LinkMessage::Again),
             Input::Leave => self.leave(),
             Input::End => self.end(Step::Ended),
@@ -287,6 +288,7 @@ impl Phone {
             .find(|package| package.version() == want.version)
             .map(|package| package.pieces(want).collect())
             .unwrap_or_default();
+        self.outputs.push_back(Output::News(News::Wanted(*want)));
         for piece in pieces {
             self.say(&LinkMessage::Piece(piece));
         }

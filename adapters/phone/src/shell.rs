@@ -2,7 +2,7 @@
 
 use crate::phase::Phase;
 use crate::told::Told;
-use gettone_channel::{Ephemeral, LinkFault, Mtu, Secret, SegmentFault, ServiceUuid, Status};
+use gettone_channel::{Ephemeral, LinkFault, Mtu, Secret, SegmentFault, ServiceUuid, Status, Want};
 
 /// What a phone is told.
 #[derive(Debug)]
@@ -31,6 +31,9 @@ pub enum Input {
     },
     /// The request that is out got no answer.
     Unanswered,
+    /// An envelope of the server that came by another way than an answer: one that was kept, or told
+    /// apart. It goes to the reader that is here, or that may come back.
+    Bring(Vec<u8>),
     /// The customer wants another purchase on this link.
     Again,
     /// The customer is done.
@@ -85,6 +88,8 @@ pub enum News {
     Phase(Phase),
     /// What the reader shows.
     Status(Status),
+    /// The reader wants these pieces of a package, and is sent what there is of them.
+    Wanted(Want),
     /// What the server says of one envelope.
     Told(Box<Told>),
     /// The server does not take the customer's credential.

@@ -81,6 +81,17 @@ pub(crate) struct ForReader {
     pub(crate) envelope: Vec<u8>,
 }
 
+impl ForReader {
+    /// Reads whose an envelope is; none where it is no envelope for a reader.
+    pub(crate) fn of(envelope: Vec<u8>) -> Option<Self> {
+        let header = channel::header(&envelope).ok()?;
+        (header.direction == Direction::ToReader).then_some(Self {
+            reader: header.reader_id,
+            envelope,
+        })
+    }
+}
+
 /// The body of a relay.
 pub(crate) fn write<'a>(
     envelopes: impl Iterator<Item = &'a [u8]>,
@@ -101,12 +112,7 @@ pub(crate) fn read(body: &[u8]) -> Option<(Vec<ForReader>, Vec<Told>)> {
         if text.len() > ENVELOPE_LEN_MAX * 2 {
             return None;
         }
-        let envelope = BASE64.decode(text).ok()?;
-        let header = channel::header(&envelope).ok()?;
-        (header.direction == Direction::ToReader).then_some(ForReader {
-            reader: header.reader_id,
-            envelope,
-        })
+        ForReader::of(BASE64.decode(text).ok()?)
     });
     Some((envelopes.collect(), answer.results))
 }

@@ -7,6 +7,8 @@
 
 mod street;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use gettone_channel::{BoardState, LastResult, ReceiptKind};
 use gettone_phone::{Asker, Broken, Input, News, Outcome, Phase, Phone, WAITING_MAX};
 use street::{Street, Works};
@@ -268,4 +270,28 @@ fn inputs_out_of_place_change_nothing_and_panic_nowhere() {
         street.wait(40);
         assert_eq!(street.phone.undelivered().count(), 0, "seed {seed}");
     }
+}
+
+#[test]
+fn an_envelope_that_came_by_another_way_goes_to_the_reader_that_is_here() {
+    let mut street = Street::new();
+    street.network = Works::NotAtAll;
+    street.tap();
+    let hello = street.requests.last().expect("a HELLO").body.clone();
+    let answer: serde_json::Value = serde_json::from_str(&street.book.relay(&hello)).expect("JSON");
+    let answer = answer["envelopes"][0].as_str().expect("text");
+    let answer = BASE64.decode(answer).expect("base64");
+    // What is no envelope, or is on its way to a server, goes to no reader.
+    let mut turned = answer.clone();
+    turned[1] = 1;
+    let mut elsewhere = answer.clone();
+    elsewhere[4] ^= 1;
+    for other in [Vec::new(), vec![0; 80], turned, elsewhere] {
+        let before = street.notified;
+        street.phone(Input::Bring(other));
+        assert_eq!(street.notified, before, "the reader heard nothing");
+    }
+    street.phone(Input::Bring(answer));
+    let state = street.statuses().last().map(|status| status.state);
+    assert_eq!(state, Some(BoardState::Granted));
 }
