@@ -274,6 +274,11 @@ impl Phone {
         Ok(phone)
     }
 
+    /// What both sides have agreed on.
+    pub const fn mtu(&self) -> Mtu {
+        self.mtu
+    }
+
     /// Writes a message, value by value, each with its response.
     ///
     /// # Errors

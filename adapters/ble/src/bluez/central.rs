@@ -272,6 +272,20 @@ impl Phone {
     /// When the reader is gone.
     pub async fn receive(&mut self) -> Result<Vec<u8>, PipeFault> {
         loop {
+            let value = self.value().await?;
+            if let Some(message) = self.assembler.push(&value)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// The next value of the reader, notified or read, as it comes. Dropping the future loses nothing
+    /// of a phone that is notified.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn value(&mut self) -> Result<Vec<u8>, PipeFault> {
+        loop {
             let value = match &self.notified {
                 Some(notified) => notified.recv().await?,
                 None => self.read().await?,
@@ -279,12 +293,9 @@ impl Phone {
             if value.is_empty() && self.notified.is_some() {
                 return Err(PipeFault::Gone);
             }
-            if value.is_empty() {
-                continue;
-            }
-            self.traffic.value(&value);
-            if let Some(message) = self.assembler.push(&value)? {
-                return Ok(message);
+            if !value.is_empty() {
+                self.traffic.value(&value);
+                return Ok(value);
             }
         }
     }
