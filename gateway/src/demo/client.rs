@@ -120,6 +120,22 @@ impl Client {
         Ok((understood(path, answer)?, cookie))
     }
 
+    /// Sends a body of JSON as it is; gives status and body of the answer, whatever it says.
+    pub(super) fn send(&self, path: &str, body: &str) -> Result<(u16, Vec<u8>), StreetFault> {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
+        }
+        let broken = |source| StreetFault::Http {
+            path: path.to_owned(),
+            source,
+        };
+        let request = request.header("content-type", "application/json");
+        let mut answer = request.send(body).map_err(broken)?;
+        let bytes = answer.body_mut().read_to_vec().map_err(broken)?;
+        Ok((answer.status().as_u16(), bytes))
+    }
+
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, StreetFault> {
         let mut request = self.agent.put(format!("{}{path}", self.url));
         if let Some((name, value)) = &self.credential {

@@ -4,16 +4,14 @@ use super::board::Board;
 use super::client::{Client, StreetFault};
 use crate::bounds::LIST_LEN_MAX;
 use crate::key::random;
-use crate::text::hex;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use core::time::Duration;
-use gettone_channel::{
-    Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Secret, Status,
-};
+use gettone_channel::{Assembler, Ephemeral, Mtu, Secret, Status, segments};
 use gettone_core::id::Rseq;
-use gettone_relay::{Connection, Input};
+use gettone_phone::{Input, News, Output, Phase, Phone, Request};
+use gettone_relay as relay;
+use gettone_relay::Connection;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,6 +19,8 @@ use std::thread;
 /// How often somebody looks for what has to come, and how many times.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 const LOOKS_MAX: u32 = 200;
+/// What the phones' radio agrees on.
+const MTU: u16 = 185;
 /// What everybody is given to begin with.
 const GIFT: &str = "20.00";
 
@@ -117,70 +117,58 @@ impl Customer {
     /// Shows the light code and links to the board that saw it.
     pub(super) fn tap(&self, board: &mut Board, seed: u64) -> Result<Visit<'_>, StreetFault> {
         let code: [u8; 10] = random()?;
-        board.see(code, seed)?;
-        let connection = board.connect()?;
-        let hello = Hello1 {
-            version: LINK_VERSION,
-            caps: 0,
-        };
-        let ephemeral = Ephemeral::from_bytes(random()?);
-        let (waiting, link_1) = Initiator::start(&Secret::light(code).psk(), ephemeral, hello)
-            .map_err(StreetFault::link)?;
-        board.tell(Input::Heard(connection, link_1))?;
-        let link_2 = board.message().ok_or(StreetFault::Silence("the link"))?;
-        let link = waiting.finish(&link_2).map_err(StreetFault::link)?;
-        Ok(Visit {
+        let mut visit = Visit {
             client: &self.client,
-            connection,
-            h: hex(link.handshake().as_bytes()),
-            link,
+            connection: None,
+            phone: Phone::default(),
+            heard: Assembler::new(),
             status: None,
-        })
+            fault: None,
+        };
+        visit.tell(board, Input::Show(Secret::light(code)))?;
+        board.see(code, seed)?;
+        visit.connection = Some(board.connect()?);
+        let input = Input::Connected {
+            mtu: Mtu::new(MTU).map_err(StreetFault::link)?,
+            ephemeral: Ephemeral::from_bytes(random()?),
+        };
+        visit.tell(board, input)?;
+        let link_2 = board.message().ok_or(StreetFault::Silence("the link"))?;
+        visit.hear(board, &link_2)?;
+        match visit.phone.phase() {
+            Phase::Linked => Ok(visit),
+            Phase::Away | Phase::Seeking | Phase::Linking | Phase::Resuming | Phase::Relinking => {
+                Err(StreetFault::link("it did not come about"))
+            }
+        }
     }
 }
 
-/// A phone that is linked to a board.
+/// A phone that is linked to a board: the reference phone, on a radio of memory.
 pub(super) struct Visit<'a> {
     client: &'a Client,
-    connection: Connection,
-    link: Link,
-    h: String,
+    connection: Option<Connection>,
+    phone: Phone,
+    /// What it has written, up to a whole message.
+    heard: Assembler,
     /// What the board has said last.
     pub(super) status: Option<Status>,
+    /// Why the server could not be asked.
+    fault: Option<StreetFault>,
 }
 
 impl Visit<'_> {
     /// Carries all that the board has to say, and the answers back.
     pub(super) fn carry(&mut self, board: &mut Board) -> Result<(), StreetFault> {
         while let Some(sealed) = board.message() {
-            match self.link.open(&sealed).map_err(StreetFault::link)? {
-                LinkMessage::Envelope(envelope) => self.bring(board, &envelope)?,
-                LinkMessage::Status(status) => self.status = Some(status),
-                // Nobody here said that it carries packages.
-                LinkMessage::Want(_) => {}
-                LinkMessage::Leave | LinkMessage::Again | LinkMessage::Piece(_) => {
-                    return Err(StreetFault::link("a board that speaks as a phone"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn bring(&mut self, board: &mut Board, envelope: &[u8]) -> Result<(), StreetFault> {
-        let body = json!({"envelopes": [BASE64.encode(envelope)], "h": self.h});
-        let answer = self.client.post("/v1/app/relay", &body)?;
-        for text in answer["envelopes"].as_array().into_iter().flatten() {
-            let envelope = BASE64
-                .decode(text.as_str().unwrap_or_default())
-                .map_err(StreetFault::link)?;
-            self.say(board, &LinkMessage::Envelope(envelope))?;
+            self.hear(board, &sealed)?;
         }
         Ok(())
     }
 
     /// Ends the session, and waits until the board has said all.
     pub(super) fn leave(mut self, board: &mut Board) -> Result<(), StreetFault> {
-        self.say(board, &LinkMessage::Leave)?;
+        self.tell(board, Input::Leave)?;
         board.settle()?;
         self.carry(board)?;
         self.vanish(board)
@@ -189,12 +177,66 @@ impl Visit<'_> {
     /// Is gone from one moment to the next.
     pub(super) fn vanish(self, board: &mut Board) -> Result<(), StreetFault> {
         board.forget_messages();
-        board.tell(Input::Disconnected(self.connection))
+        match self.connection {
+            Some(connection) => board.tell(relay::Input::Disconnected(connection)),
+            None => Ok(()),
+        }
     }
 
-    fn say(&mut self, board: &mut Board, message: &LinkMessage) -> Result<(), StreetFault> {
-        let sealed = self.link.seal(message).map_err(StreetFault::link)?;
-        board.tell(Input::Heard(self.connection, sealed))
+    /// A message of the board's, as the radio gives it.
+    fn hear(&mut self, board: &mut Board, message: &[u8]) -> Result<(), StreetFault> {
+        let mtu = Mtu::new(MTU).map_err(StreetFault::link)?;
+        for value in segments(message, mtu).map_err(StreetFault::link)? {
+            self.tell(board, Input::Value(value))?;
+        }
+        Ok(())
+    }
+
+    /// Tells the phone one thing, and does what it asks for until it asks for nothing more.
+    fn tell(&mut self, board: &mut Board, input: Input) -> Result<(), StreetFault> {
+        let mut waiting = VecDeque::from([input]);
+        while let Some(input) = waiting.pop_front() {
+            self.phone.handle(board.now(), input);
+            while let Some(output) = self.phone.poll() {
+                match output {
+                    Output::Write(value) => self.write(board, &value)?,
+                    Output::Ask(request) => waiting.push_back(self.ask(&request)),
+                    Output::News(News::Status(status)) => self.status = Some(status),
+                    Output::News(News::Broken(why)) => return Err(StreetFault::link(why)),
+                    // The street brings them together, and nobody stores anything.
+                    Output::Seek(_)
+                    | Output::Rest
+                    | Output::HangUp
+                    | Output::Keep
+                    | Output::News(_) => {}
+                }
+            }
+            if let Some(fault) = self.fault.take() {
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, board: &mut Board, value: &[u8]) -> Result<(), StreetFault> {
+        let message = self.heard.push(value).map_err(StreetFault::link)?;
+        match (message, self.connection) {
+            (Some(message), Some(connection)) => {
+                board.tell(relay::Input::Heard(connection, message))
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// The demo ends where its server does not answer: nobody waits for it.
+    fn ask(&mut self, request: &Request) -> Input {
+        match self.client.send(request.path, &request.body) {
+            Ok((status, body)) => Input::Answered { status, body },
+            Err(fault) => {
+                self.fault = Some(fault);
+                Input::Unanswered
+            }
+        }
     }
 }
 
