@@ -227,3 +227,6 @@ pub(crate) const TYPED_KEPT: Duration = Duration::from_secs(60);
 pub(crate) const TYPED_WINDOW_OF_ACCOUNT: Duration = Duration::from_secs(900);
 /// In which time a machine has its failures with typed codes.
 pub(crate) const TYPED_WINDOW_OF_MACHINE: Duration = Duration::from_secs(3_600);
+
+/// Reports of readers that are put together at the same time; each has at most 8 KiB.
+pub(crate) const GATHERINGS_MAX: usize = 1_024;

@@ -13,6 +13,7 @@ pub(crate) mod api_key;
 pub(crate) mod code;
 #[cfg(test)]
 mod contract;
+pub(crate) mod diagnostics;
 pub(crate) mod dts;
 pub(crate) mod favourite;
 pub(crate) mod firmware;

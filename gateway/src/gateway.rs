@@ -11,6 +11,7 @@ use crate::config::{Config, OperatorEntry};
 use crate::courier::Courier;
 use crate::credential::{Bearer, KeyDigest, Sealed, Seals, Tokens};
 use crate::database::Database;
+use crate::diagnostics::Questions;
 use crate::key::{self, KeyFault, ServerKey, ServerKeys};
 use crate::limiter::{Limiter, Wait};
 use crate::pairs::Pairs;
@@ -45,6 +46,7 @@ pub(crate) struct Gateway {
     pairs: Pairs,
     packages: Packages,
     reported: Reported,
+    questions: Questions,
     sequence: AtomicU64,
     passwords: Passwords,
     courier: Option<Courier>,
@@ -112,6 +114,7 @@ impl Gateway {
             servers,
             packages: Packages::default(),
             reported: Reported::default(),
+            questions: Questions::default(),
             // It counts up over restarts too, as long as the clock does; nothing rests on it.
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
@@ -187,6 +190,11 @@ impl Gateway {
     /// What readers run with, as far as they have said so.
     pub(crate) const fn reported(&self) -> &Reported {
         &self.reported
+    }
+
+    /// What readers are asked.
+    pub(crate) const fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// The next number for an envelope's header.

@@ -44,6 +44,7 @@ mod credential;
 mod csv;
 mod database;
 mod demo;
+mod diagnostics;
 mod errand;
 mod failure;
 mod fleet;

@@ -8,6 +8,7 @@ mod claim;
 mod clerk;
 mod credit;
 mod debt;
+mod diagnostics;
 mod dispute;
 mod docs;
 mod dts;
@@ -65,6 +66,7 @@ pub(crate) fn table() -> Vec<At> {
         set_aside::routes(),
         reader_package::routes(),
         firmware::routes(),
+        diagnostics::routes(),
         wallet::routes(),
         limit::routes(),
         card::routes(),

@@ -2,7 +2,7 @@
 
 import { read, send, whole } from "./api.js";
 import { choice, confirm, dialog, field, form, h, say, table } from "./dom.js";
-import { machineName, money, since, time } from "./words.js";
+import { REPORT, machineName, money, since, time } from "./words.js";
 
 export async function readers({ again }) {
   const [lines, machines] = await Promise.all([whole("/v1/readers"), whole("/v1/machines")]);
@@ -94,6 +94,7 @@ function enrol(machines, again) {
 function actions(line, again) {
   if (line.state === "revoked") return h("button", { type: "button", onclick: () => untrusted(line) }, "What it told");
   return [
+    h("button", { type: "button", onclick: () => diagnose(line) }, REPORT.show), " ",
     h("button", { type: "button", onclick: () => replace(line, again) }, "Replace"), " ",
     h("button", { type: "button", class: "grave", onclick: () => confirm({
       title: "Revoke this reader?",
@@ -132,6 +133,31 @@ async function untrusted(line) {
       empty: "Nothing.",
     }),
     h("div", { class: "actions" }, h("button", { type: "button", class: "main", onclick: close }, "Done")),
+  ]);
+}
+
+/** What the reader says of itself, and a way to ask it again. */
+async function diagnose(line) {
+  const path = `/v1/readers/${line.reader_id}/diagnostics`;
+  const place = h("div", {});
+  const show = (found) => {
+    const rows = (found.report ?? "").split("\n").filter(Boolean).map((one) => {
+      const end = one.indexOf(" ");
+      return [h("dt", {}, one.slice(0, end)), h("dd", { class: "code" }, one.slice(end + 1))];
+    });
+    const waits = found.asked_at !== null && (found.taken_at === null || found.taken_at < found.asked_at);
+    place.replaceChildren(
+      h("p", {}, found.taken_at === null ? REPORT.none : `${REPORT.taken} ${since(found.taken_at)}`),
+      ...(waits ? [h("p", {}, REPORT.waits)] : []),
+      h("dl", { class: "pairs" }, ...rows));
+  };
+  show(await read(path));
+  dialog(REPORT.title, (close) => [
+    place,
+    h("div", { class: "actions" },
+      h("button", { type: "button", onclick: async () => show(await send(path)) }, REPORT.ask),
+      h("button", { type: "button", onclick: async () => show(await read(path)) }, REPORT.look),
+      h("button", { type: "button", class: "main", onclick: close }, "Done")),
   ]);
 }
 

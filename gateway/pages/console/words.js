@@ -116,6 +116,17 @@ export const SALES = {
   refund: "refund",
 };
 
+/** Words about a reader's report on itself. */
+export const REPORT = {
+  title: "How the reader is",
+  show: "Report",
+  ask: "Ask for a report",
+  look: "Look again",
+  none: "It has not told yet.",
+  taken: "Told",
+  waits: "It is asked. The next phone that links, or its own road, brings the answer.",
+};
+
 /** A role in words. */
 export const ROLES = {
   owner: "Owner: everything",

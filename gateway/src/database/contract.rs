@@ -41,7 +41,7 @@ pub(super) trait Place {
 type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-const CLAIMS: [Claim; 11] = [
+const CLAIMS: [Claim; 12] = [
     ("what was folded is listed, for its owner alone", lists),
     (
         "sales are told by machine, by product and by hour",
@@ -82,6 +82,10 @@ const CLAIMS: [Claim; 11] = [
     (
         "programs for readers are kept, each operator's by itself",
         programs::keeps_programs,
+    ),
+    (
+        "the newest report of a reader is kept, and what it is asked",
+        people::keeps_reports,
     ),
 ];
 

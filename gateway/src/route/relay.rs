@@ -5,6 +5,7 @@ use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::care;
 use crate::database::{favourite, set_aside};
+use crate::diagnostics;
 use crate::failure;
 use crate::gateway::{Gateway, now};
 use crate::key::EPOCH_FIRST;
@@ -279,6 +280,10 @@ async fn take(
         }
     };
     let outcome = with_favourite(gateway, authentic, carrier, outcome).await?;
+    // What a revoked reader's key seals is nobody's word.
+    if authentic.life != Life::Revoked {
+        diagnostics::take(gateway, authentic.id, &authentic.letter.report).await?;
+    }
     let ack = heard.and_then(|heard| heard.ack);
     let reply = Reply {
         reader: authentic.id,
@@ -305,6 +310,10 @@ async fn take(
         let operator = authentic.operator;
         let named = care::told(gateway, authentic.id, operator, hello).await?;
         items.extend(named.into_iter().map(channel::Item::Config));
+        if authentic.life != Life::Revoked {
+            let asked = diagnostics::told(gateway, authentic.id).await?;
+            items.extend(asked.map(|id| channel::Item::Diagnose(channel::Diagnose { id })));
+        }
         let told = gateway.servers().told_at(authentic.from.server_epoch);
         items.extend(told.map(channel::Item::ServerKey));
     }

@@ -3,6 +3,7 @@
 
 mod console;
 mod demo;
+mod diagnostics;
 mod dts;
 mod favourite;
 mod firmware;

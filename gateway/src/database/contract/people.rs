@@ -9,9 +9,9 @@ use crate::database::person::{self, CustomerNumber, Welcome};
 use crate::database::refund::{self, Decision, Stage};
 use crate::database::session::{self, Holder};
 use crate::database::staff::{self, Hired, Recruit, Role};
-use crate::database::{api_key, place, staff_log};
+use crate::database::{api_key, diagnostics, place, staff_log};
 use crate::fleet;
-use gettone_core::id::{Rseq, WalletId};
+use gettone_core::id::{ReaderId, Rseq, WalletId};
 use gettone_core::money::{Amount, Currency};
 use rusqlite::types::{FromSql, ValueRef};
 fn sealed(byte: u8) -> Sealed {
@@ -93,6 +93,39 @@ pub(super) fn keeps_people(place: &dyn Place) {
             person::forget(change, number)?;
             assert_eq!(person::find(change, number)?, None);
             assert_eq!(person::wallets(change, number)?.len(), 1, "it outlives her");
+            Ok(())
+        })
+        .expect("written");
+}
+
+pub(super) fn keeps_reports(place: &dyn Place) {
+    let reader = ReaderId::from_bytes([7; 8]);
+    let mut ground = place.open();
+    let id = ground
+        .write(|change| {
+            assert_eq!(diagnostics::find(change, reader)?, None);
+            let id = diagnostics::ask(change, reader, at(1_000))?;
+            assert_eq!(diagnostics::ask(change, reader, at(2_000))?, id, "open");
+            assert_eq!(diagnostics::open(change)?, [(reader, id)]);
+            diagnostics::put(change, reader, id + 1, "strange 1\n", at(2_500))?;
+            let asked = diagnostics::find(change, reader)?.expect("asked");
+            assert_eq!((asked.asked, asked.taken), (at(1_000), None));
+            diagnostics::put(change, reader, id, "boot 3\n", at(3_000))?;
+            diagnostics::put(change, reader, id, "boot 9\n", at(4_000))?;
+            assert_eq!(diagnostics::open(change)?, []);
+            Ok(id)
+        })
+        .expect("written");
+    drop(ground);
+    let mut ground = place.open();
+    ground
+        .write(|change| {
+            let kept = Some((at(3_000), "boot 3\n".to_owned()));
+            let found = diagnostics::find(change, reader)?.expect("asked");
+            assert_eq!(found.taken, kept);
+            assert!(diagnostics::ask(change, reader, at(5_000))? > id);
+            let found = diagnostics::find(change, reader)?.expect("asked");
+            assert_eq!((found.asked, found.taken), (at(5_000), kept));
             Ok(())
         })
         .expect("written");
