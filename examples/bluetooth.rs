@@ -6,7 +6,7 @@
 
 use gettone_ble::ServiceUuid;
 use gettone_ble::bluez::{Adapter, Central, Found, Hearing};
-use gettone_channel::{BoardState, LastResult, Psk, Secret, Status};
+use gettone_channel::{BoardState, LastResult, Secret, Status};
 use gettone_examples::{
     Board, Chip, Ending, Glow, Handset, Key, Machine, Pace, Phone, Places, Seen, Server,
     StreetFault, Transcript, Visit, Wiring, part, run,
@@ -207,16 +207,16 @@ impl Street<'_> {
         let both = async { tokio::join!(look.found(), spy.found()) };
         let (found, seen) = ann.flash(&self.glow, code.bytes, 7, both).await?;
         drop((look, spy));
-        let wrong = Secret::light([0x55; 10]).psk();
+        let wrong = Secret::light([0x55; 10]);
         let pipe = self.connect(&self.other_radio, heard(seen)?).await?;
-        match bob.link(pipe, &wrong).await {
+        match bob.link(pipe, wrong).await {
             Ok(_) => return Err(StreetFault::Unexpected("a link without the secret")),
             Err(fault) => self
                 .transcript
                 .say("bob", format_args!("is refused: {fault}")),
         }
         let pipe = self.connect(&self.radio, heard(found)?).await?;
-        let mut visit = ann.link(pipe, &code.secret.psk()).await?;
+        let mut visit = ann.link(pipe, Secret::light(code.bytes)).await?;
         self.grant(&mut visit).await?;
         self.close(visit).await
     }
@@ -246,21 +246,19 @@ impl Street<'_> {
         self.transcript
             .scene("a phone is lost in a vend, and comes back");
         let mut visit = self.tap(ann).await?;
-        let resume = self.grant(&mut visit).await?.resume;
-        let resume = resume.ok_or(StreetFault::Unexpected("a grant without a way back"))?;
+        self.grant(&mut visit).await?;
         self.machine.select(ESPRESSO, 120, Ending::Dispensed)?;
         visit
             .until("the choice", |status| status.state == BoardState::Vending)
             .await?;
-        visit.vanish();
-        let service = ServiceUuid::for_eid(resume.eid().as_bytes());
+        let service = visit.lose().await?;
         let mut look = heard(self.radio.look(service).await)?;
         let found = timeout(PATIENCE, look.found())
             .await
             .map_err(|_| StreetFault::Unexpected("a reader that does not wait"))?;
         drop(look);
         let pipe = self.connect(&self.radio, heard(found)?).await?;
-        let mut visit = ann.link(pipe, &resume.psk()).await?;
+        visit.connect(pipe).await?;
         self.transcript.say("ann", "is back");
         visit
             .until("the product", |status| status.last == LastResult::Vended)
@@ -275,7 +273,7 @@ impl Street<'_> {
         let found = phone.flash(&self.glow, code.bytes, 1, look.found()).await?;
         drop(look);
         let pipe = self.connect(&self.radio, heard(found)?).await?;
-        phone.link(pipe, &psk(&code)).await
+        phone.link(pipe, Secret::light(code.bytes)).await
     }
 
     async fn connect(&self, radio: &Central, found: Found) -> Result<Handset, StreetFault> {
@@ -313,10 +311,6 @@ impl Street<'_> {
             .await?;
         Ok(())
     }
-}
-
-fn psk(code: &Code) -> Psk {
-    code.secret.psk()
 }
 
 fn heard<T>(answer: std::io::Result<T>) -> Result<T, StreetFault> {

@@ -5,10 +5,10 @@
 
 use clap::Parser;
 use gettone_channel::{BoardState, LastResult, StatusReason};
-use gettone_examples::{Key, Phone, Places, Server, StreetFault, Transcript};
+use gettone_examples::{Errand, Key, Pace, Phone, Places, Server, StreetFault, Transcript};
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,8 +23,20 @@ struct Arguments {
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     server: String,
     /// The e-mail address or phone number to sign in with.
+    #[arg(long, required_unless_present = "technician")]
+    address: Option<String>,
+    /// A technician's errand instead of a purchase: the file of their API key. The phone brings the
+    /// reader what it is to have, takes its receipts along, and shows how it is.
+    #[arg(
+        long,
+        value_name = "API_KEY_FILE",
+        requires = "machine",
+        conflicts_with = "address"
+    )]
+    technician: Option<PathBuf>,
+    /// The technician's machine.
     #[arg(long)]
-    address: String,
+    machine: Option<u32>,
     /// The currency of the wallet that a new customer opens.
     #[arg(long, default_value = "EUR")]
     currency: String,
@@ -49,17 +61,20 @@ fn main() -> ExitCode {
 fn visit(arguments: &Arguments) -> Result<(), StreetFault> {
     let server = Server::at(&arguments.server);
     let transcript = Transcript::default();
-    let session = sign_in(&server, arguments)?;
     let places = Places {
         air: arguments.air.clone(),
         light: arguments.light.clone(),
     };
-    let phone = Phone::signed_in("phone", session, &server, &places, &transcript);
-    tell_wallet(&phone.ask("/v1/app/me")?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|_| StreetFault::Unexpected("no runtime for the phone"))?;
+    if let (Some(key), Some(machine)) = (&arguments.technician, arguments.machine) {
+        return runtime.block_on(care(&server, key, machine, (&places, &transcript)));
+    }
+    let session = sign_in(&server, arguments)?;
+    let phone = Phone::signed_in("phone", session, &server, &places, &transcript);
+    tell_wallet(&phone.ask("/v1/app/me")?);
     runtime.block_on(async {
         let mut visit = phone.tap(seed()).await?;
         let status = visit
@@ -88,9 +103,33 @@ fn visit(arguments: &Arguments) -> Result<(), StreetFault> {
     Ok(())
 }
 
+/// Goes to a machine as its technician.
+async fn care(
+    server: &Server,
+    key: &Path,
+    machine: u32,
+    (places, transcript): (&Places, &Transcript),
+) -> Result<(), StreetFault> {
+    let secret = std::fs::read_to_string(key).map_err(|source| StreetFault::File {
+        path: key.to_owned(),
+        source,
+    })?;
+    let errand = Errand::to(server, secret.trim(), machine)?;
+    let done = errand.run((places, Pace::Real), transcript, seed()).await?;
+    println!(
+        "The server has taken {} receipts by this phone.",
+        done.receipts
+    );
+    match done.report {
+        Some(report) => print!("How the reader is:\n{report}"),
+        None => println!("The reader has not told how it is; its next visitor brings that."),
+    }
+    Ok(())
+}
+
 /// Signs in by the code that the server sends; gives the session's cookie.
 fn sign_in(server: &Server, arguments: &Arguments) -> Result<String, StreetFault> {
-    let address = &arguments.address;
+    let address = arguments.address.as_deref().unwrap_or_default();
     server.post(Key::None, "/v1/app/codes", &json!({"address": address}))?;
     print!("The code that went to {address}: ");
     let mut code = String::new();

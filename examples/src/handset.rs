@@ -1,4 +1,5 @@
 use gettone_ble::{PipeFault, Traffic, local};
+use gettone_channel::Mtu;
 
 /// A phone's connection, over whichever air.
 #[derive(Debug)]
@@ -19,11 +20,27 @@ impl Handset {
         }
     }
 
-    pub(crate) async fn receive(&mut self) -> Result<Vec<u8>, PipeFault> {
+    pub(crate) async fn write(&mut self, value: &[u8]) -> Result<(), PipeFault> {
         match self {
-            Self::Local(phone) => phone.receive().await,
+            Self::Local(phone) => phone.write(value).await,
             #[cfg(feature = "bluez")]
-            Self::Bluez(phone) => phone.receive().await,
+            Self::Bluez(phone) => phone.write(value).await,
+        }
+    }
+
+    pub(crate) async fn value(&mut self) -> Result<Vec<u8>, PipeFault> {
+        match self {
+            Self::Local(phone) => phone.value().await,
+            #[cfg(feature = "bluez")]
+            Self::Bluez(phone) => phone.value().await,
+        }
+    }
+
+    pub(crate) const fn mtu(&self) -> Mtu {
+        match self {
+            Self::Local(phone) => phone.mtu(),
+            #[cfg(feature = "bluez")]
+            Self::Bluez(phone) => phone.mtu(),
         }
     }
 

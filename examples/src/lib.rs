@@ -23,6 +23,7 @@ mod board;
 mod chance;
 #[cfg(feature = "bluez")]
 mod chip;
+mod errand;
 mod fault;
 mod glow;
 mod handset;
@@ -32,16 +33,19 @@ mod phone;
 mod process;
 mod server;
 mod transcript;
+mod visit;
 
 pub use board::{Board, Codes, Wiring};
 #[cfg(feature = "bluez")]
 pub use chip::Chip;
+pub use errand::{Done, Errand};
 pub use fault::StreetFault;
 pub use glow::Glow;
 pub use handset::Handset;
 pub use hazard::{Hazard, Pace as HazardPace};
 pub use machine::{Ending, Machine, Pace, Seen};
-pub use phone::{Carried, Heard, Phone, Places, Relay, Visit};
+pub use phone::{Carried, Phone, Places};
 pub use process::{Program, message, part, run};
 pub use server::{Key, Server};
 pub use transcript::Transcript;
+pub use visit::{Heard, Relay, Visit};

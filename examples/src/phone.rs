@@ -5,20 +5,18 @@ use crate::handset::Handset;
 use crate::machine::Pace;
 use crate::server::{Key, Server};
 use crate::transcript::Transcript;
+use crate::visit::{Visit, within};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use gettone_ble::ServiceUuid;
 use gettone_ble::local;
-use gettone_channel::{
-    BoardState, Ephemeral, Hello1, Initiator, LINK_VERSION, Link, LinkMessage, Psk, Secret, Status,
-};
+use gettone_channel::Secret;
+use gettone_phone::{Asker, Package, Request};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// The longest that the street waits for one thing to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What the phone asks for; a common value among phones of the day.
 const MTU: u16 = 185;
 /// How often a phone looks whether its reader is on the air.
@@ -31,6 +29,8 @@ pub struct Phone<'a> {
     server: &'a Server,
     places: &'a Places,
     pace: Pace,
+    /// What a technician's phone brings to readers.
+    packages: Vec<Package>,
     transcript: &'a Transcript,
 }
 
@@ -38,6 +38,8 @@ pub struct Phone<'a> {
 enum Login {
     Token(String),
     Session(String),
+    /// It only carries.
+    Nobody,
 }
 
 /// Where things are on the street.
@@ -47,26 +49,6 @@ pub struct Places {
     pub air: PathBuf,
     /// The socket of the reader's light sensor.
     pub light: PathBuf,
-}
-
-/// A phone linked to the reader.
-pub struct Visit<'a> {
-    phone: &'a Phone<'a>,
-    pipe: Handset,
-    link: Link,
-    /// What the phone shows of the reader's status.
-    shown: String,
-    /// What the relay exchange has cost, up to the grant.
-    relay: Relay,
-}
-
-/// What a reader says on the link.
-#[derive(PartialEq, Eq, Debug)]
-pub enum Heard {
-    /// Where it stands.
-    Status(Status),
-    /// An envelope for the server.
-    Envelope(Vec<u8>),
 }
 
 /// What the server answered to envelopes.
@@ -97,15 +79,6 @@ impl Carried {
     }
 }
 
-/// What one relay exchange came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Relay {
-    /// Requests over the air that waited for their response.
-    pub round_trips: u32,
-    /// Bytes of values over the air, both ways.
-    pub value_bytes: u64,
-}
-
 impl<'a> Phone<'a> {
     /// A phone on which this customer is signed in.
     pub fn new(
@@ -131,6 +104,20 @@ impl<'a> Phone<'a> {
         Self::of(name, login, server, places, transcript)
     }
 
+    /// A technician's phone: nobody is signed in on it, and it brings packages to readers.
+    pub fn technicians(
+        name: &'static str,
+        packages: Vec<Package>,
+        server: &'a Server,
+        places: &'a Places,
+        transcript: &'a Transcript,
+    ) -> Self {
+        Self {
+            packages,
+            ..Self::of(name, Login::Nobody, server, places, transcript)
+        }
+    }
+
     fn of(
         name: &'static str,
         login: Login,
@@ -144,6 +131,7 @@ impl<'a> Phone<'a> {
             server,
             places,
             pace: Pace::Real,
+            packages: Vec::new(),
             transcript,
         }
     }
@@ -157,6 +145,7 @@ impl<'a> Phone<'a> {
         match &self.login {
             Login::Token(token) => Key::Customer(token),
             Login::Session(cookie) => Key::Session(cookie),
+            Login::Nobody => Key::None,
         }
     }
 
@@ -197,8 +186,7 @@ impl<'a> Phone<'a> {
     /// # Errors
     /// `StreetFault` when the reader does not see it, or the link fails.
     pub async fn tap_with(&'a self, bytes: [u8; 10], seed: u64) -> Result<Visit<'a>, StreetFault> {
-        let secret = Secret::light(bytes);
-        let service = ServiceUuid::for_eid(secret.eid().as_bytes());
+        let (mut visit, service) = self.show(Secret::light(bytes))?;
         let air = self.places.air.as_path();
         let glow = Glow::Samples(self.places.light.clone());
         let seen = async {
@@ -212,7 +200,15 @@ impl<'a> Phone<'a> {
             local::Phone::connect(air, service, MTU),
         )
         .await?;
-        self.link(Handset::Local(pipe), &secret.psk()).await
+        visit.connect(Handset::Local(pipe)).await?;
+        Ok(visit)
+    }
+
+    /// Begins a visit with this secret; gives the name that its reader will say on the air.
+    fn show(&'a self, secret: Secret) -> Result<(Visit<'a>, ServiceUuid), StreetFault> {
+        let packages = self.packages.iter().cloned();
+        let carrier = gettone_phone::Phone::default().carrying(packages);
+        Visit::begin(self, carrier, secret)
     }
 
     /// Plays a code's colours until `seen` says that its reader is on the air; gives what it says.
@@ -249,24 +245,19 @@ impl<'a> Phone<'a> {
     ///
     /// # Errors
     /// `StreetFault` when the reader does not know the secret, or is gone.
-    pub async fn link(&'a self, mut pipe: Handset, psk: &Psk) -> Result<Visit<'a>, StreetFault> {
-        let hello = Hello1 {
-            version: LINK_VERSION,
-            caps: 0,
+    pub async fn link(&'a self, pipe: Handset, secret: Secret) -> Result<Visit<'a>, StreetFault> {
+        let (mut visit, _) = self.show(secret)?;
+        visit.connect(pipe).await?;
+        Ok(visit)
+    }
+
+    /// Sends a request as the phone has made it; gives status and body of the answer.
+    pub(crate) fn deliver(&self, request: &Request) -> Result<(u16, String), StreetFault> {
+        let key = match request.asker {
+            Asker::Customer => self.key(),
+            Asker::Nobody => Key::None,
         };
-        let ephemeral = Ephemeral::from_bytes(chance::bytes()?);
-        let (initiator, link1) = Initiator::start(psk, ephemeral, hello).map_err(refused)?;
-        within("the link", pipe.send(&link1)).await?;
-        let link2 = within("the link", pipe.receive()).await?;
-        let link = initiator.finish(&link2).map_err(refused)?;
-        self.say("is linked: encrypted, and nobody else is heard");
-        Ok(Visit {
-            phone: self,
-            pipe,
-            link,
-            shown: String::new(),
-            relay: Relay::default(),
-        })
+        self.server.post_text(key, request.path, &request.body)
     }
 
     /// Carries one envelope to the server, over the link with this handshake hash, or as somebody
@@ -283,7 +274,11 @@ impl<'a> Phone<'a> {
     }
 
     /// The same without a word: there may be many of them.
-    fn carry_quietly(&self, envelope: &[u8], h: Option<&str>) -> Result<Carried, StreetFault> {
+    pub(crate) fn carry_quietly(
+        &self,
+        envelope: &[u8],
+        h: Option<&str>,
+    ) -> Result<Carried, StreetFault> {
         let mut body = json!({"envelopes": [BASE64.encode(envelope)]});
         if let Some(h) = h {
             body["h"] = h.into();
@@ -308,163 +303,8 @@ impl<'a> Phone<'a> {
     }
 }
 
-impl Visit<'_> {
-    /// Carries envelopes both ways until the reader's status is the one waited for.
-    ///
-    /// # Errors
-    /// `StreetFault` when it does not come, or the link breaks.
-    pub async fn until(
-        &mut self,
-        what: &str,
-        wanted: impl Fn(&Status) -> bool,
-    ) -> Result<Status, StreetFault> {
-        loop {
-            match self.hear(what).await? {
-                Heard::Status(status) => {
-                    if wanted(&status) {
-                        return Ok(status);
-                    }
-                }
-                Heard::Envelope(envelope) => {
-                    for reply in self.carry(&envelope)?.envelopes {
-                        self.bring(reply).await?;
-                    }
-                    if self.relay == Relay::default() {
-                        let traffic = self.pipe.traffic();
-                        self.relay = Relay {
-                            round_trips: traffic.round_trips,
-                            value_bytes: traffic.value_bytes,
-                        };
-                    }
-                }
-            }
-        }
-    }
-
-    /// Carries envelopes both ways until one has been carried, the reader is free, and nothing more
-    /// comes for a while.
-    pub(crate) async fn until_quiet(
-        &mut self,
-        what: &str,
-        quiet: Duration,
-    ) -> Result<(), StreetFault> {
-        let (mut is_free, mut has_carried) = (false, false);
-        loop {
-            let heard = match is_free && has_carried {
-                true => match timeout(quiet, self.hear(what)).await {
-                    Ok(heard) => heard?,
-                    Err(_) => return Ok(()),
-                },
-                false => self.hear(what).await?,
-            };
-            match heard {
-                Heard::Status(status) => {
-                    is_free = matches!(status.state, BoardState::Linked | BoardState::Idle);
-                }
-                Heard::Envelope(envelope) => {
-                    has_carried = true;
-                    for reply in self.carry(&envelope)?.envelopes {
-                        self.bring(reply).await?;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The next thing that the reader says; nothing is done about it.
-    ///
-    /// # Errors
-    /// `StreetFault` when it does not come, or the link breaks.
-    pub async fn hear(&mut self, what: &str) -> Result<Heard, StreetFault> {
-        let bytes = within(what, self.pipe.receive()).await?;
-        match self.link.open(&bytes).map_err(refused)? {
-            LinkMessage::Status(status) => {
-                if !status.line.is_empty() && status.line != self.shown {
-                    self.shown.clone_from(&status.line);
-                    self.phone.say(format_args!("shows: {}", status.line));
-                }
-                Ok(Heard::Status(status))
-            }
-            LinkMessage::Envelope(envelope) => Ok(Heard::Envelope(envelope)),
-            // This phone did not say that it carries packages.
-            LinkMessage::Leave
-            | LinkMessage::Again
-            | LinkMessage::Piece(_)
-            | LinkMessage::Want(_) => {
-                Err(StreetFault::Unexpected("a reader that speaks as a phone"))
-            }
-        }
-    }
-
-    /// Carries an envelope of this link to the server.
-    ///
-    /// # Errors
-    /// `StreetFault` when the server does not answer.
-    pub fn carry(&self, envelope: &[u8]) -> Result<Carried, StreetFault> {
-        self.phone.carry(envelope, Some(&self.handshake()))
-    }
-
-    /// The same without a word: there may be many of them.
-    pub(crate) fn carry_quietly(&self, envelope: &[u8]) -> Result<Carried, StreetFault> {
-        self.phone.carry_quietly(envelope, Some(&self.handshake()))
-    }
-
-    /// Brings an envelope to the reader.
-    ///
-    /// # Errors
-    /// `StreetFault` when the link breaks.
-    pub async fn bring(&mut self, envelope: Vec<u8>) -> Result<(), StreetFault> {
-        self.send(&LinkMessage::Envelope(envelope)).await
-    }
-
-    /// Asks for another purchase on this link.
-    ///
-    /// # Errors
-    /// `StreetFault` when the link breaks.
-    pub async fn again(&mut self) -> Result<(), StreetFault> {
-        self.send(&LinkMessage::Again).await
-    }
-
-    /// The handshake hash of the link, as servers are told it.
-    pub fn handshake(&self) -> String {
-        self.link.handshake().to_string()
-    }
-
-    /// Sends bytes that no link has sealed.
-    ///
-    /// # Errors
-    /// `StreetFault` when the connection is gone.
-    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), StreetFault> {
-        within("the reader to take a message", self.pipe.send(bytes)).await
-    }
-
-    /// Ends the session.
-    ///
-    /// # Errors
-    /// `StreetFault` when the link breaks.
-    pub async fn leave(&mut self) -> Result<(), StreetFault> {
-        self.phone.say("leaves");
-        self.send(&LinkMessage::Leave).await
-    }
-
-    /// Is gone from one moment to the next: battery, lift, tunnel.
-    pub fn vanish(self) {
-        self.phone.say("is gone: no radio, no network");
-    }
-
-    /// What it took from connecting to the grant.
-    pub const fn relay(&self) -> Relay {
-        self.relay
-    }
-
-    async fn send(&mut self, message: &LinkMessage) -> Result<(), StreetFault> {
-        let sealed = self.link.seal(message).map_err(refused)?;
-        within("the reader to take a message", self.pipe.send(&sealed)).await
-    }
-}
-
 /// One result of a relay, in words.
-fn summary(result: &Value) -> String {
+pub(crate) fn summary(result: &Value) -> String {
     let mut words = result["outcome"].as_str().unwrap_or("nothing").to_owned();
     for (key, text) in [
         ("reason", "because of"),
@@ -479,22 +319,4 @@ fn summary(result: &Value) -> String {
         words.push_str(&format!(", receipts taken: {recorded}"));
     }
     words
-}
-
-async fn within<T, E: std::fmt::Display>(
-    what: &str,
-    future: impl Future<Output = Result<T, E>>,
-) -> Result<T, StreetFault> {
-    match timeout(PATIENCE, future).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(fault)) => Err(StreetFault::Link(format!("{what}: {fault}"))),
-        Err(_) => Err(StreetFault::Silence {
-            what: what.to_owned(),
-            seconds: PATIENCE.as_secs(),
-        }),
-    }
-}
-
-fn refused(fault: gettone_channel::LinkFault) -> StreetFault {
-    StreetFault::Link(fault.to_string())
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The longest that one answer of the server may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// Longest content that is fetched: a package's.
+const BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 /// How long a connection may rest before another request: the server hangs up after 5 s, and a
 /// request that meets its hanging up is lost.
 const IDLE_MAX: Duration = Duration::from_secs(2);
@@ -31,6 +34,8 @@ pub enum Key<'a> {
     Customer(&'a str),
     /// A customer who has signed in, by the cookie that came with it.
     Session(&'a str),
+    /// Somebody of an operator, by an API key.
+    Staff(&'a str),
 }
 
 /// The cookie of a customer who has signed in.
@@ -185,6 +190,81 @@ impl Server {
         }
     }
 
+    /// Puts something in its place at the server.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not answer, or refuses.
+    pub fn put(&self, key: Key<'_>, path: &str, body: &Value) -> Result<Value, StreetFault> {
+        let mut request = self.agent().put(format!("{}{path}", self.url));
+        if let Some((name, value)) = self.credential(key) {
+            request = request.header(name, value);
+        }
+        let fault = |source| StreetFault::http(path, source);
+        let mut answer = request.send_json(body).map_err(fault)?;
+        let text = answer.body_mut().read_to_string().map_err(fault)?;
+        match answer.status().is_success() {
+            true => Ok(serde_json::from_str(&text).unwrap_or_default()),
+            false => Err(StreetFault::Refused {
+                path: path.to_owned(),
+                answer: text,
+            }),
+        }
+    }
+
+    /// The operator's API key.
+    pub fn operator_key(&self) -> &str {
+        &self.operator_key
+    }
+
+    /// Sends a body of JSON as it is; gives status and body of the answer, whatever it says.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not answer.
+    pub fn post_text(
+        &self,
+        key: Key<'_>,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), StreetFault> {
+        let mut request = self
+            .agent()
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/json");
+        if let Some((name, value)) = self.credential(key) {
+            request = request.header(name, value);
+        }
+        let mut answer = request
+            .send(body)
+            .map_err(|source| StreetFault::http(path, source))?;
+        let text = answer.body_mut().read_to_string();
+        let text = text.map_err(|source| StreetFault::http(path, source))?;
+        Ok((answer.status().as_u16(), text))
+    }
+
+    /// Asks the server for bytes.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not answer, or refuses.
+    pub fn bytes(&self, key: Key<'_>, path: &str) -> Result<Vec<u8>, StreetFault> {
+        let mut request = self.agent().get(format!("{}{path}", self.url));
+        if let Some((name, value)) = self.credential(key) {
+            request = request.header(name, value);
+        }
+        let fault = |source| StreetFault::http(path, source);
+        let mut answer = request.call().map_err(fault)?;
+        let is_given = answer.status().is_success();
+        // As long as a package may be.
+        let body = answer.body_mut().with_config().limit(BYTES_MAX);
+        let bytes = body.read_to_vec().map_err(fault)?;
+        if is_given {
+            return Ok(bytes);
+        }
+        Err(StreetFault::Refused {
+            path: path.to_owned(),
+            answer: String::from_utf8_lossy(&bytes).into_owned(),
+        })
+    }
+
     /// Asks the server for something.
     ///
     /// # Errors
@@ -266,6 +346,7 @@ impl Server {
             Key::Operator => bearer(&self.operator_key),
             Key::Platform => bearer(&self.platform_key),
             Key::Customer(token) => bearer(token),
+            Key::Staff(key) => bearer(key),
             Key::Session(cookie) => Some(("Cookie", format!("{SESSION_COOKIE}={cookie}"))),
         }
     }

@@ -5,8 +5,9 @@ use super::stage::{AFTER_ONE, ESPRESSO, Held, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;
-use crate::phone::{Phone, Visit};
+use crate::phone::Phone;
 use crate::server::Key;
+use crate::visit::Visit;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use gettone_channel::{

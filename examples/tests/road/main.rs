@@ -3,6 +3,7 @@
 //!
 //! The gateway and the reader run in processes of their own: this executable, started again.
 
+mod errand;
 mod front;
 
 use front::{Authority, Front, write_authority};
@@ -39,6 +40,10 @@ fn test() -> ExitCode {
         Trial::test(
             "a_road_leads_nowhere_that_nobody_vouches_for",
             vouched_by_somebody_else,
+        ),
+        Trial::test(
+            "a_technicians_phone_brings_a_configuration_empties_the_outbox_and_is_told_how_the_reader_is",
+            errand::run,
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
