@@ -110,7 +110,7 @@ impl Vmc {
                 street.machine(Machine::Succeeded { rseq, after: AFTER });
             }
             Model::Resets => {
-                let is_taken = rseq.number() % 2 == 0;
+                let is_taken = rseq.number().is_multiple_of(2);
                 let approval = match is_taken {
                     true => Approval::Delivered { rseq, after: AFTER },
                     false => Approval::NotDelivered,
