@@ -15,6 +15,8 @@ pub(crate) struct Machine {
     /// What it switches on at level 3, and what it was offered.
     options: u32,
     offered: u32,
+    /// All that its display was given.
+    pub(crate) shown: String,
 }
 
 impl Machine {
@@ -26,6 +28,7 @@ impl Machine {
             level: 1,
             options: 0,
             offered: 0,
+            shown: String::new(),
         }
     }
 
@@ -297,6 +300,10 @@ impl Machine {
             .iter()
             .fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         assert_eq!(check, sum, "a good checksum");
+        if answer.first() == Some(&0x02) {
+            let text = answer.get(2..).unwrap_or_default();
+            self.shown.push_str(&String::from_utf8_lossy(text));
+        }
         answer
     }
 }
