@@ -133,7 +133,7 @@ impl Hub {
             let (life, standing) = (self.station.life(), self.station.standing());
             self.renewal.stand(life, standing);
             if self.renewal.is_due(life, standing) && !self.station.has_intent() {
-                tracing::info!("the reader ends, to be started with its new program");
+                tracing::info!("the reader ends, to be started with what was brought");
                 return Ok(());
             }
             let audit = self.audits.and_then(|audits| audits.due());
@@ -429,7 +429,12 @@ impl Hub {
                 let files = self.files.as_deref();
                 let is_fit = |text: &str| files.is_some_and(|files| Config::takes(files, text));
                 return Ok(match self.shelf.follow(&order, is_fit) {
-                    Ok(told) => told,
+                    Ok(told) => {
+                        if let Some(Input::Installed(PackageKind::Configuration, _)) = told {
+                            self.renewal.configured();
+                        }
+                        told
+                    }
                     // It is fetched anew.
                     Err(fault) => {
                         tracing::error!(%fault, "a package cannot be stored");

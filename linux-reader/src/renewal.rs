@@ -20,6 +20,8 @@ pub(crate) struct Renewal {
     session: Session,
     given_up: Option<u32>,
     installing: Option<JoinHandle<Input>>,
+    /// Whether somebody starts the reader again when it ends.
+    is_launched: bool,
     is_due: bool,
 }
 
@@ -56,6 +58,7 @@ impl Renewal {
             session: Session::None,
             given_up: launched.and_then(|launched| launched.given_up),
             installing: None,
+            is_launched: launched.is_some(),
             is_due: false,
         }
     }
@@ -101,6 +104,11 @@ impl Renewal {
         input
     }
 
+    /// A configuration was put in place: it counts from the next start.
+    pub(crate) const fn configured(&mut self) {
+        self.is_due |= self.is_launched;
+    }
+
     /// Sees what the machine does: a session that began and ended proves the program.
     pub(crate) fn see(&mut self, machine: Machine) {
         if machine == Machine::SessionBegan {
@@ -125,7 +133,7 @@ impl Renewal {
         }
     }
 
-    /// Whether the reader is to end here, to be started with its new program.
+    /// Whether the reader is to end here, to be started with what was brought.
     pub(crate) fn is_due(&self, life: Life, standing: &Standing) -> bool {
         let is_free = matches!(
             standing.mdb_state,

@@ -1,6 +1,6 @@
-//! Firmware by phone through the real program under its launcher: a technician brings another program,
+//! Packages by phone through the real program under its launcher: a technician brings another program,
 //! the reader starts with it when nobody is served, and keeps it once a session has ended well. One
-//! that does not work is given up without anybody's help.
+//! that does not work is given up without anybody's help. A configuration counts in the same way.
 
 mod street;
 
@@ -122,9 +122,20 @@ impl Board {
 
     /// A technician brings what is wanted; gives the HELLO's version of the program before.
     fn bring(&mut self, number: u32, content: &[u8]) -> u32 {
-        let manifest = Manifest::of(PackageKind::Firmware, number, content).expect("bounded");
-        let code = self.codes.next().expect("enough codes");
         let slots = self.slots();
+        self.carry(PackageKind::Firmware, number, content, || {
+            wait_for("the program in its slot", || {
+                fs::read_to_string(&slots)
+                    .is_ok_and(|slots| slots.contains(&format!(" {number} 0 ")))
+            });
+        });
+        self.street.server.hello.as_ref().expect("one").fw
+    }
+
+    /// A technician brings a package, waits, and leaves.
+    fn carry(&mut self, kind: PackageKind, number: u32, content: &[u8], wait: impl FnOnce()) {
+        let manifest = Manifest::of(kind, number, content).expect("bounded");
+        let code = self.codes.next().expect("enough codes");
         act(async {
             self.street.show(code);
             let mut phone = Phone::link_as_technician(&self.street.air(), code).await;
@@ -146,13 +157,9 @@ impl Board {
                     break;
                 }
             }
-            wait_for("the program in its slot", || {
-                fs::read_to_string(&slots)
-                    .is_ok_and(|slots| slots.contains(&format!(" {number} 0 ")))
-            });
+            wait();
             phone.say(&LinkMessage::Leave).await;
         });
-        self.street.server.hello.as_ref().expect("one").fw
     }
 
     /// A customer buys; gives the HELLO's version of the program.
@@ -234,6 +241,24 @@ fn a_program_that_a_phone_brought_is_run_and_kept_after_a_session_and_a_broken_o
     let notices = fs::read_to_string(&slots).expect("kept");
     assert!(notices.starts_with("current a 3000 good "), "{notices}");
     assert!(notices.ends_with("floor 3001\n"), "{notices}");
+    end(reader);
+}
+
+#[test]
+fn a_configuration_that_a_phone_brought_counts_as_soon_as_nobody_is_served() {
+    let mut board = Board::new(false);
+    let (mut reader, machine) = board.start();
+    let print = |board: &Board| run(&["config", "print", "--config", text(&board.config)]);
+    assert!(print(&board).contains("language = \"en\""));
+    let words = b"language = \"it\"\n";
+    board.carry(PackageKind::Configuration, 1, words, || {});
+    assert!(reader.wait().expect("an end").success());
+    drop(machine);
+    let (reader, mut machine) = board.start();
+    board.buy(&mut machine);
+    let hello = board.street.server.hello.as_ref().expect("one");
+    assert_eq!(hello.cfg, 1, "it runs with it");
+    assert!(print(&board).contains("language = \"it\""));
     end(reader);
 }
 
