@@ -20,8 +20,8 @@ const PADDING: usize = 24_000;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
-            "a_technician_empties_the_outbox_and_brings_a_configuration",
-            a_technician_empties_the_outbox_and_brings_a_configuration,
+            "a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report",
+            a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report,
         ),
         trial(
             "a_package_goes_on_with_the_next_link_where_the_lost_one_left_it",
@@ -175,7 +175,7 @@ fn sold_one(street: &Street) -> Result<(), Failed> {
     }
 }
 
-fn a_technician_empties_the_outbox_and_brings_a_configuration() -> Outcome {
+fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -> Outcome {
     let mut street = Street::open()?;
     bought_unheard(&street)?;
     let tom = Technician::new(&street.shop, "technician", Radio::There)?;
@@ -187,6 +187,8 @@ fn a_technician_empties_the_outbox_and_brings_a_configuration() -> Outcome {
         .until("document.querySelector('[data-name=\"receipts\"]')?.dataset.waiting === '0'")?;
     tom.state("given")?;
     sold_one(&street)?;
+    // The reader was asked how it is with the answer to its first word.
+    tom.page.says("[data-name='report'] pre", "mdb_link open")?;
     tom.part()?;
     tom.advised("restart")?;
 
