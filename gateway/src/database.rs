@@ -21,6 +21,7 @@ pub(crate) mod person;
 pub(crate) mod place;
 pub(crate) mod reader_config;
 pub(crate) mod refund;
+pub(crate) mod reported;
 mod schema;
 pub(crate) mod session;
 pub(crate) mod set_aside;

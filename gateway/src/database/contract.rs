@@ -41,7 +41,7 @@ pub(super) trait Place {
 type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-const CLAIMS: [Claim; 12] = [
+const CLAIMS: [Claim; 13] = [
     ("what was folded is listed, for its owner alone", lists),
     (
         "sales are told by machine, by product and by hour",
@@ -86,6 +86,10 @@ const CLAIMS: [Claim; 12] = [
     (
         "the newest report of a reader is kept, and what it is asked",
         people::keeps_reports,
+    ),
+    (
+        "what readers say that they run with is kept",
+        people::keeps_what_readers_said,
     ),
 ];
 

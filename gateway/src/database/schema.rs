@@ -5,7 +5,7 @@ use super::DatabaseFault;
 use crate::sql::{self, Connection, NONE, OptionalExtension, Synced, Transaction};
 
 /// Each step once, in this order; a step that has been released is never changed.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migration/1.sql"),
     include_str!("migration/2.sql"),
     include_str!("migration/3.sql"),
@@ -13,6 +13,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migration/5.sql"),
     include_str!("migration/6.sql"),
     include_str!("migration/7.sql"),
+    include_str!("migration/8.sql"),
 ];
 
 /// What the journal can tell again.

@@ -7,6 +7,7 @@ use crate::failure;
 use crate::fleet;
 use crate::gateway::Gateway;
 use crate::problem::{Kind, Problem};
+use crate::reported;
 use crate::request::{Body, Staff, Technician, named, nothing};
 use crate::text::unhex;
 use actix_web::{HttpResponse, web};
@@ -68,7 +69,7 @@ struct ShownReader {
     /// Its firmware's version.
     firmware: Option<String>,
     /// The version of the configuration that it runs with, 0 for its own files alone; null until it was
-    /// heard since the server started.
+    /// heard.
     configuration: Option<u32>,
     /// Its machine's controller, by a digest of what that says of itself.
     controller: Option<String>,
@@ -160,6 +161,7 @@ async fn all(
             fleet::readers(connection, staff.operator, paging.cursor, paging.len())
         })
         .await?;
+    reported::recall(&gateway).await?;
     let mut lines = Vec::with_capacity(page.lines.len());
     for heard in page.lines {
         // One that was enrolled anew for somebody else is not this operator's any more.
@@ -367,6 +369,7 @@ async fn with_last_seen(
         .database()
         .read(move |connection| fleet::last_seen(connection, id))
         .await?;
+    reported::recall(gateway).await?;
     Ok(shown(gateway, id, reader, last_seen.map(|(at, _)| at)))
 }
 

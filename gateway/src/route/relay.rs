@@ -4,6 +4,7 @@
 use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::care;
+use crate::database::reported::Said;
 use crate::database::{favourite, set_aside};
 use crate::diagnostics;
 use crate::failure;
@@ -12,6 +13,7 @@ use crate::key::EPOCH_FIRST;
 use crate::problem::{Kind, Problem};
 use crate::rekey::{self, Addressee};
 use crate::relay::{self, Asked, Outcome, Place, Reason};
+use crate::reported;
 use crate::request::{Anyone, Body, Customer};
 use crate::text::{money, unhex};
 use actix_web::{HttpResponse, web};
@@ -302,11 +304,17 @@ async fn take(
     };
     let mut items = reply_out(&authentic.letter, &reply);
     if let Some(hello) = &authentic.letter.hello {
-        let made = Order {
-            boot: hello.boot,
-            uptime_ms: hello.uptime_ms,
-        };
-        gateway.reported().note(authentic.id, made, hello.cfg);
+        if authentic.life != Life::Revoked {
+            let made = Order {
+                boot: hello.boot,
+                uptime_ms: hello.uptime_ms,
+            };
+            let said = Said {
+                made,
+                configuration: hello.cfg,
+            };
+            reported::note(gateway, authentic.id, said).await?;
+        }
         let operator = authentic.operator;
         let named = care::told(gateway, authentic.id, operator, hello).await?;
         items.extend(named.into_iter().map(channel::Item::Config));

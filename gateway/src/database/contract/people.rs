@@ -7,11 +7,12 @@ use crate::database::answer::{self, Answer};
 use crate::database::code::{self, Proof, Sent};
 use crate::database::person::{self, CustomerNumber, Welcome};
 use crate::database::refund::{self, Decision, Stage};
+use crate::database::reported::{self, Said};
 use crate::database::session::{self, Holder};
 use crate::database::staff::{self, Hired, Recruit, Role};
 use crate::database::{api_key, diagnostics, place, staff_log};
 use crate::fleet;
-use gettone_core::id::{ReaderId, Rseq, WalletId};
+use gettone_core::id::{Order, ReaderId, Rseq, WalletId};
 use gettone_core::money::{Amount, Currency};
 use rusqlite::types::{FromSql, ValueRef};
 fn sealed(byte: u8) -> Sealed {
@@ -129,6 +130,31 @@ pub(super) fn keeps_reports(place: &dyn Place) {
             Ok(())
         })
         .expect("written");
+}
+
+pub(super) fn keeps_what_readers_said(place: &dyn Place) {
+    let reader = ReaderId::from_bytes([7; 8]);
+    let said = |boot, uptime_ms, configuration| Said {
+        made: Order { boot, uptime_ms },
+        configuration,
+    };
+    let mut ground = place.open();
+    ground
+        .write(|change| {
+            assert_eq!(reported::all(change)?, []);
+            reported::put(change, reader, said(1, 5, 0))?;
+            reported::put(change, reader, said(u32::MAX, 1 << 40, 7))
+        })
+        .expect("written");
+    drop(ground);
+    let mut ground = place.open();
+    ground
+        .write(|change| {
+            let kept = [(reader, said(u32::MAX, 1 << 40, 7))];
+            assert_eq!(reported::all(change)?, kept);
+            Ok(())
+        })
+        .expect("read");
 }
 
 pub(super) fn keeps_cases(place: &dyn Place) {
