@@ -78,17 +78,19 @@ export class Round {
 
   /** Shows the light on a canvas, until a reader is chosen or the code is too old. */
   async show(canvas) {
+    this.#flash = null;
+    // From here on news of the last link do not take the light's place on the page.
+    this.#set({ phase: "flashing", fault: null });
     const secret = random(SECRET_BYTES);
     this.#door = await fromLight(secret);
     this.#flash = new Flash(canvas, colours(secret), this.#pace, this.#palette);
-    this.#set({ phase: "flashing", fault: null });
     await this.#flash.play();
     if (this.phase === "flashing") this.#set({ phase: "failed", fault: "unseen" });
   }
 
   /** Has the technician choose the reader; to be called from their tap, or the browser shows nothing. */
   async pick() {
-    if (this.phase !== "flashing") return;
+    if (this.phase !== "flashing" || !this.#flash) return;
     this.#set({ phase: "choosing" });
     let device;
     try {
