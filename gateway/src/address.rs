@@ -28,6 +28,11 @@ impl Address {
         })
     }
 
+    /// Whether it is a telephone number.
+    pub(crate) fn is_telephone(&self) -> bool {
+        self.0.starts_with('+')
+    }
+
     /// As it is kept.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -2,6 +2,7 @@
 //! is not described, because both come out of the same list.
 
 use crate::request::{APP_COOKIE, STAFF_COOKIE};
+use crate::signature::SIGNATURE;
 use actix_web::{FromRequest, Handler, Resource, Responder, web};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -32,6 +33,8 @@ pub(crate) enum Asker {
     Owner,
     /// The platform.
     Platform,
+    /// Whoever carries messages, and signs what it posts.
+    Signer,
 }
 
 /// What there is to say about one method of a path.
@@ -233,6 +236,7 @@ impl Asker {
             Self::Customer => "customers",
             Self::Staff | Self::Clerk | Self::Technician | Self::Owner => "operators",
             Self::Platform => "platform",
+            Self::Signer => "messages",
         }
     }
 
@@ -247,6 +251,7 @@ impl Asker {
             Self::Technician => staff(&["owner", "technician"]),
             Self::Owner => staff(&["owner"]),
             Self::Platform => json!([{"platform_key": []}]),
+            Self::Signer => json!([{"signature": []}]),
         }
     }
 }
@@ -329,6 +334,7 @@ pub(crate) fn document(routes: &[At]) -> Value {
             {"name": "customers", "description": "For a customer: an app token, or a session."},
             {"name": "operators", "description": "For an operator's staff and programs."},
             {"name": "platform", "description": "For whoever confirms that money came in."},
+            {"name": "messages", "description": "For whoever carries customers' SMS."},
         ],
         "paths": paths,
         "components": {
@@ -345,6 +351,8 @@ pub(crate) fn document(routes: &[At]) -> Value {
                 "staff_session": {"type": "apiKey", "in": "cookie", "name": STAFF_COOKIE},
                 "platform_key": {"type": "http", "scheme": "bearer",
                     "description": "The platform's API key."},
+                "signature": {"type": "apiKey", "in": "header", "name": SIGNATURE,
+                    "description": "t=SECONDS,v1=HEX: HMAC-SHA256 over SECONDS, a dot, and the body."},
                 "app_token": {"type": "http", "scheme": "bearer",
                     "description": "The token of one wallet."},
                 "app_session": {"type": "apiKey", "in": "cookie", "name": APP_COOKIE},

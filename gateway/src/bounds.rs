@@ -228,5 +228,20 @@ pub(crate) const TYPED_WINDOW_OF_ACCOUNT: Duration = Duration::from_secs(900);
 /// In which time a machine has its failures with typed codes.
 pub(crate) const TYPED_WINDOW_OF_MACHINE: Duration = Duration::from_secs(3_600);
 
+/// The least bytes of a secret that is shared with somebody else's server.
+pub(crate) const SECRET_LEN_LEAST: usize = 16;
+/// The longest file of one.
+pub(crate) const SECRET_FILE_LEN_MAX: u64 = 1_024;
+/// How far the time of a signature may be from now.
+pub(crate) const SIGNATURE_WINDOW: Duration = Duration::from_secs(300);
+/// The longest SMS that is looked at, in bytes.
+pub(crate) const SMS_TEXT_MAX: usize = 640;
+/// How long a word is waited for that is to be sent back.
+pub(crate) const SMS_WORD_LIFE: Duration = Duration::from_secs(300);
+/// Words that one customer is asked to send back in an hour; each may be tried once.
+pub(crate) const SMS_ASKED_PER_HOUR: i64 = 5;
+/// A call for an SMS is over after it.
+pub(crate) const SMS_CALL_MAX: Duration = Duration::from_secs(300);
+
 /// Reports of readers that are put together at the same time; each has at most 8 KiB.
 pub(crate) const GATHERINGS_MAX: usize = 1_024;

@@ -7,6 +7,7 @@ use crate::bounds::{
 use crate::credential::KeyDigest;
 use crate::gateway::Ownership;
 use crate::limits::Limits;
+use crate::sms::{SmsEntry, WrittenSms};
 use crate::sql::Records;
 use gettone_core::id::OperatorId;
 use gettone_store::{PostgresSettings, Standby};
@@ -29,6 +30,8 @@ pub struct Config {
     pub platform: Option<KeyDigest>,
     /// What carries codes to customers; none when nobody can sign in by a code.
     pub courier: Option<CourierEntry>,
+    /// How SMS pay; none where they do not.
+    pub sms: Option<SmsEntry>,
     /// Proxies that are believed when they say whom a request comes from.
     pub proxies: Vec<IpAddr>,
     /// The PostgreSQL server that keeps the journal; none when the journal lies in `state`.
@@ -106,6 +109,7 @@ struct Written {
     operator: Vec<WrittenOperator>,
     platform: Option<WrittenPlatform>,
     courier: Option<WrittenCourier>,
+    sms: Option<WrittenSms>,
     journal: Option<WrittenJournal>,
     records: Option<WrittenRecords>,
     #[serde(default)]
@@ -217,6 +221,7 @@ impl Config {
                 .courier
                 .map(|courier| courier.parse(home))
                 .transpose()?,
+            sms: written.sms.map(|sms| sms.parse(home)).transpose()?,
             proxies: proxies(written.proxies)?,
             journal: written.journal.map(WrittenJournal::parse).transpose()?,
             records: written

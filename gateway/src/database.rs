@@ -25,6 +25,7 @@ pub(crate) mod reported;
 mod schema;
 pub(crate) mod session;
 pub(crate) mod set_aside;
+pub(crate) mod sms;
 pub(crate) mod staff;
 pub(crate) mod staff_log;
 

@@ -20,6 +20,7 @@ use crate::problem::{Kind, Problem};
 use crate::reported::Reported;
 use crate::road::Roads;
 use crate::route::Told;
+use crate::sms::SmsEntry;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use gettone::Engine;
@@ -50,6 +51,7 @@ pub(crate) struct Gateway {
     sequence: AtomicU64,
     passwords: Passwords,
     courier: Option<Courier>,
+    sms: Option<SmsEntry>,
     clients: Mutex<Limiter<IpAddr>>,
     emails: Mutex<Limiter<Sealed>>,
     proxies: Vec<IpAddr>,
@@ -119,6 +121,7 @@ impl Gateway {
             sequence: AtomicU64::new(now().as_millis()),
             passwords: Passwords::start()?,
             courier: config.courier.clone().map(Courier::start).transpose()?,
+            sms: config.sms.clone(),
             clients: Mutex::new(Limiter::new(TRIES_OF_CLIENT, TRY_REFILL, LIMITED_MAX)),
             emails: Mutex::new(Limiter::new(TRIES_OF_EMAIL, EMAIL_TRY_REFILL, LIMITED_MAX)),
             proxies: config.proxies.clone(),
@@ -263,6 +266,11 @@ impl Gateway {
     /// What carries codes, when there is one.
     pub(crate) const fn courier(&self) -> Option<&Courier> {
         self.courier.as_ref()
+    }
+
+    /// How SMS pay, where they do.
+    pub(crate) const fn sms(&self) -> Option<&SmsEntry> {
+        self.sms.as_ref()
     }
 
     /// Proxies that are believed when they say whom a request comes from.

@@ -74,6 +74,8 @@ mod road;
 mod route;
 mod sales;
 mod server;
+mod signature;
+mod sms;
 mod sql;
 mod stream;
 #[cfg(test)]
@@ -95,4 +97,6 @@ pub use limits::Limits;
 pub use program::main_with;
 pub use rebuild::{Progress, rebuild};
 pub use server::{ServeFault, serve};
+pub use signature::SharedSecret;
+pub use sms::{SmsCaps, SmsEntry};
 pub use sql::{Records, SqlFault};

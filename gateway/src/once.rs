@@ -54,6 +54,17 @@ impl<T: DeserializeOwned + 'static> FromRequest for Keyed<T> {
 }
 
 impl<T> Keyed<T> {
+    /// What was posted to `path`, and bears its key in itself.
+    pub(crate) fn named(key: &str, path: &str, bytes: &[u8], body: T) -> Self {
+        Self {
+            key: key.to_owned(),
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            digest: Sha256::digest(bytes).into(),
+            body,
+        }
+    }
+
     /// Does what is asked, unless it was done before: then it gives the answer that was given. The
     /// transfer that `act` makes has to bear the name that it is handed.
     ///

@@ -99,7 +99,6 @@ impl Kind {
 
 impl Problem {
     /// Its kind.
-    #[cfg(test)]
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
     }
@@ -116,6 +115,11 @@ impl Problem {
     pub(crate) const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// When to come again.
+    pub(crate) const fn wait(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The body that travels.

@@ -182,6 +182,10 @@ pub(crate) struct Client(pub IpAddr);
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub T);
 
+/// A JSON body, as it came.
+#[derive(Debug)]
+pub(crate) struct RawJson(pub web::Bytes);
+
 /// What is known later.
 pub(crate) type Later<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -252,6 +256,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = json_bytes(request, payload);
         Box::pin(async move { parsed(&bytes.await?).map(Self) })
+    }
+}
+
+impl FromRequest for RawJson {
+    type Error = Problem;
+    type Future = Later<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = json_bytes(request, payload);
+        Box::pin(async move { bytes.await.map(Self) })
     }
 }
 

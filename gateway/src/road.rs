@@ -6,7 +6,8 @@ use crate::gateway::later;
 use crate::request::Customer;
 use actix_ws::Session;
 use gettone_channel::{Bind, CallId};
-use gettone_core::id::ReaderId;
+use gettone_core::id::{ReaderId, TransferId};
+use gettone_core::money::Amount;
 use gettone_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,8 +46,19 @@ pub(crate) struct Call<T> {
     pub customer: Customer,
     /// Which code it was.
     pub step: u64,
+    /// How much may be held, where that is bounded beside the machine's own bounds.
+    pub allowance: Option<Allowance>,
     /// Where the customer waits.
     pub told: oneshot::Sender<T>,
+}
+
+/// The room that was made for a hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Allowance {
+    /// Under which name.
+    pub name: TransferId,
+    /// How much.
+    pub cap: Amount,
 }
 
 /// An answer that is kept.

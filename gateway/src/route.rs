@@ -32,6 +32,9 @@ mod sale;
 mod set_aside;
 mod shown_machine;
 mod sign_in;
+mod sms;
+mod sms_consent;
+mod sms_words;
 mod staff;
 mod test_vend;
 mod token;
@@ -89,6 +92,8 @@ pub(crate) fn table() -> Vec<At> {
         relay::routes(),
         token::routes(),
         typed::routes(),
+        sms::routes(),
+        sms_consent::routes(),
         road::routes(),
     ]
     .into_iter()

@@ -41,7 +41,7 @@ pub(super) trait Place {
 type Claim = (&'static str, fn(&dyn Place));
 
 /// Every claim.
-const CLAIMS: [Claim; 13] = [
+const CLAIMS: [Claim; 14] = [
     ("what was folded is listed, for its owner alone", lists),
     (
         "sales are told by machine, by product and by hour",
@@ -90,6 +90,10 @@ const CLAIMS: [Claim; 13] = [
     (
         "what readers say that they run with is kept",
         people::keeps_what_readers_said,
+    ),
+    (
+        "who pays by SMS is kept, and what a day has seen of it",
+        people::keeps_payers_by_sms,
     ),
 ];
 

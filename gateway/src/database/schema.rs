@@ -5,7 +5,7 @@ use super::DatabaseFault;
 use crate::sql::{self, Connection, NONE, OptionalExtension, Synced, Transaction};
 
 /// Each step once, in this order; a step that has been released is never changed.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migration/1.sql"),
     include_str!("migration/2.sql"),
     include_str!("migration/3.sql"),
@@ -14,6 +14,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migration/6.sql"),
     include_str!("migration/7.sql"),
     include_str!("migration/8.sql"),
+    include_str!("migration/9.sql"),
 ];
 
 /// What the journal can tell again.

@@ -5,7 +5,7 @@ use crate::api::{Asker, At, at, does};
 use crate::bounds::{ENVELOPE_LEN_MAX, ENVELOPES_MAX};
 use crate::care;
 use crate::database::reported::Said;
-use crate::database::{favourite, set_aside};
+use crate::database::{favourite, set_aside, sms};
 use crate::diagnostics;
 use crate::failure;
 use crate::gateway::{Gateway, now};
@@ -88,6 +88,8 @@ struct Carrier {
     account: Option<Customer>,
     link: Option<Bind>,
     way: Way,
+    /// The most that may be held, whatever the machine allows.
+    cap: Option<Amount>,
 }
 
 /// What is at the other end of the reader's link.
@@ -159,6 +161,7 @@ async fn relay(
         account,
         link,
         way: Way::Phone,
+        cap: None,
     };
     let mut answers = Answers::default();
     for text in &carried.envelopes {
@@ -223,13 +226,32 @@ pub(super) async fn by_road(
         return Ok(None);
     }
     let bind = authentic.letter.hello.as_ref().map(|hello| hello.bind);
-    let call = bind.and_then(|bind| gateway.roads().answered(reader, bind));
+    let mut call = bind.and_then(|bind| gateway.roads().answered(reader, bind));
+    let mut allowance = call.as_ref().and_then(|call| call.allowance);
+    if let (Some(room), Some(hello)) = (allowance, &authentic.letter.hello) {
+        let vend = vend_of(reader, nonce_in(hello.nonce));
+        let bound = gateway
+            .database()
+            .write(move |transaction| sms::bind(transaction, room.name, vend))
+            .await?;
+        // The room that was made for it was given up: whoever waited does so no more.
+        if !bound {
+            (call, allowance) = (None, None);
+        }
+    }
     let carrier = Carrier {
         account: call.as_ref().map(|call| call.customer.clone()),
         link: bind.filter(|_| call.is_some()),
         way: Way::Call,
+        cap: allowance.map(|allowance| allowance.cap),
     };
     let taken = take(gateway, &authentic, &carrier).await?;
+    if let (Some(allowance), false) = (allowance, matches!(taken.outcome, Outcome::Granted(_))) {
+        gateway
+            .database()
+            .write(move |transaction| sms::unbind(transaction, allowance.name))
+            .await?;
+    }
     if let (Outcome::Granted(_), Some(call)) = (taken.outcome, &call) {
         // The hold uses the code up, before its reader hears of it.
         use_up(gateway, reader, call.step).await?;
@@ -536,6 +558,9 @@ async fn claim(
         Ok(mut ask) => {
             if carrier.way == Way::Call {
                 ask.terms = without_phone(ask.terms, hello.max_price);
+            }
+            if let Some(cap) = carrier.cap {
+                ask.terms.cap = ask.terms.cap.min(cap);
             }
             ask.terms.purpose = gateway.purpose((authentic.machine, account), ask.nonce, now());
             (Some(ask), Asked::Yes)

@@ -10,7 +10,7 @@ use crate::problem::{Kind, Problem};
 use crate::rekey::{self, Addressee};
 use crate::relay::Reason;
 use crate::request::{Body, Customer};
-use crate::road::{Call, Uncalled};
+use crate::road::{Allowance, Call, Uncalled};
 use crate::token::{Digits, step_of};
 use actix_web::{HttpResponse, rt, web};
 use gettone_channel as channel;
@@ -38,12 +38,12 @@ struct Typed {
 }
 
 /// A machine whose codes can be typed.
-struct Place {
-    reader: ReaderId,
+pub(super) struct Place {
+    pub(super) reader: ReaderId,
     at: Addressee,
-    tokens: TokenKey,
-    last_used: u64,
-    currency: Currency,
+    pub(super) tokens: TokenKey,
+    pub(super) last_used: u64,
+    pub(super) currency: Currency,
 }
 
 pub(super) fn routes() -> Vec<At> {
@@ -92,7 +92,7 @@ async fn typed(
         }));
     };
     gateway.forgive_typed(&who, machine);
-    let told = call(&gateway, &place, customer, step).await?;
+    let told = call(&gateway, &place, (customer, None), step).await?;
     let told = Told {
         machine: Some(typed.machine),
         reader_id: Some(place.reader.to_string()),
@@ -113,10 +113,10 @@ fn no_digits(field: &str) -> Problem {
 }
 
 /// Calls the reader, and waits for its HELLO and what becomes of it.
-async fn call(
+pub(super) async fn call(
     gateway: &Gateway,
     place: &Place,
-    customer: Customer,
+    (customer, allowance): (Customer, Option<Allowance>),
     step: u64,
 ) -> Result<Told, Problem> {
     if customer.wallet_in(place.currency).is_none() {
@@ -131,6 +131,7 @@ async fn call(
         id,
         customer,
         step,
+        allowance,
         told,
     };
     let (mut session, _waiting) = match gateway.roads().call(place.reader, call) {
@@ -163,7 +164,7 @@ fn refused(reason: Reason) -> Told {
 }
 
 /// The reader of a machine, when its codes can be typed.
-async fn find(gateway: &Gateway, machine: MachineId) -> Result<Option<Place>, Problem> {
+pub(super) async fn find(gateway: &Gateway, machine: MachineId) -> Result<Option<Place>, Problem> {
     let engine = gateway.engine();
     let state = engine.machine(machine).await.map_err(failure::unread)?;
     let Some(id) = state.into_inner().and_then(|state| state.reader()) else {

@@ -22,6 +22,7 @@ mod program;
 mod relay;
 mod restart;
 mod road;
+mod sms;
 mod staff;
 mod street;
 mod weight;

@@ -19,7 +19,7 @@ use tungstenite::{Error, Message, WebSocket};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The board's end of its road.
-struct Road(WebSocket<TcpStream>);
+pub(crate) struct Road(WebSocket<TcpStream>);
 
 impl Road {
     fn open(server: &Server, reader: &str) -> Self {
@@ -39,7 +39,7 @@ impl Road {
     }
 
     /// Lets the board send and hear until this is so.
-    fn pump(&mut self, place: &mut Place, is_so: impl Fn(&mut Place) -> bool) {
+    pub(crate) fn pump(&mut self, place: &mut Place, is_so: impl Fn(&mut Place) -> bool) {
         loop {
             while let Some(envelope) = place.road.pop_front() {
                 self.0.send(Message::binary(envelope)).expect("a road");
@@ -53,7 +53,7 @@ impl Road {
         }
     }
 
-    fn hear(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn hear(&mut self) -> Option<Vec<u8>> {
         loop {
             match self.0.read() {
                 Ok(Message::Binary(bytes)) => return Some(bytes.to_vec()),
@@ -96,14 +96,14 @@ impl Server {
 
 /// The seven digits on the board's sign.
 #[track_caller]
-fn shown(place: &Place) -> String {
+pub(crate) fn shown(place: &Place) -> String {
     let sign = place.sign.as_ref().expect("a code is on show");
     let typed = sign.typed.expect("the time is known");
     format!("{typed:07}")
 }
 
 /// A code of the same length that is not the one.
-fn wrong(code: &str) -> String {
+pub(crate) fn wrong(code: &str) -> String {
     let last = if code.ends_with('0') { '1' } else { '0' };
     format!("{}{last}", &code[..6])
 }
@@ -114,7 +114,7 @@ fn told(answer: &Value) -> (&str, &str) {
 }
 
 /// A board whose road is up, and which shows digits.
-fn connected(server: &Server) -> (Place, Road) {
+pub(crate) fn connected(server: &Server) -> (Place, Road) {
     let mut place = Place::before(server.board());
     let road = Road::of(&mut place, server);
     (place, road)

@@ -257,6 +257,16 @@ impl Server {
         read(request.send(bytes).expect("an answer"))
     }
 
+    /// Posts JSON with the signature of whoever sends it.
+    pub(crate) fn post_signed(&self, path: &str, signature: &str, bytes: &[u8]) -> Reply {
+        let request = self
+            .agent
+            .post(self.url(path))
+            .header("content-type", "application/json")
+            .header("gettone-signature", signature);
+        read(request.send(bytes).expect("an answer"))
+    }
+
     /// Signs a customer in by a code; gives their cookie and number.
     pub(crate) fn person(&self, address: &str) -> (String, u64) {
         let sent = self.post("/v1/app/codes", "", &json!({"address": address}));

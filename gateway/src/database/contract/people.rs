@@ -9,10 +9,11 @@ use crate::database::person::{self, CustomerNumber, Welcome};
 use crate::database::refund::{self, Decision, Stage};
 use crate::database::reported::{self, Said};
 use crate::database::session::{self, Holder};
+use crate::database::sms::{self, Asked, Awaited, Caps, Want};
 use crate::database::staff::{self, Hired, Recruit, Role};
 use crate::database::{api_key, diagnostics, place, staff_log};
 use crate::fleet;
-use gettone_core::id::{Order, ReaderId, Rseq, WalletId};
+use gettone_core::id::{Order, ReaderId, Rseq, TransferId, VendId, WalletId};
 use gettone_core::money::{Amount, Currency};
 use rusqlite::types::{FromSql, ValueRef};
 fn sealed(byte: u8) -> Sealed {
@@ -240,4 +241,94 @@ pub(super) fn keeps_cases(place: &dyn Place) {
         .write(|change| api_key::make(change, (OWNER, &digest), "till", Role::Owner, ("eve", now)))
         .expect("written");
     assert!(id > 1, "{id}");
+}
+
+pub(super) fn keeps_payers_by_sms(place: &dyn Place) {
+    let mut ground = place.open();
+    let number = CustomerNumber::new(42);
+    let whose = (number, Currency::EUR);
+    let caps = Caps {
+        vend_max: minor(200),
+        day_max: minor(300),
+    };
+    let names = [1, 2, 3, 4].map(|name| TransferId::from_bytes([name; 16]));
+    let awaited = |since| Awaited {
+        machine: HALL,
+        want: Want::More,
+        since,
+    };
+    let now = at(10 * HOUR_MS);
+    let unknown = |_| None;
+    ground
+        .write(|change| {
+            person::welcome(change, &sealed(1), "+39021234567", (number, now))?;
+            assert_eq!(sms::all(change, number)?, []);
+            let ask = |word, since| sms::ask(change, whose, &sealed(word), awaited(since));
+            assert_eq!(ask(9, now)?, Asked::TooMany, "nobody agreed");
+            sms::agree(change, number, Currency::EUR, caps)?;
+            assert_eq!(ask(9, now)?, Asked::Yes);
+            assert_eq!(sms::confirm(change, number, &sealed(8), now)?, None);
+            assert_eq!(
+                sms::confirm(change, number, &sealed(9), now)?,
+                None,
+                "one try"
+            );
+            assert_eq!(ask(9, now)?, Asked::Yes);
+            let late = at(10 * HOUR_MS + 300_000);
+            assert_eq!(sms::confirm(change, number, &sealed(9), late)?, None);
+            assert_eq!(ask(7, now)?, Asked::Yes);
+            assert!(
+                sms::all(change, number)?
+                    .iter()
+                    .all(|one| !one.is_confirmed)
+            );
+            let right = sms::confirm(change, number, &sealed(7), now)?;
+            assert_eq!(right, Some((Currency::EUR, awaited(now))));
+            assert_eq!(ask(1, now)?, Asked::Yes);
+            assert_eq!(ask(2, now)?, Asked::Yes);
+            assert_eq!(ask(3, now)?, Asked::TooMany, "five in an hour");
+            assert_eq!(ask(4, at(11 * HOUR_MS + 1))?, Asked::Yes);
+            Ok(())
+        })
+        .expect("written");
+    drop(ground);
+    let mut ground = place.open();
+    ground
+        .write(|change| {
+            let [consent] = &sms::all(change, number)?[..] else {
+                panic!("one is kept");
+            };
+            assert!(consent.is_confirmed && consent.caps == caps);
+            let vend = vend(1);
+            let reserve = |name: usize, at, spent: &dyn Fn(VendId) -> Option<Amount>| {
+                sms::reserve(change, names[name], whose, (caps, at), spent)
+            };
+            assert_eq!(reserve(0, now, &unknown)?, Some(minor(200)));
+            assert!(sms::bind(change, names[0], vend)?);
+            assert!(!sms::bind(change, names[0], vend)?, "once");
+            sms::give_up(change, names[0])?;
+            assert_eq!(reserve(1, now, &unknown)?, Some(minor(100)), "what is left");
+            assert_eq!(reserve(2, now, &unknown)?, None);
+            // It came to 0.80, as its wallet knows by now.
+            let spent = |_| Some(minor(80));
+            assert_eq!(reserve(2, now, &spent)?, Some(minor(120)));
+            sms::give_up(change, names[1])?;
+            sms::give_up(change, names[2])?;
+            assert!(!sms::bind(change, names[2], vend)?, "its room is gone");
+            // Another consent begins no new day; another day does.
+            sms::disagree(change, number, Currency::EUR)?;
+            sms::agree(change, number, Currency::EUR, caps)?;
+            assert!(
+                sms::all(change, number)?
+                    .iter()
+                    .all(|one| !one.is_confirmed)
+            );
+            assert_eq!(reserve(3, now, &unknown)?, Some(minor(100)));
+            let tomorrow = at(34 * HOUR_MS);
+            assert_eq!(reserve(3, tomorrow, &unknown)?, Some(minor(200)));
+            person::forget(change, number)?;
+            assert_eq!(sms::all(change, number)?, []);
+            Ok(())
+        })
+        .expect("written");
 }
