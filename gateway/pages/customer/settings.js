@@ -19,6 +19,7 @@ export function settings(go) {
       ),
       language(go),
       light(),
+      bySms(),
     ),
     el("details", { class: "card" },
       el("summary", {}, t("add_wallet")),
@@ -87,6 +88,33 @@ function light() {
     el("label", { class: "check" }, box, t("slow_light")),
     el("p", { id: "slow-hint", class: "hint" }, t("slow_light_hint")),
   );
+}
+
+/** A switch for each currency in which SMS from the customer's number pay; nothing where none do. */
+function bySms() {
+  const place = el("div", { class: "field" });
+  const show = ({ lines }) => {
+    place.replaceChildren(...lines.flatMap((line, at) => {
+      const hint = `sms-hint-${at}`;
+      const box = el("input", {
+        type: "checkbox", checked: line.is_on, "aria-describedby": hint, data: { name: `sms-${line.currency}` },
+        on: {
+          change: async () => {
+            const wish = { currency: line.currency, is_on: box.checked };
+            // What is shown is what the server keeps.
+            await tell("PUT", "/v1/app/me/sms", wish).catch(() => { box.checked = !box.checked; });
+          },
+        },
+      });
+      const bounds = { currency: line.currency, vend: line.vend_max, day: line.day_max };
+      return [
+        el("label", { class: "check" }, box, t("by_sms", bounds)),
+        el("p", { id: hint, class: "hint" }, t("by_sms_hint", bounds)),
+      ];
+    }));
+  };
+  ask("/v1/app/me/sms").then(show).catch(() => {});
+  return place;
 }
 
 async function download() {
