@@ -59,8 +59,8 @@ pub(super) const HAZARDS: &[Hazard] = &[
     },
     Hazard {
         name: "sender-forged",
-        fault: "somebody asks for money in another's name; there is no payment by SMS here, and whoever has no \
-                credential can only carry",
+        fault: "somebody asks for money in another's name; whoever has no credential can only carry, and SMS pay \
+                for nobody who has not agreed and answered (the gateway's own tests play that)",
         bears: "nobody: nothing is held",
         pace: Pace::Quick,
         play: sender_forged,
