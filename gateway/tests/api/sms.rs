@@ -98,8 +98,9 @@ fn sell(place: &mut Place) {
         }
         place.wait(1);
     }
-    // Digits are on show again as soon as the clock has come to their step.
-    for _ in 0..100 {
+    // Digits are on show again as soon as the clock has come to their step: the server's answers
+    // have set it back by as long as this waited before.
+    for _ in 0..200 {
         if place.sign.as_ref().is_some_and(|sign| sign.typed.is_some()) {
             return;
         }
