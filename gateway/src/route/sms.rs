@@ -6,7 +6,7 @@ use super::limit::seen;
 use super::relay::Told;
 use super::sign_in::{Language, draw};
 use super::sms_words::{Say, WORDS, Wish, word};
-use super::typed::{Place, call, find};
+use super::typed::{Found, Looked, look, take};
 use crate::address::Address;
 use crate::api::{Asker, At, at, does};
 use crate::bounds::IDEMPOTENCY_KEY_LEN_MAX;
@@ -20,7 +20,7 @@ use crate::request::{Customer, RawJson, parsed};
 use crate::road::Allowance;
 use crate::signature::SIGNATURE;
 use crate::sms::{SmsCaps, SmsEntry};
-use crate::token::{Digits, step_of};
+use crate::token::Digits;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use gettone_core::id::{MachineId, TransferId, VendId};
@@ -111,9 +111,7 @@ struct Payer {
 
 /// A purchase that only waits for its machine.
 struct Purchase {
-    place: Place,
-    step: u64,
-    typed: Digits,
+    found: Box<Found>,
     caps: Caps,
     name: TransferId,
 }
@@ -180,12 +178,11 @@ impl Payer {
         (machine, code, want): (MachineId, Digits, Want),
         name: TransferId,
     ) -> Result<Say, Problem> {
-        let (place, step) = match self.look(gateway, machine, code).await? {
-            Looked::Right(place, step) => (place, step),
-            Looked::Answered(told) => return Ok(said(machine, &told)),
-            Looked::Wrong(say) => return Ok(say),
+        let found = match self.look(gateway, machine, code).await? {
+            Ok(found) => found,
+            Err(say) => return Ok(say),
         };
-        let Some((consent, most)) = self.agreed(entry, place.currency) else {
+        let Some((consent, most)) = self.agreed(entry, found.place.currency) else {
             return Ok(Say::Help);
         };
         let caps = bounded(consent.caps, most);
@@ -194,13 +191,7 @@ impl Payer {
             Want::More | Want::Usual => Want::Usual,
         };
         if want == Want::Usual && consent.is_confirmed {
-            let purchase = Purchase {
-                place,
-                step,
-                typed: code,
-                caps,
-                name,
-            };
+            let purchase = Purchase { found, caps, name };
             return self.pay(gateway, machine, purchase).await;
         }
         let word = word(draw(0..WORDS)?);
@@ -241,13 +232,12 @@ impl Payer {
             return Ok(Say::NoWord);
         };
         let machine = awaited.machine;
-        let (place, step) = match self.look(gateway, machine, code).await? {
-            Looked::Right(place, step) => (place, step),
-            Looked::Answered(told) => return Ok(said(machine, &told)),
-            Looked::Wrong(say) => return Ok(say),
+        let found = match self.look(gateway, machine, code).await? {
+            Ok(found) => found,
+            Err(say) => return Ok(say),
         };
         let agreed = self.agreed(entry, currency);
-        let Some((consent, most)) = agreed.filter(|_| place.currency == currency) else {
+        let Some((consent, most)) = agreed.filter(|_| found.place.currency == currency) else {
             return Ok(Say::NoWord);
         };
         let caps = bounded(consent.caps, most);
@@ -258,13 +248,7 @@ impl Payer {
                 ..caps
             },
         };
-        let purchase = Purchase {
-            place,
-            step,
-            typed: code,
-            caps,
-            name,
-        };
+        let purchase = Purchase { found, caps, name };
         self.pay(gateway, machine, purchase).await
     }
 
@@ -275,43 +259,28 @@ impl Payer {
         Some((consent, entry.caps_in(currency)?))
     }
 
-    /// Looks whether the digits are those on the machine's display.
+    /// Looks whether the digits are those on the machine's display; what is said where they are not,
+    /// or where they have bought already.
     async fn look(
         &self,
         gateway: &Gateway,
         machine: MachineId,
         code: Digits,
-    ) -> Result<Looked, Problem> {
-        let who = self.customer.principal();
-        let place = find(gateway, machine).await?;
-        let answered = place.as_ref().and_then(|place| {
-            let roads = gateway.roads();
-            roads.kept(place.reader, &who, code.number(), now())
-        });
-        if let Some(told) = answered {
-            return Ok(Looked::Answered(Box::new(told)));
-        }
-        match gateway.begin_typed(&who, machine) {
-            Ok(()) => {}
-            Err(problem) if problem.kind() == Kind::TooMany => {
-                let wait = problem.wait().unwrap_or_default().as_secs();
-                return Ok(Looked::Wrong(Say::Wait {
-                    minutes: wait.div_ceil(60).max(1),
-                }));
-            }
-            Err(problem) => return Err(problem),
-        }
-        let matched = place.and_then(|place| {
-            let step = step_of(&place.tokens, place.last_used, (code, None), now())?;
-            Some((place, step))
-        });
-        Ok(match matched {
-            Some((place, step)) => {
-                gateway.forgive_typed(&who, machine);
-                Looked::Right(place, step)
-            }
-            None => Looked::Wrong(Say::NoCode),
-        })
+    ) -> Result<Result<Box<Found>, Say>, Problem> {
+        Ok(
+            match look(gateway, &self.customer, machine, (code, None)).await {
+                Ok(Looked::Right(found)) => Ok(found),
+                Ok(Looked::Answered(told)) => Err(said(machine, &told)),
+                Ok(Looked::Wrong) => Err(Say::NoCode),
+                Err(problem) if problem.kind() == Kind::TooMany => {
+                    let wait = problem.wait().unwrap_or_default().as_secs();
+                    Err(Say::Wait {
+                        minutes: wait.div_ceil(60).max(1),
+                    })
+                }
+                Err(problem) => return Err(problem),
+            },
+        )
     }
 
     async fn pay(
@@ -320,21 +289,16 @@ impl Payer {
         machine: MachineId,
         purchase: Purchase,
     ) -> Result<Say, Problem> {
-        let Purchase {
-            place,
-            step,
-            typed,
-            caps,
-            name,
-        } = purchase;
-        let Some(wallet) = self.customer.wallet_in(place.currency) else {
+        let Purchase { found, caps, name } = purchase;
+        let currency = found.place.currency;
+        let Some(wallet) = self.customer.wallet_in(currency) else {
             return Ok(Say::Funds);
         };
         // Looked at before the day is counted: what is held since then counts whole.
         let Some(wallet) = seen(gateway, wallet).await? else {
             return Ok(Say::Funds);
         };
-        let whose = (self.number, place.currency);
+        let whose = (self.number, currency);
         let room = gateway
             .database()
             .write(move |transaction| {
@@ -346,7 +310,7 @@ impl Payer {
             return Ok(Say::Day);
         };
         let allowance = Some(Allowance { name, cap });
-        let called = call(gateway, &place, (self.customer.clone(), allowance), step).await;
+        let called = take(gateway, &found, (self.customer.clone(), allowance)).await;
         let is_granted = called.as_ref().is_ok_and(|told| told.outcome == "granted");
         if !is_granted {
             gateway
@@ -355,27 +319,12 @@ impl Payer {
                 .await?;
         }
         let told = called?;
-        if is_granted {
-            let typed = (self.customer.principal(), typed.number());
-            let roads = gateway.roads();
-            roads.keep(place.reader, typed, now(), told.clone());
-        }
         // What is left of the day buys nothing here.
         if told.reason == Some("funds") && cap < caps.vend_max {
             return Ok(Say::Day);
         }
         Ok(said(machine, &told))
     }
-}
-
-/// What became of looking at digits.
-enum Looked {
-    /// They are the ones.
-    Right(Place, u64),
-    /// They were, a moment ago.
-    Answered(Box<Told>),
-    /// They are not, and this is said.
-    Wrong(Say),
 }
 
 fn bounded(own: Caps, most: SmsCaps) -> Caps {

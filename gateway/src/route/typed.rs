@@ -39,10 +39,10 @@ struct Typed {
 
 /// A machine whose codes can be typed.
 pub(super) struct Place {
-    pub(super) reader: ReaderId,
+    reader: ReaderId,
     at: Addressee,
-    pub(super) tokens: TokenKey,
-    pub(super) last_used: u64,
+    tokens: TokenKey,
+    last_used: u64,
     pub(super) currency: Currency,
 }
 
@@ -69,43 +69,96 @@ async fn typed(
     let next = typed.next.as_deref().map(str::parse::<Digits>);
     let next = next.transpose().map_err(|_| no_digits("next"))?;
     let machine = MachineId::new(typed.machine);
-    let who = customer.principal();
-    let place = find(&gateway, machine).await?;
-    if let Some(place) = &place
-        && let Some(told) = gateway
-            .roads()
-            .kept(place.reader, &who, digits.number(), now())
-    {
-        return Ok(HttpResponse::Ok().json(told));
-    }
-    gateway.begin_typed(&who, machine)?;
-    let matched = place.and_then(|place| {
-        let typed = (digits, next);
-        let step = step_of(&place.tokens, place.last_used, typed, now())?;
-        Some((place, step))
-    });
-    let Some((place, step)) = matched else {
-        return Ok(HttpResponse::Ok().json(Told {
+    let told = match look(&gateway, &customer, machine, (digits, next)).await? {
+        Looked::Answered(told) => *told,
+        Looked::Wrong => Told {
             machine: Some(typed.machine),
             outcome: "rejected",
             ..Told::default()
-        }));
+        },
+        Looked::Right(found) => take(&gateway, &found, (customer, None)).await?,
     };
-    gateway.forgive_typed(&who, machine);
-    let told = call(&gateway, &place, (customer, None), step).await?;
+    Ok(HttpResponse::Ok().json(told))
+}
+
+/// What became of looking at digits.
+pub(super) enum Looked {
+    /// They are the ones on the display.
+    Right(Box<Found>),
+    /// They were, a moment ago.
+    Answered(Box<Told>),
+    /// They are not.
+    Wrong,
+}
+
+/// The digits on a machine's display, as somebody typed them.
+pub(super) struct Found {
+    pub(super) place: Place,
+    machine: MachineId,
+    digits: Digits,
+    step: u64,
+}
+
+/// Looks whether these digits are on the machine's display.
+///
+/// # Errors
+/// `TooMany` for who has to wait after wrong ones; what else keeps from looking.
+pub(super) async fn look(
+    gateway: &Gateway,
+    customer: &Customer,
+    machine: MachineId,
+    typed: (Digits, Option<Digits>),
+) -> Result<Looked, Problem> {
+    let who = customer.principal();
+    let (digits, _) = typed;
+    let place = find(gateway, machine).await?;
+    let answered = place.as_ref().and_then(|place| {
+        let roads = gateway.roads();
+        roads.kept(place.reader, &who, digits.number(), now())
+    });
+    if let Some(told) = answered {
+        return Ok(Looked::Answered(Box::new(told)));
+    }
+    gateway.begin_typed(&who, machine)?;
+    let found = place.and_then(|place| {
+        let step = step_of(&place.tokens, place.last_used, typed, now())?;
+        Some(Found {
+            place,
+            machine,
+            digits,
+            step,
+        })
+    });
+    Ok(match found {
+        Some(found) => {
+            gateway.forgive_typed(&who, machine);
+            Looked::Right(Box::new(found))
+        }
+        None => Looked::Wrong,
+    })
+}
+
+/// Calls the reader for these digits. The answer is kept for a while: who lost it and asks again has
+/// not typed a used code.
+pub(super) async fn take(
+    gateway: &Gateway,
+    found: &Found,
+    (customer, allowance): (Customer, Option<Allowance>),
+) -> Result<Told, Problem> {
+    let who = customer.principal();
+    let place = &found.place;
+    let told = call(gateway, place, (customer, allowance), found.step).await?;
     let told = Told {
-        machine: Some(typed.machine),
+        machine: Some(found.machine.number()),
         reader_id: Some(place.reader.to_string()),
         ..told
     };
-    // Who lost the answer and asks again has not typed a used code.
     if told.outcome == "granted" {
-        let typed = (who, digits.number());
-        gateway
-            .roads()
-            .keep(place.reader, typed, now(), told.clone());
+        let typed = (who, found.digits.number());
+        let roads = gateway.roads();
+        roads.keep(place.reader, typed, now(), told.clone());
     }
-    Ok(HttpResponse::Ok().json(told))
+    Ok(told)
 }
 
 fn no_digits(field: &str) -> Problem {
@@ -113,7 +166,7 @@ fn no_digits(field: &str) -> Problem {
 }
 
 /// Calls the reader, and waits for its HELLO and what becomes of it.
-pub(super) async fn call(
+async fn call(
     gateway: &Gateway,
     place: &Place,
     (customer, allowance): (Customer, Option<Allowance>),
@@ -164,7 +217,7 @@ fn refused(reason: Reason) -> Told {
 }
 
 /// The reader of a machine, when its codes can be typed.
-pub(super) async fn find(gateway: &Gateway, machine: MachineId) -> Result<Option<Place>, Problem> {
+async fn find(gateway: &Gateway, machine: MachineId) -> Result<Option<Place>, Problem> {
     let engine = gateway.engine();
     let state = engine.machine(machine).await.map_err(failure::unread)?;
     let Some(id) = state.into_inner().and_then(|state| state.reader()) else {
