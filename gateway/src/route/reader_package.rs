@@ -80,14 +80,13 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let id = reader::reader_id(&path)?;
     reader::own(&gateway, id, staff.operator).await?;
-    let config = gateway
-        .database()
-        .read(move |connection| reader_config::find(connection, id))
-        .await?;
     let operator = staff.operator;
-    let firmware = gateway
+    let (config, firmware) = gateway
         .database()
-        .read(move |connection| firmware::manifest_for(connection, operator, id))
+        .read(move |connection| {
+            let config = reader_config::find(connection, id)?;
+            Ok((config, firmware::manifest_for(connection, operator, id)?))
+        })
         .await?;
     let config = config.as_ref().and_then(care::manifest);
     let config = config.map(|manifest| (manifest.config(), manifest.to_bytes()));
