@@ -8,10 +8,10 @@ use crate::problem::{Kind, Problem};
 use gettone::Failure;
 use gettone_channel as channel;
 use gettone_channel::{Direction, Header, PublicKey};
-use gettone_core::id::{ReaderId, ReaderKey, VmcId};
+use gettone_core::id::{ReaderId, VmcId};
 use gettone_core::reader::{self, Command, NextKeys, Reader};
 use gettone_core::record::{Event, Record};
-use gettone_relay::{Letter, hello_in, key_out, reader_out, token_key_in};
+use gettone_relay::{Letter, hello_in, next_keys_in, reader_out};
 use std::collections::BTreeMap;
 
 /// Keeps the keys that a letter announces; gives them when they are to be confirmed: they are on
@@ -21,31 +21,13 @@ pub(crate) async fn announced(
     reader: ReaderId,
     letter: &Letter,
 ) -> Result<Option<NextKeys>, Problem> {
-    let Some(update) = &letter.key_update else {
+    let Some(told) = next_keys_in(letter) else {
         return Ok(None);
-    };
-    let told = NextKeys {
-        epoch: update.keys.key_epoch,
-        key: ReaderKey::from_bytes(*update.keys.new_r_pub.as_bytes()),
-        token: update.token.as_ref().map(|told| token_key_in(&told.k_tok)),
     };
     tell(gateway, reader, Command::Announce(told)).await?;
     let kept = gateway.engine().reader(reader).await;
     let kept = kept.map_err(failure::unread)?.into_inner();
-    Ok(kept
-        .filter(|reader| {
-            let is_in_use = (reader.key_epoch(), reader.key()) == (told.epoch, Some(told.key));
-            is_in_use || reader.next_keys() == Some(told)
-        })
-        .map(|_| told))
-}
-
-/// What confirms a reader's next key.
-pub(crate) fn ack(next: &NextKeys) -> channel::KeyAck {
-    channel::KeyAck {
-        key_epoch: next.epoch,
-        key: channel::KeyCheck::of(&key_out(next.key)),
-    }
+    Ok(kept.filter(|reader| reader.has_keys(&told)).map(|_| told))
 }
 
 /// Tells a reader's books one thing about its keys. What they refuse changes nothing: the keys of

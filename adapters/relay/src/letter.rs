@@ -2,11 +2,12 @@
 
 use crate::names::{chain_in, epoch_in, nonce_in, vmc_in};
 use crate::receipt::receipt_in;
+use crate::token::token_key_in;
 use gettone_channel as channel;
 use gettone_core::counters::{Counters, Row};
-use gettone_core::id::{Item, Order, Rseq};
+use gettone_core::id::{Item, Order, ReaderKey, Rseq};
 use gettone_core::notice::{Code, Notice};
-use gettone_core::reader::{Ask, Command, Facts, Hello, News};
+use gettone_core::reader::{Ask, Command, Facts, Hello, News, NextKeys};
 
 /// What one opened envelope is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -191,6 +192,16 @@ impl Letter {
             counters: self.counters.as_ref().map(counters_in),
         }
     }
+}
+
+/// The keys that a letter announces.
+pub fn next_keys_in(letter: &Letter) -> Option<NextKeys> {
+    let update = letter.key_update.as_ref()?;
+    Some(NextKeys {
+        epoch: update.keys.key_epoch,
+        key: ReaderKey::from_bytes(*update.keys.new_r_pub.as_bytes()),
+        token: update.token.as_ref().map(|told| token_key_in(&told.k_tok)),
+    })
 }
 
 /// What of a HELLO the engine uses.

@@ -51,13 +51,13 @@ pub use claim::{Asked, Outcome, Place, Reason, claim};
 pub use flash::Flash;
 pub use greeting::{ReaderFacts, Standing, counters_out, greeting_out, notices_out, receipts_out};
 pub use keyring::{KEYS_MAX, KeyRing, KeyRingFault, TEXT_LEN_MAX as KEYRING_LEN_MAX};
-pub use letter::{KeyUpdate, Letter, LetterFault, counters_in, hello_in, notice_in};
+pub use letter::{KeyUpdate, Letter, LetterFault, counters_in, hello_in, next_keys_in, notice_in};
 pub use names::{
     bind_in, bind_out, chain_in, chain_out, epoch_in, epoch_out, key_out, nonce_in, nonce_out,
     reader_in, reader_out, vend_in, vend_of, vend_out, vmc_in, vmc_out,
 };
 pub use receipt::{chain_of, first_chain, receipt_in, receipt_out};
-pub use reply::{Granted, Reply, Verdict, reply_out};
+pub use reply::{Granted, Reply, Verdict, key_ack_out, reply_out};
 pub use servers::{SERVERS_MAX, Server, Servers, ServersFault};
 pub use station::{
     CareOrder, CareStart, Connection, Entropy, FirmwareStart, Input, Lines, Notice, Offer, Order,

@@ -1,14 +1,23 @@
 //! The server's side: what it answers.
 
 use crate::letter::Letter;
-use crate::names::{chain_out, epoch_out, reader_out};
+use crate::names::{chain_out, epoch_out, key_out, reader_out};
 use crate::receipt::minor_out;
 use core::time::Duration;
 use gettone_channel as channel;
 use gettone_core::id::{Chain, JournalEpoch, ReaderId};
 use gettone_core::lock::{Lock, LockState};
 use gettone_core::money::{Amount, Currency};
+use gettone_core::reader::NextKeys;
 use gettone_core::time::Timestamp;
+
+/// What confirms a reader's next key: alone in its envelope, sealed to that key.
+pub fn key_ack_out(next: &NextKeys) -> channel::KeyAck {
+    channel::KeyAck {
+        key_epoch: next.epoch,
+        key: channel::KeyCheck::of(&key_out(next.key)),
+    }
+}
 
 /// What the server has decided on one letter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

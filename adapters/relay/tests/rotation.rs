@@ -5,13 +5,15 @@
 mod street;
 
 use gettone_channel as channel;
-use gettone_channel::{Header, Item, KeyCheck, PublicKey, StaticKey, TokenKey};
+use gettone_channel::{Header, Item, PublicKey, StaticKey, TokenKey};
 use gettone_core::entity::Entity;
 use gettone_core::id::{MachineId, OperatorId, ReaderId, ReaderKey};
 use gettone_core::money::Currency;
-use gettone_core::reader::{Command, NextKeys, Reader};
+use gettone_core::reader::{Command, Reader};
 use gettone_core::time::Timestamp;
-use gettone_relay::{Input, KeyRing, Letter, Notice, key_out, reader_in, token_key_in};
+use gettone_relay::{
+    Input, KeyRing, Letter, Notice, key_ack_out, key_out, next_keys_in, reader_in, token_key_in,
+};
 use std::collections::BTreeMap;
 use street::{Book, Street};
 
@@ -83,21 +85,13 @@ impl Office {
         let nonce = letter.hello.expect("a HELLO").nonce;
         let utc = channel::Utc::from_unix_ms(1_800_000_000_000);
         let answer = self.seal(header, &key, &[Item::Time(channel::Time { utc, nonce })]);
-        let confirmation = letter.key_update.map(|update| {
-            let told = NextKeys {
-                epoch: update.keys.key_epoch,
-                key: ReaderKey::from_bytes(*update.keys.new_r_pub.as_bytes()),
-                token: update.token.map(|told| token_key_in(&told.k_tok)),
-            };
+        let confirmation = next_keys_in(&letter).map(|told| {
             self.tell(id, &Command::Announce(told));
             if self.guard == Guard::Off {
                 self.tell(id, &Command::Switch { epoch: told.epoch });
             }
-            let ack = channel::KeyAck {
-                key_epoch: told.epoch,
-                key: KeyCheck::of(&key_out(told.key)),
-            };
-            self.seal(header, &key_out(told.key), &[Item::KeyAck(ack)])
+            let ack = Item::KeyAck(key_ack_out(&told));
+            self.seal(header, &key_out(told.key), &[ack])
         });
         Some((answer, confirmation))
     }

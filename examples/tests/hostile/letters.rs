@@ -4,18 +4,17 @@
 use crate::desk::{Desk, Down, EPOCH};
 use crate::dice::Dice;
 use gettone::core::grant::Terms;
-use gettone::core::id::{MachineId, Order, ReaderId, ReaderKey, Rseq, WalletId};
+use gettone::core::id::{MachineId, Order, ReaderId, Rseq, WalletId};
 use gettone::core::money::{Amount, Currency};
-use gettone::core::reader::{Command, NextKeys, Reader, Standing};
+use gettone::core::reader::{Command, NextKeys, Standing};
 use gettone::core::token::typed_steps;
 use gettone::core::wallet::{self, Proof};
 use gettone_channel::{
-    self as channel, Bind, CallId, Direction, Ephemeral, Header, Item, KeyAck, KeyCheck, PublicKey,
-    ServerKey,
+    self as channel, Bind, CallId, Direction, Ephemeral, Header, Item, PublicKey, ServerKey,
 };
 use gettone_relay::{
-    Asked, Letter, Outcome, Place, Reply, TYPED_DIGITS, claim, key_out, nonce_in, reader_in,
-    reader_out, reply_out, token_key_in, token_key_out, tokens_in, vend_of,
+    Asked, Letter, Outcome, Place, Reply, TYPED_DIGITS, claim, key_ack_out, key_out, next_keys_in,
+    nonce_in, reader_in, reader_out, reply_out, token_key_out, tokens_in, vend_of,
 };
 use std::collections::BTreeMap;
 
@@ -317,16 +316,11 @@ impl Desk {
             sealed.push(self.seal(authentic.to, &items));
         }
         if let Some(next) = next {
-            let key = key_out(next.key);
-            let ack = KeyAck {
-                key_epoch: next.epoch,
-                key: KeyCheck::of(&key),
-            };
             let to = Addressee {
-                key,
+                key: key_out(next.key),
                 ..authentic.to
             };
-            sealed.push(self.seal(to, &[Item::KeyAck(ack)]));
+            sealed.push(self.seal(to, &[Item::KeyAck(key_ack_out(&next))]));
         }
         Ok(Taken {
             sealed,
@@ -340,13 +334,8 @@ impl Desk {
 
     /// Keeps the keys that a letter announces; gives them when they are to be confirmed.
     fn announced(&mut self, id: ReaderId, letter: &Letter) -> Result<Option<NextKeys>, Down> {
-        let Some(update) = &letter.key_update else {
+        let Some(told) = next_keys_in(letter) else {
             return Ok(None);
-        };
-        let told = NextKeys {
-            epoch: update.keys.key_epoch,
-            key: ReaderKey::from_bytes(*update.keys.new_r_pub.as_bytes()),
-            token: update.token.as_ref().map(|told| token_key_in(&told.k_tok)),
         };
         self.command(id, Command::Announce(told))?;
         if !self.guards.old_key {
@@ -354,11 +343,7 @@ impl Desk {
             self.command(id, Command::Switch { epoch })?;
         }
         let kept = self.reader(id)?;
-        let is_kept = |reader: &Reader| {
-            let is_in_use = (reader.key_epoch(), reader.key()) == (told.epoch, Some(told.key));
-            is_in_use || reader.next_keys() == Some(told)
-        };
-        Ok(kept.filter(is_kept).map(|_| told))
+        Ok(kept.filter(|reader| reader.has_keys(&told)).map(|_| told))
     }
 
     fn server_key(&self, epoch: u16) -> Option<ServerKey> {

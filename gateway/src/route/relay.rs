@@ -28,7 +28,8 @@ use gettone_core::lock::Lock;
 use gettone_core::money::{Amount, Currency};
 use gettone_core::reader::{Ask, Command, Life, Reader, Refusal, Standing};
 use gettone_relay::{
-    Granted, Letter, Reply, key_out, nonce_in, reader_in, reply_out, tokens_in, vend_of,
+    Granted, Letter, Reply, key_ack_out, key_out, nonce_in, reader_in, reply_out, tokens_in,
+    vend_of,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -353,7 +354,7 @@ async fn take(
     }
     // Alone in its envelope, to the key that it confirms: whoever opens it holds that key.
     if let Some(next) = next {
-        let items = [channel::Item::KeyAck(rekey::ack(&next))];
+        let items = [channel::Item::KeyAck(key_ack_out(&next))];
         let to = Addressee {
             key: key_out(next.key),
             ..authentic.from

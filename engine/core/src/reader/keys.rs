@@ -49,6 +49,12 @@ impl Reader {
         self.keys.as_ref().and_then(|keys| keys.next)
     }
 
+    /// Whether these are the keys that it has announced last, used or not yet.
+    pub fn has_keys(&self, told: &NextKeys) -> bool {
+        let is_in_use = told.epoch == self.key_epoch() && Some(told.key) == self.key();
+        is_in_use || self.next_keys() == Some(*told)
+    }
+
     /// The number for which it has announced one key and then another.
     pub fn disputed_key(&self) -> Option<u16> {
         self.keys.as_ref().and_then(|keys| keys.disputed)
@@ -61,15 +67,14 @@ impl Reader {
     }
 
     pub(super) fn announce(&self, told: &NextKeys) -> Result<Option<Event>, Refusal> {
-        // An announcement that was held back until the key was in use says nothing new.
-        if told.epoch == self.key_epoch() && Some(told.key) == self.key() {
+        // The same again, and one that was held back until the key was in use, say nothing new.
+        if self.has_keys(told) {
             return Ok(None);
         }
         if told.epoch <= self.key_epoch() || Some(told.key) == self.key() {
             return Err(Refusal::OldKey);
         }
         match self.next_keys() {
-            Some(next) if next == *told => Ok(None),
             Some(next) if told.epoch < next.epoch => Err(Refusal::OldKey),
             // Two keys with one number: one of the two is not the reader's.
             Some(next) if told.epoch == next.epoch => {
