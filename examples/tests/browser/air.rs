@@ -87,6 +87,7 @@ impl Air {
             prompt: None,
             answered: Vec::new(),
             phone: None,
+            is_ending: false,
             is_linked: is_linked.clone(),
             values: VecDeque::new(),
             looked: Instant::now(),
@@ -182,6 +183,8 @@ struct Bridge {
     /// A second answer to one chooser breaks the browser.
     answered: Vec<String>,
     phone: Option<Phone>,
+    /// The connection is over, and the page has yet to be told.
+    is_ending: bool,
     is_linked: Arc<AtomicBool>,
     values: VecDeque<Vec<u8>>,
     looked: Instant,
@@ -254,11 +257,11 @@ impl Bridge {
 
     /// Takes what the reader says, and notices when either side hangs up.
     fn hear(&mut self) {
-        let Some(phone) = &mut self.phone else { return };
-        if self.looked.elapsed() > UNREAD_MAX {
+        if (self.is_ending || self.phone.is_some()) && self.looked.elapsed() > UNREAD_MAX {
             self.hang_up();
-            return;
+            self.disconnect();
         }
+        let Some(phone) = &mut self.phone else { return };
         let heard = self.runtime.block_on(async {
             let mut heard = Vec::new();
             loop {
@@ -275,10 +278,17 @@ impl Bridge {
         }
     }
 
+    /// Leaves the reader. The page learns of it right after an operation of its own: the emulation
+    /// never ends one that is open when it disconnects, and opens no chooser after that.
     fn hang_up(&mut self) {
         self.phone = None;
         self.is_linked.store(false, Ordering::Relaxed);
         self.values.clear();
+        self.is_ending = true;
+    }
+
+    fn disconnect(&mut self) {
+        self.is_ending = false;
         self.reader = None;
         self.do_now("simulateGATTDisconnection", json!({"address": ADDRESS}));
     }
@@ -318,12 +328,16 @@ impl Bridge {
                     answer["data"] = data.into();
                 }
                 self.do_now("simulateCharacteristicOperationResponse", answer);
+                if self.is_ending {
+                    self.disconnect();
+                }
             }
             _ => {}
         }
     }
 
     fn connect(&mut self) -> u8 {
+        self.is_ending = false;
         self.phone = None;
         self.is_linked.store(false, Ordering::Relaxed);
         self.values.clear();

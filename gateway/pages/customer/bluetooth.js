@@ -11,8 +11,8 @@ const TO_PHONE = "67657474-6f6e-4500-9b1d-5a2c8e4f3003";
 const LOOK_EVERY_MS = 60;
 /** Connecting and finding the service takes a second or two; longer means that it will not come. */
 const CONNECT_MAX_MS = 12_000;
-/** A reader takes a value at once; a radio that says nothing for so long has lost it. */
-const WRITE_MAX_MS = 5_000;
+/** A reader takes and gives a value at once; a radio that says nothing for so long has lost it. */
+const VALUE_MAX_MS = 5_000;
 /** Messages that may wait here for the page. */
 const WAITING_MAX = 64;
 
@@ -95,7 +95,7 @@ class Pipe {
   /** Sends a message; messages leave in the order of the calls. */
   async send(message) {
     const written = segments(message).map((value) =>
-      this.#inTurn(() => within(WRITE_MAX_MS, this.#toReader.writeValueWithResponse(value))),
+      this.#inTurn(() => within(VALUE_MAX_MS, this.#toReader.writeValueWithResponse(value))),
     );
     try {
       await Promise.all(written);
@@ -132,7 +132,7 @@ class Pipe {
   async #look() {
     while (!this.#fault) {
       try {
-        const value = await this.#inTurn(() => this.#toPhone.readValue());
+        const value = await this.#inTurn(() => within(VALUE_MAX_MS, this.#toPhone.readValue()));
         if (value.byteLength === 0) await pause(LOOK_EVERY_MS);
         else this.#take(value);
       } catch (fault) {
