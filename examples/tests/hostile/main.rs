@@ -1,6 +1,6 @@
 //! The hostile street: phones that drop, delay, repeat, reorder, cut, flip and mix up whatever they
-//! carry, between whole boards and the engine with its journal, in one thread and in the order that
-//! a seed decides. Boards have roads of their own beside the phones, which lose, delay and double what
+//! carry, between whole boards and the engine with its journal, each street in one thread and in the order
+//! that a seed decides. Boards have roads of their own beside the phones, which lose, delay and double what
 //! goes by them, and fall; customers type codes; readers and server change their keys; phones bring
 //! packages. Power is cut at boards, the server is killed at any record, and clocks jump.
 //! After every step the books are audited; at the end one honest phone passes, and everything that
@@ -28,11 +28,15 @@ mod technician;
 
 use core::ops::Range;
 use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use street::{Guards, live};
 use tally::Tally;
 
 const SEEDS: Range<u64> = 0..500;
 const STEPS: u64 = 220;
+/// A long run says so after as many.
+const SAID_EVERY: u64 = 1_000;
 /// Seeds among which a street has to find out what is missing.
 const FEW: u64 = 100;
 
@@ -53,20 +57,47 @@ fn steps() -> u64 {
     })
 }
 
+/// Lives through these seeds on every core, and says how far it has come.
+fn live_all(seeds: Range<u64>) -> Tally {
+    let next = AtomicU64::new(seeds.start);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let some = || {
+        let mut all = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return all;
+            }
+            match live(seed, steps(), Guards::ALL) {
+                Ok(tally) => all.add(tally),
+                Err(words) => panic!(
+                    "seed {seed}: {words}\nagain: GETTONE_SEEDS={seed}..{} GETTONE_STEPS={} \
+                     cargo test -p gettone-examples --release --test hostile whatever",
+                    seed + 1,
+                    steps()
+                ),
+            }
+            if seed.is_multiple_of(SAID_EVERY) {
+                println!("seed {seed}: nothing is lost");
+            }
+        }
+    };
+    let mut all = Tally::default();
+    thread::scope(|scope| {
+        let lives: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
+        for thread in lives {
+            match thread.join() {
+                Ok(tally) => all.add(tally),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    all
+}
+
 #[test]
 fn whatever_phones_do_every_sale_is_paid_once_and_every_grant_ends() {
-    let mut all = Tally::default();
-    for seed in seeds() {
-        match live(seed, steps(), Guards::ALL) {
-            Ok(tally) => all.add(tally),
-            Err(words) => panic!(
-                "seed {seed}: {words}\nagain: GETTONE_SEEDS={seed}..{} GETTONE_STEPS={} \
-                 cargo test -p gettone-examples --release --test hostile whatever",
-                seed + 1,
-                steps()
-            ),
-        }
-    }
+    let all = live_all(seeds());
     println!("{:?}: {all:?}", seeds());
     if seeds() == SEEDS {
         assert!(all.is_worth_it(), "too little has happened: {all:?}");
