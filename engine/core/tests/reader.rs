@@ -580,6 +580,11 @@ fn another_controller_is_doubted_until_somebody_has_looked() {
     assert_eq!(reader.doubted_controller(), None);
     assert!(!hear(&mut reader, 7, 8), "confirmed");
     assert!(hear(&mut reader, 8, 7), "and back again");
+    assert_eq!(tell(&mut reader, &Command::Revoke), Ok(true));
+    let seven = Some(VmcId::from_bytes([7; 8]));
+    assert_eq!(reader.doubted_controller(), seven, "nobody has looked");
+    assert_eq!(tell(&mut reader, &Command::TrustController), Ok(true));
+    assert_eq!(reader.doubted_controller(), None);
 }
 
 #[test]

@@ -397,14 +397,14 @@ impl Entity for Reader {
                 | Command::Announce(_)
                 | Command::Switch { .. }
                 | Command::Follow { .. }
-                | Command::DoubtController { .. }
-                | Command::TrustController,
+                | Command::DoubtController { .. },
                 Life::Revoked,
             ) => Err(Refusal::Revoked),
             (Command::Announce(told), _) => self.announce(told),
             (Command::Switch { epoch }, _) => Ok(self.switch(*epoch)),
             (Command::Follow { server }, _) => Ok(self.follow(*server)),
             (Command::DoubtController { vmc }, _) => Ok(self.doubt(*vmc)),
+            // What a revoked reader sold before waits for somebody to look as well.
             (Command::TrustController, _) => Ok(self.trust()),
             (Command::KeepTokens { key, step }, _) => self.keep_tokens(*key, *step),
             (Command::Scan(scan), _) => self.scan(scan, now),
