@@ -207,6 +207,7 @@ pub(crate) fn list(
             "SELECT sale.*, place.name AS machine_name, EXISTS (
                  SELECT 1 FROM doubt
                  WHERE doubt.machine = sale.machine AND doubt.since_ms <= sale.at_ms
+                     AND (doubt.until_ms IS NULL OR sale.at_ms <= doubt.until_ms)
              ) AS doubted
              FROM sale LEFT JOIN place ON place.machine = sale.machine
              WHERE {wanted} AND line < ? ORDER BY line DESC LIMIT ?"

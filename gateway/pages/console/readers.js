@@ -92,8 +92,9 @@ function enrol(machines, again) {
 }
 
 function actions(line, again) {
-  if (line.state === "revoked") return h("button", { type: "button", onclick: () => untrusted(line) }, "What it told");
+  if (line.state === "revoked") return [trust(line, again), h("button", { type: "button", onclick: () => untrusted(line) }, "What it told")];
   return [
+    trust(line, again),
     h("button", { type: "button", onclick: () => diagnose(line) }, REPORT.show), " ",
     h("button", { type: "button", onclick: () => replace(line, again) }, "Replace"), " ",
     h("button", { type: "button", class: "grave", onclick: () => confirm({
@@ -107,6 +108,21 @@ function actions(line, again) {
       },
     }) }, "Revoke"),
   ];
+}
+
+/** Somebody has looked which machine the reader is, or was, in. */
+function trust(line, again) {
+  if (!line.controller_doubted) return "";
+  return [h("button", { type: "button", "data-name": "confirm", onclick: () => confirm({
+    title: "Was it the right machine?",
+    words: "The reader named another controller than before: the machine's inside was exchanged, or the board stood in another machine. If what it sold since then was this machine's, confirm it: the marks on those sales go. If not, leave them marked, and give the money back under “Refunds”.",
+    yes: "Confirm",
+    act: async () => {
+      await send(`/v1/readers/${line.reader_id}/confirm`);
+      say("The reader's machine is confirmed.");
+      again();
+    },
+  }) }, "Confirm machine"), " "];
 }
 
 /** What a revoked reader told, without effect. */

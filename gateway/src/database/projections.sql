@@ -98,11 +98,12 @@ CREATE TABLE dated (
     PRIMARY KEY (vend, rseq)
 ) WITHOUT ROWID;
 
--- Readers at a controller that nobody has confirmed yet, and since when.
+-- Readers at a controller that nobody has confirmed yet, since when, and until when they were believed.
 CREATE TABLE doubt (
     reader BLOB NOT NULL PRIMARY KEY,
     machine INTEGER NOT NULL,
-    since_ms INTEGER NOT NULL
+    since_ms INTEGER NOT NULL,
+    until_ms INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX doubt_machine ON doubt (machine);
 

@@ -39,7 +39,7 @@ const PROJECTED: [&str; 14] = [
 ];
 
 /// Counts up whenever [`PROJECTIONS`] or what is folded into them changes.
-const PROJECTIONS_VERSION: u32 = 5;
+const PROJECTIONS_VERSION: u32 = 6;
 
 pub(super) fn migrate(connection: &Connection) -> Result<(), DatabaseFault> {
     let known = MIGRATIONS.len() as u32;

@@ -32,7 +32,7 @@ impl Fold<'_> {
                 self.tell_of(reader, Subject::Reader, "enrolled", "a reader is enrolled")
             }
             reader::Event::Revoked => {
-                self.trust(reader)?;
+                self.end_doubt(reader)?;
                 self.tell_of(reader, Subject::Reader, "revoked", "its reader is revoked")
             }
             reader::Event::Heard {
@@ -132,6 +132,17 @@ impl Fold<'_> {
                 machine.number(),
                 kept(self.at.as_millis())
             ])?;
+        Ok(())
+    }
+
+    /// It sells nothing more; what it has sold is in doubt until somebody has looked, and what its
+    /// successor sells is not.
+    fn end_doubt(self, reader: ReaderId) -> sql::Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE doubt SET until_ms = ?2 WHERE reader = ?1 AND until_ms IS NULL",
+            )?
+            .execute(params![reader.as_bytes(), kept(self.at.as_millis())])?;
         Ok(())
     }
 

@@ -1,12 +1,15 @@
 //! Keys that change: the server's, by epochs, and a reader's own.
 
-use crate::street::{Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, Server, configuration, hex};
+use crate::street::{
+    Ask, Board, Credential, OPERATOR, OTHER_OPERATOR, Server, claim_code, configuration, hex,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{
     Ephemeral, Header, Hello, Item, KeyCheck, KeyUpdate, Manifest, PublicKey, ReceiptKind,
     ServerKey, StaticKey, TokenKey, TokenKeyUpdate, VmcId, header, open, reader_id, seal,
 };
+use gettone_gateway::rebuild;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -140,30 +143,36 @@ fn a_reader_that_nobody_hears_keeps_an_old_key_until_it_is_given_up_by_name() {
     assert_eq!(told(&server, &mut heard), (2, None));
 }
 
+/// A product is sold at a board that names this controller.
+fn sell(server: &Server, who: &str, board: &mut Board, controller: u8) {
+    let hello = Hello {
+        vmc_id: VmcId::from_bytes([controller; 8]),
+        ..board.hello()
+    };
+    let envelope = board.seal(&[Item::Hello(hello)]);
+    let relayed = server.relay(who, Some(hello.bind), &[envelope]);
+    let grant = board.answer(&relayed).grant.expect("a grant").grant;
+    board.write(grant, ReceiptKind::VendOk, 11, 80);
+    board.write(grant, ReceiptKind::Close, 1, 80);
+    server.relay("", None, &[board.outbox(1)]);
+}
+
+/// Waits until the sales, the newest first, are marked so.
+fn await_marks(server: &Server, wanted: &[bool]) {
+    server.awaited("/v1/sales", OPERATOR, |shown| {
+        let lines = shown["lines"].as_array().expect("a list");
+        let marks: Vec<_> = lines.iter().map(|line| line["doubted"].as_bool()).collect();
+        marks == wanted.iter().copied().map(Some).collect::<Vec<_>>() && shown["complete"] != false
+    });
+}
+
 #[test]
 fn sales_carry_a_mark_from_the_doubt_until_somebody_confirms_the_controller() {
     let server = Server::start();
     let mut board = server.board();
     let anna = server.customer(1, "5.00");
-    let sell = |board: &mut Board, controller: u8| {
-        let hello = Hello {
-            vmc_id: VmcId::from_bytes([controller; 8]),
-            ..board.hello()
-        };
-        let envelope = board.seal(&[Item::Hello(hello)]);
-        let relayed = server.relay(&anna.token, Some(hello.bind), &[envelope]);
-        let grant = board.answer(&relayed).grant.expect("a grant").grant;
-        board.write(grant, ReceiptKind::VendOk, 11, 80);
-        board.write(grant, ReceiptKind::Close, 1, 80);
-        server.relay("", None, &[board.outbox(1)]);
-    };
-    let marks = |wanted: &[bool]| {
-        server.awaited("/v1/sales", OPERATOR, |shown| {
-            let lines = shown["lines"].as_array().expect("a list");
-            let marks: Vec<_> = lines.iter().map(|line| line["doubted"].as_bool()).collect();
-            marks == wanted.iter().copied().map(Some).collect::<Vec<_>>()
-        });
-    };
+    let sell = |board: &mut Board, controller: u8| sell(&server, &anna.token, board, controller);
+    let marks = |wanted: &[bool]| await_marks(&server, wanted);
     sell(&mut board, 7);
     marks(&[false]);
     sell(&mut board, 8);
@@ -178,6 +187,42 @@ fn sales_carry_a_mark_from_the_doubt_until_somebody_confirms_the_controller() {
     marks(&[false, false, false]);
     sell(&mut board, 8);
     marks(&[false; 4]);
+}
+
+#[test]
+fn a_mark_outlives_its_reader_until_somebody_confirms_and_a_successors_sales_have_none() {
+    let mut server = Server::start();
+    let mut old = server.board();
+    let anna = server.customer(1, "5.00");
+    sell(&server, &anna.token, &mut old, 7);
+    sell(&server, &anna.token, &mut old, 8);
+    await_marks(&server, &[true, false]);
+    let new = Board::new(8);
+    let path = format!("/v1/readers/{}", old.id());
+    let keys = json!({
+        "public_key": new.key.public().to_string(),
+        "claim_code": claim_code(&new.key.public()),
+    });
+    server
+        .post(&format!("{path}/replace"), OPERATOR, &keys)
+        .ok();
+    let mut new = server.enrol(new, 3);
+    await_marks(&server, &[true, false]);
+    sell(&server, &anna.token, &mut new, 8);
+    await_marks(&server, &[false, true, false]);
+    // Whatever is folded anew from the journal says the same.
+    server.stop();
+    rebuild(&server.config(), &mut |_| {}).expect("folded");
+    server.resume();
+    await_marks(&server, &[false, true, false]);
+    let shown = server.get(&path, OPERATOR).ok();
+    assert_eq!(
+        (&shown["state"], &shown["controller_doubted"]),
+        (&json!("revoked"), &json!(true))
+    );
+    let confirmed = server.post(&format!("{path}/confirm"), OPERATOR, &json!({}));
+    assert_eq!(confirmed.ok()["controller_doubted"], false);
+    await_marks(&server, &[false; 3]);
 }
 
 #[test]
