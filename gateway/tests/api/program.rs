@@ -67,6 +67,28 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
+fn a_second_gateway_on_one_journal_does_not_start_and_the_first_goes_on() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = configured(home.path());
+    let (mut first, reached) = serve(&config);
+    let second = run(&["serve"], &config);
+    assert!(!second.status.success(), "{second:?}");
+    assert!(text(&second.stderr).contains("in use"), "{second:?}");
+    ureq::get(format!("{reached}/health/ready"))
+        .call()
+        .expect("the first one is ready");
+    // Nobody has ended the first one tidily: its lock goes with it.
+    first.kill().expect("running");
+    first.wait().expect("killed");
+    let (third, reached) = serve(&config);
+    ureq::get(format!("{reached}/health/ready"))
+        .call()
+        .expect("the next one is ready");
+    signal(&third, "-TERM");
+    assert!(third.wait_with_output().expect("it ends").status.success());
+}
+
+#[test]
 fn it_serves_until_it_is_told_to_stop_and_then_the_books_balance() {
     for name in ["-TERM", "-INT"] {
         let home = tempfile::tempdir().expect("a directory");
