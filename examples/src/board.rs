@@ -147,13 +147,33 @@ impl Board {
     /// # Errors
     /// `StreetFault` when it does not come up.
     pub fn start_again(dir: &Path, transcript: &Transcript) -> Result<Self, StreetFault> {
+        Self::start_as("run", dir, transcript)
+    }
+
+    /// Starts it by its launcher, which runs what a phone brought.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not come up.
+    pub fn launch(dir: &Path, transcript: &Transcript) -> Result<Self, StreetFault> {
+        Self::start_as("launch", dir, transcript)
+    }
+
+    fn start_as(how: &str, dir: &Path, transcript: &Transcript) -> Result<Self, StreetFault> {
         let config = dir.join("reader.toml");
         let mut program = Program::start(
             "reader",
-            &["run".as_ref(), "--config".as_ref(), config.as_os_str()],
+            &[how.as_ref(), "--config".as_ref(), config.as_os_str()],
         )?;
         program.follow("reader", transcript, process::message);
         Ok(Self { program })
+    }
+
+    /// Waits until the reader ends by itself, to be started again with what was brought.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not, or not well.
+    pub fn end(self) -> Result<(), StreetFault> {
+        self.program.end()
     }
 
     /// Kills the reader's process, whatever it was at. What it had written is there, synced or not.

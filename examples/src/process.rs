@@ -12,6 +12,8 @@ use std::time::Duration;
 /// The longest that a program may take to come up, and to end when told.
 const START_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// What the launcher leaves for the program that it becomes.
+const LAUNCHED: &str = "GETTONE_FIRMWARE";
 
 /// Plays the gateway or the reader, when this executable was started again as one of them: the first
 /// argument says which, the others are the program's own. None when it was started as itself.
@@ -23,6 +25,8 @@ pub fn part() -> Option<ExitCode> {
     match part.to_str()? {
         "gateway" => Some(gettone_gateway::main_with(again)),
         "reader" => Some(gettone_reader::main_with(again)),
+        // A reader's launcher becomes the program it was started as, and that is this one.
+        "run" if env::var_os(LAUNCHED).is_some() => Some(gettone_reader::main_with(env::args_os())),
         _ => None,
     }
 }
@@ -112,11 +116,19 @@ impl Program {
     ///
     /// # Errors
     /// `StreetFault` when it does not end with success.
-    pub fn stop(mut self) -> Result<(), StreetFault> {
+    pub fn stop(self) -> Result<(), StreetFault> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM).map_err(|fault| broken(self.name, fault.into()))?;
         }
+        self.end()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// `StreetFault` when it does not, or not with success.
+    pub fn end(mut self) -> Result<(), StreetFault> {
         let patience = Patience::with(&self.child, STOP_MAX);
         let status = self
             .child

@@ -30,7 +30,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What a browser test ends with.
-type Outcome = Result<(), Failed>;
+type Outcome<T = ()> = Result<T, Failed>;
 
 /// The longest that one test may take.
 const TRIAL_MAX: Duration = Duration::from_secs(240);

@@ -8,7 +8,7 @@ use gettone_examples::{
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// The machine's number, and what it sells.
@@ -205,8 +205,35 @@ impl Street {
         if let Some(board) = self.board.take() {
             board.stop()?;
         }
-        let dir = self.shop.home.path();
-        self.board = Some(Board::start_again(dir, &Transcript::quiet())?);
+        self.start(Board::start_again)
+    }
+
+    /// Has the reader take programs that this key signed; it runs under its launcher from here on.
+    pub(crate) fn launch(&mut self, release_key: &str) -> Result<(), Failed> {
+        let files = self.shop.home.path().join("reader.d");
+        std::fs::create_dir(&files)?;
+        let words = format!("[firmware]\nrelease_keys = [\"{release_key}\"]\n");
+        std::fs::write(files.join("firmware.toml"), words)?;
+        if let Some(board) = self.board.take() {
+            board.stop()?;
+        }
+        self.start(Board::launch)
+    }
+
+    /// Waits until the reader has ended by itself, and starts its launcher again, as a service
+    /// manager does.
+    pub(crate) fn renew(&mut self) -> Result<(), Failed> {
+        if let Some(board) = self.board.take() {
+            board.end()?;
+        }
+        self.start(Board::launch)
+    }
+
+    fn start(
+        &mut self,
+        how: fn(&Path, &Transcript) -> Result<Board, StreetFault>,
+    ) -> Result<(), Failed> {
+        self.board = Some(how(self.shop.home.path(), &Transcript::quiet())?);
         self.machine
             .wait("the reader to be enabled", |seen| seen == Seen::Ready)?;
         Ok(())

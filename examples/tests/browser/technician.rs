@@ -6,16 +6,23 @@ use crate::chromium::{Browser, Page, Radio};
 use crate::scene::{ESPRESSO, MACHINE, NAME, Shop, Street};
 use crate::visit::flash;
 use crate::{Outcome, trial};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gettone_channel::{BoardState, LastResult};
 use gettone_examples::{Ending, Heard, Key, Phone, Seen, Transcript};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How long a technician takes to tap the one entry of the browser's chooser.
 const CHOOSER_TAP: Duration = Duration::from_millis(300);
 /// A configuration of many chunks, which changes what nobody here looks at.
 const PADDING: usize = 24_000;
+/// The number of the program that is brought, 0.11.184, and lines of its ballast.
+const PROGRAM: u32 = 3_000;
+const NOTES: usize = 1_500;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -26,6 +33,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "a_package_goes_on_with_the_next_link_where_the_lost_one_left_it",
             a_package_goes_on_with_the_next_link_where_the_lost_one_left_it,
+        ),
+        trial(
+            "a_technician_brings_a_program_and_sees_the_reader_run_it",
+            a_technician_brings_a_program_and_sees_the_reader_run_it,
         ),
         trial(
             "without_network_the_phone_keeps_what_the_reader_said_and_brings_it_later",
@@ -83,6 +94,28 @@ impl Technician {
         Ok(())
     }
 
+    /// Enters a program, and gives it to the street's reader.
+    fn release(&self, street: &Street, number: u32, file: &[u8]) -> Result<(), Failed> {
+        let reader = reader(street)?;
+        let id = reader["reader_id"].as_str().unwrap_or_default();
+        let file = STANDARD.encode(file);
+        let statuses = self.page.eval(&format!(
+            "(async () => {{
+                const bytes = Uint8Array.from(atob('{file}'), (letter) => letter.charCodeAt(0));
+                const entered = await fetch('/v1/firmware/{number}', {{
+                    method: 'PUT', headers: {{'content-type': 'application/octet-stream'}}, body: bytes,
+                }});
+                const given = await fetch('/v1/readers/{id}/firmware', {{
+                    method: 'PUT', headers: {{'content-type': 'application/json'}},
+                    body: JSON.stringify({{number: {number}}}),
+                }});
+                return [entered.status, given.status];
+            }})()"
+        ))?;
+        assert_eq!(statuses, json!([200, 200]));
+        Ok(())
+    }
+
     fn air(&self, street: &Street) -> Result<Air, Failed> {
         let air = &street.places.air;
         Ok(Air::open(self.browser.cdp(), &self.page, air, CHOOSER_TAP)?)
@@ -106,9 +139,9 @@ impl Technician {
         Ok(())
     }
 
-    fn state(&self, state: &str) -> Result<(), Failed> {
+    fn state(&self, kind: &str, state: &str) -> Result<(), Failed> {
         let wanted = format!(
-            "document.querySelector('[data-package=\"configuration\"]')?.dataset.state === {state:?}"
+            "document.querySelector('[data-package=\"{kind}\"]')?.dataset.state === {state:?}"
         );
         self.page.until(&wanted)?;
         Ok(())
@@ -161,18 +194,23 @@ fn bought_unheard(street: &Street) -> Result<(), Failed> {
 
 /// Waits until the operator's list has the espresso: it follows the journal at its own pace.
 fn sold_one(street: &Street) -> Result<(), Failed> {
-    let until = Instant::now() + Page::patience();
-    loop {
-        let path = format!("/v1/sales?machine={MACHINE}");
+    let path = format!("/v1/sales?machine={MACHINE}");
+    wait("nothing was sold", || {
         let sold = street.shop.server().get(Key::Operator, &path)?;
-        if sold["lines"][0]["amount"] == "1.20" {
-            return Ok(());
-        }
+        Ok(sold["lines"][0]["amount"] == "1.20")
+    })
+}
+
+/// Waits until it is so; says `otherwise` when it never is.
+fn wait(otherwise: &str, is_so: impl Fn() -> Outcome<bool>) -> Outcome {
+    let until = Instant::now() + Page::patience();
+    while !is_so()? {
         if Instant::now() > until {
-            return Err(format!("nothing was sold: {sold}").into());
+            return Err(otherwise.into());
         }
         std::thread::park_timeout(Duration::from_millis(20));
     }
+    Ok(())
 }
 
 fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -> Outcome {
@@ -185,7 +223,7 @@ fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -
     tom.page.says("[data-name='machine']", NAME)?;
     tom.page
         .until("document.querySelector('[data-name=\"receipts\"]')?.dataset.waiting === '0'")?;
-    tom.state("given")?;
+    tom.state("configuration", "given")?;
     sold_one(&street)?;
     // The reader was asked how it is with the answer to its first word.
     tom.page.says("[data-name='report'] pre", "mdb_link open")?;
@@ -194,7 +232,7 @@ fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -
 
     street.restart()?;
     tom.link(&street, "again")?;
-    tom.state("done")?;
+    tom.state("configuration", "done")?;
     tom.advised("done")?;
     tom.page
         .says("[data-name='before-after']", "0 before, 1 now")?;
@@ -202,6 +240,108 @@ fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -
     // Who only carries claims nothing: the reader is free for whoever comes next.
     tom.part()?;
     tom.page.text("[data-name='other']")?;
+    drop(air);
+    street.close()
+}
+
+/// The one who holds the release key, which is on no server and on no board.
+struct Releaser {
+    home: TempDir,
+    public_key: String,
+}
+
+impl Releaser {
+    fn new() -> Result<Self, Failed> {
+        let home = tempfile::tempdir()?;
+        let key = home.path().join("release.key");
+        let words = ["firmware".as_ref(), "keygen".as_ref(), "--out".as_ref()];
+        let public_key = firmware(&[&words[..], &[key.as_os_str()]].concat())?;
+        Ok(Self { home, public_key })
+    }
+
+    /// Another build of the reader, packed and signed.
+    fn pack(&self, number: u32) -> Result<Vec<u8>, Failed> {
+        let [program, key, file] =
+            ["program", "release.key", "file"].map(|name| self.home.path().join(name));
+        std::fs::write(&program, another_build()?)?;
+        let number = number.to_string();
+        firmware(&[
+            "firmware".as_ref(),
+            "pack".as_ref(),
+            "--program".as_ref(),
+            program.as_os_str(),
+            "--number".as_ref(),
+            number.as_ref(),
+            "--key".as_ref(),
+            key.as_os_str(),
+            "--out".as_ref(),
+            file.as_os_str(),
+        ])?;
+        Ok(std::fs::read(file)?)
+    }
+}
+
+fn firmware(words: &[&OsStr]) -> Result<String, Failed> {
+    let (said, succeeded) = gettone_examples::run("reader", words)?;
+    match succeeded {
+        true => Ok(said.trim().to_owned()),
+        false => Err(said.into()),
+    }
+}
+
+/// A program that is another file than the packaged one, of many chunks, and works as well.
+fn another_build() -> Result<String, Failed> {
+    let itself = std::env::current_exe()?;
+    let mut chance = 1_u64;
+    let ballast = (0..NOTES).map(|_| {
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        format!("# {chance:016x}\n")
+    });
+    let ballast: String = ballast.collect();
+    Ok(format!(
+        "#!/bin/sh\n{ballast}exec '{}' reader \"$@\"\n",
+        itself.display()
+    ))
+}
+
+fn a_technician_brings_a_program_and_sees_the_reader_run_it() -> Outcome {
+    let mut street = Street::open()?;
+    let (releaser, stranger) = (Releaser::new()?, Releaser::new()?);
+    street.launch(&releaser.public_key)?;
+    let tom = Technician::new(&street.shop, "technician", Radio::There)?;
+    tom.release(&street, PROGRAM, &releaser.pack(PROGRAM)?)?;
+    let air = tom.air(&street)?;
+    tom.link(&street, "light")?;
+    tom.state("firmware", "given")?;
+    tom.part()?;
+    tom.advised("restart")?;
+    let slots = street.state().join("care/firmware/slots");
+
+    street.renew()?;
+    tom.link(&street, "again")?;
+    tom.state("firmware", "done")?;
+    tom.advised("done")?;
+    tom.page
+        .says("[data-name='before-after']", "0.1.0 before, 0.11.184 now")?;
+    assert_eq!(reader(&street)?["firmware"], "0.11.184");
+    let kept = std::fs::read_to_string(&slots)?;
+    assert!(kept.starts_with("current a 3000 "), "{kept}");
+    assert!(!kept.starts_with("current a 3000 good"), "{kept}");
+    tom.part()?;
+
+    // Whoever else signs one brings nothing, whatever the server says.
+    tom.release(&street, PROGRAM + 1, &stranger.pack(PROGRAM + 1)?)?;
+    tom.link(&street, "again")?;
+    tom.state("firmware", "given")?;
+    tom.part()?;
+    // A customer is served meanwhile; that proves the program.
+    bought_unheard(&street)?;
+    wait("the program is not proved", || {
+        Ok(std::fs::read_to_string(&slots)?.starts_with("current a 3000 good "))
+    })?;
+    assert_eq!(reader(&street)?["firmware"], "0.11.184");
     drop(air);
     street.close()
 }
@@ -220,7 +360,7 @@ fn a_package_goes_on_with_the_next_link_where_the_lost_one_left_it() -> Outcome 
         .until("document.querySelector('[data-phase=\"lost\"]')")?;
     tom.advised("link")?;
     tom.link(&street, "again")?;
-    tom.state("given")?;
+    tom.state("configuration", "given")?;
     let from = tom
         .page
         .eval("Number(document.querySelector('[data-package]').dataset.from)")?;
