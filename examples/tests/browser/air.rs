@@ -25,10 +25,15 @@ const MTU: u16 = 247;
 const ADVERTISE_EVERY: Duration = Duration::from_millis(100);
 /// How long either side is listened to before the other.
 const TURN: Duration = Duration::from_millis(2);
-/// How long a connection waits for the reader's advertisement.
-const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// The emulation does not tell when the page hangs up: a page that no longer looks has.
-const UNREAD_MAX: Duration = Duration::from_millis(1_500);
+/// How long a connection waits for the reader's advertisement, and then for the reader: the page gives
+/// up after twelve seconds.
+const ADVERTISED_MAX: Duration = Duration::from_secs(1);
+const CONNECT_MAX: Duration = Duration::from_secs(8);
+/// The emulation does not tell when the page hangs up: a page that no longer looks has. On a busy
+/// computer one that is linked looks late.
+const UNREAD_MAX: Duration = Duration::from_secs(6);
+/// The same where the reader has hung up.
+const UNREAD_AT_END_MAX: Duration = Duration::from_millis(1_500);
 /// The longest that one value may take to the reader.
 const WRITE_MAX: Duration = Duration::from_secs(5);
 /// The HCI codes of success, and of a connection that fails.
@@ -257,7 +262,10 @@ impl Bridge {
 
     /// Takes what the reader says, and notices when either side hangs up.
     fn hear(&mut self) {
-        if (self.is_ending || self.phone.is_some()) && self.looked.elapsed() > UNREAD_MAX {
+        let unread = self.looked.elapsed();
+        if self.phone.is_some() && unread > UNREAD_MAX
+            || self.is_ending && unread > UNREAD_AT_END_MAX
+        {
             self.hang_up();
             self.disconnect();
         }
@@ -348,7 +356,7 @@ impl Bridge {
         // A radio waits for an advertisement before it connects.
         let air = &self.air;
         let connected = self.runtime.block_on(async {
-            let until = Instant::now() + CONNECT_MAX;
+            let until = Instant::now() + ADVERTISED_MAX;
             while Instant::now() < until {
                 if let Some(service) = door(air) {
                     let connecting = Phone::connect(air, service, MTU);
