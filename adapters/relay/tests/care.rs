@@ -217,15 +217,15 @@ fn a_technician_who_brings_what_is_missing_stays_and_one_who_brings_junk_does_no
     };
     street.wait(20);
     phone.say(&mut street, &piece(Part::Manifest, 0));
-    // Two halves of a chunk, each time 20 s apart: 80 s in all.
+    // Two halves of a chunk, each time 10 s apart: 50 s in all, and 20 s are left.
     for place in 0..3 {
-        street.wait(20);
+        street.wait(10);
         phone.say(&mut street, &piece(Part::Content, 2 * place));
         phone.say(&mut street, &piece(Part::Content, 2 * place + 1));
     }
     assert_eq!(street.dropped, []);
     // What is here already, halves of chunks, other bytes: nothing of it counts.
-    for second in 0..29 {
+    for second in 0..19 {
         street.wait(1);
         phone.say(&mut street, &piece(Part::Manifest, 0));
         phone.say(&mut street, &piece(Part::Content, second % 6));
@@ -239,7 +239,7 @@ fn a_technician_who_brings_what_is_missing_stays_and_one_who_brings_junk_does_no
     }
     assert_eq!(street.dropped, []);
     street.wait(1);
-    assert_eq!(street.dropped.len(), 1, "its 30 s are over");
+    assert_eq!(street.dropped.len(), 1, "its time is over");
 }
 
 #[test]

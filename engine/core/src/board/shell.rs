@@ -22,6 +22,8 @@ pub struct Limits {
     pub code_failures_max: u8,
     /// How old a HELLO may be when its GRANT comes, and how long AGAIN is awaited.
     pub answer_max: Duration,
+    /// How much longer a phone may stay for each part of a package that was missing.
+    pub part_more: Duration,
     /// How many AGAIN one link may say without a vend.
     pub agains_max: u8,
     /// How long a grant may lie unused.
@@ -63,6 +65,8 @@ impl Limits {
         code_max: Duration::from_secs(45),
         code_failures_max: 3,
         answer_max: Duration::from_secs(30),
+        // A chunk takes 72 values of the smallest MTU, each of them 100 ms at most, and a sync.
+        part_more: Duration::from_secs(10),
         agains_max: 3,
         idle_max: Duration::from_secs(60),
         grant_max: Duration::from_secs(300),

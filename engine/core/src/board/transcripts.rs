@@ -593,15 +593,47 @@ fn a_phone_that_brings_what_is_missing_stays_and_its_hello_grows_old_all_the_sam
          phone links             -> hush, hello <1>
          time 20                 ->
          phone brings            ->
-         time 20                 ->
+         time 15                 ->
          server grants 500 1     -> report StrayGrant
-         time 10                 -> [Linked TimedOut], drop
+         time 5                  -> [Linked TimedOut], drop
          phone brings            ->
          server calls            -> hello <1>
          time 20                 ->
          phone brings            ->
          time 10                 -> [Linked TimedOut], drop",
     );
+}
+
+#[test]
+fn a_steady_slow_phone_brings_all_of_a_package_and_then_has_half_a_minute() {
+    let chunks = "
+         time 10                 ->
+         phone brings            ->"
+        .repeat(500);
+    play(&format!(
+        "machine enables         ->
+         light code              -> advertise
+         phone links             -> hush, hello <1>{chunks}
+         time 29                 ->
+         time 1                  -> [Linked TimedOut], drop"
+    ));
+}
+
+#[test]
+fn a_phone_that_lets_parts_drip_is_put_out_soon_however_quick_it_was_before() {
+    let quick = "
+         phone brings            ->"
+        .repeat(500);
+    for before in ["", &quick] {
+        play(&format!(
+            "machine enables         ->
+             light code              -> advertise
+             phone links             -> hush, hello <1>{before}
+             time 29                 ->
+             phone brings            ->
+             time 11                 -> [Linked TimedOut], drop"
+        ));
+    }
 }
 
 #[test]

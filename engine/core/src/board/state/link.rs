@@ -237,12 +237,16 @@ impl Board {
         at_ms
     }
 
-    /// Whoever brings what is missing may stay. Each part counts once, so that all of a package is
-    /// the most that anybody can stay with; a HELLO gets no older a GRANT for it.
+    /// Whoever brings what is missing may stay, for as long as the next part takes over a slow link:
+    /// one who lets parts drip uses up the time that was left. Each part counts once, so that all of a
+    /// package is the most that anybody can stay with; a HELLO gets no older a GRANT for it.
     pub(super) fn brought(&mut self) {
         let is_phone = self.link.is_some_and(|link| link.way == Way::Phone);
         if self.life == Life::Linked && is_phone {
-            self.until = self.now.saturating_add(self.start.limits.answer_max);
+            let limits = &self.start.limits;
+            let longest = self.now.saturating_add(limits.answer_max);
+            let longer = self.until.saturating_add(limits.part_more);
+            self.until = longer.min(longest);
         }
     }
 
