@@ -2,6 +2,7 @@
 //! status file, and to the service manager that it lives. It decides nothing.
 
 use crate::bus::Pulse;
+use crate::launch::Runs;
 use crate::status::{MachineLink, Phone, RoadState, STATUS_EVERY, Status};
 use crate::uptime::{Uptime, since_power_up};
 use core::convert::Infallible;
@@ -34,6 +35,8 @@ pub(crate) struct Glimpse {
     pub(crate) finding: Option<Finding>,
     /// What becomes of the light before the sensor.
     pub(crate) light: Verdict,
+    /// Whether the program that runs was proved in this start.
+    pub(crate) is_kept: bool,
 }
 
 impl Glimpse {
@@ -54,6 +57,7 @@ impl Glimpse {
             service: LockState::Open,
             finding: None,
             light: Verdict::Open,
+            is_kept: false,
         }
     }
 
@@ -189,8 +193,8 @@ pub(crate) struct Person {
     pub(crate) reader: String,
     pub(crate) machine: u32,
     pub(crate) boot: u32,
-    /// Which program runs, in words.
-    pub(crate) firmware: String,
+    /// Which program runs.
+    pub(crate) runs: Runs,
 }
 
 /// The lamp, the buzzer, the status file and the watchdog of one reader.
@@ -348,9 +352,13 @@ impl Face {
 
     fn status_at(&self, now: Duration) -> Status {
         let seen = &self.seen;
+        let runs = match seen.is_kept {
+            true => self.person.runs.proved(),
+            false => self.person.runs,
+        };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            firmware: Some(self.person.firmware.clone()),
+            firmware: Some(runs.to_words()),
             reader: self.person.reader.clone(),
             machine: self.person.machine,
             pid: std::process::id(),
@@ -535,7 +543,7 @@ Closing      Vending       Vending       Vending
             reader: "00".to_owned(),
             machine: 17,
             boot: 1,
-            firmware: "1, the packaged program".to_owned(),
+            runs: Runs::Packaged,
         };
         let pulse = Pulse::default();
         let mut face = Face::new(person, Uptime::begin(), None, None, pulse.clone());

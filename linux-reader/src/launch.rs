@@ -59,6 +59,18 @@ impl Runs {
         }
     }
 
+    /// The same, once a session has proved it.
+    pub(crate) const fn proved(self) -> Self {
+        match self {
+            Self::Packaged => Self::Packaged,
+            Self::Brought { slot, number, .. } => Self::Brought {
+                slot,
+                number,
+                is_proved: true,
+            },
+        }
+    }
+
     /// For people.
     pub(crate) fn to_words(self) -> String {
         let number = self.number();

@@ -162,7 +162,7 @@ pub(crate) async fn run_launched(
         reader: reader.to_string(),
         machine: config.machine,
         boot,
-        firmware: runs.to_words(),
+        runs,
     };
     let (reports, reported) = watch::channel(String::new());
     let refresh = config.status.is_some().then_some(Duration::ZERO);

@@ -18,6 +18,7 @@ pub(crate) struct Renewal {
     /// The brought program that runs and is not proved.
     trial: Option<u32>,
     session: Session,
+    is_kept: bool,
     given_up: Option<u32>,
     installing: Option<JoinHandle<Input>>,
     /// Whether somebody starts the reader again when it ends.
@@ -56,6 +57,7 @@ impl Renewal {
                 Some(Runs::Brought { .. } | Runs::Packaged) | None => None,
             },
             session: Session::None,
+            is_kept: false,
             given_up: launched.and_then(|launched| launched.given_up),
             installing: None,
             is_launched: launched.is_some(),
@@ -88,6 +90,11 @@ impl Renewal {
             return None;
         }
         told(self.programs.follow(&order))
+    }
+
+    /// Whether the program that runs was proved in this start.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// Waits for the end of an installation; for ever while there is none.
@@ -127,7 +134,10 @@ impl Renewal {
             return;
         };
         match self.programs.confirm(number) {
-            Ok(true) => tracing::info!(number, "this program is proved"),
+            Ok(true) => {
+                tracing::info!(number, "this program is proved");
+                self.is_kept = true;
+            }
             Ok(false) => {}
             Err(fault) => tracing::error!(%fault, "this program cannot be confirmed"),
         }

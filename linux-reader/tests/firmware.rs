@@ -186,6 +186,13 @@ impl Board {
         self.street.path("state").join("care/firmware/slots")
     }
 
+    fn await_status(&self, words: &str) {
+        let path = self.street.path("status.json");
+        wait_for(words, || {
+            fs::read_to_string(&path).is_ok_and(|status| status.contains(words))
+        });
+    }
+
     fn status(&self) -> String {
         run(&["status", "--config", text(&self.config)])
     }
@@ -227,6 +234,8 @@ fn a_program_that_a_phone_brought_is_run_and_kept_after_a_session_and_a_broken_o
     wait_for("the proof", || {
         fs::read_to_string(&slots).is_ok_and(|slots| slots.starts_with("current a 3000 good "))
     });
+    // Who asks hears of it at once.
+    board.await_status("3000 (0.11.184), brought, slot a, proved");
 
     // The next one ends at once, whatever it is told.
     board.bring(3_001, &board.packed(3_001, "#!/bin/sh\nexit 9\n"));

@@ -48,6 +48,7 @@ impl Hub {
             service: self.words.service,
             finding: self.words.finding,
             light: self.words.light,
+            is_kept: self.renewal.is_kept(),
         };
         self.face.send_if_modified(|seen| {
             let is_news = *seen != glimpse;
