@@ -70,6 +70,21 @@ impl Shelf {
         }
     }
 
+    /// The configuration in use, as long as no session has proved it.
+    pub(crate) fn on_trial(&self) -> Option<u32> {
+        Slots::read(&self.place).on_trial()
+    }
+
+    /// This start with the configuration of this number has not failed; says whether it counted.
+    pub(crate) fn pass(&self, number: u32) -> Result<bool, IdentityFault> {
+        let mut slots = Slots::read(&self.place);
+        let is_news = slots.on_trial() == Some(number) && slots.pass();
+        if is_news {
+            slots.keep(&self.place)?;
+        }
+        Ok(is_news)
+    }
+
     /// What a station has to know.
     pub(crate) fn start(&self) -> CareStart {
         let slots = Slots::read(&self.place);
@@ -131,7 +146,7 @@ mod tests {
     use super::*;
     use gettone_channel::{Manifest, PackageKind, Part, Piece};
     use gettone_relay::{Fetch, Keep};
-    use slots::TRIES_MAX;
+    use slots::FAILURES_MAX;
     use std::fs;
 
     const KIND: PackageKind = PackageKind::Configuration;
@@ -186,7 +201,7 @@ mod tests {
         assert_eq!(number(&shelf), Some(1), "it is proved");
 
         assert_eq!(install(&shelf, 2), Some(Input::Installed(KIND, 2)));
-        for _ in 0..TRIES_MAX {
+        for _ in 0..FAILURES_MAX {
             shelf.count_start().expect("room");
             assert_eq!(number(&shelf), Some(2));
         }
@@ -201,7 +216,7 @@ mod tests {
         );
         let (_, text) = shelf.configuration().expect("in place");
         assert_eq!(text, package(4).0);
-        for _ in 0..=TRIES_MAX {
+        for _ in 0..=FAILURES_MAX {
             shelf.count_start().expect("room");
         }
         assert_eq!(number(&shelf), Some(1), "the last one that was proved");

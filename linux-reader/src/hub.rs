@@ -17,6 +17,7 @@ use crate::prices::Prices;
 use crate::radio::Wish;
 use crate::renewal::Renewal;
 use crate::report::Counted;
+use crate::trial::Trial;
 use crate::uptime::Uptime;
 use gettone_channel::MdbState;
 use gettone_core::board::{Life, Record, Ticket};
@@ -53,6 +54,7 @@ pub(crate) struct Hub {
     pub(crate) files: Option<PathBuf>,
     pub(crate) shelf: Shelf,
     pub(crate) renewal: Renewal,
+    pub(crate) trial: Trial,
     pub(crate) prices: Prices,
     pub(crate) radio: Sender<Wish>,
     /// What goes by the board's own road.
@@ -84,6 +86,10 @@ pub enum HubFault {
     /// The flash cannot be written: what was promised is kept by starting again.
     #[error("the journal cannot be written")]
     Journal,
+    /// Something that runs on trial never got an answer from the machine: it is started again, or
+    /// given up.
+    #[error("the machine has not known this reader since it was started with something new")]
+    Unknown,
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random(#[source] getrandom::Error),
@@ -105,17 +111,30 @@ impl Hub {
         loop {
             let now = self.uptime.now();
             let end = stopping.map(|since| since.saturating_add(STOP_MAX));
+            self.trial.see(now, self.words.finding);
             if end.is_some_and(|end| now >= end || !self.station.has_intent()) {
+                self.trial.stop();
                 return Ok(());
             }
             let (life, standing) = (self.station.life(), self.station.standing());
             self.renewal.stand(life, standing);
             if self.renewal.is_due(life, standing) && !self.station.has_intent() {
                 tracing::info!("the reader ends, to be started with what was brought");
+                self.trial.stop();
                 return Ok(());
             }
+            if self.renewal.is_launched() && life == Life::Idle && self.trial.has_failed(now) {
+                return Err(HubFault::Unknown);
+            }
             let audit = self.audits.and_then(|audits| audits.due());
-            let wait = [self.station.next_deadline(), end, audit, self.refresh];
+            let trial = self.trial.due().filter(|due| *due > now);
+            let wait = [
+                self.station.next_deadline(),
+                end,
+                audit,
+                self.refresh,
+                trial,
+            ];
             let wait = wait.into_iter().flatten().min();
             let wait = wait.map_or(IDLE_MAX, |at| at.saturating_sub(now));
             tokio::select! {

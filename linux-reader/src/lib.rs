@@ -42,6 +42,7 @@ mod status;
 mod surface;
 mod token;
 mod trace;
+mod trial;
 mod uptime;
 
 pub use air::Air;

@@ -16,6 +16,7 @@ use crate::renewal::{Renewal, Takes};
 use crate::report::Counted;
 use crate::sign::{SignPlace, Signs};
 use crate::status::MachineLink;
+use crate::trial::Trial;
 use crate::uptime::Uptime;
 use crate::{light, radio, road, servers, token};
 use gettone_core::board::{Record, Stamp, Ticket};
@@ -130,6 +131,8 @@ pub(crate) async fn run_launched(
     };
     let programs = Programs::of(&config.state, config.release_keys);
     let renewal = Renewal::new(programs, takes, launched.as_ref());
+    let configuration = shelf.on_trial().map(|number| (shelf.clone(), number));
+    let trial = Trial::new(configuration, renewal.on_trial());
     let station = station.with_keys(ring).with_care(CareStart {
         firmware: renewal.start(),
         ..shelf.start()
@@ -201,6 +204,7 @@ pub(crate) async fn run_launched(
         files: config.files,
         shelf,
         renewal,
+        trial,
         prices: config.prices,
         radio: wishes,
         road: by_road,

@@ -92,9 +92,19 @@ impl Renewal {
         told(self.programs.follow(&order))
     }
 
+    /// The program that runs, as long as it is on trial.
+    pub(crate) fn on_trial(&self) -> Option<(Programs, u32)> {
+        self.trial.map(|number| (self.programs.clone(), number))
+    }
+
     /// Whether the program that runs was proved in this start.
     pub(crate) const fn is_kept(&self) -> bool {
         self.is_kept
+    }
+
+    /// Whether somebody starts the reader again when it ends.
+    pub(crate) const fn is_launched(&self) -> bool {
+        self.is_launched
     }
 
     /// Waits for the end of an installation; for ever while there is none.

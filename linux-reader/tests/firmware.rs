@@ -5,6 +5,7 @@
 mod street;
 
 use gettone_channel::{BoardState, LinkMessage, Manifest, PackageKind, Part, Piece};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,9 @@ impl Board {
     }
 
     fn launch(&self) -> Child {
-        let _ = fs::remove_file(self.street.path("light"));
+        for old in ["light", "status.json"] {
+            let _ = fs::remove_file(self.street.path(old));
+        }
         Command::new(READER)
             .args(["launch", "--config"])
             .arg(&self.config)
@@ -198,6 +201,13 @@ impl Board {
     }
 }
 
+/// As a service manager does it.
+fn stop(mut reader: Child) {
+    let pid = Pid::from_raw(i32::try_from(reader.id()).expect("a process id"));
+    kill_process(pid.expect("a running process"), Signal::TERM).expect("allowed");
+    assert!(reader.wait().expect("an end").success());
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("plain letters")
 }
@@ -250,6 +260,31 @@ fn a_program_that_a_phone_brought_is_run_and_kept_after_a_session_and_a_broken_o
     let notices = fs::read_to_string(&slots).expect("kept");
     assert!(notices.starts_with("current a 3000 good "), "{notices}");
     assert!(notices.ends_with("floor 3001\n"), "{notices}");
+    end(reader);
+}
+
+#[test]
+fn a_program_that_is_stopped_in_order_before_anybody_bought_stays_and_one_that_dies_is_given_up() {
+    let mut board = Board::new(true);
+    let (mut reader, machine) = board.start();
+    board.bring(3_000, &board.packed(3_000, &good()));
+    assert!(reader.wait().expect("an end").success());
+    drop(machine);
+    let start = || {
+        let (reader, _machine) = board.start();
+        board.await_status("3000 (0.11.184), brought, slot a, on trial");
+        board.await_status("the machine takes cashless customers");
+        reader
+    };
+    for _ in 0..5 {
+        stop(start());
+    }
+    // The same, killed each time: nothing says that it did not crash.
+    for _ in 0..3 {
+        end(start());
+    }
+    let (reader, _machine) = board.start();
+    board.await_status("the packaged program");
     end(reader);
 }
 

@@ -81,13 +81,13 @@ impl Programs {
             && let Err(fault) = slots.keep(&self.place)
         {
             tracing::error!(%fault, "the start cannot be counted");
-            slots.current = slots.current.filter(|slot| slot.tries.is_none());
+            slots.current = slots.current.filter(|slot| slot.weight.is_none());
         }
         let program = slots.current.map(|slot| Chosen {
             path: self.program(slot.letter),
             slot: slot.letter,
             number: slot.number,
-            is_proved: slot.tries.is_none(),
+            is_proved: slot.weight.is_none(),
         });
         Choice { program, given_up }
     }
@@ -107,6 +107,16 @@ impl Programs {
         let mut slots = Slots::read(&self.place);
         let is_current = slots.current.is_some_and(|slot| slot.number == number);
         let is_news = is_current && slots.confirm();
+        if is_news {
+            slots.keep(&self.place)?;
+        }
+        Ok(is_news)
+    }
+
+    /// This start of the program of this number has not failed; says whether it counted.
+    pub(crate) fn pass(&self, number: u32) -> Result<bool, IdentityFault> {
+        let mut slots = Slots::read(&self.place);
+        let is_news = slots.on_trial() == Some(number) && slots.pass();
         if is_news {
             slots.keep(&self.place)?;
         }
@@ -258,7 +268,7 @@ fn hash_of(path: &Path) -> io::Result<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::slots::TRIES_MAX;
+    use super::super::slots::FAILURES_MAX;
     use super::*;
     use crate::release::signed;
     use gettone_channel::{Manifest, Part, Piece};
@@ -345,7 +355,7 @@ mod tests {
             assert_eq!(start(&programs), 101, "it is proved");
         }
         assert_eq!(install(&programs, 102), Some(Input::Installed(KIND, 102)));
-        for _ in 0..TRIES_MAX {
+        for _ in 0..FAILURES_MAX {
             assert_eq!(start(&programs), 102);
         }
         let choice = programs.choose(PACKAGED);
@@ -357,7 +367,7 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         let programs = self::programs(state.path());
         install(&programs, 105);
-        for _ in 0..TRIES_MAX {
+        for _ in 0..FAILURES_MAX {
             assert_eq!(start(&programs), 105);
         }
         assert_eq!(start(&programs), 100);

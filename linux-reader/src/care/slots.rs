@@ -3,8 +3,15 @@
 use crate::identity::{IdentityFault, read, replace};
 use std::path::Path;
 
-/// Starts without a session after which a package is given up.
-pub(super) const TRIES_MAX: u8 = 3;
+/// Starts that fail after which a package is given up.
+#[cfg(test)]
+pub(super) const FAILURES_MAX: u8 = WEIGHT_MAX / FAILED;
+/// What a start weighs as long as nothing speaks for it.
+const FAILED: u8 = 10;
+/// What one weighs that only saw no customer: enough of them, and something else is the matter.
+const QUIET: u8 = 1;
+/// With so much a package is given up: three starts that failed, or thirty quiet ones.
+const WEIGHT_MAX: u8 = 3 * FAILED;
 const NAME: &str = "slots";
 /// Three short lines, each with a hash at most.
 const SLOTS_LEN_MAX: u64 = 512;
@@ -24,8 +31,8 @@ pub(super) struct Slots {
 pub(super) struct Slot {
     pub(super) letter: char,
     pub(super) number: u32,
-    /// Starts with it so far; none once it is proved.
-    pub(super) tries: Option<u8>,
+    /// What its starts weigh so far; none once it is proved.
+    pub(super) weight: Option<u8>,
     /// SHA-256 of what lies in it, where that is looked at again.
     pub(super) hash: Option<[u8; 32]>,
 }
@@ -61,10 +68,10 @@ impl Slots {
         let Some(slot) = &mut self.current else {
             return Start::Usual;
         };
-        match slot.tries {
+        match slot.weight {
             None => Start::Usual,
-            Some(tries) if tries < TRIES_MAX => {
-                slot.tries = Some(tries + 1);
+            Some(weight) if weight < WEIGHT_MAX => {
+                slot.weight = Some(weight + FAILED);
                 Start::Tried
             }
             Some(_) => Start::GivenUp(self.give_up()),
@@ -82,22 +89,39 @@ impl Slots {
     /// The one in use is proved, if it has been started with; says whether that is new.
     pub(super) fn confirm(&mut self) -> bool {
         match &mut self.current {
-            Some(slot) if slot.tries.is_some_and(|tries| tries > 0) => {
-                slot.tries = None;
+            Some(slot) if slot.weight.is_some_and(|weight| weight > 0) => {
+                slot.weight = None;
                 true
             }
             Some(_) | None => false,
         }
     }
 
+    /// A start with the one in use has not failed, though nothing proved it; says whether it counted.
+    pub(super) fn pass(&mut self) -> bool {
+        match self.current.as_mut().and_then(|slot| slot.weight.as_mut()) {
+            Some(weight) if *weight >= FAILED => {
+                *weight -= FAILED - QUIET;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// The one in use, if it is on trial.
+    pub(super) fn on_trial(&self) -> Option<u32> {
+        let slot = self.current.filter(|slot| slot.weight.is_some());
+        slot.map(|slot| slot.number)
+    }
+
     /// Uses a new one from the next start on.
     pub(super) fn put(&mut self, letter: char, number: u32, hash: Option<[u8; 32]>) {
-        let proved = self.current.filter(|slot| slot.tries.is_none());
+        let proved = self.current.filter(|slot| slot.weight.is_none());
         self.before = proved.or(self.before);
         self.current = Some(Slot {
             letter,
             number,
-            tries: Some(0),
+            weight: Some(0),
             hash,
         });
     }
@@ -107,7 +131,7 @@ impl Slots {
     pub(super) fn free(&self) -> char {
         let taken = self
             .current
-            .filter(|slot| slot.tries.is_none())
+            .filter(|slot| slot.weight.is_none())
             .or(self.before);
         match taken {
             Some(Slot { letter: 'a', .. }) => 'b',
@@ -119,8 +143,8 @@ impl Slots {
         let line = |name: &str, slot: Option<Slot>| {
             slot.map_or_else(String::new, |slot| {
                 let state = slot
-                    .tries
-                    .map_or("good".to_owned(), |tries| tries.to_string());
+                    .weight
+                    .map_or("good".to_owned(), |weight| weight.to_string());
                 let hash = slot.hash.map_or_else(String::new, |hash| {
                     let digits = hash.iter().map(|byte| format!("{byte:02x}"));
                     format!(" {}", digits.collect::<String>())
@@ -156,9 +180,9 @@ impl Slot {
             _ => return None,
         };
         let number = words.next()?.parse().ok()?;
-        let tries = match words.next()? {
+        let weight = match words.next()? {
             "good" => None,
-            tries => Some(tries.parse().ok()?),
+            weight => Some(weight.parse().ok()?),
         };
         let hash = match words.next() {
             Some(digits) => Some(hash_in(digits)?),
@@ -167,7 +191,7 @@ impl Slot {
         words.next().is_none().then_some(Self {
             letter,
             number,
-            tries,
+            weight,
             hash,
         })
     }
@@ -212,11 +236,37 @@ mod tests {
         }
     }
 
+    /// How many starts there are before it is given up; each is quiet where `is_quiet` says so.
+    fn starts(is_quiet: impl Fn(u32) -> bool) -> u32 {
+        let mut slots = Slots::default();
+        slots.put('a', 1, None);
+        for start in 0.. {
+            if slots.count_start() != Start::Tried {
+                return start;
+            }
+            if is_quiet(start) {
+                assert!(slots.pass());
+                assert_eq!(slots.on_trial(), Some(1), "it is proved by no quiet start");
+            }
+        }
+        unreachable!("it is given up at last")
+    }
+
+    #[test]
+    fn three_starts_that_fail_end_a_trial_and_a_month_of_quiet_ones_does() {
+        assert_eq!(starts(|_| false), u32::from(FAILURES_MAX));
+        assert_eq!(starts(|_| true), u32::from(WEIGHT_MAX / QUIET));
+        // A few quiet ones save nothing that fails from then on.
+        for quiet in 1..10 {
+            assert_eq!(starts(|start| start < quiet), quiet + 3, "{quiet}");
+        }
+    }
+
     #[test]
     fn what_nobody_has_started_with_is_not_proved_by_a_session() {
         let mut slots = Slots::default();
         slots.put('a', 1, None);
-        assert!(!slots.confirm());
+        assert!(!slots.confirm() && !slots.pass());
         assert_eq!(slots.count_start(), Start::Tried);
         assert!(slots.confirm());
     }
