@@ -135,6 +135,18 @@ mod tests {
         assert_eq!(found(0, here), Some(here));
         assert_eq!(found(0, here - 3), None);
         assert_eq!(found(here, here), None, "used");
+        // Quick sales run ahead of the clock: the next code is taken, however far that is.
+        for ahead in 0..20 {
+            assert_eq!(
+                found(here + ahead, here + ahead + 1),
+                Some(here + ahead + 1)
+            );
+        }
+        assert_eq!(
+            found(here, here + 3),
+            None,
+            "nothing that it knows of led there"
+        );
         let row = |last_used, first, second| {
             let two = (digits(first), Some(digits(second)));
             step_of(&key, last_used, two, now)

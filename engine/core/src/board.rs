@@ -26,6 +26,12 @@
 //! assert_eq!(board.poll(), Some(Output::Hush));
 //! ```
 
+#[cfg(test)]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an observer names what it watches for"
+)]
+mod digits;
 mod grant;
 mod life;
 #[cfg(test)]

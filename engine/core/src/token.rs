@@ -30,7 +30,7 @@ const AHEAD_MORE: Duration = Duration::from_secs(270);
 /// counts steps: flash wears out.
 pub const STEPS_AHEAD: u64 = 64;
 /// The same while it knows the time: a start that learns the time must not be ahead of it for long,
-/// for no code can be typed until then.
+/// for a step that is ahead stays on show for longer.
 pub const STEPS_AHEAD_TIMED: u64 = 2;
 
 /// What a board knows of the time of day.

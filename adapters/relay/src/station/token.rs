@@ -21,7 +21,7 @@ pub struct Offer {
     pub eid: Eid,
     /// What it may say beside that, for who scanned the code before.
     pub before: Option<Eid>,
-    /// The digits that stand for the code where somebody types; none while the time is not known.
+    /// The digits that stand for the code where somebody types; none that the server would refuse.
     pub typed: Option<u32>,
 }
 
@@ -99,7 +99,7 @@ impl Station {
         debug_assert!(tokens.shown.len() <= TAKEN_MAX, "a step and the one before");
         tokens.is_open = true;
         let typed = offer
-            .is_timed
+            .may_be_typed
             .then(|| tokens.key.typed(offer.step, crate::bounds::TYPED_DIGITS));
         let before = offer.before.map(|before| {
             let mut shown = tokens.shown.iter();

@@ -465,8 +465,9 @@ pub struct Offer {
     pub step: u64,
     /// The step before it, while it is still taken.
     pub before: Option<u64>,
-    /// Whether the step goes by the time of day: only then it may be typed.
-    pub is_timed: bool,
+    /// Whether the server takes the digits of this step, by the time of day and by what it is known to
+    /// know of the steps before.
+    pub may_be_typed: bool,
     /// When it was made; no HELLO and no other code of this start shares it.
     pub uptime: Duration,
     /// The newest receipt on flash.

@@ -131,6 +131,8 @@ struct Hello {
     counters: Option<u64>,
     /// Whether the key of the codes went with it.
     token: TokenNews,
+    /// The last step used, as it says.
+    step: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +234,7 @@ pub(super) enum Unguarded {
     IgnoresTheCap,
     ClosesBeforeSync,
     EndsBeforeSync,
+    TakesEveryHelloForHeard,
 }
 
 impl Board {

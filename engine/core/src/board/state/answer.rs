@@ -37,6 +37,8 @@ impl Board {
                         if hello.token != TokenNews::None {
                             self.tokens_known();
                         }
+                        // The server keeps the step before it says the time.
+                        self.tokens.told(hello.step);
                     }
                 }
                 Answer::Grant(terms) => self.granted(terms, hello, fresh),

@@ -1,7 +1,9 @@
 //! Light codes, links, HELLOs and draining.
 
+#[cfg(test)]
+use super::Unguarded;
 use super::{Board, Hello, Link, OpenDoor, Traffic, Way};
-use crate::board::{Code, Door, Fault, Fresh, Greeting, Life, Note, Output, Step};
+use crate::board::{Code, Door, Fault, Fresh, Greeting, Life, Note, Output, Step, TokenNews};
 use crate::id::{Bind, Nonce, Rseq};
 use core::time::Duration;
 
@@ -206,7 +208,15 @@ impl Board {
             at: self.now,
             counters: counters.as_ref().map(|counters| counters.seq),
             token,
+            step: match token {
+                TokenNews::Key(step) => step,
+                TokenNews::None => step,
+            },
         });
+        #[cfg(test)]
+        if self.unguarded == Unguarded::TakesEveryHelloForHeard {
+            self.tokens.told(step);
+        }
         self.until = self.now.saturating_add(self.start.limits.answer_max);
         let newest = self.outbox.newest();
         let greeting = Greeting {

@@ -10,7 +10,7 @@ use crate::id::{Bind, Item, Nonce, Rseq};
 use crate::lock::LockState;
 use crate::money::Amount;
 use crate::receipt::{Flags, Receipt, ReceiptKind};
-use crate::token::{Clock, STEP_EVERY, Steps, step_at};
+use crate::token::{Clock, STEP_EVERY, Steps, typed_steps};
 use core::time::Duration;
 
 /// Receipts in one QR.
@@ -29,8 +29,10 @@ pub(super) struct Tokens {
     reserving: Option<(Ticket, u64)>,
     /// What was shown for the step on show and for the one before.
     offers: Vec<Offer>,
-    /// The step that is on show now.
-    showing: Option<u64>,
+    /// The step that is on show now, and whether it may be typed.
+    showing: Option<(u64, bool)>,
+    /// Up to here the server takes no step, as it has shown.
+    told: u64,
     /// Up to which receipts a light grant has covered.
     covered: Rseq,
     /// The light grant that is being written.
@@ -55,6 +57,7 @@ impl Tokens {
             reserving: None,
             offers: Vec::new(),
             showing: None,
+            told: 0,
             covered: past.covered,
             taking: None,
         }
@@ -67,6 +70,11 @@ impl Tokens {
             Mode::Announcing => (0, TokenNews::Key(self.steps.last_used())),
             Mode::On => (self.steps.last_used(), TokenNews::None),
         }
+    }
+
+    /// The server has shown that it knows: up to this step nothing is taken any more.
+    pub(super) fn told(&mut self, step: u64) {
+        self.told = self.told.max(step);
     }
 
     /// A HELLO or a light grant: whatever was shown before it is dead.
@@ -88,8 +96,8 @@ impl Board {
     }
 
     /// The step on show, if a code is on show.
-    pub const fn step_on_show(&self) -> Option<u64> {
-        self.tokens.showing
+    pub fn step_on_show(&self) -> Option<u64> {
+        self.tokens.showing.map(|(step, _)| step)
     }
 
     /// The server has the key: from here on codes mean something to it.
@@ -150,6 +158,8 @@ impl Board {
             self.outbox.shed(covered, unacked_max);
         }
         self.tokens.taking = Some((ticket, written));
+        // Only a step that it has used up becomes light.
+        self.tokens.told(step);
         self.tokens.use_up();
         self.grant = Some(Grant::open(
             &Terms {
@@ -208,13 +218,14 @@ impl Board {
             true => self.tokens.steps.show(self.now, clock),
             false => None,
         };
-        if step == self.tokens.showing {
+        let showing = step.map(|step| (step, self.may_be_typed(step)));
+        if showing == self.tokens.showing {
             return;
         }
-        self.tokens.showing = step;
-        match step {
-            Some(step) => {
-                let offer = self.offer(step);
+        self.tokens.showing = showing;
+        match showing {
+            Some((step, may_be_typed)) => {
+                let offer = self.offer(step, may_be_typed);
                 self.outputs.push_back(Output::Offer(offer));
             }
             None => self.outputs.push_back(Output::Withdraw),
@@ -238,21 +249,20 @@ impl Board {
             && self.room() == Room::Left
     }
 
-    /// What goes with the code of a step: made once.
-    fn offer(&mut self, step: u64) -> Offer {
+    /// What goes with the code of a step: made once, but for whether it may be typed.
+    fn offer(&mut self, step: u64, may_be_typed: bool) -> Offer {
         if let Some(offer) = self.tokens.offers.iter().find(|offer| offer.step == step) {
-            return offer.clone();
+            return Offer {
+                may_be_typed,
+                ..offer.clone()
+            };
         }
         let uptime = self.next_order_ms();
         let sent = self.tokens.covered.max(self.outbox.acked());
         let offer = Offer {
             step,
             before: self.tokens.steps.before(),
-            is_timed: match self.clock() {
-                // The server takes the next step too: a code that was just used has moved on to it.
-                Clock::Known(utc) => step <= step_at(utc).saturating_add(1),
-                Clock::Unknown => false,
-            },
+            may_be_typed,
             uptime: Duration::from_millis(uptime),
             newest: self.outbox.newest(),
             receipts: self.outbox.after(sent, OFFER_RECEIPTS_MAX),
@@ -261,6 +271,16 @@ impl Board {
         self.tokens.offers.retain(|old| keeps.is_live(old.step));
         self.tokens.offers.push(offer.clone());
         offer
+    }
+
+    /// Whether the server takes this step's digits. A few sales in a row run ahead of the clock, and it
+    /// follows as far as it has heard of them.
+    fn may_be_typed(&self, step: u64) -> bool {
+        match self.clock() {
+            Clock::Known(utc) => typed_steps(self.tokens.told, utc).contains(&step),
+            // It may be far below the server's time.
+            Clock::Unknown => false,
+        }
     }
 
     /// The time of day, as long as it is better known than a step is long.
