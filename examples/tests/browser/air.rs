@@ -32,7 +32,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(8);
 /// The emulation does not tell when the page hangs up: a page that no longer looks has. On a busy
 /// computer one that is linked looks late.
 const UNREAD_MAX: Duration = Duration::from_secs(6);
-/// The same where the reader has hung up.
+/// The same where the reader has hung up, or the page is known to.
 const UNREAD_AT_END_MAX: Duration = Duration::from_millis(1_500);
 /// The longest that one value may take to the reader.
 const WRITE_MAX: Duration = Duration::from_secs(5);
@@ -47,6 +47,7 @@ pub(crate) struct Air {
     is_open: Arc<AtomicBool>,
     is_lost: Arc<AtomicBool>,
     is_linked: Arc<AtomicBool>,
+    is_parting: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -82,6 +83,7 @@ impl Air {
         let is_open = Arc::new(AtomicBool::new(true));
         let is_lost = Arc::new(AtomicBool::new(false));
         let is_linked = Arc::new(AtomicBool::new(false));
+        let is_parting = Arc::new(AtomicBool::new(false));
         let bridge = Bridge {
             cdp: cdp.clone(),
             page: page.clone(),
@@ -94,6 +96,7 @@ impl Air {
             phone: None,
             is_ending: false,
             is_linked: is_linked.clone(),
+            is_parting: is_parting.clone(),
             values: VecDeque::new(),
             looked: Instant::now(),
             advertised: Instant::now(),
@@ -104,6 +107,7 @@ impl Air {
             is_open,
             is_lost,
             is_linked,
+            is_parting,
             thread: Some(thread),
         })
     }
@@ -111,6 +115,11 @@ impl Air {
     /// Loses the connection that is up: both sides notice.
     pub(crate) fn lose(&self) {
         self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The page was told to hang up: until the next connection it is not waited for as long.
+    pub(crate) fn part(&self) {
+        self.is_parting.store(true, Ordering::Relaxed);
     }
 
     /// Whether a connection to the reader is up.
@@ -191,6 +200,7 @@ struct Bridge {
     /// The connection is over, and the page has yet to be told.
     is_ending: bool,
     is_linked: Arc<AtomicBool>,
+    is_parting: Arc<AtomicBool>,
     values: VecDeque<Vec<u8>>,
     looked: Instant,
     advertised: Instant,
@@ -262,10 +272,11 @@ impl Bridge {
 
     /// Takes what the reader says, and notices when either side hangs up.
     fn hear(&mut self) {
-        let unread = self.looked.elapsed();
-        if self.phone.is_some() && unread > UNREAD_MAX
-            || self.is_ending && unread > UNREAD_AT_END_MAX
-        {
+        let longest = match self.is_ending || self.is_parting.load(Ordering::Relaxed) {
+            true => UNREAD_AT_END_MAX,
+            false => UNREAD_MAX,
+        };
+        if (self.is_ending || self.phone.is_some()) && self.looked.elapsed() > longest {
             self.hang_up();
             self.disconnect();
         }
@@ -348,6 +359,7 @@ impl Bridge {
         self.is_ending = false;
         self.phone = None;
         self.is_linked.store(false, Ordering::Relaxed);
+        self.is_parting.store(false, Ordering::Relaxed);
         self.values.clear();
         self.looked = Instant::now();
         if self.reader.is_none() {

@@ -131,7 +131,8 @@ impl Technician {
     }
 
     /// Waits until the reader has let the phone go, or was let go.
-    fn part(&self) -> Result<(), Failed> {
+    fn part(&self, air: &Air) -> Result<(), Failed> {
+        air.part();
         self.page
             .eval("document.querySelector('[data-name=\"finish\"]')?.click()")?;
         self.page
@@ -227,7 +228,7 @@ fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -
     sold_one(&street)?;
     // The reader was asked how it is with the answer to its first word.
     tom.page.says("[data-name='report'] pre", "mdb_link open")?;
-    tom.part()?;
+    tom.part(&air)?;
     tom.advised("restart")?;
 
     street.restart()?;
@@ -238,7 +239,7 @@ fn a_technician_empties_the_outbox_brings_a_configuration_and_reads_a_report() -
         .says("[data-name='before-after']", "0 before, 1 now")?;
     assert_eq!(reader(&street)?["configuration"], 1);
     // Who only carries claims nothing: the reader is free for whoever comes next.
-    tom.part()?;
+    tom.part(&air)?;
     tom.page.text("[data-name='other']")?;
     drop(air);
     street.close()
@@ -315,7 +316,7 @@ fn a_technician_brings_a_program_and_sees_the_reader_run_it() -> Outcome {
     let air = tom.air(&street)?;
     tom.link(&street, "light")?;
     tom.state("firmware", "given")?;
-    tom.part()?;
+    tom.part(&air)?;
     tom.advised("restart")?;
     let slots = street.state().join("care/firmware/slots");
 
@@ -329,13 +330,13 @@ fn a_technician_brings_a_program_and_sees_the_reader_run_it() -> Outcome {
     let kept = std::fs::read_to_string(&slots)?;
     assert!(kept.starts_with("current a 3000 "), "{kept}");
     assert!(!kept.starts_with("current a 3000 good"), "{kept}");
-    tom.part()?;
+    tom.part(&air)?;
 
     // Whoever else signs one brings nothing, whatever the server says.
     tom.release(&street, PROGRAM + 1, &stranger.pack(PROGRAM + 1)?)?;
     tom.link(&street, "again")?;
     tom.state("firmware", "given")?;
-    tom.part()?;
+    tom.part(&air)?;
     // A customer is served meanwhile; that proves the program.
     bought_unheard(&street)?;
     wait("the program is not proved", || {
@@ -365,7 +366,7 @@ fn a_package_goes_on_with_the_next_link_where_the_lost_one_left_it() -> Outcome 
         .page
         .eval("Number(document.querySelector('[data-package]').dataset.from)")?;
     assert!(from.as_u64() > Some(0), "it began anew: {from}");
-    tom.part()?;
+    tom.part(&air)?;
     drop(air);
     street.close()
 }
@@ -384,7 +385,7 @@ fn without_network_the_phone_keeps_what_the_reader_said_and_brings_it_later() ->
     network("gone")?;
     tom.link(&street, "light")?;
     tom.page.says("[data-name='fault']", "kept on this phone")?;
-    tom.part()?;
+    tom.part(&air)?;
     let kept = "JSON.parse(localStorage.getItem('gettone.envelopes') ?? '[]').length";
     tom.page.until(&format!("{kept} > 0"))?;
     let sold = street.shop.server().get(Key::Operator, "/v1/sales")?;

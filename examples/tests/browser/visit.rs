@@ -215,6 +215,7 @@ impl Customer {
     pub(crate) fn home(&self, air: &Air) -> Result<(), Failed> {
         self.page.tap("[data-name='close']")?;
         self.page.text("[data-name='available']")?;
+        air.part();
         let until = Instant::now() + Page::patience();
         while air.is_linked() {
             if Instant::now() > until {
