@@ -53,8 +53,9 @@ pub(crate) struct Desk {
     pub(crate) roads: Roads,
     /// Grants that answered a call.
     pub(crate) called: u64,
-    /// The configuration that every reader is to have.
-    pub(crate) package: Option<crate::shelf::Package>,
+    /// The numbers of the configuration and of the program that every reader is to have.
+    pub(crate) configuration: u32,
+    pub(crate) firmware: u32,
     /// Who is behind each hold that was asked for, and how often each receipt came.
     pub(crate) came_with: BTreeMap<VendId, WalletId>,
     pub(crate) came_again: BTreeMap<(VendId, u64), u64>,
@@ -82,7 +83,8 @@ impl Desk {
             guards,
             roads: Roads::default(),
             called: 0,
-            package: None,
+            configuration: 0,
+            firmware: 0,
             came_with: BTreeMap::new(),
             came_again: BTreeMap::new(),
             heard: Vec::new(),

@@ -3,6 +3,7 @@
 
 use crate::desk::{Desk, Down, EPOCH};
 use crate::dice::Dice;
+use crate::release;
 use gettone::core::grant::Terms;
 use gettone::core::id::{MachineId, Order, ReaderId, Rseq, WalletId};
 use gettone::core::money::{Amount, Currency};
@@ -308,7 +309,7 @@ impl Desk {
         };
         let mut items = reply_out(letter, &reply);
         if let Some(hello) = &letter.hello {
-            items.extend(self.named(hello.cfg).map(Item::Config));
+            items.extend(self.named(hello).map(Item::Config));
             items.extend(self.server_key(authentic.to.epoch).map(Item::ServerKey));
         }
         let mut sealed = Vec::new();
@@ -355,10 +356,13 @@ impl Desk {
         })
     }
 
-    fn named(&self, configuration: u32) -> Option<channel::Config> {
-        let package = self.package.as_ref()?;
-        let told = package.manifest.config();
-        (told.number() > configuration).then_some(told)
+    /// The packages that are newer than what a reader says it has.
+    fn named(&self, hello: &channel::Hello) -> impl Iterator<Item = channel::Config> {
+        let text =
+            (self.configuration > hello.cfg).then(|| release::configuration(self.configuration));
+        let program = (self.firmware > hello.fw).then(|| release::firmware(self.firmware));
+        let packages = [text, program].into_iter().flatten().flatten();
+        packages.map(|package| package.manifest.config())
     }
 
     /// What a server does that takes each receipt as often as it comes.

@@ -2,7 +2,7 @@
 //! carry, between whole boards and the engine with its journal, each street in one thread and in the order
 //! that a seed decides. Boards have roads of their own beside the phones, which lose, delay and double what
 //! goes by them, and fall; customers type codes; readers and server change their keys; phones bring
-//! packages. Power is cut at boards, the server is killed at any record, and clocks jump.
+//! configurations and programs, with which boards start again. Power is cut at boards, the server is killed at any record, and clocks jump.
 //! After every step the books are audited; at the end one honest phone passes, and everything that
 //! any machine sold has to be paid once.
 //!
@@ -14,17 +14,21 @@
 )]
 
 mod books;
+mod care;
 mod claims;
 mod desk;
 mod dice;
 mod ending;
 mod letters;
 mod place;
+mod programs;
+mod release;
 mod road;
 mod shelf;
 mod street;
 mod tally;
 mod technician;
+mod tray;
 
 use core::ops::Range;
 use std::env;
@@ -184,6 +188,33 @@ fn the_street_finds_out_a_board_that_keeps_whatever_it_is_brought() {
         ..Guards::ALL
     };
     assert!(is_found_out(guards, &["not the server's"]));
+}
+
+#[test]
+fn the_street_finds_out_a_board_that_looks_at_no_signature() {
+    let guards = Guards {
+        signature: false,
+        ..Guards::ALL
+    };
+    assert!(is_found_out(guards, &["none that was signed"]));
+}
+
+#[test]
+fn the_street_finds_out_a_board_that_takes_an_older_program_by_a_newer_name() {
+    let guards = Guards {
+        upwards: false,
+        ..Guards::ALL
+    };
+    assert!(is_found_out(guards, &["is lower than"]));
+}
+
+#[test]
+fn the_street_finds_out_a_board_that_runs_half_a_program() {
+    let guards = Guards {
+        whole: false,
+        ..Guards::ALL
+    };
+    assert!(is_found_out(guards, &["none that was signed"]));
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Place {
         let ring = KeyRing::enrolled(StaticKey::from_bytes([number; 32]), Some(tokens));
         let epoch = crate::desk::EPOCH;
         let servers = Servers::installed(&[Server { epoch, key: server }]);
-        let shelf = Shelf::new(ring, servers.expect("one key"));
+        let shelf = Shelf::new(ring, servers.expect("one key"), guards);
         let mut flash = Flash::new(JournalEpoch::from_bytes([number; 8]));
         let station = start(&mut flash, &shelf);
         let mut place = Self {
@@ -196,6 +196,13 @@ impl Place {
         if let Some(kept) = self.shelf.sync(dice) {
             self.tell(kept, dice);
         }
+        while self.shelf.programs.installing.is_some() {
+            if let Some(installed) = self.shelf.programs.installed(dice) {
+                self.tell(installed, dice);
+            } else if most < usize::MAX {
+                break;
+            }
+        }
     }
 
     /// What the board did not see the end of.
@@ -244,9 +251,26 @@ impl Place {
             false => synced.saturating_sub(dice.place(4)).max(1),
         };
         self.flash.cut(left);
-        self.unsynced.clear();
         self.cuts += 1;
+        self.start_again(truth, dice);
+    }
+
+    /// Where nobody is served, a program may end: for a newer one, or because it is no good. Says
+    /// whether it did.
+    pub(crate) fn renew(&mut self, truth: &mut Truth, dice: &mut Dice) -> bool {
+        let is_busy = self.has_session || self.motors.is_some() || !self.orders.is_empty();
+        if self.life() != Life::Idle || is_busy || !self.shelf.programs.is_over(dice) {
+            return false;
+        }
+        self.sync(usize::MAX, dice);
+        self.start_again(truth, dice);
+        true
+    }
+
+    fn start_again(&mut self, truth: &mut Truth, dice: &mut Dice) {
+        self.unsynced.clear();
         self.shelf.cut(dice);
+        self.shelf.programs.choose();
         self.wire = Wire::default();
         self.station = start(&mut self.flash, &self.shelf);
         self.now = Duration::from_secs(1);
@@ -270,6 +294,7 @@ fn start(flash: &mut Flash, shelf: &Shelf) -> Station {
     let start = flash.start(ring.key().clone(), shelf.servers.clone());
     let start = Start {
         reader: ring.reader(),
+        firmware: shelf.programs.number(),
         ..start.expect("its own journal can be read")
     };
     let tokens = ring.token().cloned().expect("every board shows codes");

@@ -1,14 +1,11 @@
 //! Boards' own roads, and whoever stands beside them: envelopes that are lost, late, doubled and
-//! brought by the other road, roads that fall, codes that are typed, packages that phones bring.
+//! brought by the other road, roads that fall, codes that are typed.
 
 use crate::letters::Whose;
-use crate::shelf::Package;
 use crate::street::{Street, Up, keep, spoil};
-use gettone_channel::{Bind, LinkMessage, Want};
+use gettone_channel::Bind;
 use gettone_relay::{Input, reader_in};
 
-/// Packages that the server has, one after another.
-const PACKAGES_MAX: u32 = 4;
 /// Digits that somebody makes up.
 const DIGITS: u64 = 10_000_000;
 
@@ -187,65 +184,5 @@ impl Street {
             }
             Whose::Stranger => keep(&mut self.down, envelope),
         }
-    }
-
-    /// The server's people change its keys, or have a new configuration.
-    pub(crate) fn office(&mut self) {
-        if self.dice.is_in(1, 2) {
-            return self.desk.change_keys(&mut self.dice);
-        }
-        let newest = self.desk.package.as_ref();
-        let newest = newest.map_or(0, |package| package.manifest.config().number());
-        if newest < PACKAGES_MAX {
-            self.desk.package = Some(Package::new(newest + 1));
-        }
-    }
-
-    /// A reader asks for pieces of a package: it gets them, or others, or spoilt ones, or none.
-    pub(crate) fn wanted(&mut self, who: usize, want: Want) {
-        for _ in 0..want.count {
-            let number = match self.dice.below(6) {
-                0 => 1 + u32::try_from(self.dice.below(4)).expect("few"),
-                _ => want.version,
-            };
-            let index = match self.dice.below(6) {
-                0 => u32::try_from(self.dice.below(8)).expect("few"),
-                _ => want.first + u32::try_from(self.dice.below(want.count.into())).expect("few"),
-            };
-            let Some(mut piece) = Package::new(number).piece(want.part, index) else {
-                continue;
-            };
-            match self.dice.below(8) {
-                0 => continue,
-                1 => spoil(&mut piece.bytes, &mut self.dice),
-                // Of another package, under this one's name.
-                2 => piece.version = want.version,
-                _ => {}
-            }
-            if !self.guards.vouched
-                && let Some(at) = self.place_of(who)
-            {
-                self.places[at].shelf.keep_unseen(&piece);
-            }
-            self.say(who, &LinkMessage::Piece(piece));
-        }
-    }
-
-    /// What boards have put in place is what the server made, and never an older one.
-    pub(crate) fn packages_are_the_servers(&self) -> Result<(), String> {
-        for (at, place) in self.places.iter().enumerate() {
-            let shelf = &place.shelf;
-            let is_right = match shelf.configuration {
-                0 => shelf.content.is_empty(),
-                number => shelf.content == Package::new(number).content,
-            };
-            if !is_right || shelf.went_down {
-                let number = shelf.configuration;
-                return Err(format!(
-                    "configuration {number} of reader {at} is not the server's"
-                ));
-            }
-        }
-        Ok(())
     }
 }

@@ -1,44 +1,13 @@
 //! What lies beside a board's journal: its keys, the server's, and the package that it fetches.
 
 use crate::dice::Dice;
-use gettone_channel::{
-    Config, Manifest, PIECE_LEN_MAX, PackageKind, Part, Piece, StaticKey, TokenKey,
-};
-use gettone_relay::{CareOrder, CareStart, Fetch, Input, Keep, KeyRing, Servers};
+use crate::programs::Programs;
+use crate::release::configuration;
+use crate::street::Guards;
+use crate::tray::Tray;
+use gettone_channel::{PIECE_LEN_MAX, PackageKind, Part, Piece, StaticKey, TokenKey};
+use gettone_relay::{CareOrder, CareStart, Input, KeyRing, Servers};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Bytes of a package: a chunk and a half.
-const LEN: usize = 6_000;
-
-/// A configuration that the server has for every reader.
-#[derive(Clone, Debug)]
-pub(crate) struct Package {
-    pub(crate) manifest: Manifest,
-    pub(crate) content: Vec<u8>,
-}
-
-impl Package {
-    /// The one of this number.
-    pub(crate) fn new(number: u32) -> Self {
-        let seed = usize::try_from(number).expect("few");
-        let content = (0..LEN + seed).map(|at| (at * 31 + seed * 7 + at / 251) as u8);
-        let content: Vec<u8> = content.collect();
-        let manifest = Manifest::of(PackageKind::Configuration, number, &content);
-        Self {
-            manifest: manifest.expect("bounded"),
-            content,
-        }
-    }
-
-    /// The piece that somebody asked for, if there is one.
-    pub(crate) fn piece(&self, part: Part, index: u32) -> Option<Piece> {
-        let whole = match part {
-            Part::Manifest => self.manifest.to_bytes(),
-            Part::Content => self.content.clone(),
-        };
-        Piece::of(self.manifest.config().version, part, index, &whole)
-    }
-}
 
 /// What is being written, and not synced yet.
 #[derive(Debug)]
@@ -57,25 +26,23 @@ pub(crate) struct Shelf {
     pub(crate) content: Vec<u8>,
     /// Whether an older one ever took the place of a newer one.
     pub(crate) went_down: bool,
-    told: Option<Config>,
-    manifest: Vec<u8>,
-    chunks: BTreeMap<usize, Vec<u8>>,
+    pub(crate) programs: Programs,
+    tray: Tray,
     /// Pieces as they came, where nobody looks at them.
     unseen: BTreeMap<u32, Vec<u8>>,
     writing: VecDeque<Writing>,
 }
 
 impl Shelf {
-    pub(crate) fn new(ring: KeyRing, servers: Servers) -> Self {
+    pub(crate) fn new(ring: KeyRing, servers: Servers, guards: Guards) -> Self {
         Self {
             ring,
             servers,
             configuration: 0,
             content: Vec::new(),
             went_down: false,
-            told: None,
-            manifest: Vec::new(),
-            chunks: BTreeMap::new(),
+            programs: Programs::new(guards),
+            tray: Tray::default(),
             unseen: BTreeMap::new(),
             writing: VecDeque::new(),
         }
@@ -110,6 +77,8 @@ impl Shelf {
     /// Power is cut: of what was being written, any beginning is there. Some starts begin a change
     /// of the reader's own keys.
     pub(crate) fn cut(&mut self, dice: &mut Dice) {
+        self.tray.cut(dice);
+        self.programs.cut(dice);
         for writing in core::mem::take(&mut self.writing) {
             match (writing, dice.is_in(1, 2)) {
                 (Writing::Ring(ring), true) => self.ring = ring,
@@ -128,41 +97,38 @@ impl Shelf {
 
     /// What a board knows of its packages when it starts.
     pub(crate) fn start(&self) -> CareStart {
-        let chunk = |place| self.chunks.get(&place).cloned();
-        let fetch = self
-            .told
-            .and_then(|told| Fetch::resumed(told, &self.manifest, chunk));
         CareStart {
             configuration: self.configuration,
             floor: 0,
-            fetch,
-            firmware: None,
+            fetch: self.tray.fetch(),
+            firmware: Some(self.programs.start()),
         }
     }
 
     /// What a board keeps that looks at nothing.
     pub(crate) fn keep_unseen(&mut self, piece: &Piece) {
-        if piece.part == Part::Content {
+        let is_text = configuration(piece.version).is_some();
+        if is_text && piece.part == Part::Content {
             self.unseen.insert(piece.index, piece.bytes.clone());
         }
     }
 
     /// Does what the board wants to be done with a package.
     pub(crate) fn care(&mut self, order: CareOrder) -> Option<Input> {
+        if order.kind() == PackageKind::Firmware {
+            self.programs.care(order);
+            return None;
+        }
         match order {
-            CareOrder::Begin(told) => {
-                self.told = Some(told);
-                self.manifest.clear();
-                self.chunks.clear();
-            }
-            CareOrder::Keep(_, Keep::Manifest(bytes)) => self.manifest = bytes,
-            CareOrder::Keep(_, Keep::Chunk { place, bytes }) => {
-                self.chunks.insert(place, bytes);
-            }
+            CareOrder::Begin(told) => self.tray.begin(told),
+            CareOrder::Keep(_, part) => self.tray.keep(part),
             CareOrder::Install(told) => {
+                let Some(content) = self.tray.read(&told) else {
+                    return Some(Input::NotInstalled(told.kind()));
+                };
                 self.went_down |= told.number() <= self.configuration;
                 self.configuration = told.number();
-                self.content = self.chunks.values().flatten().copied().collect();
+                self.content = content;
                 for (index, bytes) in core::mem::take(&mut self.unseen) {
                     let at = usize::try_from(index).expect("few") * PIECE_LEN_MAX;
                     let place = self.content.get_mut(at..at + bytes.len());
@@ -170,7 +136,7 @@ impl Shelf {
                         .into_iter()
                         .for_each(|kept| kept.copy_from_slice(&bytes));
                 }
-                self.told = None;
+                self.tray.forget();
                 return Some(Input::Installed(told.kind(), told.number()));
             }
         }

@@ -7,6 +7,8 @@ use crate::books::{Books, Truth};
 use crate::desk::Desk;
 use crate::dice::Dice;
 use crate::place::Place;
+use crate::programs::ProgramTally;
+use crate::release::PACKAGED;
 use crate::road::RoadTally;
 use crate::tally::Tally;
 use core::time::Duration;
@@ -41,6 +43,12 @@ pub(crate) struct Guards {
     pub(crate) old_key: bool,
     /// What is kept of a package is what the server vouches for.
     pub(crate) vouched: bool,
+    /// A program is run when the release key has signed it.
+    pub(crate) signature: bool,
+    /// A program is the one of the number that was named, which is a greater one.
+    pub(crate) upwards: bool,
+    /// A program is run when all of it is there.
+    pub(crate) whole: bool,
 }
 
 impl Guards {
@@ -53,12 +61,20 @@ impl Guards {
         call: true,
         old_key: true,
         vouched: true,
+        signature: true,
+        upwards: true,
+        whole: true,
     };
 }
 
 /// Lives through one seed.
 pub(crate) fn live(seed: u64, steps: u64, guards: Guards) -> Result<Tally, String> {
     let mut street = Street::open(seed, guards);
+    street.desk.firmware = PACKAGED + u32::try_from(street.dice.below(7)).expect("few");
+    // Some boards have been cared for before anything goes wrong.
+    if street.dice.is_in(1, 3) {
+        street.technician(0)?;
+    }
     for step in 0..steps {
         street
             .step()
@@ -176,6 +192,12 @@ impl Street {
             keys: self.places.iter().map(Place::key_changes).sum(),
             servers: self.places.iter().map(Place::server_changes).sum(),
             packages: self.places.iter().map(Place::configuration).sum(),
+            programs: self
+                .places
+                .iter()
+                .fold(ProgramTally::default(), |sum, place| {
+                    sum.plus(place.shelf.programs.tally)
+                }),
         }
     }
 
@@ -191,8 +213,16 @@ impl Street {
     }
 
     fn step(&mut self) -> Result<(), String> {
+        self.renew();
+        // Some look out for when it hurts.
+        let is_at_it = |place: &Place| place.shelf.programs.installing.is_some();
+        if let Some(at) = self.places.iter().position(is_at_it)
+            && self.dice.is_in(1, 8)
+        {
+            self.cut_power(at);
+        }
         let at = self.dice.place(self.places.len());
-        match self.dice.below(70) {
+        match self.dice.below(72) {
             0..=20 => self.phone(),
             21..=40 => self.places[at].machine(&mut self.truth, &mut self.dice),
             41..=54 => {
@@ -207,10 +237,7 @@ impl Street {
                     place.pass(Duration::from_millis(millis), &mut self.dice);
                 }
             }
-            57 => {
-                self.hang_up_at(at);
-                self.places[at].cut_power(&mut self.truth, &mut self.dice);
-            }
+            57 => self.cut_power(at),
             58 => self.desk.kill_soon(&mut self.dice),
             59 if !self.is_steady => self.desk.set_clock(&mut self.dice),
             59 => {}
@@ -222,6 +249,20 @@ impl Street {
             _ => self.office(),
         }
         Ok(())
+    }
+
+    fn cut_power(&mut self, at: usize) {
+        self.hang_up_at(at);
+        self.places[at].cut_power(&mut self.truth, &mut self.dice);
+    }
+
+    /// Boards start again where they may, and whoever has just come there is sent away.
+    pub(crate) fn renew(&mut self) {
+        for at in 0..self.places.len() {
+            if self.places[at].renew(&mut self.truth, &mut self.dice) {
+                self.hang_up_at(at);
+            }
+        }
     }
 
     /// Whoever is linked there is linked no more.

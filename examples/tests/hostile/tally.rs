@@ -1,5 +1,7 @@
 //! What has happened in a life, and whether that says anything.
 
+use crate::programs::ProgramTally;
+
 /// What has happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
@@ -20,6 +22,7 @@ pub(crate) struct Tally {
     pub(crate) keys: u64,
     pub(crate) servers: u64,
     pub(crate) packages: u64,
+    pub(crate) programs: ProgramTally,
 }
 
 impl Tally {
@@ -39,6 +42,7 @@ impl Tally {
         self.keys += other.keys;
         self.servers += other.servers;
         self.packages += other.packages;
+        self.programs = self.programs.plus(other.programs);
     }
 
     /// Whether such a life says anything.
@@ -56,5 +60,6 @@ impl Tally {
             && self.keys > 0
             && self.servers > 0
             && self.packages > 0
+            && self.programs.is_worth_it()
     }
 }

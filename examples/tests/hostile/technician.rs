@@ -2,6 +2,7 @@
 
 use crate::letters::Whose;
 use crate::place::bind_of;
+use crate::release::{self, Make};
 use crate::street::{HONEST, Street};
 use core::time::Duration;
 use gettone::core::board::Code;
@@ -10,6 +11,8 @@ use gettone_relay::{Input, reader_in};
 
 /// Envelopes to and fro in one honest visit.
 const ROUNDS_MAX: u32 = 60;
+/// Times that a technician comes, at most.
+const VISITS_MAX: u32 = 4;
 
 impl Street {
     /// The board's road comes up and carries everything: nothing is held there any more, and nobody
@@ -52,11 +55,18 @@ impl Street {
 
     /// A technician, without an account, brings what the server has for the reader.
     pub(crate) fn technician(&mut self, at: usize) -> Result<(), String> {
-        let Some(package) = self.desk.package.clone() else {
-            return Ok(());
-        };
-        let newest = package.manifest.config().number();
-        for _ in 0..3 {
+        let (newest, firmware) = (self.desk.configuration, self.desk.firmware);
+        let mut visits = 0;
+        loop {
+            let shelf = &self.places[at].shelf;
+            let has_program = !Make::of(firmware).is_release() || shelf.programs.has_had(firmware);
+            if shelf.configuration == newest && has_program {
+                return Ok(());
+            }
+            if visits == VISITS_MAX {
+                break;
+            }
+            visits += 1;
             let code: [u8; 10] = self.dice.bytes();
             let place = &mut self.places[at];
             place.tell(Input::CodeSeen(Code::from_bytes(code)), &mut self.dice);
@@ -83,6 +93,8 @@ impl Street {
                     }
                     LinkMessage::Want(want) => {
                         let indices = want.first..want.first + u32::from(want.count);
+                        let package = release::package(want.version);
+                        let package = package.ok_or("a reader asks for what nobody has named")?;
                         let pieces = indices.filter_map(|index| package.piece(want.part, index));
                         answers.extend(pieces.map(LinkMessage::Piece));
                     }
@@ -98,13 +110,13 @@ impl Street {
             place.tell(Input::Disconnected(connection), &mut self.dice);
             place.rest(&mut self.truth, &mut self.dice)?;
             self.look()?;
-            if self.places[at].shelf.configuration == newest {
-                return Ok(());
-            }
+            self.renew();
+            self.look()?;
         }
         Err(format!(
-            "for ever: reader {at} has configuration {} and not {newest}",
-            self.places[at].shelf.configuration
+            "for ever: reader {at} has configuration {} and not {newest}, program {} and not {firmware}",
+            self.places[at].shelf.configuration,
+            self.places[at].shelf.programs.number()
         ))
     }
 }

@@ -83,6 +83,7 @@ impl Place {
         match order {
             Order::BeginSession { .. } => {
                 self.has_session = true;
+                self.shelf.programs.session_began();
                 self.tell(Input::Machine(Machine::SessionBegan), dice);
             }
             Order::Approve {
