@@ -13,8 +13,8 @@ use gettone_core::board::{Approval, Ask, Code, Machine, Record, Ticket};
 use gettone_core::id::{Item as Selection, JournalEpoch, Rseq};
 use gettone_fuzz::{Tape, target};
 use gettone_relay::{
-    CareStart, Connection, Entropy, FirmwareStart, Flash, Input, KeyRing, Order, Output, Report, Server, Servers,
-    Standing, Station,
+    CareStart, Connection, Entropy, FirmwareStart, Flash, Input, KeyRing, Order, Output, Report,
+    Server, Servers, Standing, Station,
 };
 use std::collections::VecDeque;
 

@@ -195,7 +195,7 @@ impl Reader {
             },
             (15, _) => Host::Malfunction { code: tape.byte() },
             (16, _) => Host::Show {
-                text: Text::fitted("Credit 12.00", tape.byte().into(), tape.byte().into()),
+                text: Text::fitted("Credit 12.00", tape.byte(), tape.byte()),
                 during: Duration::from_millis(amount.into()),
             },
             (17, _) => Host::Age(AgeStatus {

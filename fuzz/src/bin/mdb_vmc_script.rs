@@ -123,7 +123,7 @@ impl Street {
         words
     }
 
-    fn to_device(&mut self, input: cashless::Input) {
+    fn tell_device(&mut self, input: cashless::Input) {
         self.device.handle(self.now, input);
         let mut reply = None;
         while let Some(output) = self.device.poll() {
@@ -135,7 +135,7 @@ impl Street {
         if let Some(frame) = reply {
             for word in self.carried(&frame) {
                 self.now += WORD_TIME;
-                self.to_controller(vmc::Input::Word(word));
+                self.tell_controller(vmc::Input::Word(word));
             }
         }
     }
@@ -169,7 +169,7 @@ impl Street {
         }
     }
 
-    fn to_controller(&mut self, input: vmc::Input) {
+    fn tell_controller(&mut self, input: vmc::Input) {
         self.controller.handle(self.now, input);
         let mut sending = None;
         while let Some(output) = self.controller.poll() {
@@ -177,7 +177,7 @@ impl Street {
                 vmc::Output::Send(frame) => sending = Some(frame),
                 vmc::Output::Break => {
                     self.now += Duration::from_millis(100);
-                    self.to_device(cashless::Input::Break);
+                    self.tell_device(cashless::Input::Break);
                 }
                 vmc::Output::Event(
                     vmc::Event::Dispense { amount, .. } | vmc::Event::TakeBack { amount, .. },
@@ -198,17 +198,17 @@ impl Street {
         if let Some(frame) = sending {
             for word in self.carried(&frame) {
                 self.now += WORD_TIME;
-                self.to_device(cashless::Input::Word(word));
+                self.tell_device(cashless::Input::Word(word));
             }
         }
     }
 
     fn operate(&mut self, operator: Operator) {
-        self.to_controller(vmc::Input::Operator(operator));
+        self.tell_controller(vmc::Input::Operator(operator));
     }
 
     fn host(&mut self, host: Host) {
-        self.to_device(cashless::Input::Host(host));
+        self.tell_device(cashless::Input::Host(host));
     }
 
     /// Lets the bus go on for so long.
@@ -224,9 +224,9 @@ impl Street {
             };
             self.now = self.now.max(next);
             if of_device == Some(next) {
-                self.to_device(cashless::Input::Tick);
+                self.tell_device(cashless::Input::Tick);
             } else {
-                self.to_controller(vmc::Input::Tick);
+                self.tell_controller(vmc::Input::Tick);
             }
         }
     }

@@ -4,8 +4,8 @@
 
 use core::time::Duration;
 use gettone_channel::{
-    Assembler, Ephemeral, LINK_MESSAGE_MAX, Link, LinkMessage, MTU_MAX, MTU_MIN, Mtu, Responder,
-    Secret, segments,
+    Assembler, CallId, Direction, Ephemeral, Header, Item, JournalEpoch, LINK_MESSAGE_MAX, Link,
+    LinkMessage, MTU_MAX, MTU_MIN, Mtu, ReaderId, Responder, Secret, StaticKey, seal, segments,
 };
 use gettone_fuzz::{Tape, target};
 use gettone_phone::{Input, Output, Phase, Phone, WAITING_MAX};
@@ -25,7 +25,7 @@ fn run(bytes: &[u8]) {
     let mut reader = Reader::default();
     let (mut now, mut is_out) = (Duration::ZERO, false);
     while !tape.is_over() {
-        let inputs = match tape.below(14) {
+        let inputs = match tape.below(15) {
             0 => vec![Input::Tick],
             1 => vec![Input::Show(Secret::light(CODE))],
             2 | 3 => {
@@ -60,6 +60,13 @@ fn run(bytes: &[u8]) {
                 envelope.resize(len, 1);
                 said(&mut reader, &LinkMessage::Envelope(envelope))
             }
+            14 => match tape.flag() {
+                true => {
+                    let envelope = sealed(&mut tape, Direction::ToServer);
+                    said(&mut reader, &LinkMessage::Envelope(envelope))
+                }
+                false => vec![Input::Bring(told_apart(&mut tape))],
+            },
             _ => {
                 now += Duration::from_millis(u64::from(tape.u16()));
                 vec![Input::Tick]
@@ -82,6 +89,36 @@ fn run(bytes: &[u8]) {
         assert!(phone.undelivered().count() <= WAITING_MAX);
         assert!(phone.handshake().is_none() || phone.phase() == Phase::Linked);
     }
+}
+
+/// An envelope of one of three readers, or for it: a phone sees no more of it than the header.
+fn sealed(tape: &mut Tape<'_>, direction: Direction) -> Vec<u8> {
+    let own = StaticKey::from_bytes([3; 32]);
+    let peer = StaticKey::from_bytes([4; 32]).public();
+    let header = Header {
+        direction,
+        server_epoch: 1,
+        reader_id: ReaderId::from_bytes([1 + tape.below(3); 8]),
+        sequence: u64::from(tape.byte()),
+    };
+    let item = match direction {
+        Direction::ToReader => Item::Call(CallId::from_bytes([2; 16])),
+        Direction::ToServer => Item::Epoch(JournalEpoch::from_bytes([2; 8])),
+    };
+    let sealed = seal(header, &own, &peer, Ephemeral::from_bytes([9; 32]), &[item]);
+    sealed.expect("one item of its direction")
+}
+
+/// What the server has told apart: to this reader, to another one, or to nobody.
+fn told_apart(tape: &mut Tape<'_>) -> Vec<u8> {
+    let direction = tape.one_of(&[Direction::ToReader, Direction::ToServer]);
+    let mut envelope = sealed(tape, direction);
+    match tape.below(4) {
+        0 => envelope.truncate(tape.byte().into()),
+        1 => envelope = tape.take(90).to_vec(),
+        _ => {}
+    }
+    envelope
 }
 
 fn said(reader: &mut Reader, message: &LinkMessage) -> Vec<Input> {
