@@ -89,6 +89,49 @@ fn a_report_comes_in_parts_over_the_link_that_asked_and_the_same_again_when_aske
     assert_eq!(value(&gathered(&other).expect("all of it"), "links"), "2");
 }
 
+/// A board with 200 receipts is asked for a report; gives its envelopes, in this order.
+fn laden_and_asked(server: &mut Book) -> Vec<Vec<u8>> {
+    // The first four receipts go with the HELLO, the others by themselves.
+    let mut street = Street::laden(server, Limits::PROTOCOL, 200);
+    let mut phone = street.link();
+    let hello = phone
+        .link
+        .open(&street.messages.pop_front().expect("HELLO").1);
+    let LinkMessage::Envelope(hello) = hello.expect("sealed") else {
+        panic!("a HELLO first")
+    };
+    ask(&mut street, &mut phone, server, 7);
+    street.tell(Input::Took(phone.connection));
+    let mut envelopes = vec![hello];
+    envelopes.extend(phone.envelopes(&mut street));
+    envelopes
+}
+
+/// Whether nothing of the outbox comes behind a part of the report.
+fn goes_last(server: &Book, envelopes: &[Vec<u8>]) -> bool {
+    let mut opened = envelopes.iter().map(|envelope| opened(server, envelope));
+    opened.any(|(parts, _)| !parts.is_empty()) && opened.all(|(_, count)| count == 0)
+}
+
+#[test]
+fn a_board_whose_reports_go_before_its_receipts_is_found_out() {
+    let mut server = Book::new();
+    let mut envelopes = laden_and_asked(&mut server);
+    assert!(goes_last(&server, &envelopes));
+    let at = envelopes
+        .iter()
+        .position(|envelope| !opened(&server, envelope).0.is_empty());
+    let at = at.expect("a part");
+    envelopes.swap(at - 1, at);
+    assert!(
+        !goes_last(&server, &envelopes),
+        "one of them a place sooner"
+    );
+    envelopes.swap(at - 1, at);
+    envelopes.reverse();
+    assert!(!goes_last(&server, &envelopes), "turned around");
+}
+
 #[test]
 fn no_part_goes_before_a_receipt_and_nobody_but_the_server_asks() {
     let mut server = Book::new();
