@@ -44,9 +44,14 @@ need() {
 # What the build needs beside Rust: a C compiler and linker (mimalloc, SQLite, libdbus), nothing else.
 prepare() { need cc gcc libc6-dev || exit 1; }
 
-run_format() { cargo fmt --all --check; }
+run_format() { cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.toml --check; }
 
-run_lint() { cargo clippy --workspace --all-targets --locked --profile release -- -D warnings; }
+# The fuzz targets are a workspace of their own, and would otherwise be found stale by the next campaign.
+run_lint() {
+    cargo clippy --workspace --all-targets --locked --profile release -- -D warnings &&
+        CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/fuzz cargo clippy --manifest-path fuzz/Cargo.toml \
+            --all-targets --locked --profile release -- -D warnings
+}
 
 # Tests run optimised: one profile builds programs, example and tests, and simulations stay quick.
 run_rust() {
