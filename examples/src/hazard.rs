@@ -1,6 +1,7 @@
 //! What goes wrong on a street, row by row of the protocol's table of faults, each to be played on
 //! the real programs. Whatever breaks, the books are balanced afterwards.
 
+mod claims;
 mod light;
 mod machine;
 mod power;

@@ -1,6 +1,7 @@
 //! Codes: filmed, shared, shown late, scanned twice; floods of light.
 
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::claims::Held;
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;

@@ -1,6 +1,7 @@
 //! The machine resets, is stuck, is silent, is another one; and its cash.
 
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::claims::Held;
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::fault::StreetFault;
 use crate::machine::{self, Ending, Seen};

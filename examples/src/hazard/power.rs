@@ -1,7 +1,8 @@
 //! The reader's power, its process, its flash.
 
+use super::claims::Held;
 use super::server::copy_all;
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::fault::StreetFault;
 use crate::machine::{Ending, Seen};

@@ -1,6 +1,7 @@
 //! Phones and the air between lose, keep back, repeat and forge.
 
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::claims::Held;
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;

@@ -1,7 +1,8 @@
 //! A board with a road of its own beside the phones, and a change of its keys: whichever road fails,
 //! the other one does.
 
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::claims::Held;
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::wire::Wire;
 use super::{Hazard, Pace};
 use crate::fault::StreetFault;

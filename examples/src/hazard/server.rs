@@ -1,6 +1,7 @@
 //! The server breaks.
 
-use super::stage::{AFTER_ONE, Held, PURSE, Stage};
+use super::claims::Held;
+use super::stage::{AFTER_ONE, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::fault::StreetFault;
 use crate::server::SEGMENT_BYTES;

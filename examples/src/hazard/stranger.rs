@@ -1,7 +1,8 @@
 //! Those who hold a key that is not theirs, or none; and keys on their way.
 
+use super::claims::Held;
 use super::server::copy_all;
-use super::stage::{AFTER_ONE, ESPRESSO, Held, PURSE, Stage};
+use super::stage::{AFTER_ONE, ESPRESSO, PURSE, Stage};
 use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;
