@@ -60,7 +60,7 @@ impl<'a> Errand<'a> {
         transcript: &Transcript,
         seed: u64,
     ) -> Result<Done, StreetFault> {
-        let (packages, chunks) = self.packages(transcript)?;
+        let (packages, chunks) = self.packages(transcript, |_| {})?;
         let diagnostics = self.path("diagnostics");
         let asked = self
             .server
@@ -94,10 +94,11 @@ impl<'a> Errand<'a> {
         })
     }
 
-    /// What the reader is to have, and of how many chunks each is.
-    fn packages(
+    /// What the reader is to have, its contents as `change` leaves them, and of how many chunks each is.
+    pub(crate) fn packages(
         &self,
         transcript: &Transcript,
+        change: impl Fn(&mut Vec<u8>),
     ) -> Result<(Vec<Package>, BTreeMap<u32, usize>), StreetFault> {
         let key = Key::Staff(self.key);
         let path = self.path("packages");
@@ -110,7 +111,7 @@ impl<'a> Errand<'a> {
                 "firmware" => PackageKind::Firmware,
                 _ => continue,
             };
-            let content = self.server.bytes(key, &format!("{path}/{name}"))?;
+            let mut content = self.server.bytes(key, &format!("{path}/{name}"))?;
             let manifest = Manifest::of(kind, number(listed, "number"), &content);
             let manifest = manifest.filter(|it| it.config().version == number(listed, "version"));
             // Another one has come meanwhile; the next errand brings it.
@@ -120,6 +121,7 @@ impl<'a> Errand<'a> {
                 format_args!("takes along {name} {}", listed["number"]),
             );
             chunks.insert(manifest.config().version, manifest.count());
+            change(&mut content);
             packages.push(Package::new(&manifest, content));
         }
         Ok((packages, chunks))

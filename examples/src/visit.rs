@@ -203,6 +203,18 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Carries whatever there is until the reader asks for a package's pieces, which are on their way to
+    /// it then.
+    pub(crate) async fn wanted(&mut self, what: &str) -> Result<Want, StreetFault> {
+        loop {
+            match self.next(what).await? {
+                Event::Wanted(want) => return Ok(want),
+                Event::Ask(request) => self.deliver(&request).await?,
+                Event::Status(_) | Event::Seek(_) | Event::Letter(_) => {}
+            }
+        }
+    }
+
     /// The next thing that the reader says; nothing is done about it. What it has for the server is
     /// the caller's: the phone believes it delivered.
     ///

@@ -6,6 +6,12 @@ use super::{Hazard, Pace};
 use crate::chance;
 use crate::fault::StreetFault;
 use crate::machine::Seen;
+use gettone_channel::{CHUNK_LEN, PIECE_LEN_MAX, Part};
+
+/// How often a reader asks for what is spoilt each time, before the phone is gone.
+const SPOILT_MAX: u32 = 3;
+/// Pieces of a chunk.
+const HALVES: u16 = (CHUNK_LEN / PIECE_LEN_MAX) as u16;
 
 pub(super) const HAZARDS: &[Hazard] = &[
     Hazard {
@@ -63,6 +69,13 @@ pub(super) const HAZARDS: &[Hazard] = &[
         bears: "its own customer's money stays held until any other phone comes by",
         pace: Pace::Quick,
         play: receipts_dropped,
+    },
+    Hazard {
+        name: "package-spoilt",
+        fault: "a phone changes a byte of the configuration that it brings",
+        bears: "nobody: that chunk is not kept, and asked for until an honest phone brings it",
+        pace: Pace::Quick,
+        play: package_spoilt,
     },
 ];
 
@@ -202,4 +215,38 @@ fn receipts_dropped(stage: &Stage) -> Result<(), StreetFault> {
     stage.expect(&ann, PURSE, Held::Something)?;
     stage.pass_by(&bob)?;
     stage.expect(&ann, AFTER_ONE, Held::Nothing)
+}
+
+fn package_spoilt(stage: &Stage) -> Result<(), StreetFault> {
+    let ann = stage.person("ann", 1)?;
+    let mut visit = stage.arrive(&ann)?;
+    stage.buy_unheard(&mut visit)?;
+    visit.vanish();
+    stage.configure(&configuration())?;
+    let eve = stage.technician("eve", |content| content[0] ^= 1)?;
+    let mut visit = stage.meet(&eve)?;
+    // The first turn has all chunks in it; from then on the reader asks for the spoilt one alone.
+    let mut again = 0;
+    while again < SPOILT_MAX {
+        let want = stage.wait_for(visit.wanted("a word for more pieces"))?;
+        again += u32::from(want.part == Part::Content && want.first == 0 && want.count == HALVES);
+    }
+    stage.say(
+        "reader",
+        format_args!("has asked {again} times for the chunk that eve spoils"),
+    );
+    visit.vanish();
+    let done = stage.errand()?;
+    stage.same("turns of pieces", &done.turns.to_string(), "1")?;
+    stage.stop_reader()?;
+    stage.start_reader()?;
+    stage.pass_by(&ann)?;
+    let runs = stage.reader()?["configuration"].to_string();
+    stage.same("the configuration that runs", &runs, "1")?;
+    stage.expect(&ann, AFTER_ONE, Held::Nothing)
+}
+
+/// Of three chunks, so that an honest part of it is kept.
+fn configuration() -> String {
+    format!("language = \"it\"\n# {}\n", "x".repeat(2 * CHUNK_LEN))
 }

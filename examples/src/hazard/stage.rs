@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::chance;
+use crate::errand::{Done, Errand};
 use crate::fault::StreetFault;
 use crate::machine::{Ending, Machine, Pace, Seen};
 use crate::phone::{Phone, Places};
@@ -161,6 +162,33 @@ impl Stage {
         self.say(name, format_args!("has {amount} EUR of e-money"));
         let phone = Phone::new(name, token, &self.server, &self.places, &self.transcript);
         Ok(phone.hurried())
+    }
+
+    /// A technician who changes what is in the packages for the reader.
+    pub(super) fn technician(
+        &self,
+        name: &'static str,
+        change: impl Fn(&mut Vec<u8>),
+    ) -> Result<Phone<'_>, StreetFault> {
+        let errand = Errand::to(&self.server, self.server.operator_key(), MACHINE)?;
+        let (packages, _) = errand.packages(&self.transcript, change)?;
+        let (server, places) = (&self.server, &self.places);
+        let phone = Phone::technicians(name, packages, server, places, &self.transcript);
+        Ok(phone.hurried())
+    }
+
+    /// An honest technician passes by.
+    pub(super) fn errand(&self) -> Result<Done, StreetFault> {
+        let errand = Errand::to(&self.server, self.server.operator_key(), MACHINE)?;
+        let mut tries = 1..FLASHES_MAX;
+        loop {
+            let how = (&self.places, Pace::Hurried);
+            match self.wait_for(errand.run(how, &self.transcript, self.seed())) {
+                // The reader still waits for somebody else.
+                Err(StreetFault::Silence { .. }) if tries.next().is_some() => {}
+                done => return done,
+            }
+        }
     }
 
     /// Shows a code to the reader and links.
@@ -369,6 +397,14 @@ impl Stage {
 
     pub(super) fn start_server(&self) -> Result<(), StreetFault> {
         self.server.start_again(&self.transcript)
+    }
+
+    /// The operator gives the reader another configuration.
+    pub(super) fn configure(&self, text: &str) -> Result<(), StreetFault> {
+        let id = self.reader()?["reader_id"].as_str().map(str::to_owned);
+        let path = format!("/v1/readers/{}/config", id.unwrap_or_default());
+        let body = json!({"text": text});
+        self.server.put(Key::Operator, &path, &body).map(drop)
     }
 
     /// What the operator is told about the reader.
