@@ -88,10 +88,11 @@ impl Shelf {
     /// What a station has to know.
     pub(crate) fn start(&self) -> CareStart {
         let slots = Slots::read(&self.place);
+        let configuration = slots.current.map_or(0, |slot| slot.number);
         CareStart {
-            configuration: slots.current.map_or(0, |slot| slot.number),
+            configuration,
             floor: slots.floor,
-            fetch: self.tray.resume(),
+            fetch: self.tray.resume(slots.floor.max(configuration)),
             firmware: None,
         }
     }

@@ -200,6 +200,44 @@ fn a_board_that_starts_again_wants_what_is_missing_of_what_it_was_fetching() {
     assert_eq!(installs(&street), [manifest.config()]);
 }
 
+/// The power was cut before what was fetched of it was let go.
+#[test]
+fn a_whole_package_that_is_in_place_or_was_given_up_is_not_installed_again_at_a_start() {
+    let server = Book::new();
+    let number = 0x0700_0000;
+    for kind in [PackageKind::Configuration, PackageKind::Firmware] {
+        let (content, manifest) = package_of(kind, number, 20_000);
+        let chunk = |place| {
+            let mut chunks = content.chunks(gettone_channel::CHUNK_LEN);
+            chunks.nth(place).map(<[u8]>::to_vec)
+        };
+        let whole = || Fetch::resumed(manifest.config(), &manifest.to_bytes(), chunk);
+        let started = |runs: u32, floor: u32| {
+            let start = match kind {
+                PackageKind::Configuration => CareStart {
+                    configuration: runs,
+                    floor,
+                    fetch: whole(),
+                    firmware: None,
+                },
+                PackageKind::Firmware => CareStart {
+                    firmware: Some(FirmwareStart {
+                        floor: floor.max(runs),
+                        fetch: whole(),
+                    }),
+                    ..CareStart::default()
+                },
+            };
+            let mut street = caring(&server, start);
+            street.tell(Input::Tick);
+            installs(&street)
+        };
+        assert_eq!(started(number - 1, 0), [manifest.config()]);
+        assert_eq!(started(number, 0), [], "{kind:?}: it is in place");
+        assert_eq!(started(number - 1, number), [], "{kind:?}: it was given up");
+    }
+}
+
 #[test]
 fn a_technician_who_brings_what_is_missing_stays_and_one_who_brings_junk_does_not() {
     let mut server = Book::new();

@@ -108,6 +108,19 @@ fn whatever_phones_do_every_sale_is_paid_once_and_every_grant_ends() {
     }
 }
 
+/// Seeds of streets on which something was found once.
+const FOUND: [u64; 1] = [
+    // A program that was given up lay whole among what was fetched, and was installed again.
+    3_066,
+];
+
+#[test]
+fn streets_on_which_something_was_found_once_are_clean() {
+    for seed in FOUND {
+        let _ = live_all(seed..seed + 1);
+    }
+}
+
 #[test]
 fn the_same_seed_lives_the_same_life() {
     for seed in 0..5 {

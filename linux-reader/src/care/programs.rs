@@ -126,10 +126,12 @@ impl Programs {
     /// What a station has to know.
     pub(crate) fn start(&self) -> FirmwareStart {
         let slots = Slots::read(&self.place);
-        let current = slots.current.map_or(0, |slot| slot.number);
+        let floor = slots
+            .current
+            .map_or(slots.floor, |slot| slots.floor.max(slot.number));
         FirmwareStart {
-            floor: slots.floor.max(current),
-            fetch: self.tray.resume(),
+            floor,
+            fetch: self.tray.resume(floor),
         }
     }
 
@@ -472,6 +474,38 @@ mod tests {
                 assert_eq!(start(&programs), 102, "cut {cut}");
             }
         }
+    }
+
+    /// The power is cut after the slots name a program, and before what was fetched of it is let go.
+    #[test]
+    fn a_program_that_is_in_place_or_was_given_up_is_not_installed_again_after_a_cut() {
+        let state = tempfile::tempdir().expect("a directory");
+        let programs = programs(state.path());
+        let (content, manifest) = package(102, &board());
+        let orders = orders(&content, &manifest);
+        let (install, fetch) = orders.split_last().expect("orders");
+        follow(&programs, fetch);
+        let place = state.path().join("care/firmware");
+        let fetched = ["wanted", "manifest", "content"].map(|name| {
+            let path = place.join(name);
+            let bytes = fs::read(&path).expect("fetched");
+            (path, bytes)
+        });
+        assert!(programs.start().fetch.is_some(), "it is still to install");
+        let installed = follow(&programs, core::slice::from_ref(install));
+        assert_eq!(installed, Some(Input::Installed(KIND, 102)));
+        let is_let_go = || {
+            for (path, bytes) in &fetched {
+                fs::write(path, bytes).expect("room");
+            }
+            programs.start().fetch.is_none() && fetched.iter().all(|(path, _)| !path.exists())
+        };
+        assert!(is_let_go(), "it is in place");
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(start(&programs), 102);
+        }
+        assert_eq!(start(&programs), 100);
+        assert!(is_let_go(), "it was given up");
     }
 
     /// A new program takes the place of one that is being tried: the slots name the old one until the

@@ -84,9 +84,14 @@ impl Tray {
         Some(())
     }
 
-    /// What was being fetched, as far as it is here.
-    pub(super) fn resume(&self) -> Option<Fetch> {
-        let told = self.wanted()?;
+    /// What was being fetched, as far as it is here. What is not above the floor is let go: the power was
+    /// cut before that, and it is in place or was given up.
+    pub(super) fn resume(&self, floor: u32) -> Option<Fetch> {
+        let told = self.wanted().filter(|told| told.number() > floor);
+        let Some(told) = told else {
+            self.forget();
+            return None;
+        };
         let manifest = read(&self.place.join("manifest"), MANIFEST_LEN_MAX).unwrap_or_default();
         let file = File::open(self.place.join("content")).ok();
         Fetch::resumed(told, &manifest, |place| chunk(file.as_ref()?, &told, place))

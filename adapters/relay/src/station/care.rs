@@ -93,7 +93,11 @@ impl Station {
             floor: firmware.floor.max(self.facts.firmware),
             fetch: firmware.fetch,
         }));
-        for ward in &wards {
+        for ward in &mut wards {
+            // The power was cut after it was put in place, and before what was fetched of it was let
+            // go: put in place again it would be on trial anew, or come back after it was given up.
+            ward.fetch
+                .take_if(|fetch| fetch.told().number() <= ward.floor);
             // The power was cut between the last piece and what follows.
             let whole = ward.fetch.as_ref().filter(|fetch| fetch.is_whole());
             if let Some(told) = whole.map(|fetch| *fetch.told()) {
