@@ -48,9 +48,11 @@ run_format() { cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.t
 
 # The fuzz targets are a workspace of their own, and would otherwise be found stale by the next campaign.
 run_lint() {
-    cargo clippy --workspace --all-targets --locked --profile release -- -D warnings &&
-        CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/fuzz cargo clippy --manifest-path fuzz/Cargo.toml \
-            --all-targets --locked --profile release -- -D warnings
+    cargo clippy --workspace --all-targets --locked --profile release -- -D warnings || return 1
+    # libFuzzer, which the fuzz targets are linked with, is C++.
+    need c++ g++ || return 77
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/fuzz cargo clippy --manifest-path fuzz/Cargo.toml \
+        --all-targets --locked --profile release -- -D warnings
 }
 
 # Tests run optimised: one profile builds programs, example and tests, and simulations stay quick.
