@@ -2,12 +2,12 @@
 //! back, sales by light and by digits, and a server that knows of a step only what reached it.
 
 use super::state::Unguarded;
-use super::street::{CODE, EPOCH, chain_of, fresh};
+use super::street::{CODE, begun, chain_of, fresh};
 use super::{
-    Answer, Board, Greeting, Input, LightTerms, Limits, Machine, Offer, Output, Record, Replay,
-    Sessions, Stamp, Start, TokenNews,
+    Answer, Board, Greeting, Input, LightTerms, Limits, Machine, Offer, Output, Sessions, Start,
+    TokenNews,
 };
-use crate::id::{Bind, Chain, Order, VendId};
+use crate::id::{Bind, Chain, VendId};
 use crate::money::Currency;
 use crate::time::Timestamp;
 use crate::token::typed_steps;
@@ -43,17 +43,9 @@ enum Fate {
 
 impl Stall {
     fn new(unguarded: Unguarded) -> Self {
-        let mut replay = Replay::new(EPOCH, Chain::from_bytes([1; 8]));
-        let stamp = Stamp {
-            order: Order {
-                boot: 1,
-                uptime_ms: 0,
-            },
-            utc: Timestamp::default(),
-        };
-        let first = replay.repair(None, stamp, chain_of).expect("it is empty");
-        replay.take(&Record::Receipt(first)).expect("it follows");
-        let mut past = replay.finish().expect("no INTENT is open");
+        let mut past = begun(Chain::from_bytes([1; 8]))
+            .finish()
+            .expect("no INTENT is open");
         past.tokens.begun = TokenNews::None;
         let mut board = Board::new(Start {
             boot: 1,

@@ -1,10 +1,10 @@
 //! A reader that sells by light alone, for longer than its journal has room: what its codes have
 //! brought in goes first, and a link that comes at last is understood.
 
-use super::street::{CODE, EPOCH, chain_of, fresh};
+use super::street::{CODE, EPOCH, begun, chain_of, fresh};
 use super::{
-    Answer, Ask, Board, Input, LightTerms, Limits, Machine, Offer, Output, Record, Replay,
-    Sessions, Stamp, Start, TokenNews,
+    Answer, Ask, Board, Input, LightTerms, Limits, Machine, Offer, Output, Replay, Sessions, Start,
+    TokenNews,
 };
 use crate::entity::Entity;
 use crate::grant::{Purpose, Terms};
@@ -38,16 +38,7 @@ struct Hall {
 
 impl Hall {
     fn new() -> Self {
-        let mut replay = Replay::new(EPOCH, FIRST);
-        let stamp = Stamp {
-            order: Order {
-                boot: 1,
-                uptime_ms: 0,
-            },
-            utc: Timestamp::default(),
-        };
-        let first = replay.repair(None, stamp, chain_of).expect("it is empty");
-        replay.take(&Record::Receipt(first)).expect("it follows");
+        let replay = begun(FIRST);
         let mut past = replay.clone().finish().expect("no INTENT is open");
         past.tokens.begun = TokenNews::None;
         let board = Board::new(Start {

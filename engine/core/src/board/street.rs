@@ -113,6 +113,21 @@ pub(super) fn tell(
     outputs
 }
 
+/// A journal that has begun, and has nothing else in it.
+pub(super) fn begun(first: Chain) -> Replay {
+    let mut replay = Replay::new(EPOCH, first);
+    let stamp = Stamp {
+        order: Order {
+            boot: 1,
+            uptime_ms: 0,
+        },
+        utc: Timestamp::default(),
+    };
+    let written = replay.repair(None, stamp, chain_of).expect("it is empty");
+    replay.take(&Record::Receipt(written)).expect("it follows");
+    replay
+}
+
 /// Random bytes that differ each time.
 pub(super) fn fresh(number: u64) -> Fresh {
     let mut bytes = [0; 16];

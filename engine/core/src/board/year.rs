@@ -1,11 +1,8 @@
 //! A year of a quiet machine: cash all day, and one phone in the evening. Flash must not fill up.
 
-use super::street::{CODE, EPOCH, chain_of, fresh};
-use super::{
-    Answer, Ask, Board, Input, Limits, Machine, Output, Record, Replay, Sessions, Stamp, Start,
-    Terms,
-};
-use crate::id::{Bind, Chain, Item, Nonce, Order, VendId};
+use super::street::{CODE, EPOCH, begun, chain_of, fresh};
+use super::{Answer, Ask, Board, Input, Limits, Machine, Output, Replay, Sessions, Start, Terms};
+use crate::id::{Bind, Chain, Item, Nonce, VendId};
 use crate::money::Currency;
 use crate::notice::Code;
 use crate::time::Timestamp;
@@ -31,16 +28,7 @@ struct Year {
 
 impl Year {
     fn new() -> Self {
-        let mut replay = Replay::new(EPOCH, Chain::from_bytes([1; 8]));
-        let stamp = Stamp {
-            order: Order {
-                boot: 1,
-                uptime_ms: 0,
-            },
-            utc: Timestamp::default(),
-        };
-        let first = replay.repair(None, stamp, chain_of).expect("it is empty");
-        replay.take(&Record::Receipt(first)).expect("the first");
+        let replay = begun(Chain::from_bytes([1; 8]));
         let board = Board::new(Start {
             boot: 1,
             past: replay.clone().finish().expect("no INTENT is open"),
