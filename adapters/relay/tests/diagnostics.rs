@@ -89,9 +89,9 @@ fn a_report_comes_in_parts_over_the_link_that_asked_and_the_same_again_when_aske
     assert_eq!(value(&gathered(&other).expect("all of it"), "links"), "2");
 }
 
-/// A board with 200 receipts is asked for a report; gives its envelopes, in this order.
-fn laden_and_asked(server: &mut Book) -> Vec<Vec<u8>> {
-    // The first four receipts go with the HELLO, the others by themselves.
+/// A board with 200 receipts, its phone, and its HELLO: the first four go with that, the others by
+/// themselves.
+fn laden(server: &Book) -> (Street, Phone, Vec<u8>) {
     let mut street = Street::laden(server, Limits::PROTOCOL, 200);
     let mut phone = street.link();
     let hello = phone
@@ -100,6 +100,12 @@ fn laden_and_asked(server: &mut Book) -> Vec<Vec<u8>> {
     let LinkMessage::Envelope(hello) = hello.expect("sealed") else {
         panic!("a HELLO first")
     };
+    (street, phone, hello)
+}
+
+/// A board with 200 receipts is asked for a report; gives its envelopes, in this order.
+fn laden_and_asked(server: &mut Book) -> Vec<Vec<u8>> {
+    let (mut street, mut phone, hello) = laden(server);
     ask(&mut street, &mut phone, server, 7);
     street.tell(Input::Took(phone.connection));
     let mut envelopes = vec![hello];
@@ -135,15 +141,7 @@ fn a_board_whose_reports_go_before_its_receipts_is_found_out() {
 #[test]
 fn no_part_goes_before_a_receipt_and_nobody_but_the_server_asks() {
     let mut server = Book::new();
-    // 200 receipts: the first four go with the HELLO, the others by themselves.
-    let mut street = Street::laden(&server, Limits::PROTOCOL, 200);
-    let mut phone = street.link();
-    let hello = phone
-        .link
-        .open(&street.messages.pop_front().expect("HELLO").1);
-    let LinkMessage::Envelope(hello) = hello.expect("sealed") else {
-        panic!("a HELLO first")
-    };
+    let (mut street, mut phone, hello) = laden(&server);
     server.record(&hello);
     // A stranger's word for it is none.
     let mut stranger = Book::new();
@@ -153,12 +151,15 @@ fn no_part_goes_before_a_receipt_and_nobody_but_the_server_asks() {
     assert!(street.diagnose.is_empty());
     ask(&mut street, &mut phone, &mut server, 7);
     street.tell(Input::Took(phone.connection));
+    let envelopes: Vec<Vec<u8>> = phone.envelopes(&mut street);
+    assert!(
+        goes_last(&server, &envelopes),
+        "a receipt behind a part of the report"
+    );
     let mut parts = Vec::new();
-    for envelope in phone.envelopes(&mut street) {
-        let (part, count) = opened(&server, &envelope);
-        assert!(count == 0 || parts.is_empty(), "a receipt behind a part");
+    for envelope in envelopes {
+        parts.extend(opened(&server, &envelope).0);
         server.record(&envelope);
-        parts.extend(part);
     }
     assert_eq!(server.receipts.len(), 200);
     assert!(gathered(&parts).is_some());
