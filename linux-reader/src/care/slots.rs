@@ -98,7 +98,7 @@ impl Slots {
     }
 
     /// A start with the one in use has not failed, though nothing proved it; says whether it counted.
-    pub(super) fn pass(&mut self) -> bool {
+    fn pass(&mut self) -> bool {
         match self.current.as_mut().and_then(|slot| slot.weight.as_mut()) {
             Some(weight) if *weight >= FAILED => {
                 *weight -= FAILED - QUIET;
@@ -106,6 +106,17 @@ impl Slots {
             }
             Some(_) | None => false,
         }
+    }
+
+    /// Notes in the slots' file that this start with the package of this number has not failed; says
+    /// whether it counted.
+    pub(super) fn pass_at(place: &Path, number: u32) -> Result<bool, IdentityFault> {
+        let mut slots = Self::read(place);
+        let is_news = slots.on_trial() == Some(number) && slots.pass();
+        if is_news {
+            slots.keep(place)?;
+        }
+        Ok(is_news)
     }
 
     /// The one in use, if it is on trial.
